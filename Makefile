@@ -1,0 +1,39 @@
+# Two commands: `make demo` shows it, `make test` checks it. Both need Python 3.11 or newer and nothing else.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check format lint venv bench slow clean
+
+venv: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	@echo "setting up $(VENV) (once, about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
+	@touch $@
+
+demo: venv
+	@$(BIN)/python tests/end_to_end/demo.py
+
+test: lint
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadgroup
+
+lint: venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: venv
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+slow: venv
+	$(BIN)/pytest -m slow
+
+bench: venv
+	$(BIN)/python tests/bench/throughput.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

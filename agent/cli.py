@@ -1,0 +1,255 @@
+"""answerback-agent: the command line of a machine. argparse, since the agent starts often and stays small.
+
+Each command imports what it needs when it runs, and nothing else: the uplink must not load `cryptography`, the runner
+must not load the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+from agent import log
+from agent.state import DEFAULT_STATE, SOCKET_VARIABLE, State, check_socket_path
+from common.errors import EXIT_FAILED, EXIT_OK, UserError
+from common.version import VERSION
+
+TOKEN_VARIABLE: Final = "ANSWERBACK_TOKEN"  # noqa: S105 - a variable's name
+STATE_VARIABLE: Final = "ANSWERBACK_STATE"
+_MAX_INPUT: Final = 64 * 1024
+
+_EXAMPLES: Final = f"""\
+examples:
+  answerback-agent join wss://hub.example.org:8443 --token web-1.c2Vj… --ca-pin sha256:5f0c…
+      the line that `answerback-hub token --agent web-1` prints; once per machine
+  answerback-agent join wss://hub.example.org:8443 --token - --ca-pin sha256:5f0c… < token
+      the same with the token from standard input, so that it is in nobody's process list;
+      ${TOKEN_VARIABLE} does too
+  answerback-agent run
+      keeps the link, and starts the runner if none serves this folder; jobs outlive this command
+  answerback-agent status --json
+      what this machine is, and whether it is at work
+
+Under systemd the runner and the uplink are services of their own: see systemd/README.md.
+The machine decides too: {DEFAULT_STATE}/runner/policy.toml refuses whatever it does not allow.
+
+exit codes: 0 done, 1 the work failed, 2 wrong usage or configuration
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs one command and exits with its code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code = _COMMANDS[options.command](options)
+    except KeyboardInterrupt:
+        code = _complain("interrupted", EXIT_FAILED)
+    except UserError as error:
+        code = _complain(str(error), error.exit_code)
+    except BaseExceptionGroup as group:
+        # A TaskGroup wraps what one of its tasks raised, and a person's mistake may be found in one.
+        mistake = _user_error(group)
+        if mistake is None:
+            raise
+        code = _complain(str(mistake), mistake.exit_code)
+    raise SystemExit(code)
+
+
+def _complain(text: str, code: int) -> int:
+    print(f"answerback-agent: {text}", file=sys.stderr)
+    return code
+
+
+def _user_error(group: BaseExceptionGroup[BaseException]) -> UserError | None:
+    found = group.subgroup(UserError)
+    if found is None:
+        return None
+    inner: BaseException = found
+    while isinstance(inner, BaseExceptionGroup):
+        inner = inner.exceptions[0]
+    return inner if isinstance(inner, UserError) else None
+
+
+# ---- the commands
+
+
+def _join(options: argparse.Namespace) -> int:
+    from agent.join import join  # loads cryptography
+
+    state = _state(options)
+    token = options.token or os.environ.get(TOKEN_VARIABLE, "")
+    if token == "-":  # noqa: S105 - standard input
+        token = sys.stdin.readline(_MAX_INPUT)
+    if not token.strip():
+        raise UserError("no token", f"give --token, --token - (standard input) or ${TOKEN_VARIABLE}")
+    joined = asyncio.run(join(options.url, token.strip(), options.ca_pin, state, force=options.force))
+    print(f"joined as {joined.name} to hub {joined.hub}; state in {state.path}")
+    print(f"  this machine's own policy: {state.policy}")
+    where = "" if state.path == DEFAULT_STATE else f" --state {state.path}"
+    print(f"  next: answerback-agent run{where}")
+    return EXIT_OK
+
+
+def _run(options: argparse.Namespace) -> int:
+    from agent.detach import RunnerProcess
+
+    state, socket = _state(options), _socket(options)
+    return _serve(options, state, socket, RunnerProcess(state, socket))
+
+
+def _uplink(options: argparse.Namespace) -> int:
+    return _serve(options, _state(options), _socket(options), None)
+
+
+def _serve(options: argparse.Namespace, state: State, socket: Path, runner: object) -> int:
+    from agent.detach import RunnerProcess
+    from agent.uplink.app import run_uplink
+
+    log.configure("uplink", options.log_level)
+    start = runner.start if isinstance(runner, RunnerProcess) else None
+    asyncio.run(run_uplink(state, socket, start_runner=start))
+    return EXIT_OK
+
+
+def _runner(options: argparse.Namespace) -> int:
+    from agent.notify import notify
+    from agent.runner.app import run_runner
+
+    state, socket = _state(options), _socket(options)
+    log.configure("runner", options.log_level, file=options.log)
+    os.chdir("/")  # keep no file system busy
+    allowed = {_uid(options.uplink_user)} if options.uplink_user else set()
+
+    def ready() -> None:
+        notify(ready=True, status="serving")
+
+    asyncio.run(
+        run_runner(state.path, socket, exit_when_idle=options.exit_when_idle, allowed_uids=allowed, ready=ready)
+    )
+    return EXIT_OK
+
+
+def _status(options: argparse.Namespace) -> int:
+    from agent.status import status
+
+    found = status(_state(options), time.time())
+    print(json.dumps(found.to_json(), indent=1) if options.json else found.to_text())
+    return EXIT_OK
+
+
+def _make_request(options: argparse.Namespace) -> int:
+    from agent.certificate import prepare_renewal
+
+    prepare_renewal(_state(options))
+    return EXIT_OK
+
+
+def _take_certificate(options: argparse.Namespace) -> int:
+    from agent.certificate import take_certificate
+
+    take_certificate(_state(options), sys.stdin.buffer.read(_MAX_INPUT), options.generation, time.time())
+    return EXIT_OK
+
+
+_COMMANDS: Final = {
+    "join": _join,
+    "run": _run,
+    "runner": _runner,
+    "uplink": _uplink,
+    "status": _status,
+    "make-request": _make_request,
+    "take-certificate": _take_certificate,
+}
+
+
+# ---- the options
+
+
+def _state(options: argparse.Namespace) -> State:
+    return State(Path(options.state).absolute())
+
+
+def _socket(options: argparse.Namespace) -> Path:
+    if getattr(options, "socket", None) is None:
+        return _state(options).socket
+    path = Path(options.socket).absolute()
+    check_socket_path(path)
+    return path
+
+
+def _uid(user: str) -> int:
+    import pwd
+
+    try:
+        return int(user) if user.isascii() and user.isdigit() else pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise UserError(f"there is no user {user}", "create it: see systemd/README.md") from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="answerback-agent",
+        description="Joins this machine to an Answerback hub, and runs what the hub signed and its own policy allows.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"answerback-agent {VERSION}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str | None) -> argparse.ArgumentParser:
+        # A command without a text is one that the agent calls itself; it is not listed.
+        made = (
+            commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+            if text
+            else commands.add_parser(name)
+        )
+        made.add_argument(
+            "--state",
+            metavar="DIR",
+            default=os.environ.get(STATE_VARIABLE) or str(DEFAULT_STATE),
+            help=f"the state folder (default ${STATE_VARIABLE}, else {DEFAULT_STATE})",
+        )
+        return made
+
+    def serving(made: argparse.ArgumentParser) -> None:
+        made.add_argument(
+            "--socket",
+            metavar="PATH",
+            help=f"the runner's local socket (default ${SOCKET_VARIABLE}, else in the state folder)",
+        )
+        made.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+
+    join = command("join", "make this machine known to a hub; needs the token and the pin that the hub printed")
+    join.add_argument("url", metavar="URL", help="the hub's link port, wss://HOST:PORT")
+    join.add_argument("--token", help=f"the token, or - to read it from standard input (default ${TOKEN_VARIABLE})")
+    join.add_argument(
+        "--ca-pin", required=True, metavar="sha256:…", help="the pin of the hub's authority; never optional"
+    )
+    join.add_argument("--force", action="store_true", help="replace an earlier join of this folder")
+
+    serving(command("run", "keep the link to the hub, and start the runner where none serves this folder"))
+    serving(command("uplink", "keep the link to the hub; the runner is another service"))
+    runner = command("runner", "run the jobs; needs no network and outlives the uplink")
+    serving(runner)
+    runner.add_argument("--exit-when-idle", action="store_true", help="end when no uplink is attached and no job runs")
+    runner.add_argument(
+        "--uplink-user", metavar="USER", help="the user whose uplink may attach, besides the runner's own"
+    )
+    runner.add_argument("--log", metavar="FILE", type=Path, help=argparse.SUPPRESS)  # standard error is this file
+    status = command("status", "tell whether this machine is joined and at work")
+    status.add_argument("--json", action="store_true", help="one JSON object")
+
+    command("make-request", None)
+    command("take-certificate", None).add_argument("--generation", type=int, required=True)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

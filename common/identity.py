@@ -1,0 +1,316 @@
+"""Who a certificate says you are, and how certificates come to be: keys, requests, the private authority.
+
+X.509 (RFC 5280), ECDSA over P-256 with SHA-256. The authority's certificate is a CA with path length 0 that may sign
+certificates and nothing else, good for ten years. A leaf is no CA, may sign (TLS) and nothing else, serves one side
+of TLS (client for agents and operators, server for the hub), and carries its identity as its only subject alternative
+name, the URI `answerback://KIND/NAME`. The subject's common name repeats the name for those who look with other
+tools; nothing reads it.
+
+Chains, signatures and expiry are OpenSSL's to verify in the handshake (`common/tls.py`). `identity_of` then takes a
+leaf that is of exactly the form above and nothing looser: certificates that a verifier was talked into reading
+otherwise are how others were broken into (`security-lessons` A2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal, cast, get_args
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from common import tls
+from common.ids import is_name
+
+Kind = Literal["agent", "operator", "hub"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+HOUR: Final = 3600.0
+DAY: Final = 24 * HOUR
+LIFETIME: Final[Mapping[Kind, float]] = {"agent": 24 * HOUR, "operator": 7 * DAY, "hub": 90 * DAY}
+RENEW_LEFT: Final[Mapping[Kind, float]] = {"agent": 16 * HOUR, "operator": 5 * DAY, "hub": 30 * DAY}
+"""A certificate is renewed when less than this is left of it: early for those who may be switched off for a while."""
+AUTHORITY_LIFETIME: Final = 3653 * DAY
+BACKDATED: Final = 300.0  # seconds: for machines whose clock is a little behind
+MAX_CERTIFICATE: Final = 8_192  # bytes of DER or PEM; ours are below 1 KiB
+_URI: Final = re.compile(re.escape(tls.URI_SCHEME) + r"(agent|operator|hub)/([^/]+)", re.ASCII)
+_SIDE: Final = {
+    "agent": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "operator": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "hub": ExtendedKeyUsageOID.SERVER_AUTH,
+}
+# What the parser raises on a certificate or request that is not one; some of these are no ValueError.
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
+
+class BadIdentity(ValueError):
+    """A certificate that does not name exactly one of ours, now; `str()` says what is off."""
+
+
+class BadRequest(ValueError):
+    """A signing request that the authority does not take; `str()` says why."""
+
+
+class BadAuthority(ValueError):
+    """A CA certificate or key that cannot be used; `str()` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    kind: Kind
+    name: str
+    fingerprint: str  # hex SHA-256 of the DER
+    not_after: float
+
+    @property
+    def renew_at(self) -> float:
+        return self.not_after - RENEW_LEFT[self.kind]
+
+
+def identity_of(der: bytes, now: float, kind: Kind | None = None) -> Identity:
+    """The identity in a leaf that the handshake has verified; raises BadIdentity, also where it is not of `kind`."""
+    if len(der) > MAX_CERTIFICATE:
+        raise BadIdentity(f"a certificate longer than {MAX_CERTIFICATE} bytes")
+    try:
+        identity = _read_leaf(x509.load_der_x509_certificate(der), hashlib.sha256(der).hexdigest(), now)
+    except BadIdentity:
+        raise
+    except _UNREADABLE:
+        raise BadIdentity("not a readable certificate of the expected form") from None
+    if kind is not None and identity.kind != kind:
+        raise BadIdentity(f"a certificate for {identity.kind} where one for {kind} was expected")
+    return identity
+
+
+def identity_in(pem: bytes, now: float, kind: Kind | None = None) -> Identity:
+    """The same for one's own certificate file, before it is shown to anyone."""
+    if len(pem) > MAX_CERTIFICATE:
+        raise BadIdentity(f"a certificate longer than {MAX_CERTIFICATE} bytes")
+    try:
+        der = x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER)
+    except _UNREADABLE:
+        raise BadIdentity("not a certificate in PEM") from None
+    return identity_of(der, now, kind)
+
+
+def _read_leaf(leaf: x509.Certificate, fingerprint: str, now: float) -> Identity:
+    not_before, not_after = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
+    if now < not_before:
+        raise BadIdentity("a certificate that is not valid yet")
+    if now >= not_after:
+        raise BadIdentity("a certificate that has expired")
+    constraints = leaf.extensions.get_extension_for_class(x509.BasicConstraints)
+    if constraints.value.ca or not constraints.critical:
+        raise BadIdentity("a CA certificate, or one that does not say it is none")
+    usage = leaf.extensions.get_extension_for_class(x509.KeyUsage)
+    if usage.value != _key_usage(digital_signature=True) or not usage.critical:
+        raise BadIdentity("a certificate for other uses")
+    names = list(leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    if len(names) != 1 or not isinstance(names[0], x509.UniformResourceIdentifier):
+        raise BadIdentity("a certificate that does not carry exactly one URI")
+    match = _URI.fullmatch(names[0].value)
+    if match is None or not is_name(match[2]):
+        raise BadIdentity("a certificate whose URI names none of ours")
+    kind = cast(Kind, match[1])
+    if list(leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) != [_SIDE[kind]]:
+        raise BadIdentity(f"a certificate that is not for the {kind}'s side of TLS")
+    if not _is_p256(leaf.public_key()):
+        raise BadIdentity("a certificate whose key is not on P-256")
+    return Identity(kind, match[2], fingerprint, not_after)
+
+
+def new_key() -> bytes:
+    """A fresh P-256 private key as unencrypted PKCS#8 PEM; it stays on the machine it was made on."""
+    return _private_pem(ec.generate_private_key(ec.SECP256R1()))
+
+
+def make_request(key_pem: bytes, kind: Kind, name: str) -> bytes:
+    """A signing request (PKCS#10, PEM) for the key. Its name is for people: the authority takes none from a request.
+    Raises BadRequest where the key is not one of `new_key`."""
+    key = _private_key(key_pem, BadRequest)
+    builder = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(_subject(name))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(tls.uri_of(kind, name))]), critical=False
+        )
+    )
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def request_key(request_pem: bytes) -> str:
+    """The hex SHA-256 of a request's public key (SubjectPublicKeyInfo); raises BadRequest where the request is not
+    sound.
+    """
+    return _key_digest(_requested_key(request_pem))
+
+
+class Authority:
+    """The private CA: its certificate, and what it signs."""
+
+    def __init__(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        self._certificate = certificate
+        self._key = key
+        self.certificate: bytes = certificate.public_bytes(serialization.Encoding.PEM)
+        self.pin: str = tls.pin_of(self.certificate)
+        self.hub: str = _common_name(certificate.subject)  # the id of the one hub this is the authority of
+        self.not_after: float = certificate.not_valid_after_utc.timestamp()
+
+    @classmethod
+    def create(cls, hub_id: str, now: float) -> Authority:
+        """A new CA for one hub, with a key of its own."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name(
+            [
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Answerback"),
+                x509.NameAttribute(NameOID.COMMON_NAME, hub_id),
+            ]
+        )
+        builder = _builder(subject, subject, key.public_key(), now, now + AUTHORITY_LIFETIME)
+        identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        builder = (
+            builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(key_cert_sign=True), critical=True)
+            .add_extension(identifier, critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        )
+        return cls(builder.sign(key, hashes.SHA256()), key)
+
+    @classmethod
+    def load(cls, certificate_pem: bytes, key_pem: bytes) -> Authority:
+        """The authority of the two files' bytes; raises BadAuthority where they are not a CA and its key."""
+        key = _private_key(key_pem, BadAuthority)
+        try:
+            certificate = x509.load_pem_x509_certificate(certificate_pem)
+            tls.pin_of(certificate_pem)
+            is_ca = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+            public = certificate.public_key()
+        except _UNREADABLE:
+            raise BadAuthority("the certificate is not exactly one CA certificate in PEM") from None
+        if not is_ca or not is_name(_common_name(certificate.subject)):
+            raise BadAuthority("the certificate is not of a hub's CA")
+        if public != key.public_key():
+            raise BadAuthority("the key is not the certificate's")
+        return cls(certificate, key)
+
+    @property
+    def key_pem(self) -> bytes:
+        return _private_pem(self._key)
+
+    def issue(self, request_pem: bytes, *, kind: Kind, name: str, now: float, lifetime: float | None = None) -> bytes:
+        """A leaf (PEM) for the public key in the request, once its holder is proven and it is on P-256; raises
+        BadRequest.
+
+        Kind, name and lifetime (seconds, by default the kind's) are the caller's: a request has no say in them.
+        Raises BadAuthority where the CA itself has no time left.
+        """
+        if kind not in KINDS or not is_name(name):
+            raise ValueError(f"no identity: {kind} {name!r}")
+        if now >= self.not_after:
+            raise BadAuthority("the CA's certificate has expired")
+        public = _requested_key(request_pem)
+        until = min(now + (LIFETIME[kind] if lifetime is None else lifetime), self.not_after)
+        issuer = self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        builder = (
+            _builder(_subject(name), self._certificate.subject, public, now, until)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(digital_signature=True), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([_SIDE[kind]]), critical=False)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.UniformResourceIdentifier(tls.uri_of(kind, name))]), critical=False
+            )
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
+        )
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, now: float, until: float
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.fromtimestamp(int(now - BACKDATED), UTC))
+        .not_valid_after(datetime.fromtimestamp(int(until), UTC))
+    )
+
+
+def _subject(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _common_name(subject: x509.Name) -> str:
+    return "".join(str(attribute.value) for attribute in subject.get_attributes_for_oid(NameOID.COMMON_NAME))
+
+
+def _requested_key(request_pem: bytes) -> ec.EllipticCurvePublicKey:
+    if len(request_pem) > MAX_CERTIFICATE:
+        raise BadRequest(f"the signing request is longer than {MAX_CERTIFICATE} bytes")
+    try:
+        request = x509.load_pem_x509_csr(request_pem)
+        public = request.public_key()
+        proven = request.is_signature_valid
+    except (*_UNREADABLE, InvalidSignature):
+        raise BadRequest("not a readable signing request in PEM") from None
+    if not proven:
+        raise BadRequest("the signing request is not signed by its own key")
+    if not _is_p256(public):
+        raise BadRequest("the key of the signing request is not on P-256")
+    return cast(ec.EllipticCurvePublicKey, public)
+
+
+def _is_p256(public: object) -> bool:
+    return isinstance(public, ec.EllipticCurvePublicKey) and isinstance(public.curve, ec.SECP256R1)
+
+
+def _key_digest(public: ec.EllipticCurvePublicKey) -> str:
+    info = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(info).hexdigest()
+
+
+def _private_key(pem: bytes, error: type[ValueError]) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except _UNREADABLE:
+        raise error("not an unencrypted private key in PEM") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not _is_p256(key.public_key()):
+        raise error("a private key, but not on P-256")
+    return key
+
+
+def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _key_usage(*, digital_signature: bool = False, key_cert_sign: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        key_cert_sign=key_cert_sign,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )

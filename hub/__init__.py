@@ -1,0 +1,29 @@
+"""The hub: accepts messages, plans, checks, queues, routes, records.
+
+A message's way, and the file that owns each part of it:
+
+    chat/        one file a platform: verify the raw bytes, parse, render a reply; nothing else knows the platform
+    webhook      HTTP in: bounds, signature, de-duplication, commit, 2xx; work comes after the answer
+    plan/        a chain of planners, first answer wins: explicit, built-in answers, runbooks; later a model
+    request      pure: what a request does on an event (the request lifecycle with its actions)
+    job          pure: what a job does on an event
+    approval     pure: who may approve what; second factors
+    authority    authorize(): the one question every entrance asks
+    engine       the shell around request and job: saves, then performs the actions
+    links        one task an agent: handshake, session, dispatch, reports
+    consoles     the same for operators: verbs and subscriptions
+    replies      the outbox to chat, with retries
+    timers       what is due: lapses, checkpoints, clean-up; deadlines are data in the store
+    machines     which machines there are, which are meant, which are online
+    ca           join tokens, certificates, renewal, revocation
+    audit        the hash chain, its checkpoints, verify and export
+    store/       the tables and their verbs, one writer with group commit, migrations
+    metrics      counters, histograms
+    log          structured logs
+    config       hub.toml; `init` writes it
+    cli          answerback-hub
+    app          the composition root: the only file that knows everyone
+
+Facts in, intentions out: the pure files return what to save and what to do; the shells save first, then do.
+The table is the truth: a notification, a queue in memory, a connection only says "look".
+"""

@@ -1,0 +1,140 @@
+"""One transaction's worth of change: moves of requests and jobs, and what follows from them.
+
+`Change` lives inside one store unit. It saves what the pure files decided, performs the actions that belong to the same
+transaction (rows, audit, outbox) and gathers in `effects` what may be done only after the commit (wake a link, send a cancel,
+wake the courier).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ulid import ULID
+
+from common.lifecycle import JobState
+from hub import job as jobs_of_hub
+from hub import request as requests_of_hub
+from hub.records import Job, Request
+from hub.speech import Speech
+from hub.store.verbs import Txn
+
+
+@dataclass(slots=True)
+class Effects:
+    """What to do after the commit."""
+
+    wake: set[str] = field(default_factory=set)  # machines with something queued
+    cancels: list[tuple[str, str, bool]] = field(default_factory=list)  # machine, job, kill
+    forgets: dict[str, list[str]] = field(default_factory=dict)  # machine -> jobs whose end is committed
+    settled: list[tuple[str, str]] = field(default_factory=list)  # machine, job
+    replies: bool = False
+    changed: set[str] = field(default_factory=set)  # ids of requests and jobs, for those who watch
+    stages: list[tuple[str, float]] = field(default_factory=list)  # stage, seconds: observed once committed
+    queued: int = 0
+
+
+class Change:
+    def __init__(self, txn: Txn, now: float, speech: Speech, online: Callable[[str], bool]) -> None:
+        self.txn = txn
+        self.now = now
+        self.effects = Effects()
+        self._speech = speech
+        self._online = online
+
+    def request(self, before: Request, move: requests_of_hub.Move, actor: str, text: str = "") -> Request:
+        """Saves a request's move and performs its actions; `text` is what a `final` says where it is a plain answer."""
+        after, actions = move
+        if after is not before:
+            self.txn.save_request(before, after)
+        self.effects.changed.add(after.id)
+        for action in actions:
+            match action:
+                case requests_of_hub.Audit(kind, data):
+                    self.txn.audit(kind, after.id, actor, data, self.now)
+                case requests_of_hub.QueueStep(index):
+                    self._queue_step(after, index)
+                case requests_of_hub.CancelJobs(by, kill):
+                    for job in self.txn.jobs_of(after.id):
+                        self.job(job, jobs_of_hub.AskCancel(by, kill), by)
+                case requests_of_hub.Tell(kind):
+                    self._tell(after, kind, text)
+        if after.planned_at == self.now:
+            self.effects.stages.append(("plan", self.now - after.received_at))
+        if after.decided_at == self.now and after.planned_at and after.approvers:
+            self.effects.stages.append(("approve", self.now - after.planned_at))
+        return after
+
+    def job(self, before: Job, event: jobs_of_hub.Event, actor: str) -> Job:
+        """Saves what a job does on an event, and moves its request where the job has settled."""
+        after, actions = jobs_of_hub.decide(before, event, self.now)
+        if after is not before:
+            self.txn.save_job(before, after)
+            self.effects.changed.add(after.id)
+        for action in actions:
+            match action:
+                case jobs_of_hub.Audit(kind, data):
+                    self.txn.audit(kind, after.id, actor, data, self.now)
+                case jobs_of_hub.SendCancel(kill):
+                    self.effects.cancels.append((after.agent, after.id, kill))
+                case jobs_of_hub.SendForget():
+                    self.effects.forgets.setdefault(after.agent, []).append(after.id)
+                case jobs_of_hub.Settled(late):
+                    self._settled(after, late)
+        return after
+
+    def _settled(self, job: Job, late: bool) -> None:
+        self.effects.settled.append((job.agent, job.id))
+        if job.duration is not None:
+            self.effects.stages.append(("run", job.duration))
+        request = self.txn.request(job.request_id)
+        if request is None:
+            return
+        siblings = self.txn.jobs_of(request.id)
+        if late:
+            self.effects.replies = self._speech.late(self.txn, request, job, siblings, self.now) or self.effects.replies
+            return
+        move = requests_of_hub.jobs_settled(request, siblings, self.now)
+        if move[0] is not request:
+            after = self.request(request, move, "hub")
+            if after.ended_at is not None:
+                self.effects.stages.append(("total", after.ended_at - after.received_at))
+
+    def _queue_step(self, request: Request, index: int) -> None:
+        assert request.plan is not None  # noqa: S101 - QueueStep comes only from a judged request
+        step = request.plan.steps[index]
+        queued = [
+            Job(
+                id=str(ULID()),
+                request_id=request.id,
+                person=request.person,
+                agent=target,
+                state=JobState.QUEUED,
+                step=index,
+                plan_hash=request.plan_hash,
+                not_after=self.now + request.plan.ttl,
+                queued_at=self.now,
+                parent=request.parent,
+            )
+            for target in step.targets
+        ]
+        self.txn.add_jobs(queued)
+        self.effects.queued += len(queued)
+        for job in queued:
+            self.effects.wake.add(job.agent)
+        self.txn.audit(
+            "jobs.queued",
+            request.id,
+            "hub",
+            {"step": index, "plan_hash": request.plan_hash, "jobs": {job.id: job.agent for job in queued[:100]}},
+            self.now,
+        )
+        offline = [job for job in queued if not self._online(job.agent)]
+        if offline:
+            self._speech.waiting(self.txn, request, offline, self.now)
+            self.effects.replies = True
+
+    def _tell(self, request: Request, kind: str, text: str) -> None:
+        jobs: Sequence[Job] = self.txn.jobs_of(request.id) if request.plan is not None else ()
+        self._speech.tell(self.txn, request, kind, text, jobs, self.now)
+        self.effects.replies = True

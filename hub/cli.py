@@ -1,0 +1,283 @@
+"""answerback-hub: sets the hub up, serves it, and keeps its house (tokens, people, policy, audit)."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from common.config import Address, parse_address, parse_duration
+from common.errors import UserError
+from common.version import VERSION
+from hub import keeping
+from hub.config import HubConfig, load
+from hub.policy_check import rows
+from hub.setup import init
+
+DEFAULT_CONFIG = "/etc/answerback/hub.toml"
+
+
+def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    @click.option(
+        "--config",
+        "config_file",
+        metavar="FILE",
+        help=f"hub.toml; else $ANSWERBACK_CONFIG, else {DEFAULT_CONFIG}",
+    )
+    @functools.wraps(command)
+    def with_config(*args: Any, config_file: str | None, **kwargs: Any) -> Any:
+        return command(
+            *args, config=load(Path(config_file or os.environ.get("ANSWERBACK_CONFIG") or DEFAULT_CONFIG)), **kwargs
+        )
+
+    return with_config
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(VERSION, prog_name="answerback-hub")
+def hub() -> None:
+    """The hub: accepts signed chat webhooks, plans, checks, and routes commands to the agents that dialled in.
+
+    \b
+    A first hub, on this machine:
+      answerback-hub init /etc/answerback --admin alice
+      answerback-hub serve --config /etc/answerback/hub.toml
+      answerback-hub token --config /etc/answerback/hub.toml --agent web-1     (paste what it prints on web-1)
+    """
+
+
+@hub.command("init")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--admin", metavar="NAME", help="the first admin; also the user NAME of the inlet `ops`")
+@click.option("--http", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="where webhooks come in")
+@click.option(
+    "--links",
+    default="127.0.0.1:8443",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="where machines and consoles dial in",
+)
+def init_command(folder: Path, admin: str | None, http: str, links: str) -> None:
+    """Make keys, CA, hub.toml, policy.toml and runbooks.toml in DIR."""
+    now = time.time()
+    made = init(
+        folder,
+        now=now,
+        admin=admin or "",
+        http=_address("--http", http),
+        links=_address("--links", links),
+        record=lambda summary: keeping.record_init(summary, now),
+    )
+    file = made.folder.config
+    click.echo(f"made {made.folder.path}: hub.toml, policy.toml, runbooks.toml, keys and an authority of its own")
+    click.echo(f"  webhooks     http://{made.http}/webhook/ops   signed with the secret in {made.secret_file}")
+    click.echo(f"  machines     wss://{made.links}   authority {made.pin}")
+    if admin:
+        click.echo(f"  admin        {admin}, whose console profile is {made.folder.profile}")
+    click.echo("next:")
+    click.echo(f"  answerback-hub serve --config {file}")
+    click.echo(f"  answerback-hub token --config {file} --agent NAME")
+
+
+def _address(option: str, text: str) -> Address:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise UserError(f"{option} {text}: {error}", "write HOST:PORT, for example 127.0.0.1:8080") from None
+
+
+def _seconds(option: str, text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UserError(f"{option} {text}: {error}", "write 30s, 10m or 2h") from None
+
+
+@hub.command("serve")
+@config_option
+def serve_command(config: HubConfig) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    from hub.app import serve  # the whole hub: the small commands start without it
+
+    serve(config)
+
+
+@hub.command("check")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object")
+@config_option
+def check_command(config: HubConfig, as_json: bool) -> None:
+    """Validate hub.toml, policy.toml, runbooks.toml, secrets and keys; names file, key and cure."""
+    found = keeping.check_files(config)
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    for line in found["lines"]:
+        click.echo(line)
+
+
+@hub.command("token")
+@click.option("--agent", required=True, metavar="NAME", help="the machine's name")
+@click.option("--label", "labels", multiple=True, metavar="K=V", help="a label; may be given several times")
+@click.option("--ttl", default="10m", show_default=True, help="how long the token can be used: 30s, 10m, 2h")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object")
+@config_option
+def token_command(config: HubConfig, agent: str, labels: tuple[str, ...], ttl: str, as_json: bool) -> None:
+    """Print the one command that joins a machine. The token works once, for this name, and not for long."""
+    invitation = keeping.invite_agent(config, agent, labels, _seconds("--ttl", ttl), time.time())
+    click.echo(json.dumps(invitation) if as_json else invitation["command"])
+
+
+@hub.group("agent")
+def agent_group() -> None:
+    """Machines: list, revoke."""
+
+
+@agent_group.command("revoke")
+@click.argument("name")
+@config_option
+def agent_revoke(config: HubConfig, name: str) -> None:
+    """Take a machine's certificates back; its link is closed within 5 seconds. Its name may then join anew."""
+    count = keeping.revoke(config, "agent", name, time.time())
+    click.echo(f"{name} is revoked ({count} certificate{'s' if count != 1 else ''})")
+
+
+@hub.group("operator")
+def operator_group() -> None:
+    """People who use the console and the command line: add, remove, second factor."""
+
+
+@operator_group.command("add")
+@click.argument("name")
+@click.option("--role", required=True, type=click.Choice(["viewer", "operator", "approver", "admin"]))
+@click.option("--ttl", default="10m", show_default=True, help="how long the login command can be used")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object")
+@config_option
+def operator_add(config: HubConfig, name: str, role: str, ttl: str, as_json: bool) -> None:
+    """Add a person and print the one login command for them."""
+    invitation = keeping.invite_operator(config, name, role, _seconds("--ttl", ttl), time.time())
+    click.echo(json.dumps(invitation) if as_json else invitation["command"])
+
+
+@operator_group.command("remove")
+@click.argument("name")
+@config_option
+def operator_remove(config: HubConfig, name: str) -> None:
+    """Revoke a person: no role, no console, links closed within 5 seconds."""
+    count = keeping.revoke(config, "operator", name, time.time())
+    click.echo(f"{name} is revoked ({count} certificate{'s' if count != 1 else ''})")
+
+
+@operator_group.command("totp")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object with the otpauth URI")
+@config_option
+def operator_totp(config: HubConfig, name: str, as_json: bool) -> None:
+    """Enrol a second factor: shows a QR code for an authenticator app, once, here and nowhere else."""
+    uri = keeping.enrol(config, name, time.time())
+    if as_json:
+        click.echo(json.dumps({"person": name, "uri": uri}))
+        return
+    import segno  # only for the picture
+
+    click.echo(f"scan this as {name} with an authenticator app; it is shown only now:\n")
+    segno.make(uri).terminal(out=sys.stdout, compact=True)
+    click.echo(f"\n{uri}")
+
+
+@hub.group("policy")
+def policy_group() -> None:
+    """What may run: try commands against policy.toml."""
+
+
+@policy_group.command("check", context_settings={"ignore_unknown_options": True})
+@click.option("--as", "person", metavar="PERSON", help="a person of hub.toml; else a plain operator")
+@click.option("--agent", metavar="NAME", default="", help="the machine; else one without labels")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object a command")
+@click.option("--lines", metavar="FILE", help="a file of commands, one a line; - is standard input")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@config_option
+def policy_check(
+    config: HubConfig, person: str | None, agent: str, as_json: bool, lines: str | None, command: tuple[str, ...]
+) -> None:
+    """Say verdict, reason and rule for a command, without running anything.
+
+    \b
+    answerback-hub policy check -- df -h
+    answerback-hub policy check --as bob --agent web-1 -- systemctl restart nginx
+    answerback-hub policy check --json --lines commands.txt
+    Exit status for one command: 0 allow or ask, 3 deny.
+    """
+    if (lines is None) == (not command):
+        raise UserError("policy check takes one command after --, or --lines FILE", "see policy check --help")
+    policy, roles, labels = keeping.policy_facts(config, person, agent)
+    source = [keeping.join_words(command)] if lines is None else keeping.read_lines(lines)
+    denied = False
+    for row in rows(policy, source, roles, agent, labels):
+        denied = denied or row["verdict"] == "deny"
+        if as_json or lines is not None:
+            click.echo(json.dumps(row, ensure_ascii=True))
+        else:
+            click.echo(f"{row['verdict']}: {row['reason']}" + (f"  (rule {row['rule']})" if row["rule"] else ""))
+    if denied and lines is None:
+        sys.exit(3)
+
+
+@hub.group("audit")
+def audit_group() -> None:
+    """The hash-chained, signed record of everything: verify, export."""
+
+
+@audit_group.command("verify")
+@click.option(
+    "--file", "exported", metavar="FILE", type=click.Path(path_type=Path), help="an exported file instead of the store"
+)
+@click.option("--json", "as_json", is_flag=True, help="one JSON object")
+@config_option
+def audit_verify(config: HubConfig, exported: Path | None, as_json: bool) -> None:
+    """Check every row's hash, the chain, and every signed checkpoint; names the first bad row."""
+    report = keeping.verify_audit(config, exported)
+    if as_json:
+        click.echo(json.dumps(report))
+    else:
+        click.echo(report["text"])
+    if not report["ok"]:
+        sys.exit(1)
+
+
+@audit_group.command("export")
+@click.option("--output", "-o", metavar="FILE", default="-", help="where to; - is standard output")
+@config_option
+def audit_export(config: HubConfig, output: str) -> None:
+    """Write the audit as JSON lines that a stranger can verify offline."""
+    with click.open_file(output, "w", encoding="utf-8") as target:
+        keeping.export_audit(config, target.write)
+
+
+def main() -> None:
+    """Entry point: a person's mistake is one line on standard error, never a traceback."""
+    try:
+        hub(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+    except UserError as error:
+        click.echo(f"answerback-hub: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,351 @@
+"""hub.toml: what may stand in it, and the checks that need more than one key. `init` writes it (`hub/config_file.py`).
+
+The dataclasses are the form: a key's comment in the written file is its `doc` here, so none goes undocumented.
+"""
+# ruff: noqa: RUF009  `setting` and its like make dataclass fields; they are no values shared between instances
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, Literal
+
+from common.config import (
+    Address,
+    ConfigError,
+    Duration,
+    Size,
+    build,
+    is_host,
+    parse_address,
+    read_bytes,
+    read_secret,
+    read_toml,
+    required,
+    setting,
+    table,
+    tables,
+)
+from common.errors import UserError
+from hub.authority import ROLES
+
+PLATFORMS: Final[tuple[str, ...]] = ("generic", "standard")
+MAX_BODY: Final = 8 * 1024 * 1024
+MAX_SECRETS: Final = 10
+WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104  compared with, not listened on
+_SQLITE: Final = "sqlite:///"
+_MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class HubTable:
+    """Who this hub is."""
+
+    name: str | None = setting(None, "What people call it, in their authenticator app for one; left out, its id.")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTable:
+    """Where chat platforms post to: POST /webhook/INLET. Facing the internet it wants a proxy that ends TLS."""
+
+    listen: Address = setting(Address("127.0.0.1", 8080), "Address and port to listen on.")
+    body_limit: Size = setting(
+        Size(256 * 1024), "The largest body of a webhook; a larger one is answered 413.", low=1024, high=MAX_BODY
+    )
+    rate: int = setting(500, "Messages a second that an inlet takes for long; beyond it is 429.", low=1, high=100_000)
+    burst: int = setting(2_000, "Messages that an inlet takes at once before the rate counts.", low=1, high=1_000_000)
+    concurrency: int = setting(512, "Webhooks handled at the same time; beyond it is 429.", low=1, high=10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class LinksTable:
+    """Where machines and consoles dial in: TLS 1.3 under this hub's own CA; nothing on the way may end it."""
+
+    listen: Address = setting(Address("127.0.0.1", 8443), "Address and port to listen on.")
+    public: Address | None = setting(
+        None, "Address and port as machines reach it, for the join commands; left out, `listen` or this machine's name."
+    )
+    heartbeat: Duration = setting(
+        Duration(15.0), "How often a link is heard of; after three silent times it is lost.", low=1.0, high=5 * _MINUTE
+    )
+    window: int = setting(64, "Jobs handed to one machine at a time; the rest wait here.", low=1, high=10_000)
+
+    @property
+    def reach(self) -> Address:
+        """What machines are told to dial."""
+        if self.public is not None:
+            return self.public
+        everywhere = self.listen.host in WILDCARDS
+        return self.listen._replace(host=socket.gethostname()) if everywhere else self.listen
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTable:
+    """Where everything is kept: one SQLite file, or PostgreSQL."""
+
+    url: str = setting(
+        "sqlite:///data/answerback.sqlite",
+        "sqlite:///PATH (three slashes: relative to this folder; four: absolute) or postgresql://USER@HOST/NAME.",
+        secret=True,  # it may hold a password
+    )
+    retention: Duration = setting(
+        Duration(90 * _DAY), "How long ended requests and their output are kept.", low=_HOUR, high=3_650 * _DAY
+    )
+    seal_key_file: Path = setting(
+        Path("secrets/seal.key"), "The keys that seal secrets in the store. Keep a copy apart from the store's backups."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTable:
+    """How much may wait, and how long. A full queue is a polite refusal in chat."""
+
+    max_total: int = setting(20_000, "Jobs that wait, in all.", low=1, high=10_000_000)
+    max_person: int = setting(5_000, "Jobs of one person that wait.", low=1, high=10_000_000)
+    max_agent: int = setting(5_000, "Jobs that wait for one machine.", low=1, high=10_000_000)
+    ttl: Duration = setting(
+        Duration(10 * _MINUTE),
+        "How long a job waits for its machine where nothing else is said.",
+        low=1.0,
+        high=30 * _DAY,
+    )
+    decide_within: Duration = setting(
+        Duration(30 * _MINUTE), "How long a request waits for its approvals.", low=10.0, high=30 * _DAY
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class InletTable:
+    """One configured entrance from chat, at /webhook/NAME."""
+
+    platform: str = required('How messages look and are signed: "generic" or "standard" (Standard Webhooks).')
+    secret_file: Path = required(
+        "The secret that signs messages and replies, mode 0600. Several, one a line, all hold; the first signs."
+    )
+    reply_hosts: tuple[str, ...] = setting(
+        (), 'Hosts that replies may be posted to, as "HOST" or "HOST:PORT"; others are refused.'
+    )
+    updates: bool = setting(True, "Whether more than the final reply is posted: questions, progress.")
+    rate: int | None = setting(None, "Messages a second; left out, that of [http].", low=1, high=100_000)
+    body_limit: Size | None = setting(
+        None,
+        "The largest body, more where images come with messages; left out, that of [http].",
+        low=1024,
+        high=MAX_BODY,
+    )
+    secrets: tuple[bytes, ...] = field(default=(), repr=False)  # the lines of secret_file
+
+
+@dataclass(frozen=True, slots=True)
+class PersonTable:
+    """A person. Roles: viewer, operator, approver, admin, each with the rights of those before."""
+
+    roles: tuple[str, ...] = required("What this person may do.")
+    chat: tuple[str, ...] = setting((), 'Who the person is in chat, as "INLET:USER".')
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTable:
+    """A language model that may plan from plain words. Nothing asks one yet."""
+
+    url: str = required("Where it is served, http:// or https://.")
+    kind: str = setting("ollama", 'How it is spoken to: "ollama" or "openai" (any compatible server).')
+    model: str = setting("", "Which model to ask for.")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTable:
+    """What may run, what needs a person's yes, what is refused."""
+
+    file: Path = setting(Path("policy.toml"), "The rules.")
+
+
+@dataclass(frozen=True, slots=True)
+class RunbooksTable:
+    """Named commands that plain words lead to."""
+
+    file: Path = setting(Path("runbooks.toml"), "The runbooks.")
+
+
+@dataclass(frozen=True, slots=True)
+class LogTable:
+    """What the hub writes to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = setting("info", "debug, info, warning or error.")
+    format: Literal["json", "console"] = setting("json", '"json", one object a line, or "console" for reading along.')
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The hub's folder: where the files are that no key names. Every secret in it is 0600, every folder 0700."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "hub.toml"
+
+    @property
+    def ca_certificate(self) -> Path:
+        return self.path / "ca" / "ca.pem"
+
+    @property
+    def ca_key(self) -> Path:
+        return self.path / "ca" / "ca.key"
+
+    @property
+    def certificate(self) -> Path:
+        return self.path / "tls" / "hub.pem"
+
+    @property
+    def key(self) -> Path:
+        return self.path / "tls" / "hub.key"
+
+    @property
+    def job_key(self) -> Path:
+        return self.path / "keys" / "job.key"
+
+    @property
+    def seal_key(self) -> Path:
+        return self.path / "secrets" / "seal.key"
+
+    @property
+    def profile(self) -> Path:
+        return self.path / "profile"
+
+
+@dataclass(frozen=True, slots=True)
+class HubConfig:
+    """hub.toml as read: paths are resolved, `store.url` is absolute, inlets hold their secrets."""
+
+    hub: HubTable = table(HubTable)
+    http: HttpTable = table(HttpTable)
+    links: LinksTable = table(LinksTable)
+    store: StoreTable = table(StoreTable)
+    queue: QueueTable = table(QueueTable)
+    inlets: Mapping[str, InletTable] = tables()
+    people: Mapping[str, PersonTable] = tables()
+    models: Mapping[str, ModelTable] = tables()
+    policy: PolicyTable = table(PolicyTable)
+    runbooks: RunbooksTable = table(RunbooksTable)
+    log: LogTable = table(LogTable)
+    path: Path = Path("hub.toml")
+
+    @property
+    def folder(self) -> Folder:
+        return Folder(self.path.parent)
+
+    def rate(self, inlet: str) -> int:
+        return self.inlets[inlet].rate or self.http.rate
+
+    def body_limit(self, inlet: str) -> int:
+        return self.inlets[inlet].body_limit or self.http.body_limit
+
+
+def load(path: Path, platforms: Collection[str] = PLATFORMS) -> HubConfig:
+    """The file, checked in itself and against the files it names; raises UserError, as ConfigError with all problems
+    at once.
+
+    `platforms` are those the program knows.
+    """
+    path = path.absolute()
+    cure = "set up a hub with `answerback-hub init DIR`, or name its file with --config"
+    config = replace(build(read_toml(path, cure), HubConfig, path), path=path)
+    folder = path.parent
+    config = replace(
+        config,
+        policy=PolicyTable(folder / config.policy.file),
+        runbooks=RunbooksTable(folder / config.runbooks.file),
+        store=replace(config.store, seal_key_file=folder / config.store.seal_key_file),
+    )
+    problems: list[str] = []
+    inlets: dict[str, InletTable] = {}
+    for name, inlet in config.inlets.items():
+        try:
+            inlets[name] = replace(inlet, secrets=_secrets(inlet.secret_file))
+        except UserError as error:
+            problems.append(f"{path}: [inlets.{name}] secret_file: {error}")
+    for where, text in _problems(config, platforms):
+        problems.append(f"{path}: {where}: {text}")
+    for where, file in (("[policy] file", config.policy.file), ("[runbooks] file", config.runbooks.file)):
+        try:
+            read_bytes(file)
+        except UserError as error:
+            problems.append(f"{path}: {where}: {error}")
+    if problems:
+        raise ConfigError(problems)
+    return replace(config, inlets=inlets, store=replace(config.store, url=_absolute(config.store.url, folder)))
+
+
+def _secrets(file: Path) -> tuple[bytes, ...]:
+    lines = tuple(line.strip() for line in read_secret(file).splitlines() if line.strip())
+    if len(lines) > MAX_SECRETS:
+        raise UserError(f"{file}: {len(lines)} secrets", f"keep at most {MAX_SECRETS}, one a line")
+    return lines
+
+
+def _absolute(url: str, folder: Path) -> str:
+    return f"{_SQLITE}{folder / url.removeprefix(_SQLITE)}" if url.startswith(_SQLITE) else url
+
+
+def _problems(config: HubConfig, platforms: Collection[str]) -> Iterator[tuple[str, str]]:
+    """What is wrong across keys, as (where, what and the cure)."""
+    if config.http.listen.port and config.http.listen.port == config.links.listen.port:
+        hosts = {config.http.listen.host, config.links.listen.host}
+        if len(hosts) == 1 or hosts & set(WILDCARDS):
+            yield "[links] listen", f"the port {config.links.listen.port} is [http] listen's already; use another"
+    if config.links.public is not None and not config.links.public.port:
+        yield "[links] public", "the port 0 is no port to dial; write the one that machines reach"
+    yield from _store_problems(config.store.url)
+    for name, inlet in config.inlets.items():
+        if inlet.platform not in platforms:
+            known = ", ".join(f'"{platform}"' for platform in platforms)
+            yield f"[inlets.{name}] platform", f'"{inlet.platform}" is not known here; use one of {known}'
+        for host in inlet.reply_hosts:
+            if not _is_reply_host(host):
+                yield f"[inlets.{name}] reply_hosts", f'"{host}" is no host; write "HOST" or "HOST:PORT" and no more'
+    yield from _people_problems(config)
+    for name, model in config.models.items():
+        if not re.match(r"https?://[^/]", model.url):
+            yield f"[models.{name}] url", "does not begin with http:// or https:// and a host"
+
+
+def _store_problems(url: str) -> Iterator[tuple[str, str]]:
+    """The URL itself is never shown: it may hold a password."""
+    if url.startswith(_SQLITE):
+        if not url.removeprefix(_SQLITE) or "?" in url:
+            yield "[store] url", "no path of an SQLite file, or more than one; write sqlite:///data/answerback.sqlite"
+    elif not re.match(r"postgresql://[^/]*/[^/]", url):
+        yield "[store] url", "neither sqlite:///PATH nor postgresql://USER@HOST/NAME"
+
+
+def _people_problems(config: HubConfig) -> Iterator[tuple[str, str]]:
+    owners: dict[str, str] = {}
+    for name, person in config.people.items():
+        for role in person.roles:
+            if role not in ROLES:
+                yield f"[people.{name}] roles", f'"{role}" is no role; the roles are {", ".join(ROLES)}'
+        for identity in person.chat:
+            inlet, colon, user = identity.partition(":")
+            if not colon or not user:
+                yield f"[people.{name}] chat", f'"{identity}" is not "INLET:USER"'
+            elif inlet not in config.inlets:
+                known = ", ".join(config.inlets) or "none"
+                yield f"[people.{name}] chat", f'"{identity}": there is no [inlets.{inlet}]; inlets here: {known}'
+            elif owners.setdefault(identity, name) != name:
+                yield (
+                    f"[people.{name}] chat",
+                    f'"{identity}" is {owners[identity]} already; one chat user is one person',
+                )
+
+
+def _is_reply_host(text: str) -> bool:
+    if is_host(text) or (text.startswith("[") and text.endswith("]") and is_host(text[1:-1], bracketed=True)):
+        return True
+    try:
+        return parse_address(text).port > 0
+    except ValueError:
+        return False

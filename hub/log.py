@@ -1,0 +1,119 @@
+"""Structured logs on standard error: one event a line, with a stable dotted name and the ids that are bound.
+
+`log = logger("links")`, then `log.info("agent.connected", agent=name)`. Ids that hold for a stretch of work are bound
+with `bound(request=…)`, and every line in it carries them. Values under keys that name secrets never reach the
+stream, nor do control characters. Writing is direct: standard error is a file, a terminal or the journal's socket,
+and a line costs less than handing it to another thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from contextlib import AbstractContextManager
+from typing import Any, Final, Literal, TextIO, cast
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+Format = Literal["json", "console"]
+LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+HIDDEN: Final = "[hidden]"
+_MAX_TEXT: Final = 4_096  # characters of one value; tracebacks are exempt
+_SECRET_WORDS: Final = frozenset({"secret", "token", "signature", "authorization", "password", "totp", "cookie"})
+_ONE_TIME_CODE = re.compile(r"\s*[0-9]{4,10}\s*", re.ASCII)
+_WORDS = re.compile(r"[^a-z0-9]+")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def configure(level: str = "info", fmt: Format = "json", stream: TextIO | None = None) -> None:
+    """Sets up structlog, and the standard library's logging to come out the same way. `stream` defaults to standard
+    error.
+    """
+    out = sys.stderr if stream is None else stream
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[structlog.types.Processor] = [structlog.processors.format_exc_info, scrub]
+    if fmt == "json":
+        last.append(structlog.processors.JSONRenderer(ensure_ascii=False))
+    else:
+        last.append(structlog.dev.ConsoleRenderer(colors=out.isatty()))
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(file=out),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    # Libraries speak at "warning": what they say at "info" is about themselves.
+    root.setLevel(max(LEVELS[level], logging.WARNING))
+
+
+def logger(name: str) -> structlog.typing.FilteringBoundLogger:
+    """A logger whose lines carry `part=name`."""
+    return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(part=name))
+
+
+def bound(**ids: str) -> AbstractContextManager[None]:
+    """Every line within carries these ids."""
+    return cast(AbstractContextManager[None], bound_contextvars(**ids))
+
+
+def scrub(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The processor that hides secrets and makes hostile text safe."""
+    for key, value in event.items():
+        event[key] = _traceback(value) if key in ("exception", "stack") else _safe(key, value, 0)
+    return event
+
+
+def is_secret(key: str, value: Any) -> bool:
+    """By the key's last word. `code` is a secret where it is digits (a second factor), else the name of a refusal."""
+    words = [word for word in _WORDS.split(key.lower()) if word]
+    if not words:
+        return False
+    if words == ["code"] or words[-2:] in (["totp", "code"], ["factor", "code"]):
+        return _ONE_TIME_CODE.fullmatch(str(value)) is not None
+    return words[-1] in _SECRET_WORDS
+
+
+def _safe(key: str, value: Any, depth: int) -> Any:
+    if is_secret(key, value):
+        return HIDDEN
+    kind = type(value)
+    if kind is str:
+        return _text(value, _MAX_TEXT)
+    if kind in (int, float, bool) or value is None:
+        return value
+    if depth >= 4:
+        return "…"
+    if isinstance(value, dict):
+        return {_text(str(name), 100): _safe(str(name), each, depth + 1) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_safe("", each, depth + 1) for each in value]
+    return _text(str(value), _MAX_TEXT)
+
+
+def _text(text: str, limit: int) -> str:
+    if len(text) > limit:
+        text = text[:limit] + "…"
+    if text.isascii() and text.isprintable():
+        return text
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # a lone surrogate would break the stream
+    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def _traceback(value: Any) -> str:
+    return "\n".join(_text(line, _MAX_TEXT) for line in str(value).split("\n"))

@@ -1,0 +1,66 @@
+"""What a planner may say of a message, and what it knows when it says it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from common.catalogue import Language, Sentence
+from common.plan import Plan
+from hub.machines import Inventory
+
+Verb = Literal["approve", "reject", "cancel", "status", "machines", "help", "whoami"]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Commands for machines; policy has not seen them yet."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A plain answer; no machine is needed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something to do with an earlier request, or a look around."""
+
+    verb: Verb
+    number: int | None = None  # the request's; None means the only one that is open here
+    code: str = ""  # second factor: digits, as typed
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cannot:
+    """Understood well enough to say why nothing runs; `code` is for programs and the audit."""
+
+    sentence: Sentence
+    code: str = "plan"
+
+
+Outcome = Planned | Said | Act | Cannot
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One message and the world it is read in. `text` is the person's, already without a mention of the bot."""
+
+    text: str
+    language: Language
+    person: str
+    roles: Sequence[str]
+    inventory: Inventory
+    now: float
+
+
+class Planner(Protocol):
+    def plan(self, context: Context) -> Outcome | None:
+        """None where this planner has nothing to say, and the next one is asked."""
+        ...

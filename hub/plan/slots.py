@@ -1,0 +1,132 @@
+"""The typed places of a runbook: what a word must look like to fill one, and the text that goes into the command.
+
+A value is checked whole, before it is put anywhere, and is never read again as words or options: none begins with `-`.
+`machine` is the place of the targets and has no slot of its own (see `runbook`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from hub.plan.words import word_set
+
+MAX_VALUE: Final = 1_024
+MACHINE: Final = "machine"
+
+_PATH: Final = re.compile(r"/[A-Za-z0-9._@%+=:,~/-]*", re.ASCII)
+_UNIT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@\\-]{0,254}", re.ASCII)
+_HOST: Final = re.compile(
+    r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*\.?", re.ASCII
+)
+_INT: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
+_DURATION: Final = re.compile(
+    r"([0-9]{1,7})\s*(s|sec|second|seconds|m|min|minute|minutes|h|hour|hours|d|day|days|)", re.I | re.A
+)
+_WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}", re.ASCII)
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "": 1}
+
+NEVER_VALUES: Final = word_set(
+    "a all an and any anything are at both can cannot did do does done don't down each else everything for from had "
+    "has have he her his how i if in is it its just me my never no none not nothing of off on or our out she should "
+    "so some something that the their them then there these they thing things this those to too up us was we were "
+    "what when where which who why will with would yes you your yesterday today tomorrow"
+)
+"""English words that are never a service, a host or a word of somebody's, whatever stands around them."""
+
+
+def seconds(text: str) -> int | None:
+    """`90`, `30s`, `5m`, `1h`, `2 days` as seconds; None where it is none of these."""
+    found = _DURATION.fullmatch(text.strip())
+    return int(found[1]) * _SECONDS[found[2][:1].lower()] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One typed place. `low` and `high` bound `int`, `port` and `duration` (seconds); `pattern` narrows `word`."""
+
+    name: str
+    type: str
+    default: str | None = None  # already in its final form
+    sample: str = ""  # shown in examples
+    values: tuple[str, ...] = ()
+    pattern: re.Pattern[str] | None = None
+    low: int = 0
+    high: int = 1_000_000_000
+
+    def value(self, word: str) -> str | None:
+        """The text that goes into the command, or None where `word` does not fit."""
+        if not word or len(word) > MAX_VALUE:
+            return None
+        return TYPES[self.type](self, word)
+
+
+def _path(slot: Slot, word: str) -> str | None:
+    """An absolute path without `..`; whether it may be touched is policy's to say."""
+    if _PATH.fullmatch(word) is None or ".." in word.split("/"):
+        return None
+    return word if word == "/" else word.rstrip("/")
+
+
+def _unit(slot: Slot, word: str) -> str | None:
+    """A systemd unit's name, with or without its suffix (systemd.unit(5))."""
+    return word if _UNIT.fullmatch(word) is not None and word.casefold() not in NEVER_VALUES else None
+
+
+def _host(slot: Slot, word: str) -> str | None:
+    """A host name (RFC 1123) or an address."""
+    try:
+        return str(ipaddress.ip_address(word))
+    except ValueError:
+        return word if _HOST.fullmatch(word) is not None and word.casefold() not in NEVER_VALUES else None
+
+
+def _int(slot: Slot, word: str) -> str | None:
+    if _INT.fullmatch(word) is None or not slot.low <= int(word) <= slot.high:
+        return None
+    return str(int(word))
+
+
+def _enum(slot: Slot, word: str) -> str | None:
+    return next((value for value in slot.values if value.casefold() == word.casefold()), None)
+
+
+def _duration(slot: Slot, word: str) -> str | None:
+    """Seconds."""
+    found = seconds(word)
+    return str(found) if found is not None and slot.low <= found <= slot.high else None
+
+
+def _word(slot: Slot, word: str) -> str | None:
+    if slot.pattern is not None:
+        return word if not word.startswith("-") and slot.pattern.fullmatch(word) is not None else None
+    return word if _WORD.fullmatch(word) is not None and word.casefold() not in NEVER_VALUES else None
+
+
+TYPES: Final[Mapping[str, Callable[[Slot, str], str | None]]] = {
+    "path": _path,
+    "unit": _unit,
+    "port": _int,
+    "host": _host,
+    "int": _int,
+    "enum": _enum,
+    "duration": _duration,
+    "word": _word,
+}
+BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
+    "port": (1, 65_535),
+    "int": (0, 1_000_000),
+    "duration": (1, 7 * 86_400),
+}
+SAMPLES: Final[Mapping[str, str]] = {
+    "path": "/srv/app",
+    "unit": "nginx",
+    "port": "8080",
+    "host": "db.example",
+    "int": "20",
+    "duration": "5m",
+    "word": "main",
+}

@@ -1,0 +1,187 @@
+"""What the store keeps, as frozen values: the facts that decisions are made from.
+
+A change is a new value (`dataclasses.replace`); `Txn.save_*` writes the difference and refuses when the row has moved on.
+Times are seconds since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from common.catalogue import Language
+from common.lifecycle import JobState, RequestState
+from common.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    id: str  # ULID
+    number: int  # what people call it: r42 is 42; given by the store, 0 before
+    state: RequestState
+    inlet: str  # inlet's name, or "console"
+    event_id: str  # the platform's delivery id; unique with inlet
+    conversation: str
+    chat_user: str  # as the platform names them
+    person: str  # "" where the chat user is nobody we know
+    text: str
+    language: Language
+    reply_url: str
+    received_at: float
+    plan: Plan | None = None
+    plan_hash: str = ""
+    approvers: int = 0  # how many approvals the policy asks for
+    second_factor: bool = False
+    own_approval: bool = False  # the requester may be one of them
+    rule: str = ""
+    reason: str = ""  # why it was refused, asked, rejected; English
+    decide_by: float | None = None
+    step: int = 0  # index of the step whose jobs were queued last
+    planned_at: float | None = None
+    decided_at: float | None = None
+    ended_at: float | None = None
+    parent: str = ""  # the request this one retries or edits
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    id: str  # ULID
+    request_id: str
+    person: str
+    agent: str
+    state: JobState
+    step: int
+    plan_hash: str
+    not_after: float
+    queued_at: float
+    priority: int = 5  # 0 to 9, 9 first
+    epoch: int = 0  # of the last lease
+    journal: str = ""  # the agent's journal id at the last lease
+    leased_at: float | None = None
+    accepted_at: float | None = None
+    started_at: float | None = None  # by the agent's clock
+    ended_at: float | None = None  # by the hub's clock: when the end was committed
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+    duration: float | None = None  # seconds, by the agent's clock
+    output_bytes: int = 0
+    output_digest: str = ""
+    truncated: bool = False
+    chunks: int = 0  # output messages in all, known at the end
+    cpu_user: float = 0.0
+    cpu_system: float = 0.0
+    max_rss: int = 0
+    cancel_asked_at: float | None = None
+    cancel_asked_by: str = ""
+    parent: str = ""  # the job this one retries
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    job_id: str
+    seq: int  # from 1
+    stream: int  # 1 standard output, 2 standard error
+    data: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    request_id: str
+    plan_hash: str
+    person: str
+    granted: bool
+    via: str  # inlet's name or "console"
+    at: float
+    reason: str = ""
+    second_factor: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One audit row; `hash` covers the previous row's hash and everything here (hub/audit.py)."""
+
+    seq: int
+    at: float
+    kind: str  # stable dotted name: message.accepted, plan.made, job.dispatched …
+    subject: str  # request, job, agent or person it is about
+    actor: str  # person, agent, or "hub"
+    data: dict[str, Any]
+    previous: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One row of the outbox."""
+
+    id: int  # 0 before it is stored
+    request_id: str
+    inlet: str
+    kind: str  # final | question | progress | late
+    url: str
+    body: str  # JSON as it will be posted
+    created_at: float
+    next_at: float
+    attempts: int = 0
+    state: str = "pending"  # pending | done | dead
+    error: str = ""
+    done_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    name: str
+    labels: dict[str, str]
+    state: str  # active | locked | revoked
+    joined_at: float
+    generation: int = 1
+    last_seen: float | None = None
+    version: str = ""
+    journal: str = ""
+    boot: str = ""
+    facts: dict[str, str] | None = None
+    paused_at: float | None = None
+    paused_by: str = ""
+    pause_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    name: str
+    roles: tuple[str, ...]
+    created_at: float
+    totp_secret: bytes = b""  # sealed; empty where not enrolled
+    totp_last_step: int = 0  # single use: only a later time step is taken
+    totp_failures: int = 0
+    totp_locked_until: float = 0.0
+    revoked_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A certificate that the hub's authority has issued."""
+
+    fingerprint: str  # hex SHA-256 of the certificate's DER
+    kind: str  # agent | operator
+    name: str
+    generation: int
+    issued_at: float
+    not_after: float
+    revoked_at: float | None = None
+    key_hash: str = ""  # hex SHA-256 of its public key: a renewal asked for again is told from a clone's
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A single-use invitation; only its hash is kept."""
+
+    hash: str  # hex SHA-256 of the token
+    kind: str  # agent | operator
+    name: str
+    labels: dict[str, str]
+    created_at: float
+    expires_at: float
+    created_by: str
+    used_at: float | None = None

@@ -1,0 +1,228 @@
+"""Which database: its URL, its connections, the lock of the one hub that serves it, its errors said in words."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+from common.errors import UserError
+from hub.store.errors import StoreBusy, StoreFull, StoreLost
+from hub.store.sql import Connection
+
+BUSY_SECONDS: Final = 10.0
+"""How long a writer waits for another process's transaction."""
+_HUB_LOCK: Final = 0x616E7378  # PostgreSQL advisory lock: the serving hub's, one number beside the writers'
+
+_SQLITE_PRAGMAS: Final = (
+    "PRAGMA journal_mode = WAL",  # readers and the writer do not wait for each other
+    "PRAGMA synchronous = FULL",  # a commit is on disk before anybody is told of it
+    "PRAGMA foreign_keys = ON",
+    f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}",
+    "PRAGMA recursive_triggers = ON",  # or REPLACE would delete an event without the trigger that refuses it
+    "PRAGMA journal_size_limit = 33554432",  # a WAL that a burst made long is cut back
+    "PRAGMA cache_size = -16384",  # KiB
+)
+_POSTGRES_SETTINGS: Final = (
+    "SET synchronous_commit = on",
+    f"SET lock_timeout = '{int(BUSY_SECONDS)}s'",
+    "SET timezone = 'UTC'",
+)
+
+
+class Lock(Protocol):
+    def acquire(self) -> bool:
+        """False where another process holds it."""
+
+    def release(self) -> None: ...
+
+
+class Database:
+    """Where the store is. `name` is what people know it by, without a password."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        """`folder` is where a relative SQLite path begins. Raises UserError where the URL is not one of a store."""
+        parsed = _parse(url)
+        if parsed.get_backend_name() == "sqlite":
+            self.path: Path | None = _sqlite_path(parsed, folder)
+            self.name = str(self.path)
+            parsed = parsed.set(database=self.name)
+            self.engine = sa.create_engine(
+                parsed,
+                poolclass=NullPool,
+                isolation_level="AUTOCOMMIT",  # transactions are said out loud; the driver adds none
+                paramstyle="named",
+                connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+            )
+            sa.event.listen(self.engine, "connect", _say(_SQLITE_PRAGMAS))
+        else:
+            self.path = None
+            self.name = parsed.render_as_string(hide_password=True)
+            try:
+                self.engine = sa.create_engine(
+                    parsed.set(drivername="postgresql+psycopg"), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+                )
+            except ModuleNotFoundError:
+                raise UserError(f"store {self.name}", "install answerback[hub,postgres]") from None
+            sa.event.listen(self.engine, "connect", _say(_POSTGRES_SETTINGS))
+
+    def create(self) -> None:
+        """Makes SQLite's file, for its owner alone, if it is not there. PostgreSQL's database is made by hand."""
+        if self.path is not None:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def connect(self, read_only: bool = False) -> Connection:
+        return Connection(self.engine, read_only)
+
+    def lock(self) -> Lock:
+        """The lock of whoever serves this store, or changes its schema."""
+        return _FileLock(self.path) if self.path is not None else _AdvisoryLock(self.engine)
+
+    @contextmanager
+    def saying(self) -> Iterator[None]:
+        """Errors of the database and of its file, raised inside, come out in words."""
+        try:
+            yield
+        except Exception as error:
+            said = self.said(error)
+            if said is error:
+                raise
+            raise said from error
+
+    def said(self, error: BaseException) -> BaseException:
+        """The error in words for people; anything that is not the database's comes back as it is."""
+        if isinstance(error, sa.exc.DBAPIError) and error.orig is not None:
+            error = error.orig
+        if isinstance(error, sqlite3.Error):
+            return self._said_sqlite(error)
+        if isinstance(error, OSError) and self.path is not None and error.filename is not None:
+            return UserError(
+                f"store {self.name}: {error.strerror}", "see that this user may write there, or change [store] url"
+            )
+        state = getattr(error, "sqlstate", None)
+        if isinstance(error, self._driver_error()):
+            return self._said_postgres(error, state)
+        return error
+
+    def _driver_error(self) -> type[BaseException]:
+        dbapi: Any = self.engine.dialect.dbapi
+        found: type[BaseException] = dbapi.Error
+        return found
+
+    def _said_sqlite(self, error: sqlite3.Error) -> BaseException:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return StoreFull(f"store {self.name}: the disk is full", "make room; nothing that was confirmed is lost")
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return StoreBusy(f"store {self.name}: another process is writing and does not end", "find and end it")
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            return UserError(f"store {self.name}: {error}", "see that this user may write the file and its folder")
+        if code == sqlite3.SQLITE_NOTADB:
+            return UserError(f"store {self.name}: not an SQLite file", "change [store] url, or move the file away")
+        if code == sqlite3.SQLITE_CORRUPT:
+            return StoreLost(f"store {self.name}: {error}", "stop the hub and restore a backup")
+        if code == sqlite3.SQLITE_IOERR:
+            return StoreLost(f"store {self.name}: {error}", "look at the disk, its limits and the system's log")
+        return error
+
+    def _said_postgres(self, error: BaseException, state: str | None) -> BaseException:
+        if state in ("53100", "53200"):
+            return StoreFull(
+                f"store {self.name}: the server has no room", "make room; nothing that was confirmed is lost"
+            )
+        if state == "55P03":
+            return StoreBusy(f"store {self.name}: another process is writing and does not end", "find and end it")
+        if state is None or state.startswith(("08", "57P", "28", "3D")):
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            return StoreLost(f"store {self.name}: {reason}", "see that the server runs and takes this user")
+        return error
+
+
+class _FileLock:
+    """flock(2) on FILE.lock. It ends with its process, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(path.name + ".lock")
+        self._fd: int | None = None
+
+    def acquire(self) -> bool:
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return False
+        self._fd = fd
+        return True
+
+    def release(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+class _AdvisoryLock:
+    """PostgreSQL's session lock, held by a connection of its own."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._connection: sa.Connection | None = None
+
+    def acquire(self) -> bool:
+        connection = self._engine.connect()
+        if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_HUB_LOCK))):
+            connection.close()
+            return False
+        self._connection = connection
+        return True
+
+    def release(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def wait_for(lock: Lock, seconds: float) -> bool:
+    """Tries until it is had or the time is over; only `open` waits so, in a process that does nothing else yet."""
+    until = time.monotonic() + seconds
+    while not lock.acquire():
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _parse(url: str) -> sa.URL:
+    cure = "write sqlite:///FILE or postgresql://USER@HOST/NAME in [store] url"
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        raise UserError("store: the url cannot be read", cure) from None
+    if parsed.drivername not in ("sqlite", "postgresql", "postgres", "postgresql+psycopg"):
+        raise UserError(f"store: {parsed.drivername!r} is no database that Answerback keeps its store in", cure)
+    if not parsed.database or parsed.database == ":memory:":
+        raise UserError("store: the url names no file or database", cure)
+    return parsed
+
+
+def _sqlite_path(parsed: sa.URL, folder: Path) -> Path:
+    return (folder / (parsed.database or "")).absolute()
+
+
+def _say(statements: tuple[str, ...]) -> Callable[[Any, Any], None]:
+    def on_connect(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.close()
+
+    return on_connect

@@ -1,0 +1,133 @@
+"""The verbs of requests and of the approvals they wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from functools import lru_cache
+from operator import attrgetter
+from typing import Final
+
+import sqlalchemy as sa
+
+from common.lifecycle import RequestState
+from common.plan import Plan, plan_from_json, plan_to_json
+from hub.records import Approval, Request
+from hub.store.errors import Conflict
+from hub.store.mapping import OR_NOTHING, Mapper, from_json, to_json
+from hub.store.room import Room
+from hub.store.schema import REQUEST_OPEN
+from hub.store.schema import approvals as approval_table
+from hub.store.schema import requests as table
+from hub.store.sql import Statement
+
+
+@lru_cache(maxsize=512)
+def _load_plan(text: str | None) -> Plan | None:
+    """Plans are frozen, so a plan read again and again while its jobs report is parsed once."""
+    return None if text is None else plan_from_json(from_json(text))
+
+
+@lru_cache(maxsize=512)
+def _dump_plan(plan: Plan | None) -> str | None:
+    return None if plan is None else to_json(plan_to_json(plan))
+
+
+_REQUEST: Final = Mapper(
+    Request,
+    table,
+    key="id",
+    turned={"state": (attrgetter("value"), RequestState), "plan": (_dump_plan, _load_plan)},
+    given=("number",),
+)
+_APPROVAL: Final = Mapper(Approval, approval_table, key="request_id")
+
+_ADD: Final = Statement(_REQUEST.insert, OR_NOTHING + " RETURNING number")
+_BY_ID: Final = Statement(_REQUEST.select.where(table.c.id == sa.bindparam("id")))
+_BY_NUMBER: Final = Statement(_REQUEST.select.where(table.c.number == sa.bindparam("number")))
+_BY_EVENT: Final = Statement(
+    sa.select(table.c.number).where(
+        table.c.inlet == sa.bindparam("inlet"), table.c.event_id == sa.bindparam("event_id")
+    )
+)
+_DUE: Final = Statement(
+    _REQUEST.select.where(sa.text("state = 'asking'"), REQUEST_OPEN, table.c.decide_by <= sa.bindparam("now"))
+    .order_by(table.c.decide_by)
+    .limit(sa.bindparam("limit"))
+)
+_RECEIVED: Final = Statement(
+    _REQUEST.select.where(sa.text("state = 'received'"), REQUEST_OPEN).order_by(table.c.number)
+)
+_COUNT: Final = Statement(sa.select(sa.func.count()).select_from(table).where(REQUEST_OPEN))
+_COUNT_OF: Final = Statement(
+    sa.select(sa.func.count()).select_from(table).where(REQUEST_OPEN, table.c.person == sa.bindparam("person"))
+)
+_ADD_APPROVAL: Final = Statement(_APPROVAL.insert, OR_NOTHING)
+_APPROVALS: Final = Statement(
+    _APPROVAL.select.where(approval_table.c.request_id == sa.bindparam("request_id")).order_by(
+        approval_table.c.at, approval_table.c.person
+    )
+)
+
+
+class RequestRoom(Room):
+    def add_request(self, request: Request) -> Request | None:
+        """The request with its number; None where (inlet, event_id) is there already. Conflict where only the id is."""
+        row = self._db.row(_ADD, _REQUEST.row(request))
+        if row is not None:
+            return replace(request, number=row[0])
+        if self._db.row(_BY_EVENT, {"inlet": request.inlet, "event_id": request.event_id}) is None:
+            raise Conflict(f"request {request.id}: this id is there already, for another message")
+        return None
+
+    def request(self, id: str) -> Request | None:  # noqa: A002 - the record's word
+        row = self._db.row(_BY_ID, {"id": id})
+        return None if row is None else _REQUEST.record(row)
+
+    def request_by_number(self, number: int) -> Request | None:
+        if not 0 < number < 2**63:
+            return None
+        row = self._db.row(_BY_NUMBER, {"number": number})
+        return None if row is None else _REQUEST.record(row)
+
+    def save_request(self, before: Request, after: Request) -> None:
+        """Writes what differs; raises Conflict where the row's state or step is no longer `before`'s."""
+        _REQUEST.save(self._db, before, after, ("state", "step"))
+
+    def requests(
+        self,
+        states: Collection[RequestState] | None = None,
+        person: str | None = None,
+        limit: int = 100,
+        before_number: int | None = None,
+    ) -> list[Request]:
+        """Newest first."""
+        query = _REQUEST.select.order_by(table.c.number.desc()).limit(limit)
+        if states is not None:
+            query = query.where(table.c.state.in_([state.value for state in states]))
+        if person is not None:
+            query = query.where(table.c.person == person)
+        if before_number is not None:
+            query = query.where(table.c.number < before_number)
+        return _REQUEST.records(self._db.select(query))
+
+    def due_requests(self, now: float, limit: int = 1000) -> list[Request]:
+        """Those whose time to decide is over, longest first."""
+        return _REQUEST.records(self._db.rows(_DUE, {"now": now, "limit": limit}))
+
+    def received_requests(self) -> list[Request]:
+        """Those not planned yet, oldest first: to be planned again after a restart."""
+        return _REQUEST.records(self._db.rows(_RECEIVED))
+
+    def count_open_requests(self, person: str | None = None) -> int:
+        value = self._db.value(_COUNT) if person is None else self._db.value(_COUNT_OF, {"person": person})
+        return int(value)
+
+    def add_approval(self, approval: Approval) -> None:
+        """A person says yes or no once to a request; raises Conflict the second time."""
+        if self._db.change(_ADD_APPROVAL, _APPROVAL.row(approval)) != 1:
+            raise Conflict(f"request {approval.request_id}: {approval.person} has decided already")
+
+    def approvals(self, request_id: str) -> list[Approval]:
+        """In the order they were given."""
+        return _APPROVAL.records(self._db.rows(_APPROVALS, {"request_id": request_id}))

@@ -1,0 +1,330 @@
+"""The tables, for SQLite and PostgreSQL alike. The migrations make them; a test holds the two together.
+
+`requests`, `jobs`, `outbox`, `agents`, `people` hold the current row; `events` beside them is append-only: the audit.
+The database refuses what must not be: states outside the lifecycle, a second final answer to one request, a second job
+for one step on one machine, a change to an event, a gap in the chain, a move out of an ended state (the last three by
+triggers, see the first migration).
+
+Times are seconds since the epoch (double precision), JSON is canonical text, ids are ULIDs as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from common.lifecycle import JOB_ENDS, JOB_HANDED_OUT, REQUEST_ENDS, JobState, RequestState
+
+metadata: Final = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite counts by itself only where the key is spelt INTEGER.
+Counter: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def one_of(column: str, values: Iterable[StrEnum | str]) -> str:
+    """`column IN ('a', 'b')` in literals: a partial index serves a query only where both spell the values out."""
+    listed = ", ".join(f"'{value}'" for value in sorted(map(str, values)))
+    return f"{column} IN ({listed})"
+
+
+JOBS_OPEN: Final = JOB_HANDED_OUT | {JobState.UNKNOWN}
+REQUESTS_OPEN: Final = frozenset(RequestState) - REQUEST_ENDS
+
+QUEUED: Final = sa.text("state = 'queued'")
+OPEN: Final = sa.text(one_of("state", JOBS_OPEN))
+ENDED: Final = sa.text(one_of("state", JOB_ENDS))
+REQUEST_OPEN: Final = sa.text(one_of("state", REQUESTS_OPEN))
+PENDING: Final = sa.text("state = 'pending'")
+
+
+def text(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=False)
+
+
+def time(name: str, nullable: bool = True) -> sa.Column[float]:
+    return sa.Column(name, sa.Double, nullable=nullable)
+
+
+def whole(name: str, nullable: bool = False) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=nullable)
+
+
+def flag(name: str) -> sa.Column[bool]:
+    return sa.Column(name, sa.Boolean, nullable=False)
+
+
+def index(name: str, *columns: sa.Column[Any], where: sa.TextClause | None = None, unique: bool = False) -> None:
+    sa.Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
+def check(name: str, condition: str) -> sa.CheckConstraint:
+    return sa.CheckConstraint(condition, name=name)
+
+
+requests: Final = sa.Table(
+    "requests",
+    metadata,
+    sa.Column("number", Counter, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    text("state"),
+    text("inlet"),
+    text("event_id"),
+    text("conversation"),
+    text("chat_user"),
+    text("person"),
+    text("text"),
+    text("language"),
+    text("reply_url"),
+    time("received_at", nullable=False),
+    sa.Column("plan", sa.Text),
+    text("plan_hash"),
+    whole("approvers"),
+    flag("second_factor"),
+    flag("own_approval"),
+    text("rule"),
+    text("reason"),
+    time("decide_by"),
+    whole("step"),
+    time("planned_at"),
+    time("decided_at"),
+    time("ended_at"),
+    text("parent"),
+    sa.UniqueConstraint("inlet", "event_id"),
+    check("state", one_of("state", RequestState)),
+    check("ended", f"NOT ({one_of('state', REQUEST_ENDS)}) OR ended_at IS NOT NULL"),
+    check("language", one_of("language", ("en", "zh"))),
+    sqlite_autoincrement=True,  # a number once told to people is never given to another request
+)
+index("ix_requests_person", requests.c.person, requests.c.number)
+index("ix_requests_open", requests.c.state, requests.c.person, where=REQUEST_OPEN)
+
+jobs: Final = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("request_id", sa.Text, sa.ForeignKey("requests.id"), nullable=False),
+    text("person"),
+    text("agent"),
+    text("state"),
+    whole("step"),
+    text("plan_hash"),
+    time("not_after", nullable=False),
+    time("queued_at", nullable=False),
+    whole("priority"),
+    whole("epoch"),
+    text("journal"),
+    time("leased_at"),
+    time("accepted_at"),
+    time("started_at"),
+    time("ended_at"),
+    whole("exit_code", nullable=True),
+    whole("signal", nullable=True),
+    text("reason"),
+    time("duration"),
+    whole("output_bytes"),
+    text("output_digest"),
+    flag("truncated"),
+    whole("chunks"),
+    sa.Column("cpu_user", sa.Double, nullable=False),
+    sa.Column("cpu_system", sa.Double, nullable=False),
+    whole("max_rss"),
+    time("cancel_asked_at"),
+    text("cancel_asked_by"),
+    text("parent"),
+    check("state", one_of("state", JobState)),
+    check("ended", f"NOT ({one_of('state', JOB_ENDS)}) OR ended_at IS NOT NULL"),
+    check("priority", "priority BETWEEN 0 AND 9"),
+)
+index("ix_jobs_request_id", jobs.c.request_id)
+index("ix_jobs_agent", jobs.c.agent, jobs.c.id)
+index("ix_jobs_person", jobs.c.person, jobs.c.id)
+index("ix_jobs_open", jobs.c.agent, jobs.c.state, where=OPEN)
+index("ix_jobs_ended", jobs.c.state, where=ENDED)
+# `state` at the end of these three: SQLite does not see that the partial index says it already, and would look it up.
+index(
+    "ix_jobs_queue",  # whose turn is it on this machine: one seek for each person, however long the queue
+    jobs.c.agent,
+    jobs.c.priority,
+    jobs.c.person,
+    jobs.c.queued_at,
+    jobs.c.id,
+    jobs.c.state,
+    where=QUEUED,
+)
+index("ix_jobs_queued_person", jobs.c.person, jobs.c.state, where=QUEUED)
+index("ix_jobs_lapse", jobs.c.not_after, jobs.c.state, where=QUEUED)
+ONE_JOB: Final = sa.text("parent = ''")
+index(
+    "uq_jobs_step",  # a step's job is made once for each machine; a retry names its parent
+    jobs.c.request_id,
+    jobs.c.step,
+    jobs.c.agent,
+    unique=True,
+    where=ONE_JOB,
+)
+
+turns: Final = sa.Table(
+    "turns",  # fairness: the person whose job this machine was handed longest ago goes first
+    metadata,
+    sa.Column("agent", sa.Text, primary_key=True),
+    sa.Column("person", sa.Text, primary_key=True),
+    whole("turn"),
+)
+
+output: Final = sa.Table(
+    "output",
+    metadata,
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    whole("stream"),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    time("at", nullable=False),
+    check("seq", "seq >= 1"),
+    check("stream", "stream IN (1, 2)"),
+)
+
+approvals: Final = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("request_id", sa.Text, sa.ForeignKey("requests.id"), primary_key=True),
+    text("plan_hash"),
+    sa.Column("person", sa.Text, primary_key=True),
+    flag("granted"),
+    text("via"),
+    time("at", nullable=False),
+    text("reason"),
+    flag("second_factor"),
+)
+
+outbox: Final = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", Counter, primary_key=True),
+    text("request_id"),  # "" for a word about no request: no foreign key
+    text("inlet"),
+    text("kind"),
+    text("url"),
+    text("body"),
+    time("created_at", nullable=False),
+    time("next_at", nullable=False),
+    whole("attempts"),
+    text("state"),
+    text("error"),
+    time("done_at"),
+    check("kind", one_of("kind", ("final", "question", "progress", "late"))),
+    check("state", one_of("state", ("pending", "done", "dead"))),
+    sqlite_autoincrement=True,
+)
+index("ix_outbox_due", outbox.c.next_at, outbox.c.id, where=PENDING)
+index("ix_outbox_order", outbox.c.request_id, outbox.c.id, where=PENDING)
+ONE_FINAL: Final = sa.text("kind = 'final' AND request_id <> ''")
+index("uq_outbox_final", outbox.c.request_id, unique=True, where=ONE_FINAL)
+
+people: Final = sa.Table(
+    "people",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    text("roles"),  # JSON list
+    time("created_at", nullable=False),
+    sa.Column("totp_secret", sa.LargeBinary, nullable=False),
+    whole("totp_last_step"),
+    whole("totp_failures"),
+    time("totp_locked_until", nullable=False),
+    time("revoked_at"),
+)
+
+agents: Final = sa.Table(
+    "agents",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    text("labels"),  # JSON object
+    text("state"),
+    time("joined_at", nullable=False),
+    whole("generation"),
+    time("last_seen"),
+    text("version"),
+    text("journal"),
+    text("boot"),
+    sa.Column("facts", sa.Text),  # JSON object
+    time("paused_at"),
+    text("paused_by"),
+    text("pause_reason"),
+    check("state", one_of("state", ("active", "locked", "revoked"))),
+    check("generation", "generation >= 0"),
+)
+
+credentials: Final = sa.Table(
+    "credentials",
+    metadata,
+    sa.Column("fingerprint", sa.Text, primary_key=True),
+    text("kind"),
+    text("name"),
+    whole("generation"),
+    time("issued_at", nullable=False),
+    time("not_after", nullable=False),
+    time("revoked_at"),
+    text("key_hash"),
+    check("kind", one_of("kind", ("agent", "operator"))),
+)
+index("ix_credentials_name", credentials.c.kind, credentials.c.name)
+index("ix_credentials_revoked", credentials.c.revoked_at)
+
+tokens: Final = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),
+    text("kind"),
+    text("name"),
+    text("labels"),  # JSON object
+    time("created_at", nullable=False),
+    time("expires_at", nullable=False),
+    text("created_by"),
+    time("used_at"),
+    check("kind", one_of("kind", ("agent", "operator"))),
+)
+
+switches: Final = sa.Table(
+    "switches",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    text("by"),
+    time("at", nullable=False),
+    text("reason"),
+)
+
+meta: Final = sa.Table("meta", metadata, sa.Column("key", sa.Text, primary_key=True), text("value"))
+
+events: Final = sa.Table(
+    "events",
+    metadata,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=False),
+    time("at", nullable=False),
+    text("kind"),
+    text("subject"),
+    text("actor"),
+    text("data"),  # canonical JSON
+    text("previous"),
+    text("hash"),
+)
+index("ix_events_subject", events.c.subject, events.c.seq)
+
+checkpoints: Final = sa.Table(
+    "checkpoints",
+    metadata,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=False),
+    text("hash"),
+    sa.Column("signature", sa.LargeBinary, nullable=False),
+    text("key"),
+    time("at", nullable=False),
+)

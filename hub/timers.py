@@ -1,0 +1,159 @@
+"""What is due. Deadlines are data in the store; a tick looks which have passed. `now` comes from the clock given.
+
+Each tick does a bounded share (`SHARE`) so that a large backlog of deadlines does not hold up the rest. A task here fails
+for one tick, never for good: what went wrong is logged and looked at again on the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from common.lifecycle import JobState, RequestState
+from common.sign import CHECKPOINT, SigningKey
+from hub import job as jobs_of_hub
+from hub import request as requests_of_hub
+from hub.audit import checkpoint_bytes
+from hub.change import Change
+from hub.engine import Engine
+from hub.fleet import Fleet
+from hub.links import Links
+from hub.log import logger
+from hub.people import People
+from hub.speech import Speech
+from hub.store.engine import Store
+from hub.store.verbs import Txn
+
+SHARE: Final = 500
+CHECKPOINT_EVERY: Final = 10.0
+PROGRESS_AFTER: Final = (3.0, 30.0, 300.0)
+"""Seconds into a run after which chat hears that it goes on; beyond the last, every so often again."""
+
+log = logger("timers")
+
+
+class Timers:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        engine: Engine,
+        fleet: Fleet,
+        people: People,
+        links: Links,
+        speech: Speech,
+        key: SigningKey,
+        hub_id: str,
+        retention: float,
+        reload_files: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._fleet = fleet
+        self._people = people
+        self._links = links
+        self._speech = speech
+        self._key = key
+        self._hub_id = hub_id
+        self._retention = retention
+        self._reload_files = reload_files
+        self._clock = clock
+        self._revoked_since = clock()
+        self._told: dict[str, int] = {}
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._every(0.5, self.lapse), name="lapse")
+            tasks.create_task(self._every(1.0, self.progress), name="progress")
+            tasks.create_task(self._every(2.0, self.look), name="look")
+            tasks.create_task(self._every(5.0, self._engine.sweep), name="sweep")
+            tasks.create_task(self._every(CHECKPOINT_EVERY, self.checkpoint), name="checkpoint")
+            tasks.create_task(self._every(3600.0, self.clean), name="clean")
+
+    async def _every(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await act()
+            except Exception:
+                log.exception("timer.failed", timer=getattr(act, "__name__", "?"))
+
+    async def lapse(self) -> None:
+        """Requests nobody decided on in time, jobs no machine took in time."""
+        now = self._clock()
+        requests = await self._store.read(lambda txn: txn.due_requests(now))
+        jobs = await self._store.read(lambda txn: txn.lapsed_jobs(now, SHARE))
+        if not requests and not jobs:
+            return
+
+        def unit(change: Change) -> None:
+            for request in requests[:SHARE]:
+                current = change.txn.request(request.id)
+                if current is not None and current.state is RequestState.ASKING:
+                    change.request(current, requests_of_hub.lapsed(current, now), "hub")
+            for job in jobs:
+                current_job = change.txn.job(job.id)
+                if current_job is not None and current_job.state is JobState.QUEUED:
+                    change.job(current_job, jobs_of_hub.Lapse(), "hub")
+
+        await self._engine.write(unit)
+
+    async def progress(self) -> None:
+        """Long work shows that it goes on, where the inlet takes more than one reply."""
+        now = self._clock()
+        running = await self._store.read(lambda txn: txn.jobs(states=(JobState.RUNNING,), limit=SHARE))
+        alive = {job.id for job in running}
+        self._told = {job: count for job, count in self._told.items() if job in alive}
+        due = []
+        for job in running:
+            told = self._told.get(job.id, 0)
+            since = now - (job.started_at or now)
+            after = PROGRESS_AFTER[told] if told < len(PROGRESS_AFTER) else PROGRESS_AFTER[-1] * (told - 1)
+            if since >= after:
+                self._told[job.id] = told + 1
+                due.append(job)
+        if not due:
+            return
+
+        def unit(change: Change) -> None:
+            for job in due:
+                request = change.txn.request(job.request_id)
+                current = change.txn.job(job.id)
+                if request is not None and current is not None and current.state is JobState.RUNNING:
+                    change.effects.replies |= self._speech.progress(change.txn, request, current, now)
+
+        await self._engine.write(unit)
+
+    async def look(self) -> None:
+        """What other processes may have changed: revocations, people, machines, files; and links gone silent."""
+        now = self._clock()
+        since, self._revoked_since = self._revoked_since, now - 5.0
+        revoked = await self._store.read(lambda txn: txn.revoked_since(since))
+        if revoked:
+            await self._links.close_untrusted(set(revoked))
+        await self._people.refresh()
+        await self._fleet.refresh()
+        await self._links.close_lost(now)
+        self._reload_files()
+        self._links.wake(await self._store.read(lambda txn: txn.agents_with_queue()))
+
+    async def checkpoint(self) -> None:
+        """Signs the head of the audit chain, so that a cut tail is noticed back to here."""
+        now = self._clock()
+
+        def unit(txn: Txn) -> None:
+            seq, digest = txn.audit_head()
+            last = txn.last_checkpoint()
+            if seq and (last is None or last.seq < seq):
+                signature = self._key.sign(CHECKPOINT, checkpoint_bytes(self._hub_id, seq, digest, now))
+                txn.add_checkpoint(seq, digest, signature, self._key.id, now)
+
+        await self._store.write(unit)
+
+    async def clean(self) -> None:
+        """Output older than the retention goes; the audit and the rows stay."""
+        before = self._clock() - self._retention
+        await self._store.write(lambda txn: txn.drop_output(before))
+        await self._store.write(lambda txn: txn.purge_tokens(before))

@@ -1,0 +1,343 @@
+"""agent.runner.process"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.runner import process
+from agent.runner.process import (
+    CannotEnter,
+    CannotRun,
+    Child,
+    Spawner,
+    find_program,
+    has_exited,
+    lives,
+    open_folder,
+    reap,
+    signal_group,
+    since_boot,
+)
+
+ROOT = os.geteuid() == 0
+
+
+@pytest.fixture
+def spawner() -> Iterator[Spawner]:
+    mask = process.prepare()
+    made = Spawner()
+    yield made
+    made.close()
+    os.umask(mask)
+
+
+def run(spawner: Spawner, *argv: str, env: tuple[tuple[str, str], ...] = (), folder: str = "/") -> Child:
+    descriptor = open_folder(folder)
+    try:
+        return spawner.spawn(argv[0], argv, env, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def output(child: Child) -> bytes:
+    """All of its standard output; waits for the end of it."""
+    parts = []
+    while True:
+        select.select([child.out], [], [], 20)
+        data = os.read(child.out, 65_536)
+        if not data:
+            return b"".join(parts)
+        parts.append(data)
+
+
+def ended(child: Child) -> process.Exit:
+    assert select.select([child.pidfd], [], [], 20)[0], "it did not end"
+    end = reap(child)
+    for descriptor in (child.out, child.err, child.pidfd):
+        os.close(descriptor)
+    return end
+
+
+def test_a_program_runs_and_its_status_is_told(spawner: Spawner) -> None:
+    """Exit status, no signal, and the time it took."""
+    child = run(spawner, "/bin/sh", "-c", "exit 3")
+    end = ended(child)
+    assert (end.code, end.signal) == (3, None)
+    assert 0 <= end.cpu_user < 5
+
+
+def test_a_signal_is_told_as_one(spawner: Spawner) -> None:
+    """A program that was killed has no exit status."""
+    end = ended(run(spawner, "/bin/sh", "-c", "kill -SEGV $$"))
+    assert (end.code, end.signal) == (None, signal.SIGSEGV)
+
+
+def test_no_shell_reads_the_arguments(spawner: Spawner) -> None:
+    """Every argument arrives byte for byte, whatever a shell would see in it."""
+    args = ["$HOME", "a b", "", "; touch x", "`id`", "*", "\\", "ü 中", "-n", "\n"]
+    child = run(spawner, "/usr/bin/printf", "%s|", *args)
+    assert output(child).decode() == "".join(f"{arg}|" for arg in args)
+    ended(child)
+
+
+def test_the_environment_is_exactly_the_constructed_one(spawner: Spawner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the runner's own environment passes, what the order adds does."""
+    monkeypatch.setenv("SECRET", "x")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/tmp")
+    child = run(spawner, "/usr/bin/env", env=(("A", "1"), ("LANG", "zh_CN.UTF-8")))
+    found = dict(line.split("=", 1) for line in output(child).decode().splitlines())
+    ended(child)
+    assert found == process.base_environment() | {"A": "1", "LANG": "zh_CN.UTF-8"}
+    assert set(process.base_environment()) == {"PATH", "HOME", "LANG", "TERM", "USER"}
+
+
+def test_it_starts_in_the_given_folder_and_we_stay_in_ours(spawner: Spawner, tmp_path: Path) -> None:
+    """The working directory is the job's alone."""
+    before = os.getcwd()
+    child = run(spawner, "/bin/pwd", folder=str(tmp_path.resolve()))
+    assert output(child).decode().strip() == str(tmp_path.resolve())
+    ended(child)
+    assert os.getcwd() == before
+
+
+def test_standard_input_is_empty_and_no_descriptor_leaks(spawner: Spawner, tmp_path: Path) -> None:
+    """A program sees three descriptors, the first of them at its end."""
+    leak = os.open(tmp_path, os.O_RDONLY)
+    os.set_inheritable(leak, True)
+    process.prepare()
+    child = run(spawner, "/bin/sh", "-c", "cat; readlink /proc/$$/fd/0; ls /proc/$$/fd")
+    lines = output(child).decode().split()
+    ended(child)
+    os.close(leak)
+    assert lines[0] == "/dev/null"
+    assert set(lines[1:]) - {"10"} == {"0", "1", "2"}  # 10 is where dash keeps a script, where it has one
+
+
+def test_limits_umask_and_signals_are_as_a_program_expects(spawner: Spawner) -> None:
+    """No core file, files for its user alone, nothing ignored or blocked that the runner ignores or blocks."""
+    old = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        child = run(spawner, "/bin/sh", "-c", "ulimit -c; umask; grep -E '^Sig(Blk|Ign)' /proc/self/status")
+    finally:
+        signal.signal(signal.SIGHUP, old)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    core, mask, _, block, _, ignored = output(child).decode().split()
+    ended(child)
+    assert (core, mask) == ("0", "0077")
+    libc = 1 << 31 | 1 << 32  # signals 32 and 33 are the C library's own, and out of everyone's reach
+    assert int(block, 16) & ~libc == 0
+    assert int(ignored, 16) & ~libc == 0
+    assert resource.getrlimit(resource.RLIMIT_CORE)[0] == 0
+
+
+def test_it_leads_a_session_of_its_own(spawner: Spawner) -> None:
+    """Neither our terminal's signals nor our group's reach it."""
+    child = run(spawner, "/bin/sleep", "60")
+    assert os.getsid(child.pid) == child.pid
+    assert os.getpgid(child.pid) == child.pid
+    signal_group(child, signal.SIGKILL)
+    assert ended(child).signal == signal.SIGKILL
+
+
+def test_a_signal_reaches_the_whole_group(spawner: Spawner) -> None:
+    """Children and grandchildren end with their leader."""
+    child = run(spawner, "/bin/sh", "-c", "sh -c 'sleep 60 & echo $!; wait' & echo $!; wait")
+    pids = []
+    while len(pids) < 2:
+        select.select([child.out], [], [], 20)
+        pids += [int(word) for word in os.read(child.out, 100).split()]
+    signal_group(child, signal.SIGTERM)
+    assert output(child) == b""  # the end of the pipe: nobody is left to hold it
+    assert ended(child).signal == signal.SIGTERM
+
+
+def test_what_the_leader_leaves_behind_is_killed_with_the_reaping(spawner: Spawner) -> None:
+    """A background process in the group does not outlive the job."""
+    child = run(spawner, "/bin/sh", "-c", "sleep 60 & echo $!")
+    select.select([child.out], [], [], 20)
+    pid = int(os.read(child.out, 100))
+    assert select.select([child.pidfd], [], [], 20)[0]
+    pidfd = os.pidfd_open(pid)
+    reap(child)
+    assert select.select([pidfd], [], [], 20)[0], "it is still there"
+    for descriptor in (pidfd, child.out, child.err, child.pidfd):
+        os.close(descriptor)
+
+
+def test_term_reaches_a_stopped_program(spawner: Spawner) -> None:
+    """A group that was stopped is woken to hear that it shall end."""
+    child = run(spawner, "/bin/sleep", "60")
+    os.kill(child.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+    signal_group(child, signal.SIGTERM)
+    assert ended(child).signal == signal.SIGTERM
+
+
+def test_asking_whether_it_has_exited_does_not_reap(spawner: Spawner) -> None:
+    """Until it is reaped its pid and its group cannot be another's."""
+    child = run(spawner, "/bin/sleep", "60")
+    assert not has_exited(child)
+    os.kill(child.pid, signal.SIGKILL)
+    assert select.select([child.pidfd], [], [], 20)[0]
+    assert has_exited(child)
+    assert has_exited(child)
+    assert ended(child).signal == signal.SIGKILL
+
+
+def test_what_cannot_be_executed_is_an_error_and_leaks_nothing(spawner: Spawner, tmp_path: Path) -> None:
+    """A broken file is known at once, not as the death of a child."""
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"\x7fELF broken")
+    broken.chmod(0o755)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match="Exec format"):
+        run(spawner, str(broken))
+    assert len(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_running_process_is_known_by_its_start_time(spawner: Spawner) -> None:
+    """A pid alone is not enough: it may have been given to another."""
+    born = since_boot()
+    child = run(spawner, "/bin/sleep", "60")
+    assert lives(child.pid, born)
+    assert not lives(child.pid, born - 5)
+    os.kill(child.pid, signal.SIGKILL)
+    assert select.select([child.pidfd], [], [], 20)[0]
+    assert not lives(child.pid, born)  # a zombie has ended
+    ended(child)
+    assert not lives(child.pid, born)
+
+
+def test_memory_is_not_told_where_it_is_the_runners_own(spawner: Spawner) -> None:
+    """The kernel counts what the parent had until the exec: a small program's peak cannot be known, a large one's can."""
+    small = ended(run(spawner, "/bin/true"))
+    assert small.max_rss == 0
+    code = "import resource; a = bytearray(400 << 20); a[::4096] = b'x' * len(a[::4096])"
+    large = ended(run(spawner, sys.executable, "-c", code))
+    assert large.code == 0
+    assert 400 << 20 < large.max_rss < 1 << 30
+
+
+def test_a_program_is_found_behind_its_links(tmp_path: Path) -> None:
+    """What is given back is the file itself."""
+    link = tmp_path / "link"
+    link.symlink_to("/bin/true")
+    assert find_program(str(link), os.geteuid()) == os.path.realpath("/bin/true")
+
+
+def _file(path: Path, mode: int = 0o755) -> Path:
+    path.write_text("#!/bin/sh\n")
+    path.chmod(mode)
+    return path
+
+
+def test_a_program_of_our_own_passes(tmp_path: Path) -> None:
+    """Root's files and the runner's own user's, which nobody else can write."""
+    assert find_program(str(_file(tmp_path / "good")), os.geteuid())
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "why"),
+    [
+        ("missing", None, "no such file"),
+        ("plain", 0o644, "not executable"),
+        ("group", 0o775, "written by others"),
+        ("world", 0o757, "written by others"),
+    ],
+)
+def test_a_program_that_others_can_write_or_nobody_can_run_is_refused(
+    tmp_path: Path, name: str, mode: int | None, why: str
+) -> None:
+    """The reason names the file and what is wrong with it."""
+    path = tmp_path / name
+    if mode is not None:
+        _file(path, mode)
+    with pytest.raises(CannotRun, match=why) as caught:
+        find_program(str(path), os.geteuid())
+    assert str(path) in str(caught.value)
+
+
+def test_folders_relative_names_and_nul_are_no_programs(tmp_path: Path) -> None:
+    """Only an absolute path to a file is a program."""
+    for name in (str(tmp_path), "true", "bin/true", "/bin/true\0", "/bin/true/x"):
+        with pytest.raises(CannotRun):
+            find_program(name, os.geteuid())
+
+
+def test_a_folder_that_others_can_write_makes_its_programs_theirs(tmp_path: Path) -> None:
+    """Whoever can rename the file can put another in its place; a sticky folder keeps them from it."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    path = _file(folder / "tool")
+    folder.chmod(0o777)
+    with pytest.raises(CannotRun, match="on the way"):
+        find_program(str(path), os.geteuid())
+    folder.chmod(0o1777)
+    assert find_program(str(path), os.geteuid())
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can give files away")
+def test_a_program_of_another_user_is_refused(tmp_path: Path) -> None:
+    """The owner of a file can write it whatever its mode says; the same goes for the folder it is in."""
+    path = _file(tmp_path / "theirs")
+    os.chown(path, 12_345, 0)
+    with pytest.raises(CannotRun, match="belongs to user 12345"):
+        find_program(str(path), os.geteuid())
+    os.chown(path, 0, 0)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    inner = _file(folder / "tool")
+    os.chown(folder, 12_345, 0)
+    with pytest.raises(CannotRun, match="on the way"):
+        find_program(str(inner), os.geteuid())
+
+
+def test_a_folder_is_not_entered_through_a_link(tmp_path: Path) -> None:
+    """Neither as the last part nor on the way: a link can be turned after the approval."""
+    real = tmp_path.resolve() / "real"
+    (real / "deep").mkdir(parents=True)
+    link = tmp_path.resolve() / "link"
+    link.symlink_to(real)
+    os.close(open_folder(str(real / "deep")))
+    for path in (link, link / "deep"):
+        with pytest.raises(CannotEnter, match="symbolic links"):
+            open_folder(str(path))
+
+
+@pytest.mark.parametrize("path", ["relative", "", "/tmp/../etc", "/tmp/./x", "/nonexistent", "/etc/passwd", "/tmp\0"])
+def test_what_is_no_plain_folder_is_not_entered(path: str) -> None:
+    """Relative paths, dots, files and what is not there."""
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(CannotEnter):
+        open_folder(path)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_job_is_not_protected_from_the_oom_killer_as_the_runner_is() -> None:
+    """A runner that systemd protects does not hand that on to a program that eats the memory."""
+    code = """
+import os
+from agent.runner import process
+with open("/proc/self/oom_score_adj", "w") as file:
+    file.write("300")  # stands for the protection, which takes a privilege to give
+process._oom_score_adj = lambda: -500
+child = process.Spawner().spawn("/bin/sleep", ("/bin/sleep", "60"), (), os.open("/", os.O_PATH))
+print(open(f"/proc/{child.pid}/oom_score_adj").read().strip())
+os.kill(child.pid, 9)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
+    )
+    assert done.stdout.strip() == "0"

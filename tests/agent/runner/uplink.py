@@ -1,0 +1,304 @@
+"""What the runner's tests share: a home with keys and rules, signed orders, a scripted uplink, a runner to kill."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ulid
+
+from agent.runner.app import run_runner
+from agent.runner.limits import Limits
+from common.codec import decode, encode
+from common.messages import (
+    Credit,
+    Dispatch,
+    Ended,
+    Message,
+    Output,
+    Refused,
+    Report,
+    Resync,
+    Unsure,
+)
+from common.plan import Order, Plan, Step, plan_hash, step_hashes, targets_hash
+from common.sign import ORDER, SigningKey
+
+_LENGTH = struct.Struct(">I")
+M = TypeVar("M", bound=Message)
+PATIENCE = 20.0
+"""Seconds after which a test that waits for the runner has failed."""
+
+SERVE = """
+import asyncio, json, sys
+from pathlib import Path
+from agent import log
+from agent.runner.app import run_runner
+from agent.runner.limits import Limits
+from common.errors import UserError
+state, socket, limits, idle = sys.argv[1:]
+log.configure("runner")
+try:
+    asyncio.run(run_runner(Path(state), Path(socket), exit_when_idle=idle == "idle", allowed_uids=(),
+        ready=lambda: print("ready", flush=True), limits=Limits(**json.loads(limits))))
+except UserError as error:
+    print(error, flush=True)
+    sys.exit(error.exit_code)
+"""
+
+
+DEFAULTS = Limits()
+
+
+def job_id() -> str:
+    return str(ulid.ULID())
+
+
+class Home:
+    """A state folder, and the hub's key that it trusts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state = folder / "state"
+        self.runner = self.state / "runner"
+        self.socket = folder / "r.sock"
+        self.key = SigningKey.generate()
+        self.processes: list[Process] = []
+        self.uplinks: list[Uplink] = []
+        self.runner.mkdir(parents=True, mode=0o700)
+        self.trust(self.key)
+        self.policy('default = "allow"\n')
+
+    def trust(self, *keys: SigningKey) -> None:
+        body = {"name": "web-1", "hub": "h1", "job_keys": {key.id: key.public.hex() for key in keys}}
+        (self.runner / "trust.json").write_text(json.dumps(body))
+
+    def policy(self, text: str) -> None:
+        (self.runner / "policy.toml").write_text(text)
+
+    def files(self, job: str) -> set[str]:
+        """The suffixes of the job's files."""
+        return {path.name.removeprefix(job) for path in (self.runner / "jobs").glob(f"{job}*")}
+
+    def order(self, *argv: str, **changes: Any) -> Order:
+        """An order for this machine that hangs together; `changes` that belong to the step are in its hashes."""
+        step = Step(
+            argv=argv,
+            targets=("web-1",),
+            cwd=changes.pop("cwd", ""),
+            env=changes.pop("env", ()),
+            time_limit=changes.pop("time_limit", 30),
+            output_cap=changes.pop("output_cap", 1024 * 1024),
+        )
+        plan = Plan((step,))
+        order = Order(
+            job=job_id(),
+            request=job_id(),
+            agent="web-1",
+            argv=step.argv,
+            cwd=step.cwd,
+            env=step.env,
+            time_limit=step.time_limit,
+            output_cap=step.output_cap,
+            targets=targets_hash(step.targets),
+            steps=step_hashes(plan),
+            step=0,
+            ttl=plan.ttl,
+            plan_hash=plan_hash(plan),
+            not_after=time.time() + 60,
+            epoch=1,
+            person="alice",
+        )
+        return replace(order, **changes)
+
+    def dispatch(self, order: Order, key: SigningKey | None = None) -> Dispatch:
+        key = key or self.key
+        data = order.to_bytes()
+        return Dispatch(data, key.sign(ORDER, data), key.id)
+
+
+class Uplink:
+    """The other end of the socket. It keeps all it hears, and credits output like a hub that commits at once."""
+
+    def __init__(self, home: Home, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.home = home
+        self.heard: list[Message] = []
+        self.crediting = True
+        self.epoch = 1
+        self._reader = reader
+        self._writer = writer
+        home.uplinks.append(self)
+
+    @classmethod
+    async def attach(cls, home: Home) -> Uplink:
+        return cls(home, *await asyncio.open_unix_connection(str(home.socket)))
+
+    @classmethod
+    async def known(cls, home: Home, **wanted: int) -> Uplink:
+        """Attached, and answered with a resync that wants every job of the report, from chunk 1 or as `wanted` says."""
+        uplink = await cls.attach(home)
+        report = await uplink.next(Report)
+        uplink.send(Resync({job: wanted.get(job, 1) for job in report.open}))
+        return uplink
+
+    def send(self, *messages: Message) -> None:
+        for message in messages:
+            data = encode(message, epoch=self.epoch)
+            self._writer.write(_LENGTH.pack(len(data)) + data)
+
+    def send_bytes(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    def order(self, *argv: str, **changes: Any) -> str:
+        """Sends a good order, and gives its job's id."""
+        order = self.home.order(*argv, **changes)
+        self.send(self.home.dispatch(order))
+        return order.job
+
+    async def read(self) -> Message | None:
+        """The next message; None when the runner has closed."""
+        try:
+            (length,) = _LENGTH.unpack(await self._reader.readexactly(4))
+            frame = decode(await self._reader.readexactly(length), "runner")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        message = frame.message
+        self.epoch = max(self.epoch, frame.epoch)
+        self.heard.append(message)
+        if self.crediting and isinstance(message, Output):
+            self.send(Credit(message.job, message.seq))
+        return message
+
+    async def next(self, kind: type[M], job: str | None = None, start: int = 0) -> M:
+        """The first message of the kind (about that job), heard already from `start` on or yet to come."""
+        async with asyncio.timeout(PATIENCE):
+            index = start
+            while True:
+                while index < len(self.heard):
+                    message = self.heard[index]
+                    index += 1
+                    if isinstance(message, kind) and (job is None or message.job == job):
+                        return message
+                if await self.read() is None:
+                    raise AssertionError(f"the runner hung up before {kind.__name__}; heard {self.heard[-5:]}")
+
+    async def end(self, job: str) -> Ended | Refused | Unsure:
+        return await self.next((Ended, Refused, Unsure), job)  # type: ignore[arg-type,type-var]
+
+    async def closed(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while await self.read() is not None:
+                pass
+
+    def kinds(self, job: str) -> list[str]:
+        """The names of what was heard about the job, in order; output once for all its chunks."""
+        names = [type(m).__name__ for m in self.heard if getattr(m, "job", None) == job]
+        return [name for i, name in enumerate(names) if name != "Output" or names[i - 1 : i] != ["Output"]]
+
+    def output(self, job: str, stream: int | None = None) -> bytes:
+        """All chunks heard, which must be numbered without gap or repeat."""
+        chunks = [m for m in self.heard if isinstance(m, Output) and m.job == job]
+        assert (
+            [chunk.seq for chunk in chunks] == list(range(chunks[0].seq, chunks[0].seq + len(chunks)))
+            if chunks
+            else True
+        )
+        return b"".join(chunk.data for chunk in chunks if stream in (None, chunk.stream))
+
+    async def close(self) -> None:
+        """At once, as when the uplink is killed."""
+        self._writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def serving(home: Home, limits: Limits = DEFAULTS, *, idle: bool = False) -> AsyncIterator[asyncio.Task[None]]:
+    """A runner in this process, listening; the task ends when the runner does."""
+    ready = asyncio.Event()
+    coroutine = run_runner(
+        home.state, home.socket, exit_when_idle=idle, allowed_uids=(), ready=ready.set, limits=limits
+    )
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(coroutine)
+        waiter = group.create_task(ready.wait())
+        await asyncio.wait((task, waiter), return_when=asyncio.FIRST_COMPLETED)
+        waiter.cancel()
+        try:
+            if not task.done():
+                yield task
+        finally:
+            for uplink in home.uplinks:
+                await uplink.close()
+            task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def process(
+    home: Home, limits: Limits = DEFAULTS, *, idle: bool = False, crash: str = ""
+) -> AsyncIterator[Process]:
+    """A runner in a process of its own, listening, or ended with what it said."""
+    started = await asyncio.to_thread(Process, home, limits, idle=idle, crash=crash)
+    try:
+        yield started
+    finally:
+        for uplink in home.uplinks:
+            await uplink.close()
+        await asyncio.to_thread(started.kill)
+
+
+class Process:
+    """A runner in a process of its own, that can be killed."""
+
+    def __init__(self, home: Home, limits: Limits = DEFAULTS, *, idle: bool = False, crash: str = "") -> None:
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        if crash:
+            environment |= {"ANSWERBACK_TEST": "1", "ANSWERBACK_CRASHPOINT": crash}
+        self._log = (home.state / "log").open("ab")
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                SERVE,
+                str(home.state),
+                str(home.socket),
+                json.dumps(asdict(limits)),
+                "idle" if idle else "",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment,
+            text=True,
+        )
+        home.processes.append(self)
+        self.pid = self._process.pid
+        self.said = (self._process.stdout.readline() if self._process.stdout else "").strip()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self.wait()
+
+    def terminate(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        return self._process.wait(PATIENCE)
+
+    def close(self) -> None:
+        self.kill()
+        self._log.close()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    async def ended(self) -> int:
+        return await asyncio.to_thread(self.wait)

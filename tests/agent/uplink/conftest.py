@@ -1,0 +1,55 @@
+"""A scripted hub and runner for the uplink's tests, and an uplink between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from agent.state import State
+from agent.uplink.app import Uplink
+from agent.uplink.renewal import Renewal
+from tests.agent.scripted import ScriptedHub, ScriptedRunner
+
+Running = Callable[[State], AbstractAsyncContextManager[Uplink]]
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[ScriptedHub]:
+    """A hub that serves."""
+    async with ScriptedHub(tmp_path / "hub").serving() as hub:
+        yield hub
+
+
+@pytest.fixture
+async def runner(tmp_path: Path) -> AsyncIterator[ScriptedRunner]:
+    """A runner that serves."""
+    async with ScriptedRunner(tmp_path / "runner.sock").serving() as runner:
+        yield runner
+
+
+@pytest.fixture
+def state(hub: ScriptedHub, tmp_path: Path) -> State:
+    """The folder of the machine web-1, joined to `hub`."""
+    return hub.joined_state(tmp_path / "state")
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Running:
+    """`async with running(state)`: an uplink at work that never waits before it dials again."""
+
+    @asynccontextmanager
+    async def run(state: State) -> AsyncIterator[Uplink]:
+        renewal = Renewal(state, state.validity(), dice=lambda: 0.0)
+        uplink = Uplink(state, state.settings(), tmp_path / "runner.sock", renewal, dice=lambda: 0.0)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(uplink.serve())
+            try:
+                yield uplink
+            finally:
+                task.cancel()
+
+    return run

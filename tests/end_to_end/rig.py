@@ -1,0 +1,361 @@
+"""A whole Answerback on loopback, from real processes: a hub, agents that joined with tokens, a receiver of replies.
+
+Used by the demo, the end-to-end tests and the benches. Everything lives under one folder and ends with `close`; only processes
+that the rig started are ended, by id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+from aiohttp import web
+
+ROOT = Path(__file__).resolve().parents[2]
+START_WITHIN = 30.0
+
+
+class RigError(Exception):
+    """Something the rig needs did not happen; the text carries the program's own words."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Program:
+    """One process of ours and where it logs."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def tail(self, lines: int = 20) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    async def end(self, number: int = signal.SIGTERM, within: float = 15.0) -> int:
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        try:
+            async with asyncio.timeout(within):
+                return await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+            return await self.process.wait()
+
+
+class Receiver:
+    """The chat: an HTTP server that takes replies, checks their signature and lets others wait for them."""
+
+    def __init__(self) -> None:
+        self.replies: list[dict[str, Any]] = []
+        self.bad_signatures = 0
+        self.finals: dict[str, list[dict[str, Any]]] = {}
+        self.arrived: dict[str, float] = {}
+        self.on_reply: Callable[[dict[str, Any]], None] = lambda reply: None
+        self.secret = b""
+        self.port = 0
+        self._changed = asyncio.Condition()
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/replies"
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_post("/replies", self._take)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _take(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        expected = hmac.new(self.secret, body, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(expected, request.headers.get("X-Signature", "")):
+            self.bad_signatures += 1
+            return web.Response(status=401)
+        reply = json.loads(body)
+        self.replies.append(reply)
+        event = reply["in_reply_to"]
+        if reply.get("kind") == "final":
+            self.arrived.setdefault(event, time.perf_counter())
+            self.finals.setdefault(event, []).append(reply)
+        self.on_reply(reply)
+        async with self._changed:
+            self._changed.notify_all()
+        return web.Response(status=200)
+
+    async def wait(self, found: Callable[[], Any], within: float = 20.0) -> Any:
+        """The first true value of `found`, looked at after each reply."""
+        async with asyncio.timeout(within), self._changed:
+            while not (value := found()):
+                await self._changed.wait()
+            return value
+
+    async def final(self, event: str, within: float = 20.0) -> dict[str, Any]:
+        return (await self.wait(lambda: self.finals.get(event), within))[0]
+
+    async def question(self, event: str, within: float = 20.0) -> dict[str, Any]:
+        return await self.wait(
+            lambda: next((r for r in self.replies if r["in_reply_to"] == event and r["kind"] == "question"), None),
+            within,
+        )
+
+
+@dataclass
+class Rig:
+    folder: Path
+    admin: str = "alice"
+    people: dict[str, str] = field(default_factory=lambda: {"bob": "approver", "carol": "operator", "vera": "viewer"})
+
+    def __post_init__(self) -> None:
+        self.hub_dir = self.folder / "hub"
+        self.config = self.hub_dir / "hub.toml"
+        self.http = free_port()
+        self.links = free_port()
+        self.receiver = Receiver()
+        self.programs: dict[str, Program] = {}
+        self.session: aiohttp.ClientSession | None = None
+        self.secret = b""
+
+    # ---- setting up
+
+    async def __aenter__(self) -> Rig:
+        await self.receiver.start()
+        self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def run(
+        self, *argv: str, within: float = 30.0, stdin: bytes | None = None, check: bool = True
+    ) -> tuple[int, str, str]:
+        """A command of ours to its end: exit status, standard output, standard error."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            *argv,
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(within):
+            out, err = await process.communicate(stdin)
+        if check and process.returncode:
+            raise RigError(f"{' '.join(argv)} ended with {process.returncode}: {err.decode()}")
+        return process.returncode or 0, out.decode(), err.decode()
+
+    async def hub(self, *argv: str, check: bool = True) -> tuple[int, str, str]:
+        """An answerback-hub command on this rig's hub."""
+        return await self.run("hub", *argv, "--config", str(self.config), check=check)
+
+    async def operator(self, *argv: str, check: bool = True, within: float = 30.0) -> tuple[int, str, str]:
+        """An answerback command as the admin."""
+        profile = self.hub_dir / "profile"
+        return await self.run("tui", "--profile", str(profile), *argv, check=check, within=within)
+
+    async def init(self) -> str:
+        _, out, _ = await self.run(
+            "hub",
+            "init",
+            str(self.hub_dir),
+            "--admin",
+            self.admin,
+            "--http",
+            f"127.0.0.1:{self.http}",
+            "--links",
+            f"127.0.0.1:{self.links}",
+        )
+        self.secret = (self.hub_dir / "secrets" / "ops").read_bytes().strip()
+        self.receiver.secret = self.secret
+        text = self.config.read_text()
+        text = re.sub(r"(?m)^reply_hosts = .*$", f'reply_hosts = ["127.0.0.1:{self.receiver.port}"]', text)
+        for name, role in self.people.items():
+            text += f'\n[people.{name}]\nroles = ["{role}"]\nchat = ["ops:{name}"]\n'
+        self.config.write_text(text)
+        return out
+
+    def edit(self, pattern: str, replacement: str) -> None:
+        """Replaces the first match in hub.toml; a pattern that is not there is an error."""
+        text, count = re.subn(pattern, replacement, self.config.read_text(), count=1, flags=re.M)
+        if not count:
+            raise RigError(f"hub.toml has nothing like {pattern}")
+        self.config.write_text(text)
+
+    async def start(self, name: str, *argv: str, env: dict[str, str] | None = None) -> Program:
+        log = self.folder / f"{name}.log"
+        with log.open("ab") as sink:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                *argv,
+                cwd=ROOT,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                env={**os.environ, **(env or {})},
+            )
+        self.programs[name] = Program(name, process, log)
+        return self.programs[name]
+
+    async def start_hub(self, env: dict[str, str] | None = None) -> Program:
+        program = await self.start("hub", "hub", "serve", "--config", str(self.config), env=env)
+        await self.until(self.ready, program)
+        return program
+
+    async def ready(self) -> bool:
+        assert self.session is not None
+        try:
+            async with self.session.get(f"http://127.0.0.1:{self.http}/readyz") as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def until(
+        self, true: Callable[[], Any], program: Program | None = None, within: float = START_WITHIN
+    ) -> None:
+        """Waits for a condition outside this process; the one place that polls."""
+        deadline = time.monotonic() + within
+        while not await true():
+            if program is not None and program.process.returncode is not None:
+                raise RigError(f"{program.name} ended with {program.process.returncode}:\n{program.tail()}")
+            if time.monotonic() > deadline:
+                raise RigError(
+                    f"{getattr(true, '__name__', 'it')} did not happen in {within} s\n{program.tail() if program else ''}"
+                )
+            await asyncio.sleep(0.02)
+
+    def state(self, name: str) -> Path:
+        return self.folder / f"agent-{name}"
+
+    async def join(self, name: str, *labels: str) -> str:
+        """Invites and joins a machine; returns the command that the hub printed."""
+        flags = [part for label in labels for part in ("--label", label)]
+        _, out, _ = await self.hub("token", "--agent", name, *flags)
+        words = out.split()
+        assert words[:2] == ["answerback-agent", "join"], out
+        await self.run("agent", *words[1:], "--state", str(self.state(name)))
+        return out.strip()
+
+    async def start_agent(self, name: str) -> Program:
+        program = await self.start(name, "agent", "run", "--state", str(self.state(name)))
+        await self.until(lambda: self.online(name), program)
+        return program
+
+    async def add_agent(self, name: str, *labels: str) -> Program:
+        await self.join(name, *labels)
+        return await self.start_agent(name)
+
+    async def online(self, name: str) -> bool:
+        """Whether the hub has the machine's link, asked of its log."""
+        log = self.programs["hub"].log.read_text(errors="replace")
+        last = ""
+        for line in log.splitlines():
+            if f'"{name}"' in line and ("agent.connected" in line or "agent.disconnected" in line):
+                last = line
+            elif "hub.ready" in line:
+                last = ""
+        return "agent.connected" in last
+
+    def runner_pid(self, name: str) -> int | None:
+        """The runner that serves this machine's state folder."""
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or []
+            if "runner" in words and str(self.state(name)) in words:
+                return int(process.pid)
+        return None
+
+    # ---- talking
+
+    def sign(self, body: bytes) -> str:
+        return hmac.new(self.secret, body, hashlib.sha256).hexdigest()
+
+    async def post(
+        self, user: str, text: str, *, event: str = "", signature: str | None = None, **more: Any
+    ) -> tuple[str, int, dict[str, Any]]:
+        """A signed webhook; returns event id, HTTP status and the answer."""
+        assert self.session is not None
+        event = event or f"m-{secrets.token_hex(8)}"
+        message = {
+            "id": event,
+            "user": user,
+            "conversation": "ops",
+            "text": text,
+            "reply_url": self.receiver.url,
+            **more,
+        }
+        body = json.dumps(message).encode()
+        headers = {
+            "X-Signature": self.sign(body) if signature is None else signature,
+            "Content-Type": "application/json",
+        }
+        url = f"http://127.0.0.1:{self.http}/webhook/ops"
+        async with self.session.post(url, data=body, headers=headers) as answer:
+            return event, answer.status, await answer.json()
+
+    async def ask(self, user: str, text: str, within: float = 20.0) -> dict[str, Any]:
+        """A message and its final reply."""
+        event, status, answer = await self.post(user, text)
+        if status != 200:
+            raise RigError(f"the webhook was answered {status}: {answer}")
+        return await self.receiver.final(event, within)
+
+    # ---- ending
+
+    async def close(self) -> None:
+        for name in [name for name in self.programs if name != "hub"]:
+            await self.programs[name].end()
+        if "hub" in self.programs:
+            await self.programs["hub"].end()
+        for name in [path.name.removeprefix("agent-") for path in self.folder.glob("agent-*")]:
+            pid = self.runner_pid(name)
+            if pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+                    os.kill(pid, signal.SIGTERM)
+        if self.session is not None:
+            await self.session.close()
+        await self.receiver.stop()
+
+
+@contextlib.asynccontextmanager
+async def rig(folder: Path, *agents: str) -> AsyncIterator[Rig]:
+    """A running hub with these machines."""
+    async with Rig(folder) as made:
+        await made.init()
+        await made.start_hub()
+        for name in agents:
+            await made.add_agent(name)
+        yield made

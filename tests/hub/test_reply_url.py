@@ -1,0 +1,346 @@
+"""Where replies may go: the URL against the allow-list, odd hosts, and the addresses that are never called."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from common.errors import UserError
+from hub.reply_url import BadURL, CheckedResolver, admit, check, is_loopback, parse, parse_entry
+
+HOSTS = ("chat.example", "hooks.example:8443", "http://inside.example", "127.0.0.1", "localhost", "[::1]", "例子.测试")
+
+
+@pytest.mark.parametrize(
+    ("url", "called"),
+    [
+        ("https://chat.example/r", "https://chat.example/r"),
+        ("https://chat.example", "https://chat.example/"),
+        ("https://chat.example?a=1", "https://chat.example/?a=1"),
+        ("https://chat.example/a?b=c&d=%20/?", "https://chat.example/a?b=c&d=%20/?"),
+        ("HTTPS://Chat.EXAMPLE./R", "https://chat.example/R"),
+        ("https://chat.example:443/r", "https://chat.example/r"),
+        ("https://chat.example:9000/r", "https://chat.example:9000/r"),
+        ("https://hooks.example:8443/r", "https://hooks.example:8443/r"),
+        ("http://inside.example/r", "http://inside.example/r"),
+        ("http://inside.example:80/r", "http://inside.example/r"),
+        ("http://127.0.0.1:9000/r", "http://127.0.0.1:9000/r"),
+        ("https://127.0.0.1/r", "https://127.0.0.1/r"),
+        ("http://localhost:9000/r", "http://localhost:9000/r"),
+        ("http://[::1]:9000/r", "http://[::1]:9000/r"),
+        ("http://[0:0:0:0:0:0:0:1]:9000/r", "http://[::1]:9000/r"),
+        ("https://例子.测试/r", "https://xn--fsqu00a.xn--0zwm56d/r"),
+        ("https://xn--fsqu00a.xn--0zwm56d/r", "https://xn--fsqu00a.xn--0zwm56d/r"),
+        ("https://chat。example/r", "https://chat.example/r"),
+        ("https://ｃｈａｔ.example/r", "https://chat.example/r"),
+    ],
+)
+def test_a_listed_host_is_admitted_in_one_form(url: str, called: str) -> None:
+    """What is called is written anew from what was checked."""
+    assert check(url, HOSTS) is None
+    target = admit(url, HOSTS)
+    assert not isinstance(target, str)
+    assert target.url == called
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/r",
+        "https://sub.chat.example/r",
+        "https://chat.example.evil.example/r",
+        "https://chat.exampl/r",
+        "https://notchat.example/r",
+        "https://hooks.example/r",  # listed with another port
+        "https://hooks.example:443/r",
+        "https://192.0.2.1/r",
+        "http://127.0.0.2:9000/r",
+        "https://[2001:db8::2]/r",
+    ],
+)
+def test_another_host_is_refused_by_name(url: str) -> None:
+    """The reason names host and port, and the key that would admit them."""
+    reason = check(url, HOSTS)
+    assert reason is not None
+    assert parse(url).authority in reason
+    assert "reply_hosts" in reason or "not an address" in reason
+
+
+@pytest.mark.parametrize("url", ["http://chat.example/r", "http://hooks.example:8443/r", "https://inside.example/r"])
+def test_the_scheme_is_part_of_the_entry(url: str) -> None:
+    """Without TLS only loopback is called, and what is listed as http://; and that not otherwise."""
+    assert check(url, HOSTS) is not None
+
+
+def test_an_empty_list_admits_nothing() -> None:
+    """Not even loopback."""
+    assert check("http://127.0.0.1:9000/r", ()) is not None
+    assert check("https://chat.example/r", ()) is not None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "chat.example/r",
+        "//chat.example/r",
+        "ftp://chat.example/r",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "gopher://chat.example/",
+        "https:chat.example/r",
+        "https:/chat.example/r",
+        "https:///chat.example/r",
+        "https://",
+        "https:///r",
+        "https://:443/r",
+        "https://chat.example:/r",
+        "https://chat.example:0/r",
+        "https://chat.example:65536/r",
+        "https://chat.example:４４３/r",
+        "https://chat.example:+443/r",
+        "https://chat.example/r#fragment",
+        "https://chat.example#@evil.example/",
+        "https://user@chat.example/r",
+        "https://chat.example@evil.example/r",
+        "https://chat.example%40evil.example/r",
+        "https://user:pass@chat.example/r",
+        "https://chat.example\\@evil.example/r",
+        "https://chat.example\\.evil.example/r",
+        "https:\\\\chat.example\\r",
+        "https://chat.example /r",
+        " https://chat.example/r",
+        "https://chat.example/r\n",
+        "https://chat.example/a b",
+        "https://chat.example/\r\nX: y",
+        "https://chat.example/\0",
+        "https://chat.example/é",
+        "https://chat%2eexample/r",
+        "https://chat..example/r",
+        "https://.chat.example/r",
+        "https://-chat.example/r",
+        "https://chat_.example/r",
+        "https://chat.example../r",
+        "https://" + "a" * 64 + ".example/r",
+        "https://" + "a." * 130 + "example/r",
+        "https://chat.example/" + "a" * 2_048,
+        "https://straße.example/r",
+        "https://a\u200db.example/r",
+        "https://[::1/r",
+        "https://[fe80::1%25eth0]/r",
+        "https://[chat.example]/r",
+        "https://[127.0.0.1]/r",
+        "https://::1/r",
+    ],
+)
+def test_what_is_not_plainly_a_url_is_refused(url: str) -> None:
+    """Forms that two parsers could read in two ways are refused, also where the host would be listed."""
+    with pytest.raises(BadURL):
+        parse(url)
+    assert check(url, HOSTS) is not None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "2130706433",
+        "0x7f000001",
+        "0x7f.1",
+        "0x7f.0.0.1",
+        "017700000001",
+        "0177.0.0.1",
+        "127.1",
+        "127.0.1",
+        "127.0.0.01",
+        "127.0.0.1.",
+        "127.0.0.256",
+        "1.2.3.4.5",
+        "0",
+        "0x",
+        "１２７.１",
+        "①②⑦.0.0.1x.1",
+        "foo.0x7f",
+        "foo.1",
+        "127.0.0.1..",
+        "4294967297",
+    ],
+)
+def test_ip_addresses_in_odd_forms_are_refused(host: str) -> None:
+    """What libc or a browser would read as an address is only taken as four plain decimal numbers."""
+    if host == "127.0.0.1.":  # a final dot is dropped: it is the same name
+        assert parse(f"https://{host}/").host == "127.0.0.1"
+        return
+    with pytest.raises(BadURL):
+        parse(f"https://{host}/")
+
+
+NEVER = [
+    "0.0.0.0",  # noqa: S104
+    "169.254.169.254",
+    "169.254.0.1",
+    "100.100.100.200",
+    "168.63.129.16",
+    "192.0.0.192",
+    "224.0.0.1",
+    "239.255.255.250",
+    "240.0.0.1",
+    "255.255.255.255",
+    "198.18.0.1",
+    "192.88.99.1",
+    "::",
+    "::ffff:127.0.0.1",
+    "::ffff:169.254.169.254",
+    "::ffff:8.8.8.8",
+    "::127.0.0.1",
+    "64:ff9b::7f00:1",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::1",
+    "2002:7f00:1::",
+    "2002:a9fe:a9fe::1",
+    "2001:0:53aa:64c::1",
+    "fe80::1",
+    "fec0::1",
+    "ff02::1",
+    "fd00:ec2::254",
+    "fd20:ce::254",
+    "100::1",
+]
+
+
+@pytest.mark.parametrize("address", NEVER)
+def test_some_addresses_are_never_called_even_listed(address: str) -> None:
+    """Metadata, link-local, multicast, reserved and translated addresses are refused, listed literally or not."""
+    literal = f"[{address}]" if ":" in address else address
+    reason = check(f"https://{literal}/r", (literal, f"http://{literal}"))
+    assert reason is not None
+    assert "reply_hosts" not in reason
+
+
+def test_private_addresses_that_are_listed_are_called() -> None:
+    """A chat on the own network is a normal case."""
+    for literal in ("10.1.2.3", "192.168.0.1", "172.16.0.1", "[fd12::1]", "100.64.0.1"):
+        assert check(f"https://{literal}/r", (literal,)) is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "host", "port", "scheme"),
+    [
+        ("chat.example", "chat.example", None, ""),
+        ("Chat.Example:8443", "chat.example", 8443, ""),
+        ("https://chat.example", "chat.example", None, "https"),
+        ("http://[::1]:80", "::1", 80, "http"),
+        ("例子.测试", "xn--fsqu00a.xn--0zwm56d", None, ""),
+    ],
+)
+def test_entries_are_read(entry: str, host: str, port: int | None, scheme: str) -> None:
+    """An entry is a host, perhaps with port and scheme, in the same form as the hosts of URLs."""
+    parsed = parse_entry(entry)
+    assert (parsed.host, parsed.port, parsed.scheme) == (host, port, scheme)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "",
+        "*",
+        "*.example",
+        "chat.example/path",
+        "https://chat.example/",
+        "user@chat.example",
+        "0x7f.1",
+        "a b",
+        "ftp://a",
+    ],
+)
+def test_a_bad_entry_is_named(entry: str) -> None:
+    """A mistake in hub.toml is a message with the entry and the cure; there are no wildcards."""
+    with pytest.raises(UserError, match="reply_hosts"):
+        parse_entry(entry)
+
+
+def test_loopback_is_what_says_so_itself() -> None:
+    """Only these hosts may resolve to this machine."""
+    assert all(map(is_loopback, ("localhost", "127.0.0.1", "127.9.9.9", "::1")))
+    assert not any(map(is_loopback, ("chat.example", "localhost.example", "10.0.0.1", "::2")))
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_decided(text: str) -> None:
+    """Whatever the text, the outcome is a reason or a URL whose host is in the list."""
+    for url in (text, "https://" + text, "https://chat.example" + text):
+        target = admit(url, ("chat.example",))
+        if not isinstance(target, str):
+            assert target.host == "chat.example"
+            # the library that makes the connection reads it in the same way
+            assert URL(target.url, encoded=True).host == "chat.example"
+            assert URL(target.url, encoded=True).scheme == "https"
+
+
+class Answers(AbstractResolver):
+    """A name server that gives what it is told, like one in an attacker's hands."""
+
+    def __init__(self, answers: Sequence[str]) -> None:
+        self.answers = list(answers)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                proto=0,
+                flags=0,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+            )
+            for address in self.answers
+        ]
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_name_that_resolves_to_a_refused_address_is_not_called() -> None:
+    """Every address that is never called is also refused behind a name, loopback included."""
+    for address in [*NEVER, "127.0.0.1", "::1", "fe80::1%eth0"]:
+        resolver = CheckedResolver(Answers([address]))
+        with pytest.raises(OSError, match=r"chat\.example"):
+            await resolver.resolve("chat.example", 443)
+
+
+async def test_of_several_addresses_the_good_ones_are_kept() -> None:
+    """A name with a mixed answer is reached only at what may be called."""
+    resolver = CheckedResolver(Answers(["169.254.169.254", "192.0.2.1", "127.0.0.1", "10.0.0.1"]))
+    assert [result["host"] for result in await resolver.resolve("chat.example", 443)] == ["192.0.2.1", "10.0.0.1"]
+
+
+async def test_localhost_may_be_this_machine() -> None:
+    """The name says so itself."""
+    resolver = CheckedResolver(Answers(["127.0.0.1", "::1"]))
+    assert len(await resolver.resolve("localhost", 443)) == 2
+
+
+async def test_rebinding_ends_without_a_connection() -> None:
+    """A real client with the checked resolver makes no connection to loopback under a foreign name."""
+    reached = False
+
+    async def answer(reader: object, writer: object) -> None:
+        nonlocal reached
+        reached = True
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        connector = aiohttp.TCPConnector(resolver=CheckedResolver(Answers(["127.0.0.1"])))
+        async with aiohttp.ClientSession(connector=connector) as session:
+            with pytest.raises(aiohttp.ClientConnectorError, match="does not say so"):
+                await session.post(f"http://chat.example:{port}/r")
+    assert not reached

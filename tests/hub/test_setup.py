@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import os
+import ssl
+import stat
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from common.config import Address, read_secret
+from common.errors import UserError
+from common.identity import DAY, RENEW_LEFT, Authority, identity_in, make_request
+from common.sign import ORDER, verify
+from common.tls import client_context, pin_of, server_context
+from hub.config import WILDCARDS, Folder, load
+from hub.records import Person
+from hub.setup import Summary, init, load_keys, refresh_certificate
+
+NOW = 1_800_000_000.0
+FILES = {
+    "hub.toml",
+    "policy.toml",
+    "runbooks.toml",
+    "secrets/ops",
+    "secrets/seal.key",
+    "ca/ca.pem",
+    "ca/ca.key",
+    "tls/hub.pem",
+    "tls/hub.key",
+    "keys/job.key",
+}
+PROFILE = {"profile/profile.toml", "profile/key.pem", "profile/cert.pem", "profile/ca.pem"}
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Summary:
+    return init(tmp_path / "hub", now=NOW, admin="alice", links=Address("127.0.0.1", 9001))
+
+
+def test_everything_is_there_and_loads(made: Summary) -> None:
+    """The folder has what a hub needs and nothing else, and the configuration and the keys load from it."""
+    assert files(made.folder.path) == FILES | PROFILE
+    assert (made.folder.path / "data").is_dir()
+    config = load(made.folder.config)
+    keys = load_keys(config)
+    assert config.links.listen == made.links == Address("127.0.0.1", 9001)
+    assert config.inlets["ops"].secrets == (made.secret_file.read_bytes(),)
+    assert (keys.hub_id, keys.authority.pin) == (made.hub_id, made.pin)
+    ((key_id, public),) = keys.job_keys.items()
+    assert key_id == keys.job_key.id
+    assert verify(public, b"x", keys.job_key.sign(ORDER, b"x"))
+    assert keys.sealer.open(keys.sealer.seal(b"x", "y"), "y") == b"x"
+
+
+def test_secrets_are_their_owners_whatever_the_umask(tmp_path: Path) -> None:
+    """Folders 0700, files 0600, also where the umask would give more."""
+    before = os.umask(0)
+    try:
+        init(tmp_path / "hub", now=NOW, admin="alice")
+    finally:
+        os.umask(before)
+    for path in [tmp_path / "hub", *(tmp_path / "hub").rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_the_inlets_secret_is_one_line_of_text(made: Summary) -> None:
+    """256 bits in hex without a newline: read by whatever means, it is the same key."""
+    secret = made.secret_file.read_bytes()
+    assert len(bytes.fromhex(secret.decode())) == 32
+    assert secret == secret.strip()
+
+
+def test_two_hubs_share_nothing(tmp_path: Path) -> None:
+    """Every secret and id is fresh."""
+    one, two = (init(tmp_path / name, now=NOW, admin="alice") for name in ("one", "two"))
+    assert one.hub_id != two.hub_id
+    assert one.pin != two.pin
+    for name in ("secrets/ops", "secrets/seal.key", "ca/ca.key", "tls/hub.key", "keys/job.key", "profile/key.pem"):
+        assert (one.folder.path / name).read_bytes() != (two.folder.path / name).read_bytes()
+
+
+def test_the_admin_has_a_profile_and_a_credential(made: Summary) -> None:
+    """The profile names the hub and holds an operator's certificate, which is what is to be recorded."""
+    profile = tomllib.loads((made.folder.profile / "profile.toml").read_text())
+    assert profile == {"name": "alice", "url": "wss://127.0.0.1:9001", "hub": made.hub_id}
+    identity = identity_in((made.folder.profile / "cert.pem").read_bytes(), NOW, "operator")
+    credential = made.credential
+    assert credential is not None
+    assert (credential.fingerprint, credential.name, credential.kind) == (identity.fingerprint, "alice", "operator")
+    assert (credential.generation, credential.not_after) == (1, identity.not_after)
+    assert made.person == Person("alice", ("admin",), NOW)
+    assert pin_of((made.folder.profile / "ca.pem").read_bytes()) == made.pin
+    assert load(made.folder.config).people["alice"].chat == ("ops:alice",)
+
+
+@pytest.mark.parametrize(
+    ("host", "near"), [(WILDCARDS[0], "127.0.0.1"), (WILDCARDS[1], "[::1]"), ("h.example.org", "h.example.org")]
+)
+def test_the_profile_dials_where_the_hub_listens(tmp_path: Path, host: str, near: str) -> None:
+    """A hub that listens everywhere is dialled over loopback from its own machine."""
+    made = init(tmp_path / "hub", now=NOW, admin="alice", links=Address(host, 9001))
+    assert tomllib.loads((made.folder.profile / "profile.toml").read_text())["url"] == f"wss://{near}:9001"
+
+
+def test_tls_contexts_load_from_the_folder(tmp_path: Path) -> None:
+    """Hub and admin can meet with what was written: certificates and keys belong together."""
+    folder = init(tmp_path / "hub", now=time.time(), admin="alice").folder
+    server = server_context(folder.certificate, folder.key, folder.ca_certificate)
+    profile = folder.profile
+    client = client_context((profile / "ca.pem").read_text(), profile / "cert.pem", profile / "key.pem")
+    assert server.minimum_version == client.minimum_version == ssl.TLSVersion.TLSv1_3
+
+
+def test_a_hub_without_an_admin(tmp_path: Path) -> None:
+    """Nobody is asked for: no profile, no person."""
+    made = init(tmp_path / "hub", now=NOW)
+    assert files(tmp_path / "hub") == FILES
+    assert (made.credential, made.person, load(made.folder.config).people) == (None, None, {})
+
+
+def test_a_folder_that_has_a_hub_is_left_alone(made: Summary) -> None:
+    """A second `init` is refused, names the file, and changes no byte."""
+    before = {path: path.read_bytes() for path in made.folder.path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match=r"hub\.toml exists already") as caught:
+        init(made.folder.path, now=NOW + 1, admin="mallory")
+    assert "nothing was changed" in caught.value.cure
+    assert {path: path.read_bytes() for path in made.folder.path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", sorted(FILES | PROFILE | {"data"} - {"hub.toml"}))
+def test_a_file_of_another_hub_is_not_replaced(tmp_path: Path, name: str) -> None:
+    """Without a hub.toml too: whatever is in the way is named and kept, a dangling link included."""
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to("nowhere")
+    with pytest.raises(UserError, match="exists already") as caught:
+        init(tmp_path, now=NOW, admin="alice")
+    assert str(path) in caught.value.problem
+    assert path.is_symlink()
+    assert files(tmp_path) == set()
+
+
+def test_other_things_in_the_folder_stay(tmp_path: Path) -> None:
+    """A folder with a README in it can hold a hub."""
+    (tmp_path / "README").write_text("mine")
+    init(tmp_path, now=NOW)
+    assert (tmp_path / "README").read_text() == "mine"
+
+
+def test_what_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+    """Where the store cannot be made, the folder is as it was, with what the store began in it gone too."""
+
+    def record(summary: Summary) -> None:
+        (summary.folder.path / "data" / "answerback.sqlite").write_text("half")
+        raise UserError("the store cannot be made", "make room")
+
+    (tmp_path / "README").write_text("mine")
+    with pytest.raises(UserError, match="the store cannot be made"):
+        init(tmp_path, now=NOW, admin="alice", record=record)
+    assert [path.name for path in tmp_path.iterdir()] == ["README"]
+    with pytest.raises(UserError):
+        init(tmp_path / "new", now=NOW, record=record)
+    assert not (tmp_path / "new").exists()
+    assert init(tmp_path / "new", now=NOW).folder.config.exists()
+
+
+def test_the_hub_is_recorded_when_all_is_there(tmp_path: Path) -> None:
+    """`record` sees the finished folder, so that it can load the configuration."""
+    seen: list[str] = []
+    init(tmp_path / "hub", now=NOW, admin="alice", record=lambda made: seen.extend(load(made.folder.config).people))
+    assert seen == ["alice"]
+
+
+def test_a_place_that_cannot_be(tmp_path: Path) -> None:
+    """A file in the folder's place, or above it: named, with a cure, no traceback."""
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        with pytest.raises(UserError) as caught:
+            init(path, now=NOW)
+        assert caught.value.cure
+    assert files(tmp_path) == {"file"}
+
+
+@pytest.mark.parametrize("admin", ["a b", "../x", 'x"\ny', "-"])
+def test_an_admin_has_a_name(tmp_path: Path, admin: str) -> None:
+    """The name goes into files, a certificate and a URL: it is checked first."""
+    with pytest.raises(UserError, match="is not a name"):
+        init(tmp_path / "hub", now=NOW, admin=admin)
+    assert not (tmp_path / "hub").exists()
+
+
+# ---- at start
+
+
+@pytest.mark.parametrize("name", ["ca/ca.pem", "ca/ca.key", "keys/job.key", "secrets/seal.key"])
+def test_a_missing_or_damaged_key_is_named(made: Summary, name: str) -> None:
+    """Lost, damaged or open to others: the file and what it means to be without it."""
+    path, config = made.folder.path / name, load(made.folder.config)
+    good = path.read_bytes()
+    for damage in (path.unlink, lambda: path.write_bytes(b"\xffcanary"), lambda: path.write_bytes(b"")):
+        damage()
+        if path.exists():
+            path.chmod(0o600)
+        with pytest.raises(UserError) as caught:
+            load_keys(config)
+        assert str(path) in caught.value.problem
+        assert "canary" not in str(caught.value)
+        assert caught.value.cure
+        path.write_bytes(good)
+        path.chmod(0o600)
+    assert load_keys(config)
+    if path.suffix == ".key":
+        path.chmod(0o604)
+        with pytest.raises(UserError, match="chmod 600"):
+            load_keys(config)
+
+
+def test_anothers_authority_is_told(made: Summary, tmp_path: Path) -> None:
+    """A CA key that is not the certificate's: both files are named."""
+    other = init(tmp_path / "other", now=NOW)
+    made.folder.ca_key.write_bytes(other.folder.ca_key.read_bytes())
+    with pytest.raises(UserError, match="the key is not the certificate's"):
+        load_keys(load(made.folder.config))
+
+
+def test_the_hub_renews_its_own_certificate(made: Summary) -> None:
+    """Nothing happens while 30 days are left; then there is a new certificate for the same key and id."""
+    folder, authority = made.folder, load_keys(load(made.folder.config)).authority
+    before = folder.certificate.read_bytes()
+    due = NOW + 90 * DAY - RENEW_LEFT["hub"]
+    assert not refresh_certificate(folder, authority, due - 1)
+    assert folder.certificate.read_bytes() == before
+    assert refresh_certificate(folder, authority, due)
+    identity = identity_in(folder.certificate.read_bytes(), due, "hub")
+    assert (identity.name, identity.not_after) == (made.hub_id, due + 90 * DAY)
+    old, new = (x509.load_pem_x509_certificate(pem) for pem in (before, folder.certificate.read_bytes()))
+    assert old.public_key() == new.public_key()
+    assert stat.S_IMODE(folder.certificate.stat().st_mode) == 0o600
+    assert not refresh_certificate(folder, authority, due)
+    assert files(folder.path) == FILES | PROFILE
+
+
+def test_a_lost_or_foreign_certificate_is_replaced(made: Summary) -> None:
+    """Missing, expired, damaged, for another id, left half written: the hub helps itself, it has the CA."""
+    folder, authority = made.folder, load_keys(load(made.folder.config)).authority
+    key = folder.key.read_bytes()
+    foreign = authority.issue(make_request(key, "hub", "hub-x"), kind="hub", name="hub-x", now=NOW)
+    for content in (None, b"damaged", foreign):
+        folder.certificate.unlink()
+        if content is not None:
+            folder.certificate.write_bytes(content)
+        folder.certificate.with_suffix(".new").write_bytes(b"left over")
+        assert refresh_certificate(folder, authority, NOW)
+        assert identity_in(folder.certificate.read_bytes(), NOW, "hub").name == made.hub_id
+    folder.key.unlink()
+    folder.certificate.unlink()
+    assert refresh_certificate(folder, authority, NOW)
+    assert read_secret(folder.key) != key
+
+
+def test_what_the_hub_cannot_cure_itself(made: Summary) -> None:
+    """A damaged key, an authority out of time: told with the cure."""
+    folder, authority = made.folder, load_keys(load(made.folder.config)).authority
+    with pytest.raises(UserError, match="the CA's certificate has expired"):
+        refresh_certificate(folder, authority, NOW + 4_000 * DAY)
+    folder.key.write_bytes(b"damaged")
+    folder.certificate.unlink()
+    with pytest.raises(UserError, match=r"hub\.key: not an unencrypted private key"):
+        refresh_certificate(folder, authority, NOW)
+
+
+def test_a_new_authority_means_a_new_certificate_id(tmp_path: Path) -> None:
+    """The hub's id is its authority's: the two cannot drift apart through an edited file."""
+    folder = Folder(tmp_path)
+    authority = Authority.create("hub-abcdef", NOW)
+    assert refresh_certificate(folder, authority, NOW)
+    assert identity_in(folder.certificate.read_bytes(), NOW, "hub").name == authority.hub == "hub-abcdef"

@@ -1,0 +1,93 @@
+"""Tests mirror the source: whoever looks for the test of a module, or the module of a test, knows where it is.
+
+`hub/store/verbs.py` is tested in `tests/hub/store/test_verbs.py`. Modules under forty lines need no test of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("common", "hub", "agent", "tui")
+SMALL = 40
+
+ELSEWHERE = {
+    "end_to_end": "whole programs",
+    "bench": "measurements",
+    "systemd": "the units, which are no Python",
+}
+"""Folders of tests that mirror no package, and what they test."""
+
+WITHOUT_TEST = {
+    "hub/records.py": "values without behaviour; every test of the hub makes some",
+    "hub/store/migrations/versions/0001_first.py": "Alembic runs it; tests/hub/store/test_migrate.py runs Alembic",
+}
+"""Modules of forty lines or more that have no test of their own, each with its reason."""
+
+
+def mirror_of(module: str) -> str:
+    """`hub/store/verbs.py` -> `tests/hub/store/test_verbs.py`."""
+    path = Path(module)
+    return str(Path("tests") / path.parent / f"test_{path.name}")
+
+
+def module_of(test: str) -> str:
+    """`tests/hub/store/test_verbs.py` -> `hub/store/verbs.py`."""
+    path = Path(test).relative_to("tests")
+    return str(path.parent / path.name.removeprefix("test_"))
+
+
+def without_test(modules: Iterable[tuple[str, int]], tests: set[str]) -> list[str]:
+    """Of modules with their line counts, those that should have a test and have none."""
+    return [
+        module
+        for module, lines in modules
+        if lines >= SMALL
+        and Path(module).name not in ("__init__.py", "__main__.py")
+        and module not in WITHOUT_TEST
+        and mirror_of(module) not in tests
+    ]
+
+
+def found_modules() -> list[tuple[str, int]]:
+    """Every module of the four packages with its number of lines."""
+    paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    return [(str(path.relative_to(ROOT)), len(path.read_text(encoding="utf-8").splitlines())) for path in paths]
+
+
+def found_tests() -> set[str]:
+    return {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
+
+
+def test_every_module_has_its_test() -> None:
+    """Every module of forty lines or more in the four packages, but for the exceptions above."""
+    missing = without_test(found_modules(), found_tests())
+    listed = "\n".join(f"    {module} -> {mirror_of(module)}" for module in missing)
+    assert not missing, f"{len(missing)} modules without their test:\n{listed}"
+
+
+def test_every_test_has_its_module() -> None:
+    """A test that mirrors nothing is in the wrong place, or its module has moved."""
+    lost = []
+    for test in sorted(found_tests()):
+        parts = Path(test).parts
+        if len(parts) > 2 and parts[1] not in ELSEWHERE and not (ROOT / module_of(test)).exists():
+            lost.append(f"    {test} -> {module_of(test)}")
+    assert not lost, "tests without their module:\n" + "\n".join(lost)
+
+
+def test_every_exception_is_still_needed() -> None:
+    """An exception for a module that is gone, small, or tested after all is taken out of the table."""
+    lines = dict(found_modules())
+    stale = [module for module in WITHOUT_TEST if lines.get(module, 0) < SMALL or mirror_of(module) in found_tests()]
+    assert not stale, f"no longer exceptions: {stale}"
+
+
+def test_the_names_map_both_ways() -> None:
+    """And a module without its test is found, so that the checks above can fail."""
+    assert mirror_of("hub/store/verbs.py") == "tests/hub/store/test_verbs.py"
+    assert module_of("tests/hub/store/test_verbs.py") == "hub/store/verbs.py"
+    assert module_of("tests/common/test_text.py") == "common/text.py"
+    given = [("hub/a.py", 40), ("hub/b.py", 39), ("hub/c/__init__.py", 90), ("hub/d.py", 90), ("hub/records.py", 90)]
+    assert without_test(given, {"tests/hub/test_d.py"}) == ["hub/a.py"]

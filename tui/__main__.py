@@ -1,0 +1,5 @@
+"""python -m tui is answerback."""
+
+from tui.cli import main
+
+main()
