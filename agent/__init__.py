@@ -10,10 +10,15 @@
     uplink/   faces the network; can start nothing
         app      dials out, keeps the link, passes messages between hub and runner
         link     one connection
+        local    the other end of the runner's socket
+        pace     pure: when to try again, when to renew
+        renewal  the next certificate, over the link
         vitals   psutil: what the heartbeat carries
     join      the first contact: key made here, token once, CA pinned
+    certificate  our key, request and certificate; for join, and for the uplink's short children
+    detach    a runner that outlives who started it
     state     the files under the state folder, and who owns which
-    notify    sd_notify(3)
+    status    what `status` tells
     log       key=value lines with stable event names
     cli       answerback-agent
 

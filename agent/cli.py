@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -101,26 +101,24 @@ def _run(options: argparse.Namespace) -> int:
     from agent.detach import RunnerProcess
 
     state, socket = _state(options), _socket(options)
-    return _serve(options, state, socket, RunnerProcess(state, socket))
+    return _serve(options, RunnerProcess(state, socket).start)
 
 
 def _uplink(options: argparse.Namespace) -> int:
-    return _serve(options, _state(options), _socket(options), None)
+    return _serve(options, None)
 
 
-def _serve(options: argparse.Namespace, state: State, socket: Path, runner: object) -> int:
-    from agent.detach import RunnerProcess
+def _serve(options: argparse.Namespace, start_runner: Callable[[], None] | None) -> int:
     from agent.uplink.app import run_uplink
 
     log.configure("uplink", options.log_level)
-    start = runner.start if isinstance(runner, RunnerProcess) else None
-    asyncio.run(run_uplink(state, socket, start_runner=start))
+    asyncio.run(run_uplink(_state(options), _socket(options), start_runner=start_runner))
     return EXIT_OK
 
 
 def _runner(options: argparse.Namespace) -> int:
-    from agent.notify import notify
     from agent.runner.app import run_runner
+    from common.notify import notify
 
     state, socket = _state(options), _socket(options)
     log.configure("runner", options.log_level, file=options.log)

@@ -41,7 +41,7 @@ MAX_SKEW: Final = 300.0
 """Seconds that the two clocks may differ: a certificate is dated back by as much, and orders expire by the clock."""
 _CHECK_ADDRESS: Final = "check the address; it is the hub's link port that is wanted, not its webhook port"
 _SET_CLOCK: Final = "set the clock (`timedatectl set-ntp true`) and join again; the token has not been used"
-_ASK_AGAIN: Final = "ask for a new one: `answerback-hub token --agent NAME` on the hub"
+_ASK_AGAIN: Final = "`answerback-hub token --agent NAME` on the hub makes a new one"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What people do to requests, jobs and machines: approve, reject, cancel, retry, pause, resume, settle, ask for status.
 
-Chat and the operators' link come through the same methods. Each runs inside one store unit, asks `authorize()` first, and
-returns what to tell the person; a refusal is a sentence too, and an audit row.
+Chat and the operators' link come through the same methods. Each runs inside one store unit, asks `authorize()` first,
+and returns what to tell the person; a refusal is a sentence too, and an audit row.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """One agent's link on the hub: hears its facts in batches, hands out its jobs, keeps its session over short breaks.
 
-An idle link costs one task, the one that reads. Two more exist only while there is something to do: `_commit` writes what
-was heard, as many frames as have come in one transaction, and only then acknowledges; `_hand_out` leases queued jobs while the
-machine has room. The object outlives its connection as the session does: what was heard on the old connection is still
-committed, and what could not be sent is kept by the session and sent again by `resume`.
+An idle link costs one task, the one that reads. Two more exist only while there is something to do: `_commit` writes
+what was heard, as many frames as have come in one transaction, and only then acknowledges; `_hand_out` leases queued
+jobs while the machine has room. The object outlives its connection as the session does: what was heard on the old
+connection is still committed, and what could not be sent is kept by the session and sent again by `resume`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class AgentLink:
         self._again = False
 
     async def run(self, connection: ServerConnection, identity: Identity, first: list[bytes]) -> None:
-        """Sends `first` (the welcome, and on a resume what is to be sent again), then reads until the connection ends."""
+        """Sends `first` (the welcome, and on a resume what is to be sent again), then reads until the connection
+        ends.
+        """
         self.identity = identity
         for frame in first:
             await connection.send(frame)

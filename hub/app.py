@@ -1,4 +1,6 @@
-"""The composition root: the only file that knows everyone. Builds the hub from its config, runs it, ends it in order."""
+"""The composition root: the only file that knows everyone. Builds the hub from its config, runs it, ends it in
+order.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Who may decide on a plan that waits. Pure.
 
-An approval is of one plan hash, by one person, once. Where the rule asks for it the requester is nobody's approver, and a
-second factor is checked before the approval is written (`hub.secondfactor`), in the same transaction that consumes it.
+An approval is of one plan hash, by one person, once. Where the rule asks for it the requester is nobody's approver,
+and a second factor is checked before the approval is written (`hub.secondfactor`), in the same transaction that
+consumes it.
 """
 
 from __future__ import annotations

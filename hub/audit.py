@@ -200,12 +200,24 @@ def export(
     yield _encode({"answerback_audit": 1, "hub": hub, "keys": keys, "events": count}) + "\n"
     for event in islice(events, count):
         row = event if isinstance(event, Link) else to_link(event)
-        yield _encode({**row._asdict(), "data": json.loads(row.data)}) + "\n"
+        yield _encode(_exported(row)) + "\n"
     signed = 0
     for mark in checkpoints:
         yield _encode({"checkpoint": {**asdict(mark), "signature": mark.signature.hex()}}) + "\n"
         signed += 1
     yield _encode({"end": {"events": count, "checkpoints": signed}}) + "\n"
+
+
+def _exported(row: Link) -> dict[str, Any]:
+    """The row for a file. One that was tampered with is written as well as can be: it will not verify there either."""
+    body = {
+        name: value if isinstance(value, (str, int, float)) else str(value) for name, value in row._asdict().items()
+    }
+    try:
+        body["data"] = json.loads(row.data)
+    except (TypeError, ValueError, RecursionError):
+        pass
+    return body
 
 
 def verify_file(path: Path, trusted: Mapping[str, bytes] | None = None) -> Report:

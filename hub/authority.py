@@ -1,7 +1,9 @@
-"""authorize(): the one question every entrance asks. Chat, console and command line build a verb and a person, nothing else.
+"""authorize(): the one question every entrance asks. Chat, console and command line build a verb and a person, nothing
+else.
 
-Roles, each with what the ones before it may: viewer, operator, approver, admin. A verb that is not in the table is nobody's.
-What a person may run on which machine is policy's to say (`common.policy`); this is about Answerback's own verbs.
+Roles, each with what the ones before it may: viewer, operator, approver, admin. A verb that is not in the table is
+nobody's. What a person may run on which machine is policy's to say (`common.policy`); this is about Answerback's own
+verbs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One transaction's worth of change: moves of requests and jobs, and what follows from them.
 
-`Change` lives inside one store unit. It saves what the pure files decided, performs the actions that belong to the same
-transaction (rows, audit, outbox) and gathers in `effects` what may be done only after the commit (wake a link, send a cancel,
-wake the courier).
+`Change` lives inside one store unit. It saves what the pure files decided, performs the actions that belong to the
+same transaction (rows, audit, outbox) and gathers in `effects` what may be done only after the commit (wake a link,
+send a cancel, wake the courier).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Operators' links: a call names a verb of `Desk`, an answer comes back; a subscription pushes what is new.
 
-Everything goes through `authorize()` and the same acts as chat. A slow console never holds up the hub: a subscription keeps no
-backlog, only the mark up to which it has told; when the console has taken the last push, the next one says what is true then.
+Everything goes through `authorize()` and the same acts as chat. A slow console never holds up the hub: a subscription
+keeps no backlog, only the mark up to which it has told; when the console has taken the last push, the next one says
+what is true then.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ async def _nothing() -> None:
 
 @dataclass(slots=True)
 class Desk:
-    """The verbs that consoles may call: a closed table, filled by the composition root; nothing is found by name in an object."""
+    """The verbs that consoles may call: a closed table, filled by the composition root; nothing is found by name in an
+    object.
+    """
 
     verbs: dict[str, Verb] = field(default_factory=dict)
     refresh: Callable[[], Awaitable[None]] = _nothing

@@ -1,4 +1,5 @@
-"""The verbs that operators call over their link: each asks `authorize()`, checks its arguments, and is one store unit or one read.
+"""The verbs that operators call over their link: each asks `authorize()`, checks its arguments, and is one store unit
+or one read.
 
 whoami                                    person, roles, hub, versions
 run       target, argv, timeout?, cwd?    a new request with exactly this command

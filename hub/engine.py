@@ -1,8 +1,9 @@
-"""The shell around request and job: takes events from every entrance, saves what the pure files decide, then does the rest.
+"""The shell around request and job: takes events from every entrance, saves what the pure files decide, then does the
+rest.
 
 Entrances: `accept` (a verified webhook), `heard` (an agent's facts), `claim` (a link with room), the operators' acts
-(`hub.acts`) and the timers. Each is one store unit; effects happen after its commit. Nothing here is remembered that the
-store does not have, but for hints: which request to plan next, whom to wake.
+(`hub.acts`) and the timers. Each is one store unit; effects happen after its commit. Nothing here is remembered that
+the store does not have, but for hints: which request to plan next, whom to wake.
 """
 
 from __future__ import annotations
@@ -137,7 +138,9 @@ class Engine:
     # ---- messages
 
     async def accept(self, inlet: str, incoming: Incoming) -> Receipt:
-        """Commits a verified message. When this returns it is on disk, and only then may the webhook be answered 2xx."""
+        """Commits a verified message. When this returns it is on disk, and only then may the webhook be answered
+        2xx.
+        """
         now = self._clock()
         request = Request(
             id=str(ULID()),
@@ -204,7 +207,9 @@ class Engine:
                 self._planning.discard(request.id)
 
     async def plan(self, request: Request, text: str, images: int = 0) -> None:
-        """Thinks about one received request and commits what came of it. Planning has no effects: it may be done again."""
+        """Thinks about one received request and commits what came of it. Planning has no effects: it may be done
+        again.
+        """
         outcome = self.think(request, text, images)
 
         def unit(change: Change) -> None:
@@ -382,7 +387,9 @@ class Engine:
             self._fleet.vitals[agent] = {**beat.vitals, "at": now}
 
     async def claim(self, agent: str, journal: str, limit: int) -> list[tuple[Dispatch, str]]:
-        """Leases queued jobs of a machine and signs them. Each is checked again: person, rights and policy may have changed."""
+        """Leases queued jobs of a machine and signs them. Each is checked again: person, rights and policy may have
+        changed.
+        """
         row = self._fleet.agent(agent)
         if row is None or row.state != "active" or row.paused_at is not None:
             return []

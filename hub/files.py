@@ -1,4 +1,6 @@
-"""policy.toml and runbooks.toml while the hub runs: read again when they change, kept as they were when the new text is wrong."""
+"""policy.toml and runbooks.toml while the hub runs: read again when they change, kept as they were when the new text
+is wrong.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Which machines there are and which of them are here: the store's rows and the live links, as one `Inventory`.
 
-The rows are read at start and again when something changed them (a join, a pause, a revocation by the command line, seen
-within `REFRESH` seconds); who is online is this process's own knowledge. The inventory is made anew only after a change.
+The rows are read at start and again when something changed them (a join, a pause, a revocation by the command line,
+seen within `REFRESH` seconds); who is online is this process's own knowledge. The inventory is made anew only after a
+change.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """What a job does when something is heard of it. Pure: facts in, the new job and intentions out.
 
-An agent repeats what it says until the hub has committed it, so every fact may come twice and in the order of a reconnect.
-The rules:
+An agent repeats what it says until the hub has committed it, so every fact may come twice and in the order of a
+reconnect. The rules:
 
-    the same again          nothing changes; where it is the end, the agent is told once more that it may forget the job
-    a step that is behind   (accepted, after started was heard) nothing changes
-    a contradiction         the first end stands; the other is kept as an anomaly and shown
-    the end                 is believed from every state in which the machine had the job, `unknown` too: late truth is truth
+    the same again          nothing changes; where it is the end, the agent is told once more that it may forget the
+    job a step that is behind   (accepted, after started was heard) nothing changes a contradiction         the first
+    end stands; the other is kept as an anomaly and shown the end                 is believed from every state in which
+    the machine had the job, `unknown` too: late truth is truth
 """
 
 from __future__ import annotations

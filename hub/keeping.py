@@ -1,7 +1,7 @@
 """What the hub's small commands do beside a serving hub: invite, revoke, enrol, check files, read the audit.
 
-They open the store without taking it over; every change is one transaction with its audit row, and a serving hub sees it
-within two seconds.
+They open the store without taking it over; every change is one transaction with its audit row, and a serving hub sees
+it within two seconds.
 """
 
 from __future__ import annotations
@@ -146,8 +146,10 @@ def check_files(config: HubConfig) -> dict[str, Any]:
         "rules": len(policy.rules),
         "runbooks": len(chain.runbooks),
     }
+    inlets = ", ".join(sorted(config.inlets)) or "none"
+    people = ", ".join(sorted(config.people)) or "none"
     lines = [
-        f"ok  {config.path}: inlets {', '.join(sorted(config.inlets)) or 'none'}; people {', '.join(sorted(config.people)) or 'none'}",
+        f"ok  {config.path}: inlets {inlets}; people {people}",
         f"ok  {config.policy.file}: {len(policy.rules)} rules",
         f"ok  {config.runbooks.file}: {len(chain.runbooks)} runbooks",
         f"ok  keys and authority in {config.folder.path}",

@@ -5,8 +5,9 @@
     /agent       a machine's certificate
     /console     a person's certificate
 
-Who somebody is comes from the certificate alone; the hello must agree with it. One link a machine: a newer one closes the
-older. Sessions outlive their connection for `SESSION_KEPT` seconds so that a short break repeats nothing and loses nothing.
+Who somebody is comes from the certificate alone; the hello must agree with it. One link a machine: a newer one closes
+the older. Sessions outlive their connection for `SESSION_KEPT` seconds so that a short break repeats nothing and loses
+nothing.
 """
 
 from __future__ import annotations
@@ -173,17 +174,17 @@ class Links:
         assert isinstance(message, Join)  # noqa: S101 - the only type that `anyone` may send
         now = self._clock()
         answer: Message
-
         try:
             answer = await self._store.write(
                 lambda txn: join(txn, self._authority, message, self._job_keys, self._hub_id, now)
             )
             log.info("join.accepted", name=message.name[:64])
         except JoinRefused as error:
-            log.warning("join.refused", name=message.name[:64], code=error.code)
-            answer = Refuse(error.code, error.reason)
+            code = error.code
+            log.warning("join.refused", name=message.name[:64], code=code)
+            answer = Refuse(code, error.reason)
             await self._store.write(
-                lambda txn: txn.audit("join.refused", message.name[:64], "unknown", {"code": error.code}, now)
+                lambda txn: txn.audit("join.refused", message.name[:64], "unknown", {"code": code}, now)
             )
         await connection.send(codec.encode(answer, epoch=self._engine.epoch))
         await connection.close()

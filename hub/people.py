@@ -1,7 +1,7 @@
 """Who people are: hub.toml's [people], and those added at the hub's terminal, as one directory.
 
-A person in hub.toml has the roles written there; one added with `operator add` has the role in the store; one in both has
-both. A revoked person has none, whatever any file says.
+A person in hub.toml has the roles written there; one added with `operator add` has the role in the store; one in both
+has both. A revoked person has none, whatever any file says.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the store keeps, as frozen values: the facts that decisions are made from.
 
-A change is a new value (`dataclasses.replace`); `Txn.save_*` writes the difference and refuses when the row has moved on.
-Times are seconds since the epoch, UTC.
+A change is a new value (`dataclasses.replace`); `Txn.save_*` writes the difference and refuses when the row has moved
+on. Times are seconds since the epoch, UTC.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a request does on an event. Pure: facts in, the new request and intentions out.
 
-`judge` turns a plan and policy's verdicts into one judgement, the strictest of all; the plan it carries has its programs
-resolved, and its hash is what an approval is bound to. The other functions are the request's moves; each returns the new
-request and the actions the engine performs in the same transaction (queue jobs, tell chat, record).
+`judge` turns a plan and policy's verdicts into one judgement, the strictest of all; the plan it carries has its
+programs resolved, and its hash is what an approval is bound to. The other functions are the request's moves; each
+returns the new request and the actions the engine performs in the same transaction (queue jobs, tell chat, record).
 """
 
 from __future__ import annotations
@@ -79,11 +79,9 @@ def judge(plan: Plan, check: Callable[[Step, str], Verdict]) -> Judgement:
                 second_factor |= verdict.second_factor
                 own_approval &= verdict.own_approval
         first = verdicts[0]
-        if any(
-            (verdict.argv, verdict.env) != (first.argv, first.env) for verdict in verdicts if verdict.kind != "deny"
-        ):
-            if worst is not None and worst.kind != "deny":
-                return Judgement("deny", plan, "one-meaning", Sentence("differs_by_machine", {}))
+        meanings = {(verdict.argv, verdict.env) for verdict in verdicts if verdict.kind != "deny"}
+        if len(meanings) > 1 and worst is not None and worst.kind != "deny":
+            return Judgement("deny", plan, "one-meaning", Sentence("differs_by_machine"))
         steps.append(
             replace(
                 step,

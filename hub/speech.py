@@ -1,12 +1,13 @@
-"""What is said to chat, and when: composes replies from records and puts them into the outbox, in the transaction at hand.
+"""What is said to chat, and when: composes replies from records and puts them into the outbox, in the transaction at
+hand.
 
     final      the request has ended, or is answered
     question   it waits for approvals
     progress   it waits for a machine, or goes on running; only where the inlet takes more than the final reply
     late       an outcome that was told as unknown has become known
 
-A request without a reply address (the command line, a message without `reply_url`) is answered to nobody: its outcome is in
-the store for whoever asks.
+A request without a reply address (the command line, a message without `reply_url`) is answered to nobody: its outcome
+is in the store for whoever asks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is due. Deadlines are data in the store; a tick looks which have passed. `now` comes from the clock given.
 
-Each tick does a bounded share (`SHARE`) so that a large backlog of deadlines does not hold up the rest. A task here fails
-for one tick, never for good: what went wrong is logged and looked at again on the next.
+Each tick does a bounded share (`SHARE`) so that a large backlog of deadlines does not hold up the rest. A task here
+fails for one tick, never for good: what went wrong is logged and looked at again on the next.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Records as the JSON that operators, replies and scripts see. Pure; adding a field is fine, changing one needs cause."""
+"""Records as the JSON that operators, replies and scripts see. Pure; adding a field is fine, changing one needs
+cause.
+"""
 
 from __future__ import annotations
 

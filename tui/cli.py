@@ -72,7 +72,7 @@ def answerback(context: click.Context, profile: Path | None) -> None:
 @pass_context
 def login_command(context: Context, url: str, token: str, ca_pin: str, force: bool) -> None:
     """Make this person's profile: a key made here, a certificate from the hub."""
-    secret = sys.stdin.readline().strip() if token == "-" else token
+    secret = sys.stdin.readline().strip() if token == "-" else token  # noqa: S105
     made = asyncio.run(login(url, secret, ca_pin, context.profile or default_path(), force=force))
     click.echo(f"you are {made.name} at hub {made.hub}; the profile is {made.path}")
 

@@ -4,8 +4,9 @@
         jobs = await client.call("jobs", limit=20)
         async for push in client.subscribe("follow", number=42): ...
 
-Several calls may be under way at once. A subscription holds at most `PUSHES` pushes that nobody has taken; then the reading
-stops, and the hub, whose pushes say what is true now rather than what has happened since, skips what it cannot send.
+Several calls may be under way at once. A subscription holds at most `PUSHES` pushes that nobody has taken; then the
+reading stops, and the hub, whose pushes say what is true now rather than what has happened since, skips what it cannot
+send.
 """
 
 from __future__ import annotations

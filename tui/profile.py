@@ -62,7 +62,7 @@ def read_profile(path: Path | None) -> Profile:
     folder = (path or default_path()).absolute()
     file = folder / "profile.toml"
     if not file.exists():
-        cure = "ask an admin for a login command (answerback-hub operator add NAME --role R), or name the folder with --profile"
+        cure = "ask an admin for a login command (answerback-hub operator add), or name it with --profile"
         raise UserError(f"there is no profile in {folder}", cure)
     found = load(file, ProfileFile)
     parts = urlsplit(found.url)

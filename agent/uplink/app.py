@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from agent import log
-from agent.notify import notify, watchdog
 from agent.state import Settings, State
 from agent.uplink.link import Ending, HubRefused, Opened, Relay, open_link, since_boot
 from agent.uplink.local import NoRunner, RunnerLink
@@ -33,11 +32,13 @@ from agent.uplink.vitals import facts
 from common.codec import BadFrame
 from common.errors import UserError
 from common.handshake import RETRY_EPOCH, make_hello
+from common.notify import notify, watchdog
 from common.session import Session, StaleEpoch
 from common.tls import client_context
 
 LONGEST_RUNNER_WAIT: Final = 5.0
 _FIRST_RUNNER_WAIT: Final = 0.02
+_TELL_AGAIN: Final = 60.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 StartRunner = Callable[[], None]
@@ -193,16 +194,17 @@ class Uplink:
 
     async def _attached(self) -> RunnerLink:
         """The attachment, waiting for a runner as long as it takes."""
-        wait = _FIRST_RUNNER_WAIT
+        wait, told_at = _FIRST_RUNNER_WAIT, 0.0
         while self._runner is None:
             try:
                 self._runner = await RunnerLink.attach(self._socket)
             except NoRunner as error:
                 if self._start_runner is not None:
                     self._start_runner()
-                if wait >= 1.0 or self._start_runner is None:
+                if since_boot() - told_at >= _TELL_AGAIN and (wait >= 1.0 or self._start_runner is None):
                     log.warning("runner.missing", reason=error.problem, cure=error.cure)
                     _say(f"waiting for the runner: {error.problem}")
+                    told_at = since_boot()
                 await asyncio.sleep(wait)
                 wait = min(LONGEST_RUNNER_WAIT, wait * 2)
             else:

@@ -91,6 +91,7 @@ class Runbooks:
     def __init__(self, runbooks: Sequence[Runbook], never: Collection[str] = ()) -> None:
         """`never` are words that are never taken for the name of a service, a host or the like. Raises Unreadable."""
         self.all = tuple(runbooks)
+        self._place = {runbook.name: index for index, runbook in enumerate(self.all)}
         self._never = NEVER_VALUES | {word.casefold() for word in never}
         self._patterns: list[Pattern] = []
         for runbook in self.all:
@@ -119,7 +120,7 @@ class Runbooks:
     def hits(self, message: Message) -> Iterator[Hit]:
         """Every way in which the message fits an example, word for word."""
         present = {word.key for word in message.loose} | {word.key for word in message.strict}
-        for key in present:
+        for key in sorted(present):  # in the same order in every process
             for pattern in self._index.get(key, ()):
                 if pattern.literals <= present:
                     words = message.strict if pattern.runbook.changes else message.loose
@@ -138,7 +139,7 @@ class Runbooks:
             return []
         said = {word.key for word in message.loose if not is_name_of_machine(word.raw)} - NEVER_VALUES - LINKS
         best: dict[str, Near] = {}
-        for key in said:
+        for key in sorted(said):
             for pattern in self._index.get(key, ()):
                 telling = pattern.literals - NEVER_VALUES - LINKS
                 shared = len(telling & said)
@@ -150,7 +151,7 @@ class Runbooks:
                 known = best.get(pattern.runbook.name)
                 if known is None or score > known.score:
                     best[pattern.runbook.name] = Near(pattern.runbook, pattern.runbook.phrase(language, machine), score)
-        return sorted(best.values(), key=lambda near: -near.score)[:MOST_NEAR]
+        return sorted(best.values(), key=lambda near: (-near.score, self._place[near.runbook.name]))[:MOST_NEAR]
 
     def values(self, hit: Hit) -> dict[str, str] | Slot | None:
         """The values of a hit's slots; the slot whose word tells that it was meant and does not fit; or None."""

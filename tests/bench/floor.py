@@ -1,4 +1,5 @@
-"""The floor: what this machine takes for a bare WebSocket round trip and a bare process start, without any of Answerback.
+"""The floor: what this machine takes for a bare WebSocket round trip and a bare process start, without any of
+Answerback.
 
 `python tests/bench/floor.py serve PORT` is the far end: one message in, one process run to its end, one message out.
 """

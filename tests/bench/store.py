@@ -142,7 +142,9 @@ async def throughput(count: int, senders: int = 64) -> str:
         took = time.perf_counter() - begun
         spent = time.process_time() - spent
         shared = store.units / store.commits
-        return f"{count / took:7.0f} messages/s, {spent / count * 1e6:5.0f} us CPU a message, {shared:.1f} units a commit"
+        return (
+            f"{count / took:7.0f} messages/s, {spent / count * 1e6:5.0f} us CPU a message, {shared:.1f} units a commit"
+        )
 
 
 async def thread_alone(count: int) -> str:

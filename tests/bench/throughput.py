@@ -1,8 +1,8 @@
 """make bench: messages a second and latency through a real hub and one real agent, beside the floor, in one run.
 
-Every message is a signed webhook that is committed with fsync, planned, judged, handed to the agent as a signed order, run as
-a real process, reported, and answered by a signed reply; the time is from the start of the POST to the reply's arrival.
-Counted on the machine: each command makes one folder of its own name, which can be made only once.
+Every message is a signed webhook that is committed with fsync, planned, judged, handed to the agent as a signed order,
+run as a real process, reported, and answered by a signed reply; the time is from the start of the POST to the reply's
+arrival. Counted on the machine: each command makes one folder of its own name, which can be made only once.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ async def light(rig: Rig, folder: Path, count: int, rate: float = 8.0) -> list[f
 
 
 async def full(rig: Rig, folder: Path, count: int) -> tuple[float, list[float]]:
-    """`count` messages by eight senders, each as fast as its webhooks are answered; messages a second, and latencies."""
+    """`count` messages by eight senders, each as fast as its webhooks are answered; messages a second, and
+    latencies.
+    """
     folder.mkdir()
     load = Load(rig, folder)
 
@@ -138,9 +140,8 @@ async def bench(count: int = 1000, light_count: int = 80) -> dict[str, Any]:
     print(f"{'floor: eight at once':<34} {floor_rate:8.0f}/s")
     print(line(f"answerback, 8 messages a second, {light_count}", 8, slow))
     print(line(f"answerback, full load, {count}", rate, busy))
-    print(
-        f"light p50 is {percentiles(slow)['p50'] / floor_p50:.1f} times the floor; full load is {rate / floor_rate:.2f} of it"
-    )
+    times = percentiles(slow)["p50"] / floor_p50
+    print(f"light p50 is {times:.1f} times the floor; full load is {rate / floor_rate:.2f} of it")
     print("idle, PSS: " + ", ".join(f"{who} {mib:.1f} MiB" for who, mib in idle.items()))
     return {
         "floor_ms": percentiles(single),

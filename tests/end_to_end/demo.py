@@ -1,6 +1,8 @@
-"""make demo: a real hub, two real machines that joined with tokens, real signed webhooks, a real receiver of the replies.
+"""make demo: a real hub, two real machines that joined with tokens, real signed webhooks, a real receiver of the
+replies.
 
-Prints the conversation as it happens. Without a terminal it ends with status 0 by itself; with one it offers the live system.
+Prints the conversation as it happens. Without a terminal it ends with status 0 by itself; with one it offers the live
+system.
 """
 
 from __future__ import annotations
@@ -86,9 +88,7 @@ async def story(rig: Rig) -> None:
     for name, label in (("web-1", "role=web"), ("web-2", "role=web")):
         command = await rig.join(name, label)
         await rig.start_agent(name)
-        print(
-            f"  {name}      {command.split(' --token')[0]} --token *** --ca-pin sha256:…  (key made there, mutual TLS 1.3)"
-        )
+        print(f"  {name}      {command.split(' --token')[0]} --token *** --ca-pin sha256:…  (key made there)")
 
     scene("a question, answered at once")
     reply = await ask(rig, "carol", "@web-1 df -h /")

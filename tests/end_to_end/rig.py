@@ -1,7 +1,7 @@
 """A whole Answerback on loopback, from real processes: a hub, agents that joined with tokens, a receiver of replies.
 
-Used by the demo, the end-to-end tests and the benches. Everything lives under one folder and ends with `close`; only processes
-that the rig started are ended, by id.
+Used by the demo, the end-to-end tests and the benches. Everything lives under one folder and ends with `close`; only
+processes that the rig started are ended, by id.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import re
 import secrets
 import signal
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -214,6 +215,32 @@ class Rig:
             raise RigError(f"hub.toml has nothing like {pattern}")
         self.config.write_text(text)
 
+    def allow(self, name: str, text: str, *, verdict: str = "allow", more: str = "") -> Path:
+        """Makes a small script that policy lets people run as NAME with words; the one way that tests add programs."""
+        script = self.folder / "bin" / name
+        script.parent.mkdir(exist_ok=True)
+        script.write_text("#!/bin/sh\n" + text)
+        script.chmod(0o755)
+        policy = self.hub_dir / "policy.toml"
+        policy.write_text(
+            policy.read_text()
+            + f"""
+[[rule]]
+id = "test-{name}"
+about = "a test's own program"
+program = "{script}"
+verdict = "{verdict}"
+{more}
+[[rule.arguments]]
+name = "WORD"
+type = "pattern"
+pattern = "[A-Za-z0-9._-]+"
+min = 0
+max = 8
+"""
+        )
+        return script
+
     async def start(self, name: str, *argv: str, env: dict[str, str] | None = None) -> Program:
         log = self.folder / f"{name}.log"
         with log.open("ab") as sink:
@@ -252,9 +279,8 @@ class Rig:
             if program is not None and program.process.returncode is not None:
                 raise RigError(f"{program.name} ended with {program.process.returncode}:\n{program.tail()}")
             if time.monotonic() > deadline:
-                raise RigError(
-                    f"{getattr(true, '__name__', 'it')} did not happen in {within} s\n{program.tail() if program else ''}"
-                )
+                said = program.tail() if program else ""
+                raise RigError(f"{getattr(true, '__name__', 'it')} did not happen in {within} s\n{said}")
             await asyncio.sleep(0.02)
 
     def state(self, name: str) -> Path:
@@ -331,6 +357,29 @@ class Rig:
         if status != 200:
             raise RigError(f"the webhook was answered {status}: {answer}")
         return await self.receiver.final(event, within)
+
+    # ---- looking
+
+    def events(self) -> list[dict[str, Any]]:
+        """The audit, straight from the store's file."""
+        if not (self.hub_dir / "data" / "answerback.sqlite").exists():
+            return []
+        with contextlib.closing(sqlite3.connect(self.hub_dir / "data" / "answerback.sqlite")) as db:
+            rows = db.execute("SELECT seq, kind, subject, actor, data FROM events ORDER BY seq").fetchall()
+        return [
+            {"seq": seq, "kind": kind, "subject": subject, "actor": actor, "data": json.loads(data)}
+            for seq, kind, subject, actor, data in rows
+        ]
+
+    def check_never_twice(self) -> None:
+        """What must hold after every test: a job starts at most once and ends at most once, and nothing contradicts."""
+        starts: dict[str, int] = {}
+        for event in self.events():
+            assert event["kind"] not in ("job.anomaly", "job.foreign"), event
+            if event["kind"] in ("job.started", "job.ended"):
+                key = f"{event['kind']} {event['subject']}"
+                starts[key] = starts.get(key, 0) + 1
+        assert not {key: count for key, count in starts.items() if count > 1}
 
     # ---- ending
 

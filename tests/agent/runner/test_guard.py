@@ -142,7 +142,7 @@ def test_a_time_that_is_no_number_is_refused(value: str) -> None:
     ],
 )
 def test_what_must_not_start_is_refused_with_its_code(made: Order, code: str) -> None:
-    """Each reason has its code: another machine, an older hub, a time that is over or absurd, a broken chain of hashes."""
+    """Each reason has its code: another machine, an older hub, a time over or absurd, a broken chain of hashes."""
     refusal = judged(made)
     assert refusal is not None
     assert refusal.code == code

@@ -267,7 +267,7 @@ def test_too_many_tombstones_lose_the_longest_expired_only() -> None:
 
 
 def test_a_full_disk_is_told_and_leaves_no_half_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The append that did not fit says so; when there is room again, the file holds the whole memory and no torn end."""
+    """The append that did not fit says so; when there is room again, the file holds all of the memory, untorn."""
     writer = Writer(tmp_path / "journal")
     real = os.write
 

@@ -221,7 +221,7 @@ def test_a_running_process_is_known_by_its_start_time(spawner: Spawner) -> None:
 
 
 def test_memory_is_not_told_where_it_is_the_runners_own(spawner: Spawner) -> None:
-    """The kernel counts what the parent had until the exec: a small program's peak cannot be known, a large one's can."""
+    """The kernel counts in what the parent had: a small program's peak cannot be known, a large one's can."""
     small = ended(run(spawner, "/bin/true"))
     assert small.max_rss == 0
     code = "import resource; a = bytearray(400 << 20); a[::4096] = b'x' * len(a[::4096])"

@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from agent.state import State
 from agent.uplink.app import Uplink
 from common.messages import Accepted, Bye, Cancel, Credit, Dispatch, Output, Refuse, Report, Started, Welcome
+from common.session import SessionFull
 from tests.agent.scripted import ScriptedHub, ScriptedRunner
 from tests.agent.uplink.conftest import Running
 
@@ -293,3 +295,32 @@ async def test_our_own_expired_certificate_is_named(
     expired = next(record for record in caplog.records if record.msg == "certificate.expired")
     assert "join again" in expired.__dict__["fields"]["cure"]
     assert hub.hellos == []
+
+
+async def test_a_frame_past_the_bound_ends_the_link(
+    hub: ScriptedHub, runner: ScriptedRunner, state: State, running: Running
+) -> None:
+    """More than 1 MiB is refused while it arrives, with the code for it; the uplink comes back."""
+    async with running(state):
+        link = await hub.arrival()
+        await link.expect(Report)
+        await link.connection.send(b"x" * (1024 * 1024 + 1))
+        await link.connection.wait_closed()
+        assert link.connection.close_code == 1009
+        await hub.arrival()
+
+
+async def test_a_runner_that_does_not_read_is_attached_again(
+    hub: ScriptedHub, runner: ScriptedRunner, state: State, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stuck runner ends the link and the session; the next begins with a fresh attachment and report."""
+    monkeypatch.setattr("agent.uplink.local.DRAIN_TIMEOUT", 0.2)
+    async with running(state):
+        link = await hub.arrival()
+        await link.expect(Report)
+        with pytest.raises((ConnectionClosed, SessionFull)):
+            for _ in range(1_000):
+                await link.send(Dispatch(b"x" * 60_000, b"s", "k"))
+        again = await hub.arrival()
+        assert again.hello.session == ""
+        await again.expect(Report)

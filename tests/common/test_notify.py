@@ -1,4 +1,4 @@
-"""agent.notify: what the service manager hears."""
+"""common.notify: what the service manager hears."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.notify import notify, watchdog, watchdog_interval
+from common.notify import notify, watchdog, watchdog_interval
 
 
 @pytest.fixture
