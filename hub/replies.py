@@ -1,8 +1,11 @@
 """The courier: carries the replies of the outbox to chat, at least once, in order within a request.
 
 The outbox is the truth; `wake` only says "look". What is due is read in small bites, at most 32 posts are under way at
-once (24 to one host), and each result is one write; group commit puts many of them into one fsync. A post whose result
-was not committed is made again: it carries the same `X-Answerback-Reply`, so a receiver can tell.
+once, and each result is one write; group commit puts many of them into one fsync. A post whose result was not committed
+is made again: it carries the same `X-Answerback-Reply`, so a receiver can tell.
+
+No chat keeps the others waiting: an inlet may have three times as many posts under way as there are hands free (so one
+alone gets 24 of the 32, and there is always a hand for the next), and a host that is silent is left alone for a while.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import asyncio
 import math
 import random
 import ssl
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -35,9 +39,10 @@ from hub.store.verbs import Txn
 log = logger("replies")
 
 POSTS: Final = 32
-POSTS_A_HOST: Final = 24
+FREE_SHARE: Final = 3  # an inlet's posts under way, at most, for each free hand
 LOOK_EVERY: Final = 1.0  # seconds: how late a missed hint can make a reply
-BREATH: Final = 0.005  # seconds between two looks while posts are under way
+BREATH: Final = 0.005  # seconds at least between two looks while posts are under way
+LOOK_SHARE: Final = 4.0  # and at least so many times what the last look took
 POST_SECONDS: Final = 10.0
 ANSWER_BYTES: Final = 4_096
 CALLS: Final = 4  # HTTP calls that one reply may take
@@ -67,7 +72,8 @@ class Courier:
         self._stopping = False
         self._errands: asyncio.Queue[_Errand | None] = asyncio.Queue()  # never more than there are workers: see _look
         self._taken: set[int] = set()  # outbox ids that are under way
-        self._busy: Counter[str] = Counter()  # host -> posts that are under way
+        self._busy: Counter[str] = Counter()  # inlet -> its posts that are under way
+        self._breath = BREATH
         self._next_retry = math.inf
 
     def wake(self) -> None:
@@ -100,21 +106,23 @@ class Courier:
         hands = POSTS - len(self._taken)
         if hands == 0:
             return
+        begun = time.perf_counter()
         now = self._clock()
         if now >= self._next_retry:
             self._next_retry = math.inf
         taken = frozenset(self._taken)
-        # A few more than there are hands for: some may be for a host that has its share already.
-        limit = max(POSTS, 4 * hands)
+        full = [inlet for inlet in self._busy if not self._has_hand(inlet)]
         settled: list[Callable[[Txn], None]] = []
-        for reply in await self._store.read(lambda txn: txn.due_replies(now, limit, taken)):
-            if len(self._taken) == POSTS:
-                break
+        for reply in await self._store.read(lambda txn: txn.due_replies(now, POSTS, taken, full)):
             unit = self._take(reply, now)
             if unit is not None:
                 settled.append(unit)
         if settled:
             await self._store.write(lambda txn: [unit(txn) for unit in settled])
+        self._breath = max(BREATH, LOOK_SHARE * (time.perf_counter() - begun))
+
+    def _has_hand(self, inlet: str) -> bool:
+        return self._busy[inlet] < FREE_SHARE * (POSTS - len(self._taken))
 
     def _take(self, reply: Reply, now: float) -> Callable[[Txn], None] | None:
         """Sends a worker, or returns what to write where no post is to be made."""
@@ -129,16 +137,16 @@ class Courier:
             # The attempt is not made, so it does not count; a little apart, so that they do not all come back at once.
             at = until + self._random.random() * min(1.0, until - now)
             return self._putting_off(reply, Retry(at, reply.error or f"{target.authority} does not answer"))
-        if self._busy[target.authority] < POSTS_A_HOST:
+        if self._has_hand(reply.inlet):
             self._taken.add(reply.id)
-            self._busy[target.authority] += 1
+            self._busy[reply.inlet] += 1
             self._errands.put_nowait(_Errand(reply, inlet, target))
         return None
 
     async def _rest(self) -> None:
         """Until there is a reason to look again."""
         if self._taken:
-            await asyncio.sleep(BREATH)  # results come in meanwhile, and one look serves them all
+            await asyncio.sleep(self._breath)  # results come in meanwhile, and one look serves them all
         wait = min(LOOK_EVERY, max(0.0, self._next_retry - self._clock()))
         try:
             async with asyncio.timeout(wait):
@@ -148,7 +156,7 @@ class Courier:
 
     async def _work(self, session: aiohttp.ClientSession) -> None:
         while (errand := await self._errands.get()) is not None:
-            reply, target = errand.reply, errand.target
+            reply = errand.reply
             try:
                 await self._carry(session, errand)
             except Exception:
@@ -157,9 +165,9 @@ class Courier:
                 await asyncio.sleep(LOOK_EVERY)
             finally:
                 self._taken.discard(reply.id)
-                self._busy[target.authority] -= 1
-                if not self._busy[target.authority]:
-                    del self._busy[target.authority]
+                self._busy[reply.inlet] -= 1
+                if not self._busy[reply.inlet]:
+                    del self._busy[reply.inlet]
             self._woken.set()  # the next reply to the same request may be due now
 
     async def _carry(self, session: aiohttp.ClientSession, errand: _Errand) -> None:

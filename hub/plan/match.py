@@ -19,7 +19,7 @@ from common.catalogue import Language, Sentence
 from hub.machines import Inventory, NoTarget, is_expression, resolve
 from hub.plan import phrases
 from hub.plan.outcome import Cannot, Context, Outcome, Planned
-from hub.plan.phrases import AND, LINKS, NOUNS, Message, fits
+from hub.plan.phrases import AND, HOLLOW, LINKS, NOUNS, Message, fits
 from hub.plan.runbook import PLACE, Runbook
 from hub.plan.slots import MACHINE, NEVER_VALUES, Slot
 from hub.plan.words import Word, split
@@ -137,11 +137,11 @@ class Runbooks:
         message = phrases.read(text)
         if message is None:
             return []
-        said = {word.key for word in message.loose if not is_name_of_machine(word.raw)} - NEVER_VALUES - LINKS
+        said = {word.key for word in message.loose if not is_name_of_machine(word.raw)} - HOLLOW
         best: dict[str, Near] = {}
         for key in sorted(said):
             for pattern in self._index.get(key, ()):
-                telling = pattern.literals - NEVER_VALUES - LINKS
+                telling = pattern.literals - HOLLOW
                 shared = len(telling & said)
                 score = shared / max(1, len(telling | said))
                 if pattern.bare or (message.negated and pattern.runbook.changes):
@@ -255,7 +255,7 @@ def _without_machine(full: Pattern) -> list[Pattern]:
     elif after and after[0] in LINKS:
         after.pop(0)
     literals = frozenset(element for element in before + after if isinstance(element, str))
-    if not literals - NEVER_VALUES - LINKS:
+    if not literals - HOLLOW:
         return []
     return [Pattern(full.runbook, full.example, (*before, *after), literals, bare=True)]
 

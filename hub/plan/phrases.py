@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from hub.plan.slots import NEVER_VALUES
 from hub.plan.words import Word, Words, split, word_set
 
 Phrase = tuple[str, ...]
@@ -73,6 +74,10 @@ NEGATIONS: Final = word_set(
 )
 LINKS: Final = word_set("on of for from at in to 's 在")
 """Small words that tie a machine's name to the rest."""
+HOLLOW: Final = LINKS | NEVER_VALUES | word_set("怎 么 样 什 哪 些 个 多 少 有 没 是 几 了 还 最 高 谁 对 用 情 况")
+"""Words that tell nothing of what is asked about."""
+_VERBS: Final = _by_first(_phrases("free the|free a|free up|open the|open a|open up", ""))
+"""An article makes a verb of "free" and "open": "free memory" is looked at, "free the memory" is to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ def prepare(found: Words) -> Message:
     while words and words[-1].key in QUESTIONS:
         words, question = words[:-1], True
     requested = any(_requests(words, start) for start in range(len(words)))
-    strict = _trim(_replace(drop(words, COURTESY), EVERY, "*"))
+    strict = _trim(_replace(drop(_replace(words, _VERBS, "!"), COURTESY), EVERY, "*"))
     return Message(
         strict,
         _trim(drop(strict, ASKING)),

@@ -18,12 +18,16 @@ from hub.store.sql import Statement
 _REPLY: Final = Mapper(Reply, table, key="id", given=("id",))
 _EARLIER: Final = table.alias("earlier")
 
+# Inlets left out, as one text "|a|b|": a list of any length in a statement that is compiled once.
+_SKIPPED: Final = sa.bindparam("skip_inlets", type_=sa.Text)
+
 _ADD: Final = Statement(_REPLY.insert, OR_NOTHING + " RETURNING id")
 # Replies to one request go in order: only the oldest that waits is due.
 _DUE: Final = Statement(
     _REPLY.select.where(
         sa.text("outbox.state = 'pending'"),
         table.c.next_at <= sa.bindparam("now"),
+        sa.func.replace(_SKIPPED, sa.literal("|") + table.c.inlet + "|", "") == _SKIPPED,
         ~sa.exists()
         .where(
             sa.text("earlier.state = 'pending'"),
@@ -60,9 +64,14 @@ class OutboxRoom(Room):
             raise Conflict(f"request {reply.request_id}: has its final reply already")
         return int(row[0])
 
-    def due_replies(self, now: float, limit: int = 100, skip_ids: Collection[int] = ()) -> list[Reply]:
-        """What may be sent now, of each request only its oldest pending one. `skip_ids` are those being sent."""
-        rows = self._db.rows(_DUE, {"now": now, "limit": limit + len(skip_ids)})
+    def due_replies(
+        self, now: float, limit: int = 100, skip_ids: Collection[int] = (), skip_inlets: Collection[str] = ()
+    ) -> list[Reply]:
+        """What may be sent now, of each request only its oldest pending one. `skip_ids` are those being sent,
+        `skip_inlets` those that have their share of what is under way.
+        """
+        skipped = f"|{'|'.join(skip_inlets)}|" if skip_inlets else ""
+        rows = self._db.rows(_DUE, {"now": now, "limit": limit + len(skip_ids), "skip_inlets": skipped})
         return [reply for reply in _REPLY.records(rows) if reply.id not in skip_ids][:limit]
 
     def reply_done(self, id: int, now: float) -> None:  # noqa: A002 - the record's word

@@ -25,6 +25,21 @@ def alive(pid: int) -> bool:
         return False
 
 
+async def gone(pid: int, patience: float) -> None:
+    """Waits for the end of a process that is not our child."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(pidfd, ended.set)
+    async with asyncio.timeout(patience):
+        await ended.wait()
+    loop.remove_reader(pidfd)
+    os.close(pidfd)
+
+
 async def test_both_streams_are_told_apart(home: Any, kit: Any) -> None:
     """Each chunk says which stream it is of, and the order of lines is kept where they come one by one."""
     async with kit.serving(home):
@@ -228,13 +243,7 @@ async def test_an_escaped_child_that_keeps_writing_does_not_keep_the_job(home: A
         assert end.outcome == "succeeded"
         assert end.output_bytes > 1_000
         assert "held the output open" in end.reason
-        pidfd = os.pidfd_open(int(uplink.output(job, 2)))  # writing on, it dies of the closed pipe
-        ended = asyncio.Event()
-        asyncio.get_running_loop().add_reader(pidfd, ended.set)
-        async with asyncio.timeout(kit.PATIENCE):
-            await ended.wait()
-        asyncio.get_running_loop().remove_reader(pidfd)
-        os.close(pidfd)
+        await gone(int(uplink.output(job, 2)), kit.PATIENCE)  # writing on, it dies of the closed pipe
 
 
 async def test_a_program_that_closes_its_output_early_is_waited_for(home: Any, kit: Any) -> None:

@@ -223,11 +223,13 @@ class Uplink:
 
 
 @contextlib.asynccontextmanager
-async def serving(home: Home, limits: Limits = DEFAULTS, *, idle: bool = False) -> AsyncIterator[asyncio.Task[None]]:
+async def serving(
+    home: Home, limits: Limits = DEFAULTS, *, idle: bool = False, allowed: tuple[int, ...] = ()
+) -> AsyncIterator[asyncio.Task[None]]:
     """A runner in this process, listening; the task ends when the runner does."""
     ready = asyncio.Event()
     coroutine = run_runner(
-        home.state, home.socket, exit_when_idle=idle, allowed_uids=(), ready=ready.set, limits=limits
+        home.state, home.socket, exit_when_idle=idle, allowed_uids=allowed, ready=ready.set, limits=limits
     )
     async with asyncio.TaskGroup() as group:
         task = group.create_task(coroutine)

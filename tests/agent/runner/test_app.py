@@ -1,0 +1,514 @@
+"""agent.runner.app: the socket, the uplinks that come and go, the beginning and the end of the process"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.runner.app import run_runner
+from agent.runner.limits import Limits
+from common.codec import encode
+from common.errors import UserError
+from common.messages import (
+    Accepted,
+    Bye,
+    Cancel,
+    Ended,
+    Forget,
+    Hello,
+    Output,
+    Refused,
+    Report,
+    Resync,
+    Started,
+    Unsure,
+)
+
+ROOT = os.geteuid() == 0
+
+
+async def run_refused(home: Any) -> UserError:
+    with pytest.raises(UserError) as caught:
+        await run_runner(
+            home.state, home.socket, exit_when_idle=False, allowed_uids=(), ready=lambda: pytest.fail("it came up")
+        )
+    return caught.value
+
+
+# ---- coming up
+
+
+async def test_there_is_one_runner_a_folder(home: Any, kit: Any) -> None:
+    """The second one leaves at once, names the first and says what to do; the first serves on."""
+    async with kit.process(home) as first:
+        assert first.said == "ready"
+        async with kit.process(home) as second:
+            assert f"another runner (process {first.pid}) serves {home.state}" in second.said
+            assert await second.ended() == 2
+        uplink = await kit.Uplink.known(home)
+        assert (await uplink.end(uplink.order("/bin/true"))).outcome == "succeeded"
+
+
+async def test_a_socket_left_over_is_taken_over(home: Any, kit: Any) -> None:
+    """A runner that was killed leaves its socket; the next one is there in its place."""
+    async with kit.process(home) as first:
+        first.kill()
+        assert home.socket.exists()
+    async with kit.process(home) as second:
+        assert second.said == "ready"
+        await kit.Uplink.known(home)
+    assert stat.S_ISSOCK(home.socket.stat().st_mode)
+
+
+async def test_the_socket_is_for_owner_and_group(home: Any, kit: Any) -> None:
+    """Mode 0660, in a folder that is made for its owner alone."""
+    home.socket = home.state / "run" / "runner.sock"
+    async with kit.serving(home):
+        assert home.socket.stat().st_mode & 0o777 == 0o660
+        assert home.socket.parent.stat().st_mode & 0o777 == 0o700
+    assert not home.socket.exists()
+
+
+async def test_a_file_in_the_sockets_place_is_not_removed(home: Any) -> None:
+    """Only a socket is taken for what an earlier runner left."""
+    home.socket.write_text("precious")
+    assert "cannot listen" in str(await run_refused(home))
+    assert home.socket.read_text() == "precious"
+
+
+async def test_a_folder_that_others_can_write_is_refused(home: Any) -> None:
+    """Whoever can put a trust.json here decides what this machine runs."""
+    home.runner.chmod(0o777)
+    assert "chmod 700" in str(await run_refused(home))
+
+
+async def test_a_damaged_journal_stops_it(home: Any) -> None:
+    """It says which file and what to do, and does not come up without its memory."""
+    (home.runner / "journal").write_bytes(b"x" * 100)
+    assert "journal is damaged" in str(await run_refused(home))
+
+
+async def test_it_comes_up_without_rules_and_refuses_everything(home: Any, kit: Any) -> None:
+    """A missing trust.json is told in each refusal, not by a runner that is not there."""
+    (home.runner / "trust.json").unlink()
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        refused = await uplink.next(Refused, uplink.order("/bin/true"))
+        assert (refused.code, "trust.json" in refused.reason) == ("signature", True)
+
+
+# ---- who may attach
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can become somebody else")
+async def test_strangers_are_turned_away(home: Any, kit: Any) -> None:
+    """A user who may open the socket but is not named gets no word; one who is named gets the report."""
+    code = """
+import os, socket, sys
+os.setuid(12345)
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+try:
+    print(len(s.recv(4)))
+except ConnectionResetError:
+    print(0)
+"""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # pytest's own is closed to others
+        Path(folder).chmod(0o755)
+        home.socket = Path(folder) / "r.sock"
+        for allowed, answer in (((), "0"), ((12345,), "4")):
+            async with kit.serving(home, allowed=allowed):
+                home.socket.chmod(0o666)
+                command = [sys.executable, "-I", "-c", code, str(home.socket)]
+                said = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
+            assert said.stdout.strip() == answer
+
+
+async def test_the_newest_uplink_wins(home: Any, kit: Any) -> None:
+    """The older one is cut off, and what it had sent and nobody had read starts nothing."""
+    async with kit.serving(home):
+        older = await kit.Uplink.known(home)
+        await older.next(Ended, older.order("/bin/true"))
+        newer = await kit.Uplink.attach(home)
+        await newer.next(Report)
+        await older.closed()
+        late = older.order("/bin/true")
+        newer.send(Resync({}))
+        await newer.next(Ended, newer.order("/bin/true"))
+        assert home.files(late) == set()
+
+
+# ---- what comes in
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        struct.pack(">I", 0),
+        struct.pack(">I", 0xFFFFFFFF),
+        struct.pack(">I", 1024 * 1024 + 1) + b"x" * 100,
+        struct.pack(">I", 3) + b"abc",
+        struct.pack(">I", len(encode(Report("j", "b", {})))) + encode(Report("j", "b", {})),  # not for the hub to send
+    ],
+)
+async def test_what_is_no_frame_ends_the_connection_and_nothing_else(home: Any, kit: Any, data: bytes) -> None:
+    """Garbage, a length past the bound, a message that is not the hub's: cut off; the next uplink finds order."""
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/bin/sh", "-c", "sleep 0.1; echo done")
+        await uplink.next(Started, job)
+        uplink.send_bytes(data)
+        await uplink.closed()
+        again = await kit.Uplink.known(home)
+        assert (await again.next(Ended, job)).outcome == "succeeded"
+        assert again.output(job) == b"done\n"
+
+
+async def test_frames_may_come_in_pieces_and_in_heaps(home: Any, kit: Any) -> None:
+    """The socket is a stream: bytes one by one and many messages at once mean the same."""
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        data = encode(home.dispatch(order := home.order("/bin/true")))
+        for byte in struct.pack(">I", len(data)) + data:
+            uplink.send_bytes(bytes([byte]))
+            await asyncio.sleep(0)
+        await uplink.next(Ended, order.job)
+        jobs = [uplink.order("/bin/true") for _ in range(50)]
+        for job in jobs:
+            await uplink.next(Ended, job)
+
+
+async def test_messages_that_are_not_for_it_are_left_alone(home: Any, kit: Any) -> None:
+    """A message of the hub that is for the uplink does no harm; a bye ends the connection."""
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        from common.messages import Beat, Welcome
+
+        uplink.send(Beat(1.0), Welcome(1, "s", False, 0, 10.0, 1.0, "1"))
+        await uplink.next(Ended, uplink.order("/bin/true"))
+        uplink.send(Bye())
+        await uplink.closed()
+    assert Hello not in {type(message) for message in uplink.heard}
+
+
+async def test_a_stale_hub_stops_and_forgets_nothing(home: Any, kit: Any) -> None:
+    """Whatever carries a lower epoch than was heard is not obeyed, only an order's refusal is said."""
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/bin/sleep", "60", epoch=7)
+        await uplink.next(Started, job)
+        assert uplink.epoch == 7  # the runner tells what it has heard
+        uplink.epoch = 6
+        uplink.send(Cancel(job, kill=True), Forget(job))
+        assert (await uplink.next(Refused, uplink.order("/bin/true", epoch=6))).code == "epoch"
+        assert "Ended" not in uplink.kinds(job)
+        uplink.epoch = 7
+        uplink.send(Cancel(job, kill=True))
+        assert (await uplink.next(Ended, job)).outcome == "cancelled"
+
+
+async def test_it_does_not_read_on_while_the_disk_lags(home: Any, kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow disk slows the uplink down; what is read is bounded, and nothing is lost when it goes on."""
+    from agent.runner import journal
+
+    real, slow = os.fdatasync, asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stuck(file: int) -> None:
+        asyncio.run_coroutine_threadsafe(slow.wait(), loop).result(kit.PATIENCE)
+        real(file)
+
+    limits = Limits(max_pending_writes=5)
+    async with kit.serving(home, limits):
+        uplink = await kit.Uplink.known(home)
+        await uplink.next(Ended, uplink.order("/bin/true"))
+        monkeypatch.setattr(journal.os, "fdatasync", stuck)
+        orders = [home.order("/bin/true") for _ in range(40)]
+        for order in orders:
+            uplink.send(home.dispatch(order))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        slow.set()
+        for order in orders:
+            assert (await uplink.end(order.job)).outcome == "succeeded"
+
+
+# ---- report and resync
+
+
+async def test_the_report_lists_every_job_and_its_state(home: Any, kit: Any) -> None:
+    """What runs, waits, has ended or was refused; also what was being journalled when the uplink came."""
+    async with kit.serving(home, Limits(max_running=1)):
+        uplink = await kit.Uplink.known(home)
+        ended = uplink.order("/bin/true")
+        await uplink.next(Ended, ended)
+        runs = uplink.order("/bin/sleep", "60")
+        await uplink.next(Started, runs)
+        refused = uplink.order("/bin/true", agent="web-2")
+        await uplink.next(Refused, refused)
+        waits = uplink.order("/bin/true")
+        writing = [uplink.order("/bin/true") for _ in range(20)]
+        await asyncio.sleep(0)
+        again = await kit.Uplink.attach(home)
+        report = await again.next(Report)
+        states = {job: report.open.get(job) for job in (ended, runs, refused, waits)}
+        assert states == {ended: "ended", runs: "started", refused: "refused", waits: "accepted"}
+        assert report.boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        # What the older uplink had handed over is in the report or was never read: nothing comes in between.
+        again.send(Resync(dict.fromkeys(report.open, 1), cancel=(runs,)))
+        await again.next(Ended, runs)
+        for job in writing:
+            if job in report.open:
+                await again.next(Ended, job)
+            else:
+                assert home.files(job) == set()
+
+
+async def test_nothing_is_said_between_report_and_resync(home: Any, kit: Any) -> None:
+    """The hub's answer comes first; then each job's story from where the hub says."""
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/bin/sh", "-c", "sleep 0.05; echo done")
+        await uplink.next(Started, job)
+        again = await kit.Uplink.attach(home)
+        await again.next(Report)
+        while ".result" not in home.files(job):
+            await asyncio.sleep(0.01)
+        again.send(Resync({job: 2}))
+        assert (await again.next(Ended, job)).chunks == 1
+        assert again.kinds(job) == ["Accepted", "Started", "Ended"]
+
+
+async def test_a_resync_before_the_report_is_not_obeyed(home: Any, kit: Any) -> None:
+    """It would be the answer to somebody else's report."""
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/bin/true")
+        await uplink.next(Ended, job)
+        again = await kit.Uplink.attach(home)
+        again.send(Resync({}, forget=(job,)))
+        assert job in (await again.next(Report)).open
+
+
+async def test_a_resync_cancels_and_forgets(home: Any, kit: Any) -> None:
+    """What the hub decided while nobody was attached comes with its answer."""
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        runs, ended = uplink.order("/bin/sleep", "60"), uplink.order("/bin/true")
+        await uplink.next(Started, runs)
+        await uplink.next(Ended, ended)
+        again = await kit.Uplink.attach(home)
+        await again.next(Report)
+        again.send(Resync({runs: 1}, forget=(ended,), cancel=(runs,)))
+        assert (await again.next(Ended, runs)).outcome == "cancelled"
+        third = await kit.Uplink.attach(home)
+        assert set((await third.next(Report)).open) == {runs}
+        assert home.files(ended) == set()
+
+
+async def test_a_job_that_the_hub_does_not_know_is_kept_and_not_talked_about(home: Any, kit: Any) -> None:
+    """It runs on, its files stay, and a hub that knows it again hears the whole story."""
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/bin/sh", "-c", "sleep 0.1; echo done")
+        await uplink.next(Started, job)
+        again = await kit.Uplink.attach(home)
+        await again.next(Report)
+        again.send(Resync({}))
+        while ".result" not in home.files(job):
+            await again.next(Ended, again.order("/bin/true"), len(again.heard))
+        await again.next(Ended, again.order("/bin/true"), len(again.heard))
+        assert again.kinds(job) == []
+        third = await kit.Uplink.known(home)
+        await third.next(Ended, job)
+        assert third.output(job) == b"done\n"
+
+
+async def test_an_unknown_jobs_files_go_when_its_tombstones_time_is_over(home: Any, kit: Any) -> None:
+    """Not before: until then the hub may come back from a backup that knows it."""
+    async with kit.serving(home, Limits(tombstone=-60.0)):
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/bin/true", not_after=time.time() + 30)
+        await uplink.next(Ended, job)
+        again = await kit.Uplink.attach(home)
+        await again.next(Report)
+        again.send(Resync({}))
+        await again.next(Ended, again.order("/bin/true"))
+        assert home.files(job) == set()
+
+
+# ---- the uplink goes and comes
+
+
+async def test_an_uplink_that_is_killed_mid_output_costs_nothing(home: Any, kit: Any) -> None:
+    """Attached again and again, the hub has every chunk once, the whole output and the exit status."""
+    turn = "head -c 5000 /dev/zero | tr '\\0' x; echo $i; sleep 0.005; i=$((i+1))"
+    script = f"i=0; while [ $i -lt 40 ]; do {turn}; done; exit 7"
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/bin/sh", "-c", script)
+        chunks: dict[int, bytes] = {}
+        while True:
+            start = len(chunks)
+            while len(chunks) < start + 5 and not (ends := [m for m in uplink.heard if isinstance(m, Ended)]):
+                await uplink.read()
+                chunks |= {m.seq: m.data for m in uplink.heard if isinstance(m, Output)}
+            if ends:
+                break
+            await uplink.close()
+            uplink = await kit.Uplink.known(home, **{job: len(chunks) + 1})
+        whole = b"".join(chunks[seq] for seq in range(1, len(chunks) + 1))
+        assert whole == b"".join(b"x" * 5000 + b"%d\n" % i for i in range(40))
+        assert ends[0].output_digest == hashlib.sha256(whole).hexdigest()
+        assert (ends[0].exit_code, ends[0].chunks) == (7, len(chunks))
+
+
+async def test_jobs_end_without_any_uplink(home: Any, kit: Any) -> None:
+    """Nobody has to listen for a program to run, end and be recorded."""
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/bin/sh", "-c", "sleep 0.1; head -c 1000000 /dev/zero; exit 3")
+        await uplink.next(Started, job)
+        await uplink.close()
+        while ".result" not in home.files(job):
+            await asyncio.sleep(0.01)
+        again = await kit.Uplink.known(home)
+        assert (await again.next(Ended, job)).exit_code == 3
+        assert again.output(job) == bytes(1_000_000)
+
+
+async def test_a_cancel_after_the_uplinks_return_stops_the_job(home: Any, kit: Any) -> None:
+    """The job that outlived its uplink is still in hand."""
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/bin/sleep", "60")
+        await uplink.next(Started, job)
+        await uplink.close()
+        again = await kit.Uplink.known(home)
+        again.send(Cancel(job))
+        assert (await again.next(Ended, job)).outcome == "cancelled"
+
+
+# ---- the end
+
+
+async def test_it_leaves_when_it_is_idle(home: Any, kit: Any) -> None:
+    """Started by an uplink for itself, it goes when nobody needs it; not while something runs or one is attached."""
+    limits = Limits(idle_exit=0.05)
+    async with kit.serving(home, limits, idle=True) as task:
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/bin/sleep", "0.3")
+        await uplink.next(Started, job)
+        await uplink.close()
+        while ".result" not in home.files(job):
+            assert not task.done()
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(kit.PATIENCE):
+            await task
+    async with kit.serving(home, limits, idle=True) as task:
+        uplink = await kit.Uplink.known(home)
+        assert (await uplink.next(Ended, job)).outcome == "succeeded"
+        await asyncio.sleep(0.15)
+        assert not task.done()
+
+
+async def test_without_that_wish_it_stays(home: Any, kit: Any) -> None:
+    """Under systemd it waits for its uplink as long as it takes."""
+    async with kit.serving(home, Limits(idle_exit=0.01)) as task:
+        await asyncio.sleep(0.1)
+        assert not task.done()
+
+
+async def test_term_lets_what_runs_end_and_starts_nothing_more(home: Any, kit: Any) -> None:
+    """Orders are refused as stopping, also those that waited; the last program's end is still told."""
+    async with kit.process(home, Limits(max_running=1)) as runner:
+        uplink = await kit.Uplink.known(home)
+        runs = uplink.order("/bin/sh", "-c", "sleep 0.5; echo done")
+        waits = uplink.order("/bin/true")
+        await uplink.next(Started, runs)
+        runner.terminate()
+        assert (await uplink.next(Refused, waits)).code == "stopping"
+        late = uplink.order("/bin/true")
+        assert (await uplink.next(Refused, late)).code == "stopping"
+        assert (await uplink.next(Ended, runs)).outcome == "succeeded"
+        await uplink.closed()
+        assert await runner.ended() == 0
+    async with kit.process(home):
+        uplink = await kit.Uplink.known(home)
+        assert (await uplink.next(Refused, waits)).code == "stopping"
+        assert (await uplink.next(Ended, runs)).outcome == "succeeded"
+        assert uplink.output(runs) == b"done\n"
+
+
+async def test_a_second_term_ends_what_runs(home: Any, kit: Any) -> None:
+    """All of the group, and the record says who did it."""
+    async with kit.process(home) as runner:
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/bin/sh", "-c", "trap '' TERM; sleep 60")
+        await uplink.next(Started, job)
+        runner.terminate()
+        assert (await uplink.next(Refused, uplink.order("/bin/true"))).code == "stopping"
+        runner.terminate()
+        end = await uplink.next(Ended, job)
+        assert (end.outcome, end.signal, end.reason) == ("cancelled", signal.SIGKILL, "the runner was stopped")
+        assert await runner.ended() == 0
+
+
+async def test_it_ends_although_an_uplink_does_not_read(home: Any, kit: Any) -> None:
+    """The last news are offered for a while; then they wait on disk for the next runner."""
+    async with kit.process(home, Limits(farewell=0.2, window=1_000)) as runner:
+        uplink = await kit.Uplink.known(home)
+        uplink.crediting = False
+        job = uplink.order("/usr/bin/head", "-c", "1000000", "/dev/zero")
+        await uplink.next(Output, job)
+        runner.terminate()
+        assert await runner.ended() == 0
+    async with kit.process(home):
+        uplink = await kit.Uplink.known(home)
+        await uplink.next(Ended, job)
+        assert uplink.output(job) == bytes(1_000_000)
+
+
+async def test_a_killed_runner_leaves_the_running_unsure(home: Any, kit: Any, tmp_path: Path) -> None:
+    """What it ran may live on, and is named; what had not started is refused; nothing runs twice; the ended is told."""
+    count = tmp_path / "count"
+    async with kit.process(home, Limits(max_running=1)) as runner:
+        uplink = await kit.Uplink.known(home)
+        ended = uplink.order("/bin/echo", "hello")
+        await uplink.next(Ended, ended)
+        runs = home.order("/bin/sh", "-c", f"echo x >> {count}; exec sleep 60")
+        uplink.send(home.dispatch(runs))
+        pid = (await uplink.next(Started, runs.job)).pid
+        waits = home.order("/bin/sh", "-c", f"echo y >> {count}")
+        uplink.send(home.dispatch(waits))
+        await uplink.next(Accepted, waits.job)
+        runner.kill()
+    async with kit.process(home):
+        uplink = await kit.Uplink.known(home)
+        assert f"process {pid} is still there" in (await uplink.next(Unsure, runs.job)).reason
+        assert (await uplink.next(Refused, waits.job)).code == "stopping"
+        assert (await uplink.next(Ended, ended)).outcome == "succeeded"
+        before = len(uplink.heard)
+        uplink.send(home.dispatch(runs), home.dispatch(waits))
+        await uplink.next(Unsure, runs.job, before)
+        await uplink.next(Refused, waits.job, before)
+        os.kill(pid, signal.SIGKILL)
+    async with kit.process(home):
+        uplink = await kit.Uplink.known(home)
+        assert f"process {pid}" in (await uplink.next(Unsure, runs.job)).reason
+        uplink.send(Forget(runs.job))
+        await uplink.next(Ended, uplink.order("/bin/true"))
+        assert home.files(runs.job) == set()
+    assert count.read_text() == "x\n"

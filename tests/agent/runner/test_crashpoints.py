@@ -1,0 +1,95 @@
+"""agent.runner.crashpoints: the runner killed at each named step, and what the next one says"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.runner import crashpoints
+from common.messages import Ended, Forget, Refused, Report, Resync, Unsure
+
+# The point, what the next runner reports, and how often the program may have run.
+AFTERWARDS = {
+    "journal.before_sync": ("refused", {0}),
+    "accept.durable": ("refused", {0}),
+    "start.before_marker": ("refused", {0}),
+    "start.after_marker": ("unsure", {0}),
+    "start.after_spawn": ("unsure", {0, 1}),
+    "end.before_result": ("unsure", {1}),
+    "end.after_result": ("ended", {1}),
+}
+FORGETTING = {"forget.before_tombstone": "ended", "forget.after_tombstone": None}
+
+
+def test_every_point_is_tried() -> None:
+    """A new crash point without an expectation here fails."""
+    assert set(AFTERWARDS) | set(FORGETTING) == crashpoints.POINTS
+
+
+def test_without_the_test_flag_nothing_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In service the name in the environment is not even looked at."""
+    import importlib
+
+    monkeypatch.setenv("ANSWERBACK_CRASHPOINT", "accept.durable")
+    monkeypatch.delenv("ANSWERBACK_TEST", raising=False)
+    importlib.reload(crashpoints)
+    crashpoints.crashpoint("accept.durable")
+
+
+def starts(count: Path) -> int:
+    return len(count.read_text().splitlines()) if count.exists() else 0
+
+
+@pytest.mark.parametrize("point", sorted(AFTERWARDS))
+async def test_killed_on_the_way_of_an_order(home: Any, kit: Any, tmp_path: Path, point: str) -> None:
+    """The next runner tells the one state that the files prove; a replay of the order starts nothing, ever."""
+    state, allowed = AFTERWARDS[point]
+    count = tmp_path / "count"
+    order = home.order("/bin/sh", "-c", f"echo x >> {count}")
+    async with kit.process(home, crash=point) as runner:
+        uplink = await kit.Uplink.known(home)
+        uplink.send(home.dispatch(order))
+        await uplink.closed()
+        assert await runner.ended() == -9
+        told = uplink.kinds(order.job)
+    ran = starts(count)
+    async with kit.process(home):
+        uplink = await kit.Uplink.attach(home)
+        report = await uplink.next(Report)
+        assert report.open == {order.job: state}
+        uplink.send(Resync({order.job: 1}))
+        end = await uplink.end(order.job)
+        assert isinstance(end, {"refused": Refused, "unsure": Unsure, "ended": Ended}[state])
+        before = len(uplink.heard)
+        uplink.send(home.dispatch(order))
+        assert type(await uplink.next(type(end), order.job, before)) is type(end)
+        await uplink.next(Ended, uplink.order("/bin/true"))
+    # The program may have been on its way when its runner was killed; it is not on its way twice.
+    assert starts(count) in allowed
+    assert starts(count) - ran in ({0, 1} if point == "start.after_spawn" else {0})
+    if state == "refused":
+        assert "Started" not in told
+
+
+@pytest.mark.parametrize("point", sorted(FORGETTING))
+async def test_killed_while_forgetting(home: Any, kit: Any, tmp_path: Path, point: str) -> None:
+    """Before the tombstone the job is told again, after it only its files are left to sweep; it never runs again."""
+    count = tmp_path / "count"
+    order = home.order("/bin/sh", "-c", f"echo x >> {count}")
+    async with kit.process(home, crash=point) as runner:
+        uplink = await kit.Uplink.known(home)
+        uplink.send(home.dispatch(order))
+        await uplink.next(Ended, order.job)
+        uplink.send(Forget(order.job))
+        await uplink.closed()
+        assert await runner.ended() == -9
+    async with kit.process(home):
+        uplink = await kit.Uplink.attach(home)
+        assert (await uplink.next(Report)).open.get(order.job) == FORGETTING[point]
+        assert bool(home.files(order.job)) == (FORGETTING[point] is not None)
+        uplink.send(Resync({order.job: 1}), home.dispatch(order))
+        await uplink.end(order.job)
+        await uplink.next(Ended, uplink.order("/bin/true"))
+    assert starts(count) == 1

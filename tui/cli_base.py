@@ -1,0 +1,67 @@
+"""What the commands of the operator's command line share: whom to connect as, JSON, how requests are named."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from common.errors import UserError
+from common.text import clean
+from tui.client import Client, connect
+from tui.profile import read_profile
+
+
+class Context:
+    """What the group's options say to every command."""
+
+    def __init__(self, profile: Path | None) -> None:
+        self.profile = profile
+
+    def run(self, act: Callable[[Client], Awaitable[int | None]]) -> None:
+        """Connects, acts, and exits with the act's status."""
+
+        async def whole() -> int:
+            async with connect(read_profile(self.profile)) as client:
+                return await act(client) or 0
+
+        sys.exit(asyncio.run(whole()))
+
+
+pass_context = click.make_pass_decorator(Context)
+json_option = click.option("--json", "as_json", is_flag=True, help="one JSON document on standard output")
+
+
+def to_json(data: Any) -> str:
+    """JSON for scripts; bytes, which only output has, as text where they are UTF-8 and as base64 where not."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, bytes):
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                return {"base64": base64.b64encode(value).decode()}
+        raise TypeError(f"{type(value).__name__} is not JSON")
+
+    return json.dumps(data, default=plain, ensure_ascii=True)
+
+
+def number_of(text: str) -> int:
+    """r42, #42 or 42."""
+    digits = text.lower().removeprefix("r").removeprefix("#")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 15:
+        raise UserError(
+            f"{clean(text, limit=40)} is no request", "write r42, as chat and `answerback requests` show it"
+        )
+    return int(digits)
+
+
+def is_number(text: str) -> bool:
+    digits = text.lower().removeprefix("r").removeprefix("#")
+    return digits.isascii() and digits.isdigit() and len(digits) <= 9

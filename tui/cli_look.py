@@ -1,0 +1,202 @@
+"""answerback agents, jobs, job, requests, watch: looking around."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import click
+
+from common.text import clean
+from tui import show
+from tui.cli_base import Context, json_option, pass_context, to_json
+from tui.cli_run import write_output
+from tui.client import Client
+
+
+@click.command("agents")
+@json_option
+@pass_context
+def agents_command(context: Context, as_json: bool) -> None:
+    """Machines: online, labels, load, what waits for them."""
+
+    async def act(client: Client) -> int:
+        found = await client.call("agents")
+        if as_json:
+            click.echo(to_json(found))
+            return 0
+        now = time.time() + client.clock_offset
+        rows = []
+        for agent in found:
+            state = "online" if agent["online"] else "OFFLINE"
+            if agent["state"] != "active":
+                state = agent["state"].upper()
+            if agent["paused_by"]:
+                state += f", PAUSED by {agent['paused_by']}"
+            seen = "now" if agent["online"] else show.age(now - agent["last_seen"]) if agent["last_seen"] else "never"
+            labels = " ".join(f"{key}={value}" for key, value in sorted(agent["labels"].items()))
+            load = agent["vitals"].get("load1")
+            rows.append(
+                [
+                    agent["name"],
+                    state,
+                    seen,
+                    str(agent["queued"]),
+                    "-" if load is None else f"{load:.2f}",
+                    agent["version"],
+                    labels,
+                ]
+            )
+        head = ["NAME", "STATE", "SEEN", "QUEUED", "LOAD", "VERSION", "LABELS"]
+        click.echo(show.table(head, rows) or "no machine has joined yet: answerback-hub token --agent NAME")
+        return 0
+
+    context.run(act)
+
+
+@click.command("jobs")
+@click.option("--state", "states", multiple=True, help="only these: queued, running, failed, unknown …")
+@click.option("--agent", default="", metavar="NAME", help="only this machine")
+@click.option("--person", default="", metavar="NAME", help="only this person's")
+@click.option("--limit", default=30, show_default=True, type=click.IntRange(1, 500))
+@json_option
+@pass_context
+def jobs_command(context: Context, states: tuple[str, ...], agent: str, person: str, limit: int, as_json: bool) -> None:
+    """Jobs, newest first."""
+
+    async def act(client: Client) -> int:
+        args: dict[str, Any] = {"limit": limit, "agent": agent, "person": person}
+        if states:
+            args["states"] = list(states)
+        found = await client.call("jobs", **args)
+        if as_json:
+            click.echo(to_json(found))
+            return 0
+        now = time.time() + client.clock_offset
+        rows = [
+            [
+                job["id"][-10:],
+                f"r{job.get('number', '?')}",
+                job["state"] + (" (cancel asked)" if job["cancel_asked_at"] and not job["ended_at"] else ""),
+                show.age(now - job["queued_at"]),
+                job["agent"],
+                job["person"],
+                show.command(job.get("argv")),
+            ]
+            for job in found
+        ]
+        click.echo(show.table(["JOB", "REQUEST", "STATE", "AGE", "AGENT", "WHO", "COMMAND"], rows) or "no job matches")
+        return 0
+
+    context.run(act)
+
+
+@click.command("job")
+@click.argument("job_id", metavar="ID")
+@json_option
+@pass_context
+def job_command(context: Context, job_id: str, as_json: bool) -> None:
+    """One job with its output. ID may be the last characters of it."""
+
+    async def act(client: Client) -> int:
+        job = await client.call("job", id=job_id.upper())
+        chunks = list(job["output"])
+        while chunks and job["output"]:
+            more = await client.call("job", id=job["id"], after=chunks[-1]["seq"])
+            job["output"] = more["output"]
+            chunks += more["output"]
+        if as_json:
+            job["output"] = b"".join(chunk["data"] for chunk in chunks).decode("utf-8", "replace")
+            click.echo(to_json(job))
+            return 0
+        facts = [
+            ("job", job["id"]),
+            ("request", f"r{job.get('number', '?')} by {job['person']}"),
+            ("machine", job["agent"]),
+            ("command", show.command(job.get("argv"))),
+            ("state", show.end_of(job)),
+            ("plan", job["plan_hash"]),
+            ("queued", show.moment(job["queued_at"])),
+            ("started", show.moment(job["started_at"])),
+            ("took", "-" if job["duration"] is None else f"{job['duration']:.3f} s"),
+            (
+                "cpu",
+                f"{job['cpu_user']:.3f} s user, {job['cpu_system']:.3f} s system; memory {show.size(job['max_rss'])}",
+            ),
+            (
+                "output",
+                f"{show.size(job['output_bytes'])}{', cut' if job['truncated'] else ''}  {job['output_digest'][:16]}",
+            ),
+        ]
+        for name, value in facts:
+            click.echo(f"{name:<8} {clean(str(value))}", err=True)
+        for chunk in chunks:
+            write_output(chunk, "")
+        return 0
+
+    context.run(act)
+
+
+@click.command("requests")
+@click.option("--state", "states", multiple=True, help="only these: asking, working, done, refused …")
+@click.option("--limit", default=30, show_default=True, type=click.IntRange(1, 500))
+@json_option
+@pass_context
+def requests_command(context: Context, states: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """Requests, newest first: who asked what, and what became of it."""
+
+    async def act(client: Client) -> int:
+        args: dict[str, Any] = {"limit": limit}
+        if states:
+            args["states"] = list(states)
+        found = await client.call("requests", **args)
+        if as_json:
+            click.echo(to_json(found))
+            return 0
+        now = time.time() + client.clock_offset
+        rows = [
+            [
+                f"r{request['number']}",
+                request["state"],
+                show.age(now - request["received_at"]),
+                request["person"] or "?",
+                request["inlet"],
+                request["plan_hash"][:8],
+                request["text"],
+            ]
+            for request in found
+        ]
+        click.echo(show.table(["REQUEST", "STATE", "AGE", "WHO", "FROM", "PLAN", "TEXT"], rows) or "no request matches")
+        return 0
+
+    context.run(act)
+
+
+@click.command("watch")
+@click.option("--after", type=int, help="begin after this audit row instead of now")
+@json_option
+@pass_context
+def watch_command(context: Context, after: int | None, as_json: bool) -> None:
+    """Everything as it happens, one event a line; Ctrl-C ends it."""
+
+    async def act(client: Client) -> int:
+        args = {} if after is None else {"after": after}
+        async for events in client.subscribe("watch", **args):
+            for event in events:
+                click.echo(to_json(event) if as_json else event_line(event))
+        return 0
+
+    context.run(act)
+
+
+def event_line(event: dict[str, Any]) -> str:
+    told = " ".join(f"{key}={short(value)}" for key, value in event["data"].items())
+    return clean(
+        f"{show.moment(event['at'])} {event['kind']} {event['subject'][-10:]} {event['actor']} {told}", limit=500
+    )
+
+
+def short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return show.cut(text, 80)
