@@ -9,7 +9,8 @@
         spool    output in numbered chunks, capped, with the digest of all of it
     uplink/   faces the network; can start nothing
         app      dials out, keeps the link, passes messages between hub and runner
-        link     one connection
+        dial     opens a connection: whom to believe, and what to say when it does not work
+        link     one connection in service
         local    the other end of the runner's socket
         pace     pure: when to try again, when to renew
         renewal  the next certificate, over the link

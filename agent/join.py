@@ -27,7 +27,7 @@ from websockets.exceptions import ConnectionClosed
 
 from agent.certificate import KeyAndRequest, check_certificate, new_request
 from agent.state import State, Validity, make_folder, parse_url, write_file
-from agent.uplink.link import OPEN_TIMEOUT, dial, unreachable
+from agent.uplink.dial import OPEN_TIMEOUT, dial, unreachable
 from common.codec import BadFrame, decode, encode
 from common.errors import UserError, WorkFailed
 from common.ids import is_name

@@ -12,6 +12,9 @@ A message's way, and the file that owns each part of it:
     engine       the shell around request and job: saves, then performs the actions
     links        one task an agent: handshake, session, dispatch, reports
     consoles     the same for operators: verbs and subscriptions
+    speech       composes replies from records, into the outbox; present and wording have the texts
+    acts         what people do: approve, reject, cancel, pause, settle
+    change       one transaction's worth of moves, and the effects after it
     replies      the outbox to chat, with retries
     timers       what is due: lapses, checkpoints, clean-up; deadlines are data in the store
     machines     which machines there are, which are meant, which are online

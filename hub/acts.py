@@ -18,8 +18,8 @@ from common.plan import Plan
 from common.seal import Sealer
 from hub import approval as approvals
 from hub import job as jobs_of_hub
+from hub import present, secondfactor
 from hub import request as requests_of_hub
-from hub import secondfactor
 from hub.authority import VERBS, may
 from hub.change import Change
 from hub.fleet import Fleet
@@ -80,6 +80,10 @@ class Acts:
         found = self._find(change, by, act)
         if isinstance(found, Done):
             return found.sentence.say(language)
+        if act.verb == "approve" and found.plan is not None and not present.fits_chat(found.plan):
+            # What cannot be shown whole cannot be approved where it was not shown (security lesson B6).
+            done = Done(Sentence("approve_elsewhere", {"number": found.number}), "too_long")
+            return self._no(change, by, "approve", found, done).sentence.say(language)
         match act.verb:
             case "approve":
                 done = self.approve(change, by, found, code=act.code)

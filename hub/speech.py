@@ -48,7 +48,8 @@ class Speech:
         if request.state is RequestState.DONE and jobs:
             said = present.final_text(request, jobs, outputs, now)
         elif text and request.state in (RequestState.DONE, RequestState.REFUSED):
-            said = present.refused_text(request, text) if request.state is RequestState.REFUSED else text
+            refused = request.state is RequestState.REFUSED
+            said = present.refused_text(request, text) if refused else present.plain_text(text, request.language)
         else:
             said = present.ended_text(request)
         self._send(txn, request, kind, said, views, now)

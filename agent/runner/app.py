@@ -13,7 +13,6 @@ import fcntl
 import os
 import signal
 import socket as sockets
-import struct
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -23,18 +22,17 @@ from agent import log
 from agent.runner.evidence import Evidence
 from agent.runner.journal import Journal
 from agent.runner.limits import Limits
+from agent.runner.link import Link, frame
 from agent.runner.process import Spawner, boot_id, lives, prepare
 from agent.runner.recover import recover, sweep
 from agent.runner.rules import Rules
 from agent.runner.spool import Spool
 from agent.runner.work import Work
 from agent.state import check_socket_path, make_folder
-from common.codec import LINK, BadFrame, Frame, decode, encode
+from common.codec import Frame
 from common.errors import UserError
 from common.messages import Bye, Cancel, Credit, Dispatch, Forget, Message, Resync
 
-_LENGTH: Final = struct.Struct(">I")
-_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
 _BATCH: Final = 64 * 1024
 
 
@@ -51,6 +49,7 @@ async def run_runner(
 
     `allowed_uids` may attach besides root and ourselves. `ready` is called once the socket listens. Raises UserError.
     """
+    state, socket = _absolute(state), _absolute(socket)
     folder = state / "runner"
     make_folder(state, 0o755)
     make_folder(folder)
@@ -76,6 +75,7 @@ class Runner:
         self._limits = limits
         self._allowed = frozenset({0, os.geteuid(), *allowed_uids})
         self._exit_when_idle = exit_when_idle
+        self.socket_buffer = limits.socket_buffer
         self._link: Link | None = None
         self._pumping = False
         self._stops = 0
@@ -163,16 +163,16 @@ class Runner:
     def may_attach(self, uid: int) -> bool:
         return uid in self._allowed
 
-    def heard(self, link: Link, frame: Frame) -> None:
+    def heard(self, link: Link, found: Frame) -> None:
         """One message from the hub, by way of the uplink."""
         epoch = self._journal.memory.epoch
-        match frame.message:
+        match found.message:
             case Dispatch() as dispatch:  # carries its epoch under its signature
                 self.work.dispatch(dispatch)
             case Bye():
                 link.abort()
-            case message if frame.epoch < epoch:
-                log.warning("uplink.stale", message=type(message).__name__, epoch=frame.epoch, heard=epoch)
+            case message if found.epoch < epoch:
+                log.warning("uplink.stale", message=type(message).__name__, epoch=found.epoch, heard=epoch)
             case Cancel(job=job, kill=kill):
                 self.work.cancel(job, kill)
             case Credit(job=job, seq=seq):
@@ -192,10 +192,6 @@ class Runner:
     @property
     def choked(self) -> bool:
         return self.work.choked
-
-    @property
-    def socket_buffer(self) -> int:
-        return self._limits.socket_buffer
 
     def changed(self) -> None:
         """There may be something to say, to read, or nothing to stay for: looked into once per turn of the loop."""
@@ -220,8 +216,7 @@ class Runner:
         self._consider_ending()
 
     def _frame(self, message: Message) -> bytes:
-        data = encode(message, epoch=self._journal.memory.epoch)
-        return _LENGTH.pack(len(data)) + data
+        return frame(message, self._journal.memory.epoch)
 
     # ---- the end
 
@@ -259,90 +254,9 @@ class Runner:
             self._idle = None
 
 
-class Link(asyncio.Protocol):
-    """One connection to the socket: frames behind a four-byte big-endian length, both ways."""
-
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-        self._transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
-        self._paused = False
-        self.writable = True
-        self.reported = False
-        self.uid = -1
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("not a stream")
-        self._transport = transport
-        peer = transport.get_extra_info("socket").getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, _CREDENTIALS.size)
-        pid, self.uid, _ = _CREDENTIALS.unpack(peer)
-        if not self._runner.may_attach(self.uid):
-            log.warning("uplink.not_allowed", uid=self.uid, pid=pid)
-            self.abort()
-            return
-        transport.set_write_buffer_limits(high=self._runner.socket_buffer)
-        self._runner.attached(self)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._transport = None
-        self._runner.detached(self)
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        self.go_on()
-
-    def go_on(self) -> None:
-        """Takes the frames that are there, unless the runner cannot keep up; then reading stops until it can."""
-        while self._transport is not None and not self._runner.choked:
-            frame = self._next_frame()
-            if frame is None:
-                break
-            self._runner.heard(self, frame)
-        if self._transport is None or self._transport.is_closing():
-            return
-        if self._paused != self._runner.choked:
-            self._paused = not self._paused
-            if self._paused:
-                self._transport.pause_reading()
-            else:
-                self._transport.resume_reading()
-
-    def _next_frame(self) -> Frame | None:
-        if len(self._buffer) < _LENGTH.size:
-            return None
-        (length,) = _LENGTH.unpack_from(self._buffer)
-        end = _LENGTH.size + length
-        try:
-            if not 0 < length <= LINK.size:
-                raise BadFrame(f"a frame of {length} bytes")
-            if len(self._buffer) < end:
-                return None
-            frame = decode(bytes(self._buffer[_LENGTH.size : end]), "hub")
-        except BadFrame as error:
-            log.warning("uplink.bad_frame", why=error)
-            self.abort()
-            return None
-        del self._buffer[:end]
-        return frame
-
-    def pause_writing(self) -> None:
-        self.writable = False
-
-    def resume_writing(self) -> None:
-        self.writable = True
-        self._runner.changed()
-
-    def write(self, frames: list[bytes]) -> None:
-        if self._transport is not None:
-            self._transport.write(b"".join(frames))
-
-    def abort(self) -> None:
-        """Closes at once; what was not read is not read any more."""
-        self._buffer.clear()
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            transport.abort()
+def _absolute(path: Path) -> Path:
+    """The working directory is each job's in turn, so no path of ours may depend on it."""
+    return Path.cwd() / path
 
 
 def _check_folder(folder: Path) -> None:

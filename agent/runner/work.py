@@ -2,7 +2,7 @@
 
     dispatch -> guard -> journal (durable) -> accepted -> free place -> start fence -> supervised -> result -> ended
 
-The start fence is `_start`: the marker is created exclusively, then the program is spawned. No other code starts
+The start fence is in `_cross`: the marker is created exclusively, then the program is spawned. No other code starts
 anything, and a job that has a marker never comes there again. Before the marker a job can be refused and provably
 never ran; after it only evidence ends it.
 """
@@ -31,6 +31,8 @@ from agent.runner.telling import Teller
 from common.messages import Dispatch, Ended, Refused, Report, Resync, Unsure
 from common.plan import Order
 
+_FOR_GOOD: Final = frozenset({"not_mine", "epoch"})
+"""Refusals that need no memory: our name does not change and the epoch does not fall."""
 _SWEEP: Final = 1.0  # seconds between looks at waiting jobs whose time may be over
 
 
@@ -202,6 +204,10 @@ class Work:
         return None
 
     def _take(self, order: Order, refusal: Refusal | None) -> None:
+        if refusal is not None and refusal.code in _FOR_GOOD:
+            log.info("job.refused", job=order.job, code=refusal.code, reason=refusal.reason)
+            self._notice_refusal(order.job, refusal)
+            return
         ahead = order.not_after - time.time()
         job = Job(order.job, order.plan_hash, order.not_after, State.WRITING, order, since_boot() + ahead)
         self.jobs[job.id] = job
@@ -248,7 +254,7 @@ class Work:
             self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
 
     def _start(self, job: Job) -> None:
-        """The start fence. The one place where a program is started."""
+        """Last questions, then across the fence."""
         order = job.order
         if order is None or job.state is not State.ACCEPTED:
             raise RuntimeError(f"job {job.id} is {job.state}, not accepted")
@@ -270,6 +276,7 @@ class Work:
             os.close(folder)
 
     def _cross(self, job: Job, order: Order, program: str, folder: int) -> None:
+        """The start fence, and the one place where a program is started."""
         if (refusal := _late(job)) is not None:
             self._refuse(job, refusal)
             return

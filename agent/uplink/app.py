@@ -24,7 +24,8 @@ from typing import Final, NoReturn
 
 from agent import log
 from agent.state import Settings, State
-from agent.uplink.link import Ending, HubRefused, Opened, Relay, open_link, since_boot
+from agent.uplink.dial import HubRefused, Opened, open_link
+from agent.uplink.link import Ending, Relay, since_boot
 from agent.uplink.local import NoRunner, RunnerLink
 from agent.uplink.pace import Dice, Pace
 from agent.uplink.renewal import Renewal

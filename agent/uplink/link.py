@@ -1,7 +1,6 @@
-"""One connection to the hub: opened, kept, and ended with the reason why.
+"""One link in service: kept, and ended with the reason why.
 
-`open_link` dials, checks who answers and exchanges hello and welcome. `Relay` then passes messages between hub and
-runner until something ends it:
+`Relay` passes messages between hub and runner until something ends it:
 
     hub -> runner   written to the runner's socket in the moment it is taken from the hub, and then counts as dealt with
     runner -> hub   numbered by the session, which keeps it until the hub has committed it
@@ -13,23 +12,21 @@ runner, which keeps the rest in its spool; while the runner does not read, nothi
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed
 
 from agent import log
-from agent.state import Settings, parse_url
+from agent.uplink.dial import CLOSE_TIMEOUT, Opened, close, closing_words
 from agent.uplink.local import RunnerLink
 from agent.uplink.renewal import Renewal
 from agent.uplink.vitals import vitals
-from common.codec import FORBIDDEN, BadFrame, decode, encode
+from common.codec import FORBIDDEN, BadFrame
 from common.errors import UserError, WorkFailed
-from common.handshake import RETRY_EPOCH, check_welcome
+from common.handshake import RETRY_EPOCH
 from common.messages import (
     Ack,
     Beat,
@@ -39,20 +36,13 @@ from common.messages import (
     Dispatch,
     Forget,
     Heartbeat,
-    Hello,
     Message,
     Refuse,
     Renewed,
     Resync,
-    Welcome,
 )
 from common.session import Session, SessionFull, StaleEpoch
-from common.tls import check_hub, explain
-from common.version import VERSION
 
-OPEN_TIMEOUT: Final = 10.0
-CLOSE_TIMEOUT: Final = 2.0
-MAX_SIZE: Final = 1024 * 1024
 ACK_DELAY: Final = 0.05
 """Seconds that an ack waits for a frame that would carry it anyway."""
 RENEWAL_TIMEOUT: Final = 60.0
@@ -78,104 +68,9 @@ class Ending:
     code: int = 1000  # RFC 6455, what the connection is closed with
 
 
-class HubRefused(Exception):
-    """The hub answered the hello with a refusal."""
-
-    def __init__(self, refusal: Refuse) -> None:
-        super().__init__(refusal)
-        self.refusal = refusal
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    connection: ClientConnection
-    welcome: Welcome
-    epoch: int
-
-
 def since_boot() -> float:
     """Seconds, counting those asleep: a laptop that wakes sees at once that its link is stale."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-async def open_link(settings: Settings, context: ssl.SSLContext, hello: Hello, kept: Session | None) -> Opened:
-    """Dials the hub; raises WorkFailed where there is no link, HubRefused, or BadFrame where the welcome is not one."""
-    connection = await dial(settings.url, "agent", context)
-    try:
-        transport = connection.transport.get_extra_info("ssl_object")
-        check_hub(transport, settings.hub)
-        async with asyncio.timeout(OPEN_TIMEOUT):
-            await connection.send(encode(hello, epoch=hello.epoch))
-            data = await connection.recv()
-        frame = decode(data, "hub")
-        if isinstance(frame.message, Refuse):
-            raise HubRefused(frame.message)
-        if not isinstance(frame.message, Welcome):
-            raise BadFrame("the hub's first message is neither a welcome nor a refusal", FORBIDDEN)
-        check_welcome(hello, frame.message, kept)
-        if frame.epoch < hello.epoch:
-            raise StaleEpoch(frame.epoch, hello.epoch)
-        return Opened(connection, frame.message, frame.epoch)
-    except BaseException as error:
-        await _close(connection, error.close_code if isinstance(error, BadFrame) else 1000)
-        if isinstance(error, TimeoutError):
-            raise WorkFailed("the hub took the connection and said nothing", "see whether it is overloaded") from None
-        if isinstance(error, ConnectionClosed):
-            raise WorkFailed(f"the hub closed the connection ({_closed(error)})", "see its log") from None
-        raise
-
-
-async def _close(connection: ClientConnection, code: int) -> None:
-    try:
-        async with asyncio.timeout(CLOSE_TIMEOUT):
-            await connection.close(code)
-    except TimeoutError:
-        connection.transport.abort()
-
-
-async def dial(url: str, path: str, context: ssl.SSLContext) -> ClientConnection:
-    """A WebSocket to the hub; raises WorkFailed with what is wrong and what to do."""
-    host, port = parse_url(url)
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    try:
-        return await connect(
-            f"wss://{place}/{path}",
-            ssl=context,
-            server_hostname=host,
-            compression=None,
-            max_size=MAX_SIZE,
-            max_queue=16,
-            open_timeout=OPEN_TIMEOUT,
-            close_timeout=CLOSE_TIMEOUT,
-            ping_interval=None,  # the session has heartbeats of its own
-            proxy=None,
-            user_agent_header=f"answerback-agent/{VERSION}",
-        )
-    except (OSError, WebSocketException) as error:
-        raise unreachable(place, error) from None
-
-
-def unreachable(place: str, error: BaseException) -> WorkFailed:
-    """Why no WebSocket came to be, in words for whoever set this up."""
-    if isinstance(error, InvalidStatus):
-        status = error.response.status_code
-        return WorkFailed(f"what answers at {place} is no hub's link port (HTTP {status})", "check the address")
-    # In TLS 1.3 a server's no to our certificate comes after our own handshake is done, inside another error.
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            told = explain(cause)
-            return WorkFailed(f"{place}: {told.problem}", told.cure)
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, TimeoutError):
-        return WorkFailed(f"{place} does not answer", "is the hub up, and is a firewall in between?")
-    if isinstance(error, ConnectionRefusedError):
-        return WorkFailed(f"nobody listens at {place}", "is the hub up, and is this its link port?")
-    if isinstance(error, (InvalidHandshake, ConnectionError)):
-        # Also what a certificate that the hub does not take looks like: asyncio's TLS closes without saying why.
-        return WorkFailed(f"{place} broke off the opening", "see the hub's log; is this its link port?")
-    reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-    return WorkFailed(f"cannot reach {place} ({reason})", "check the address and this machine's network")
 
 
 class Relay:
@@ -234,7 +129,7 @@ class Relay:
         try:
             await part
         except ConnectionClosed as error:
-            self._end(Ending("closed", _closed(error)))
+            self._end(Ending("closed", closing_words(error)))
         except StaleEpoch as error:
             self._end(Ending("protocol", str(error), fresh=True, retry_after=RETRY_EPOCH, code=error.close_code))
         except BadFrame as error:
@@ -252,7 +147,7 @@ class Relay:
                 await self._connection.send(self._session.send(Bye(ending.detail or ending.why)))
         except (TimeoutError, ConnectionClosed):
             pass
-        await _close(self._connection, ending.code)
+        await close(self._connection, ending.code)
 
     # ---- hub to runner
 
@@ -403,9 +298,3 @@ class Relay:
                     await self._calm.wait()
         except TimeoutError:
             pass
-
-
-def _closed(error: ConnectionClosed) -> str:
-    if error.rcvd is None:
-        return "without a word"
-    return f"{error.rcvd.code} {error.rcvd.reason}".strip()

@@ -1,4 +1,6 @@
-"""kill -9 of the agent's two halves while a command runs: what ran on is reported whole, what nobody can know is unknown."""
+"""kill -9 of the agent's two halves while a command runs: what ran on is reported whole, what nobody can know is
+unknown.
+"""
 
 from __future__ import annotations
 

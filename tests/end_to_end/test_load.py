@@ -23,7 +23,9 @@ async def loaded(tmp_path: Path) -> Rig:
 
 
 async def test_every_message_has_its_one_answer_and_its_one_process(loaded: Rig) -> None:
-    """Eight senders as fast as they are answered: as many final replies and processes as messages, all with status 0."""
+    """Eight senders as fast as they are answered: as many final replies and processes as messages, all with status
+    0.
+    """
     await full(loaded, loaded.folder / "full", 200)
 
 
@@ -80,7 +82,9 @@ async def killed(rig: Rig, times: int, count: int) -> None:
 
 
 async def test_a_hub_killed_under_load_loses_nothing(loaded: Rig) -> None:
-    """Three times kill -9 during a load: after it settles every accepted message has its one answer, nothing ran twice."""
+    """Three times kill -9 during a load: after it settles every accepted message has its one answer, nothing ran
+    twice.
+    """
     await killed(loaded, 3, 160)
 
 

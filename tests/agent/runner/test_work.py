@@ -424,3 +424,53 @@ async def test_a_script_runs_where_it_lies(home: Any, kit: Any, tmp_path: Path) 
         plain = uplink.order("/bin/pwd")
         await uplink.next(Ended, plain)
         assert uplink.output(plain).decode().strip() == str((home.runner / "empty").resolve())
+
+
+async def test_an_order_for_another_machine_leaves_no_trace(home: Any, kit: Any) -> None:
+    """Our name does not change, so nothing needs to be remembered, and a flood of them fills nothing."""
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        for _ in range(3):
+            order = home.order("/bin/true", agent="web-2")
+            uplink.send(home.dispatch(order))
+            assert (await uplink.next(Refused, order.job)).code == "not_mine"
+        again = await kit.Uplink.attach(home)
+        assert (await again.next(Report)).open == {}
+
+
+async def test_forgotten_jobs_are_bounded_too(home: Any, kit: Any) -> None:
+    """More ids than it may remember, none of them expired: no order is taken that could not be remembered after."""
+    async with kit.serving(home, Limits(max_remembered=1)):
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/bin/true")
+        await uplink.next(Ended, job)
+        uplink.send(Forget(job))
+        assert (await uplink.end(uplink.order("/bin/true"))).code == "busy"
+
+
+@pytest.mark.slow
+async def test_hundreds_of_jobs_a_second(home: Any, kit: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A thousand orders, at most two hundred under way; the rate is printed, and is far above what one machine gets."""
+    async with kit.process(home) as runner:
+        uplink = await kit.Uplink.known(home)
+        orders = [home.dispatch(home.order("/bin/true")) for _ in range(1_000)]
+        sent = ended = 0
+        begun, used = time.perf_counter(), _processor_time(runner.pid)
+        while ended < len(orders):
+            while sent < len(orders) and sent - ended < 200:
+                uplink.send(orders[sent])
+                sent += 1
+            message = await uplink.read()
+            if isinstance(message, Ended):
+                uplink.send(Forget(message.job))
+                ended += 1
+        took, used = time.perf_counter() - begun, _processor_time(runner.pid) - used
+        with capsys.disabled():
+            print(f"\nrunner: {ended / took:.0f} jobs/s, {used / ended * 1e3:.2f} ms of processor a job")
+        assert ended / took > 50
+
+
+def _processor_time(pid: int) -> float:
+    """Seconds that the process itself has used, its children not counted."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from common.catalogue import LANGUAGES, Language
 from common.config import ConfigError
 from common.errors import UserError
+from common.policy import check
+from common.policy_file import parse_policy
 from hub.machines import Inventory, Machine
 from hub.plan.match import Runbooks
 from hub.plan.outcome import Context, Planned
@@ -303,3 +306,19 @@ def test_what_is_offered_works(defaults: Runbooks, language: Language) -> None:
         outcome = defaults.plan(Context(runbook.phrase(language, "web-1"), language, "", (), FLEET, 0.0))
         assert isinstance(outcome, Planned)
         assert outcome.plan.source == f"runbook:{runbook.name}"
+
+
+def test_the_default_policy_lets_the_default_runbooks_run(defaults: Runbooks) -> None:
+    """What reads is allowed, a restart asks, a reboot asks with a second factor; nothing is offered that is denied."""
+    text = resources.files("hub").joinpath("defaults", "policy.toml").read_text(encoding="utf-8")
+    policy = parse_policy(tomllib.loads(text), "policy.toml")
+    said: dict[str, tuple[str, bool]] = {}
+    for runbook in defaults.all:
+        outcome = defaults.plan(context(runbook.phrase("en", "web-1")))
+        assert isinstance(outcome, Planned)
+        for step in outcome.plan.steps:
+            verdict = check(policy, step.argv, roles=("operator",), agent="web-1", labels={}, cwd=step.cwd)
+            said[runbook.name] = (verdict.kind, verdict.second_factor)
+    assert said.pop("restart-service") == ("ask", False)
+    assert said.pop("reboot") == ("ask", True)
+    assert set(said.values()) == {("allow", False)}, said

@@ -24,7 +24,7 @@ from hub.store.engine import Store
 
 NOW = 1_800_000_000.0
 PLAN = Plan((Step(("/usr/bin/df", "-h"), ("web-1",)),), explanation="Disk, 磁盘")
-POSTGRES_BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+SERVER = shutil.which("postgres")
 
 
 @dataclass
@@ -98,17 +98,18 @@ def _as_postgres(*command: str) -> list[str]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[sa.URL]:
     """A server of our own on a local socket, gone with the session."""
-    if POSTGRES_BIN is None:
-        pytest.skip("no PostgreSQL server programs on this machine")
+    if SERVER is None:
+        pytest.skip("no PostgreSQL server on this machine")
+    programs = Path(SERVER).resolve().parent
     folder = Path(tempfile.mkdtemp(prefix="answerback-postgres-"))
     try:
         if os.getuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
         data = str(folder / "data")
-        control = str(POSTGRES_BIN / "pg_ctl")
+        control = str(programs / "pg_ctl")
         subprocess.run(
             _as_postgres(
-                str(POSTGRES_BIN / "initdb"), "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale"
+                str(programs / "initdb"), "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale"
             ),
             check=True,
             capture_output=True,

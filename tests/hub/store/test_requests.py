@@ -58,7 +58,7 @@ def test_what_is_not_there_is_none(store: Store) -> None:
 
 def test_numbers_count_up(store: Store, make: Any) -> None:
     """Numbers go up in the order of arrival."""
-    numbers = [store.write_now(lambda txn: txn.add_request(make.request())).number for _ in range(3)]  # type: ignore[union-attr]
+    numbers = [store.write_now(lambda txn: txn.add_request(make.request())).number for _ in range(3)]
     assert numbers == sorted(set(numbers))
 
 
@@ -66,7 +66,6 @@ def test_numbers_count_up(store: Store, make: Any) -> None:
 def test_a_save_on_an_old_view_conflicts(store: Store, make: Any, moved_on: dict[str, Any]) -> None:
     """Who decided on a row that has moved on changes nothing and hears so."""
     seen = store.write_now(lambda txn: txn.add_request(make.request(state=RequestState.ASKING)))
-    assert seen is not None
     store.write_now(lambda txn: txn.save_request(seen, replace(seen, **moved_on)))
     with pytest.raises(Conflict, match=seen.id):
         store.write_now(lambda txn: txn.save_request(seen, replace(seen, reason="late")))
@@ -78,7 +77,6 @@ def test_saving_nothing_new_and_saving_another_row(store: Store, make: Any) -> N
     """No difference is no write; two different rows are a mistake of the caller's."""
     one = store.write_now(lambda txn: txn.add_request(make.request()))
     two = store.write_now(lambda txn: txn.add_request(make.request()))
-    assert one is not None and two is not None
     store.write_now(lambda txn: txn.save_request(one, one))
     with pytest.raises(ValueError, match="two different rows"):
         store.write_now(lambda txn: txn.save_request(one, two))
@@ -87,7 +85,6 @@ def test_saving_nothing_new_and_saving_another_row(store: Store, make: Any) -> N
 def test_an_end_is_final(store: Store, make: Any) -> None:
     """The database itself refuses to take a request out of its end, and an end without its time."""
     request = store.write_now(lambda txn: txn.add_request(make.request()))
-    assert request is not None
     with pytest.raises(Exception, match="ck_requests_ended"):
         store.write_now(lambda txn: txn.save_request(request, replace(request, state=RequestState.REFUSED)))
     refused = replace(request, state=RequestState.REFUSED, ended_at=make.now)
@@ -133,7 +130,6 @@ def test_what_is_due_waits_and_is_open(store: Store, make: Any) -> None:
 def test_a_person_decides_once(store: Store, make: Any) -> None:
     """The second word of the same person on the same request is a conflict; others' words are kept in order."""
     request = store.write_now(lambda txn: txn.add_request(make.request()))
-    assert request is not None
     first = Approval(request.id, "h", "bob", True, "ops", make.now + 2)
     second = Approval(request.id, "h", "carol", False, "console", make.now + 1, "not now", True)
     for approval in (first, second):

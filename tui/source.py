@@ -1,0 +1,80 @@
+"""Where the console's facts come from: a hub (`tui.source_hub`) or the demo world (`tui.demo`). One interface, two of it.
+
+The link is kept by `keep()`, which connects, connects again, and says so in `link`; it holds the `overview` subscription itself, since
+the top line always needs it. Calls raise what `tui.client` raises: BadCall, CallRefused (with a code), CallFailed, LinkLost.
+
+Subscriptions are `subscribe(verb, slot=…, …)`. `slot` is a short text that the console chooses (`jobs`, `output`); a new
+subscription in the same slot replaces the one before it, and `call("unsubscribe", slot=…)` ends it. A subscription of
+
+    view      slot, name, filter, sort, lo, n
+              pushes {"seq", "total", "all", "lo", "rows": [{"id", …}]}, then, at most 10 a second and last value wins,
+              {"seq", "total", "all", "lo", "upsert": [rows], "gone": [ids], "moved": n, "order": [ids of the window]}
+              where seq grows by one; "order" comes (at most twice a second) when the window's rows or their places changed
+    output    slot, job, after     pushes {"chunks": [{"seq", "stream", "data"}], "ended": bool}
+    overview  slot                 pushes, at most 2 a second, {"lanes": […], "needs_you": […], "fleet": {…}, "counts": {…}}
+
+A wrong filter is refused with the code `filter` and the reason `POSITION: words`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+LinkState = Literal["connecting", "live", "lost"]
+
+
+@dataclass(slots=True)
+class Link:
+    """How it stands with the hub."""
+
+    state: LinkState = "connecting"
+    since: float = 0.0  # hub's time as far as it is known
+    retry_at: float | None = None
+    reason: str = ""
+    round_trip: float | None = None  # seconds
+    bytes_in: int = 0
+
+    @property
+    def live(self) -> bool:
+        return self.state == "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """What the hub says about me and itself; `verbs` is empty where an older hub does not say."""
+
+    person: str
+    roles: tuple[str, ...]
+    hub: str
+    version: str
+    verbs: frozenset[str] = frozenset()
+    demo: str = ""  # the code that the demo world takes
+
+
+class Source(Protocol):
+    @property
+    def link(self) -> Link: ...
+
+    @property
+    def who(self) -> Who | None: ...
+
+    @property
+    def overview(self) -> Mapping[str, Any]: ...
+
+    def now(self) -> float:
+        """The hub's clock, seconds since the epoch."""
+        ...
+
+    async def keep(self, changed: Callable[[], None]) -> None:
+        """Keeps the link until cancelled; `changed` is called when `link`, `who` or `overview` is another."""
+        ...
+
+    def retry(self) -> None:
+        """Connects at once where the link is lost and waits."""
+        ...
+
+    async def call(self, verb: str, **args: Any) -> Any: ...
+
+    def subscribe(self, verb: str, **args: Any) -> AsyncIterator[Any]: ...
