@@ -288,12 +288,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if version not in ("1.0", "1.1"):
             self._stop(400, "the version of HTTP must be 1.1 or 1.0")
         encodings = [value for name, value in self.headers if name == b"transfer-encoding"]
-        if encodings and (
-            [value.strip().lower() for value in encodings] != [b"chunked"]
-            or version != "1.1"
-            or any(name == b"content-length" for name, _ in self.headers)
-        ):
-            self._stop(400, "Transfer-Encoding can only be chunked, in HTTP/1.1, without Content-Length")
+        if encodings and ([value.strip().lower() for value in encodings] != [b"chunked"] or version != "1.1"):
+            self._stop(400, "Transfer-Encoding can only be chunked, in HTTP/1.1")  # with a length the parser refuses it
         if self.parser.should_upgrade():
             self._plain_head = self._head_without_upgrade()
             return

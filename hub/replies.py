@@ -216,8 +216,7 @@ class Courier:
                 body = await response.content.read(ANSWER_BYTES)
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 answer = Answer(response.status, headers, body)
-                if not response.content.at_eof():
-                    response.close()  # a long answer is not read to its end just to keep the connection
+                # A longer answer is not read to its end: leaving here closes its connection.
         except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as error:
             self._hosts.silent(host, self._clock())
             return Failed(f"{host}: {_describe(error)}")

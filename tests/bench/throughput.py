@@ -98,7 +98,7 @@ async def full(rig: Rig, folder: Path, count: int) -> tuple[float, list[float]]:
 
     async def sender(number: int) -> None:
         for index in range(number, count, SENDERS):
-            await load.send(f"f-{index}", f"s{number}")
+            await load.send(f"{folder.name}-{index}", f"s{number}")
 
     began = time.perf_counter()
     async with asyncio.TaskGroup() as tasks:

@@ -136,9 +136,8 @@ async def story(rig: Rig) -> None:
     scene("the record: hash-chained, signed, verified")
     _, out, _ = await rig.hub("audit", "verify")
     print(f"  {out.strip()}")
-    print(
-        f"\n{len(rig.receiver.replies)} replies received and verified in {time.monotonic() - began:.1f} s; nobody opened SSH."
-    )
+    took = time.monotonic() - began
+    print(f"\n{len(rig.receiver.replies)} replies received and verified in {took:.1f} s; nobody opened SSH.")
 
 
 async def running(rig: Rig, number: int) -> bool:

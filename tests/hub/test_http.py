@@ -283,7 +283,7 @@ async def test_trailers_do_not_become_headers() -> None:
             b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
             b"3\r\nabc\r\n0\r\nX-Signature: forged\r\n\r\n"
         )
-        assert b"POST abc host,connection,transfer-encoding" in answer
+        assert answer.endswith(b"POST abc host,connection,transfer-encoding")
 
 
 async def test_an_offered_upgrade_is_passed_over() -> None:
@@ -318,8 +318,13 @@ async def test_an_early_answer_ends_the_connection() -> None:
     """Where the application answers before the body's end, the rest is not read for as long as it keeps coming."""
     async with running() as server, server.connection() as (reader, writer):
         writer.write(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\nabc")
-        async with asyncio.timeout(5):
-            assert b"200 OK" in await all_of(reader)
+        assert b"200 OK" in await one_answer(reader)
+        with pytest.raises(ConnectionError):
+            async with asyncio.timeout(5):
+                while True:
+                    writer.write(b"x")
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
 
 
 async def test_at_the_limit_the_one_that_waited_longest_makes_room() -> None:
