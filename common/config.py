@@ -30,6 +30,7 @@ from dataclasses import MISSING, Field, field, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, NewType, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 from common.errors import UserError
 from common.ids import is_name
@@ -42,6 +43,8 @@ MAX_FILE: Final = 1024 * 1024
 MAX_SECRET: Final = 64 * 1024
 MAX_STRING: Final = 4_096
 MAX_ITEMS: Final = 1_000
+DEFAULT_PORT: Final = 443
+"""Of a wss:// address that names none."""
 _UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _SIZES: Final = {"GiB": 1024**3, "MiB": 1024**2, "KiB": 1024, "B": 1}
 _DURATION: Final = re.compile(
@@ -219,6 +222,23 @@ def parse_address(text: str) -> Address:
     if match is None or not is_host(match[1] or match[2], bracketed=match[1] is not None) or int(match[3]) > 65_535:
         raise ValueError('an address such as "127.0.0.1:8080" or "[::1]:8080"')
     return Address(match[1] or match[2], int(match[3]))
+
+
+def parse_url(url: str, what: str = "the hub's address") -> Address:
+    """Host and port of a hub's link port, `wss://HOST:PORT`; raises UserError on anything else."""
+    cure = "give it as wss://HOST:PORT"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise UserError(f"{what} is not an address", cure) from None
+    if parts.scheme != "wss":
+        raise UserError(f"{what} does not begin with wss://", cure)
+    if not host or parts.username is not None or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise UserError(f"{what} is more or less than a host and a port", cure)
+    if not is_host(host, bracketed=":" in host) or port == 0:
+        raise UserError(f"{what} names no host that could be", cure)
+    return Address(host, DEFAULT_PORT if port is None else port)
 
 
 def is_host(text: str, *, bracketed: bool = False) -> bool:

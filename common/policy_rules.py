@@ -10,7 +10,7 @@ Everything is exact: a spelling that is not listed is refused, abbreviations wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
@@ -158,33 +158,37 @@ class Policy:
 
 def usage(rule: Rule) -> str:
     """The rule's shape in one line, as in `df [-ahT] [--total] [-t WORD] [PATH…]`; at most 240 characters."""
+    wanted = [_choice(rule, choice) for choice in rule.required]
+    free = [option for option in rule.options if not any(option in choice for choice in wanted)]
     parts = [rule.program.names[0], *_options(rule.program.before)]
-    parts += [_word(word) for word in rule.words]
-    parts += _options(rule.options, required=frozenset(spelling for choice in rule.required for spelling in choice))
+    parts += [word.shape if not word.optional else f"[{word.shape}]" for word in rule.words]
+    parts += [_alternatives(choice) for choice in wanted if choice]
+    parts += _options(free)
     parts += [_slot(slot) for slot in rule.arguments]
     if rule.rest:
-        parts += ["[--", *(_slot(slot) for slot in rule.rest), "]"]
-    line = " ".join(parts).replace(" ]", "]")
+        parts.append(f"[-- {' '.join(_slot(slot) for slot in rule.rest)}]")
+    line = " ".join(parts)
     return line if len(line) <= _USAGE_LIMIT else line[: _USAGE_LIMIT - 1] + "…"
 
 
-def _word(word: Word) -> str:
-    return f"[{word.shape}]" if word.optional else word.shape
+def _choice(rule: Rule, spellings: tuple[str, ...]) -> list[Option]:
+    """The options of which one must be given; none where they are so many that they are shown as free ones."""
+    options = [option for option in rule.options if option.spellings[0] in spellings]
+    return options if len(options) <= 6 else []
 
 
-def _options(options: tuple[Option, ...], required: frozenset[str] = frozenset()) -> Iterator[str]:
-    letters = "".join(
-        option.spellings[0][1] for option in options if _is_letter(option) and option.spellings[0] not in required
-    )
+def _alternatives(options: Sequence[Option]) -> str:
+    shown = [option.spellings[0] + _value(option) for option in options]
+    return shown[0] if len(shown) == 1 else f"({'|'.join(shown)})"
+
+
+def _options(options: Sequence[Option]) -> Iterator[str]:
+    letters = "".join(option.spellings[0][1] for option in options if _is_letter(option))
     if letters:
         yield f"[-{letters}]"
     for option in options:
-        name = option.spellings[0]
-        shown = name if option.value is None else name + _value(name, option)
-        if name in required:
-            yield shown
-        elif not _is_letter(option):
-            yield f"[{shown}]"
+        if not _is_letter(option):
+            yield f"[{option.spellings[0]}{_value(option)}]"
 
 
 def _is_letter(option: Option) -> bool:
@@ -192,7 +196,8 @@ def _is_letter(option: Option) -> bool:
     return option.value is None and len(name) == 2 and name[0] == "-"
 
 
-def _value(name: str, option: Option) -> str:
+def _value(option: Option) -> str:
+    name = option.spellings[0]
     if option.value is None or name == NUMBER:
         return ""
     joint = "=" if name.startswith("--") else "" if option.when == "glued" else " "

@@ -118,6 +118,18 @@ class Hub:
             clock=clock,
         )
         courier = Courier(store, inlets, clock, metrics)
+        web = make_app(
+            Deps(
+                inlets=inlets,
+                accept=engine.accept,
+                refused=lambda refusal: record_refusal(store, refusal),
+                ready=lambda: unready(links, timers),
+                gauges=lambda: read_gauges(store, links, clock()),
+                metrics=metrics,
+                clock=clock,
+                limits=Limits(concurrency=config.http.concurrency),
+            )
+        )
         timers = Timers(
             store=store,
             engine=engine,
@@ -129,6 +141,7 @@ class Hub:
             hub_id=self._keys.hub_id,
             retention=config.store.retention,
             reload_files=self._reload,
+            flush=web.state.webhook.flush,
             clock=clock,
         )
 
@@ -140,18 +153,6 @@ class Hub:
         engine.after = after
         await people.refresh()
         await fleet.refresh()
-        web = make_app(
-            Deps(
-                inlets=inlets,
-                accept=engine.accept,
-                refused=lambda refusal: record_refusal(store, refusal),
-                ready=lambda: [] if links.listening else ["machines cannot dial in: the hub is starting or stopping"],
-                gauges=lambda: read_gauges(store, links, clock()),
-                metrics=metrics,
-                clock=clock,
-                limits=Limits(concurrency=config.http.concurrency),
-            )
-        )
         now = clock()
         await store.write(lambda txn: txn.audit("hub.started", self._keys.hub_id, "hub", {"epoch": epoch}, now))
         gc.freeze()  # what is built now lives as long as the hub: no collection need walk it
@@ -218,6 +219,12 @@ class Hub:
             problem = watched.look()
             if problem:
                 log.error("file.refused", file=str(watched.path), problem=problem)
+
+
+def unready(links: Links, timers: Timers) -> list[str]:
+    """Why the hub should get no traffic now; empty where it should."""
+    away = [] if links.listening else ["machines cannot dial in: the hub is starting or stopping"]
+    return [*away, *timers.problems()]
 
 
 async def record_refusal(store: Store, refusal: Refusal) -> None:

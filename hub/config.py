@@ -19,8 +19,6 @@ from common.config import (
     Duration,
     Size,
     build,
-    is_host,
-    parse_address,
     read_bytes,
     read_secret,
     read_toml,
@@ -31,6 +29,7 @@ from common.config import (
 )
 from common.errors import UserError
 from hub.authority import ROLES
+from hub.reply_url import parse_entry
 
 PLATFORMS: Final[tuple[str, ...]] = ("generic", "standard")
 MAX_BODY: Final = 8 * 1024 * 1024
@@ -57,7 +56,7 @@ class HttpTable:
     )
     rate: int = setting(500, "Messages a second that an inlet takes for long; beyond it is 429.", low=1, high=100_000)
     burst: int = setting(2_000, "Messages that an inlet takes at once before the rate counts.", low=1, high=1_000_000)
-    concurrency: int = setting(512, "Webhooks handled at the same time; beyond it is 429.", low=1, high=10_000)
+    concurrency: int = setting(512, "Webhooks handled at the same time; beyond it is 503.", low=1, high=10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,8 @@ class InletTable:
         "The secret that signs messages and replies, mode 0600. Several, one a line, all hold; the first signs."
     )
     reply_hosts: tuple[str, ...] = setting(
-        (), 'Hosts that replies may be posted to, as "HOST" or "HOST:PORT"; others are refused.'
+        (),
+        "Hosts that replies may be posted to: HOST, HOST:PORT, or http://HOST:PORT without TLS; others are refused.",
     )
     updates: bool = setting(True, "Whether more than the final reply is posted: questions, progress.")
     rate: int | None = setting(None, "Messages a second; left out, that of [http].", low=1, high=100_000)
@@ -343,9 +343,8 @@ def _people_problems(config: HubConfig) -> Iterator[tuple[str, str]]:
 
 
 def _is_reply_host(text: str) -> bool:
-    if is_host(text) or (text.startswith("[") and text.endswith("]") and is_host(text[1:-1], bracketed=True)):
-        return True
     try:
-        return parse_address(text).port > 0
-    except ValueError:
+        parse_entry(text)
+    except UserError:
         return False
+    return True

@@ -32,7 +32,8 @@ from hub.log import logger
 from hub.metrics import Metrics
 from hub.records import Reply
 from hub.reply_policy import Dead, Retry
-from hub.reply_url import CheckedResolver, Target, admit
+from hub.reply_url import Target, admit
+from hub.resolver import CheckedResolver
 from hub.store.engine import Store
 from hub.store.verbs import Txn
 

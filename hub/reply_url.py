@@ -1,4 +1,4 @@
-"""Where a reply may go: a pure decision on the URL, and a resolver that holds connections to it (against SSRF).
+"""Where a reply may go: a pure decision on the URL (against SSRF); `hub.resolver` holds connections to it.
 
 Only a host that the inlet's `reply_hosts` names is ever called. An entry is `host`, `host:port` or either with
 `https://` or `http://` before it; without a port any port of that host is meant; names are exact, there are no
@@ -16,14 +16,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import socket
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
-
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 
 from common.errors import UserError
 
@@ -147,7 +142,7 @@ def admit(url: str, reply_hosts: tuple[str, ...]) -> Target | str:
         target = parse(url)
     except BadURL as error:
         return f"reply_url is not a URL to post to: {error}"
-    address = _address(target.host)
+    address = address_in(target.host)
     loopback = is_loopback(target.host)
     if address is not None and (reason := refuse_address(address, loopback=loopback)):
         return f"reply_url goes to {target.host}: {reason}"
@@ -166,7 +161,7 @@ def admit(url: str, reply_hosts: tuple[str, ...]) -> Target | str:
 
 def is_loopback(host: str) -> bool:
     """Whether a host says by itself that it is this machine."""
-    address = _address(host)
+    address = address_in(host)
     return host == "localhost" if address is None else address.is_loopback
 
 
@@ -217,41 +212,8 @@ def _host(text: str) -> str:
     return host
 
 
-def _address(host: str) -> IPAddress | None:
+def address_in(host: str) -> IPAddress | None:
     try:
         return ipaddress.ip_address(host)
     except ValueError:
         return None
-
-
-class CheckedResolver(AbstractResolver):
-    """Resolves a name and passes on only addresses that may be called; the connector connects to exactly those."""
-
-    def __init__(self, resolver: AbstractResolver | None = None) -> None:
-        self._resolver = ThreadedResolver() if resolver is None else resolver
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
-        return keep_checked(host, found)
-
-    async def close(self) -> None:
-        await self._resolver.close()
-
-
-def keep_checked(host: str, found: Iterable[ResolveResult]) -> list[ResolveResult]:
-    """The results that may be called; raises OSError, which the connector reports, where none is left."""
-    loopback = is_loopback(host)
-    kept: list[ResolveResult] = []
-    reason = f"{host} has no address"
-    for result in found:
-        address = _address(result["host"].partition("%")[0])
-        why = "not an address" if address is None else refuse_address(address, loopback=loopback)
-        if why is None:
-            kept.append(result)
-        else:
-            reason = f"{host}: {why}"
-    if not kept:
-        raise OSError(None, reason)
-    return kept

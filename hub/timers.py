@@ -47,6 +47,7 @@ class Timers:
         hub_id: str,
         retention: float,
         reload_files: Callable[[], None],
+        flush: Callable[[float], Awaitable[None]],
         clock: Callable[[], float],
     ) -> None:
         self._store = store
@@ -59,9 +60,11 @@ class Timers:
         self._hub_id = hub_id
         self._retention = retention
         self._reload_files = reload_files
+        self._flush = flush
         self._clock = clock
         self._revoked_since = clock()
         self._told: dict[str, int] = {}
+        self._failing: dict[str, str] = {}
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -70,15 +73,23 @@ class Timers:
             tasks.create_task(self._every(2.0, self.look), name="look")
             tasks.create_task(self._every(5.0, self._engine.sweep), name="sweep")
             tasks.create_task(self._every(CHECKPOINT_EVERY, self.checkpoint), name="checkpoint")
+            tasks.create_task(self._every(60.0, self.flush), name="flush")
             tasks.create_task(self._every(3600.0, self.clean), name="clean")
 
     async def _every(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(seconds)
+            name = getattr(act, "__name__", "?")
             try:
                 await act()
-            except Exception:
-                log.exception("timer.failed", timer=getattr(act, "__name__", "?"))
+                self._failing.pop(name, None)
+            except Exception as error:
+                self._failing[name] = str(error)
+                log.exception("timer.failed", timer=name)
+
+    def problems(self) -> list[str]:
+        """Why the hub is not ready: what failed when it was last due. A store that cannot be written shows here."""
+        return [f"{name}: {reason[:200]}" for name, reason in self._failing.items()]
 
     async def lapse(self) -> None:
         """Requests nobody decided on in time, jobs no machine took in time."""
@@ -151,6 +162,10 @@ class Timers:
                 txn.add_checkpoint(seq, digest, signature, self._key.id, now)
 
         await self._store.write(unit)
+
+    async def flush(self) -> None:
+        """Writes the audit rows that sum up deliveries turned away."""
+        await self._flush(self._clock())
 
     async def clean(self) -> None:
         """Output older than the retention goes; the audit and the rows stay."""

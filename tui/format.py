@@ -75,13 +75,12 @@ def wrap(text: str, cells: int) -> list[str]:
     cells = max(2, cells)
     lines = []
     while cell_len(text) > cells:
-        head = set_cell_size(text, cells).rstrip() if cell_len(text[:cells]) <= cells else _longest(text, cells)
+        head = _longest(text, cells) or text[:1]
         at = head.rfind(" ")
         if at > len(head) * 2 // 3:
-            head = head[:at]
-        head = head or text[:1]
-        lines.append(head)
-        text = text[len(head) :].lstrip(" ") if text[len(head) : len(head) + 1] == " " else text[len(head) :]
+            head = head[: at + 1]
+        lines.append(head.rstrip())
+        text = text[len(head) :]
     return [*lines, text]
 
 

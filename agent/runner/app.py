@@ -2,8 +2,8 @@
 
 The newest uplink wins: whoever was attached before is cut off and what it had sent but we had not read is not read
 any more. It is told the report first, and nothing else until the hub has answered that with a resync. All work
-happens in `work`; this file reads frames, writes frames while the socket takes them, and decides when the process
-ends.
+happens in `work`; this file hands it what comes in, writes what there is to tell while the socket takes it, and
+decides when the process ends.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def test_one_chat_user_is_one_person(tmp_path: Path) -> None:
     assert found == ['[people.bob] chat: "ops:alice" is alice already; one chat user is one person']
 
 
-@pytest.mark.parametrize("host", ["http://a", "a/b", "a:0", "a:b", "*", "*.example.org", "", "::1", "a b", "1.2.3"])
+@pytest.mark.parametrize("host", ["http://a/b", "a/b", "a:0", "a:b", "*", "*.example.org", "", "::1", "a b", "1.2.3"])
 def test_reply_hosts_are_hosts(tmp_path: Path, host: str) -> None:
     """URLs, wildcards and bare IPv6 addresses are told how a host is written."""
     assert "reply_hosts" in problems(tmp_path, GOOD.replace("[people", f'reply_hosts = ["{host}"]\n[people'))[0]

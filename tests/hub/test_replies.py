@@ -528,3 +528,22 @@ async def test_a_thousand_replies_arrive_once_each(tmp_path: Path) -> None:
         await receiver.has(1_000)
         await outbox.settled(range(1, 1_001), "done")
         assert max(Counter(post.headers["x-answerback-reply"] for post in receiver.posts).values()) == 1
+
+
+async def test_an_idle_courier_rests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With nothing due it looks once a second, also after something was retried."""
+    monkeypatch.setattr(reply_policy, "FIRST_DELAY", 0.05)
+    async with receiving(lambda number, post: 503 if number == 1 else 200) as receiver, desk(tmp_path) as outbox:
+        added = await outbox.add(receiver.url())
+        await outbox.settled([added], "done")
+        looks = 0
+        read = outbox.store.read
+
+        async def counting(unit: Any) -> Any:
+            nonlocal looks
+            looks += 1
+            return await read(unit)
+
+        monkeypatch.setattr(outbox.store, "read", counting)
+        await asyncio.sleep(0.3)  # the quiet itself is what is observed
+        assert looks <= 3

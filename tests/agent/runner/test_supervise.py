@@ -162,7 +162,7 @@ async def test_a_program_that_ignores_term_is_killed_after_the_grace(home: Any, 
         uplink.send(Cancel(job))
         end = await uplink.next(Ended, job)
         assert (end.outcome, end.exit_code, end.signal) == ("cancelled", None, signal.SIGKILL)
-        assert not alive(child)
+        await gone(child, kit.PATIENCE)
 
 
 async def test_kill_skips_the_grace(home: Any, kit: Any) -> None:
@@ -211,7 +211,7 @@ async def test_a_background_child_does_not_hold_the_job_open(home: Any, kit: Any
         job = uplink.order("/bin/sh", "-c", "sleep 60 & echo $!")
         end = await uplink.next(Ended, job)
         assert (end.outcome, end.reason) == ("succeeded", "")
-        assert not alive(int(uplink.output(job)))
+        await gone(int(uplink.output(job)), kit.PATIENCE)
 
 
 def escaping(fifo: Path, command: str) -> str:

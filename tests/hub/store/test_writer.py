@@ -38,8 +38,8 @@ def subjects(store: Store) -> list[str]:
 
 
 @asynccontextmanager
-async def held(store: Store) -> AsyncIterator[None]:
-    """While this is open the writer stands still, so what is written meanwhile becomes one batch."""
+async def held(store: Store, until: int) -> AsyncIterator[asyncio.TaskGroup]:
+    """A group whose tasks' writes become one batch: the writer stands still until that many of them wait."""
     begun, go_on = threading.Event(), threading.Event()
 
     def unit(txn: Txn) -> None:
@@ -48,9 +48,11 @@ async def held(store: Store) -> AsyncIterator[None]:
 
     async with asyncio.TaskGroup() as group:
         group.create_task(store.write(unit))
-        await asyncio.to_thread(begun.wait, 30)
         try:
-            yield
+            await asyncio.to_thread(begun.wait, 30)
+            yield group
+            while store.waiting < until:
+                await asyncio.sleep(0)
         finally:
             go_on.set()
 
@@ -67,7 +69,7 @@ async def test_a_thousand_writes_keep_their_order_and_share_commits(store: Store
 
 
 async def test_a_failing_unit_hurts_nobody_else(store: Store) -> None:
-    """In one batch those that raise are undone and hear their own error; the others are kept, and the chain has no gap."""
+    """In one batch those that raise are undone and hear their own error; the others are kept, without a gap."""
 
     def failing(error: BaseException) -> Callable[[Txn], None]:
         def unit(txn: Txn) -> None:
@@ -83,7 +85,7 @@ async def test_a_failing_unit_hurts_nobody_else(store: Store) -> None:
         txn._db.change_many(_BROKEN, [{}])
 
     commits = store.commits
-    async with held(store), asyncio.TaskGroup() as group:
+    async with held(store, 10) as group:
         errors: list[BaseException] = [ValueError("one"), Conflict("two"), StopIteration(), SystemExit(3)]
         good: list[asyncio.Task[int]] = []
         bad: list[asyncio.Task[Any]] = []
@@ -99,8 +101,6 @@ async def test_a_failing_unit_hurts_nobody_else(store: Store) -> None:
             bad.append(group.create_task(caught(failing(error))))
         bad.append(group.create_task(caught(clash)))
         good.append(group.create_task(store.write(tell("good4"))))
-        while store.waiting < 10:
-            await asyncio.sleep(0)
     assert store.commits == commits + 2
     assert [task.result() for task in good] == [1, 2, 3, 4, 5]
     heard = [task.result() for task in bad]
@@ -162,20 +162,13 @@ async def test_a_reader_sees_nothing_of_a_unit_under_way(store: Store) -> None:
 
 async def test_a_cancelled_caller_does_not_stop_the_others(store: Store) -> None:
     """Who no longer waits is passed over when results are given out."""
-    async with held(store):
-        async with asyncio.TaskGroup() as group:
-            gone = group.create_task(store.write(tell("gone")))
-            stays = group.create_task(store.write(tell("stays")))
-            while store.waiting < 2:
-                await asyncio.sleep(0)
-            gone.cancel()
-            group.create_task(_release(store))
-        assert gone.cancelled()
+    async with held(store, 2) as group:
+        gone = group.create_task(store.write(tell("gone")))
+        stays = group.create_task(store.write(tell("stays")))
+        await asyncio.sleep(0)
+        gone.cancel()
+    assert gone.cancelled()
     assert stays.result() == 2
-
-
-async def _release(store: Store) -> None:
-    """Nothing: the holder lets go when the group around it is left."""
 
 
 def test_several_loops_and_a_loop_that_has_gone(store: Store) -> None:
@@ -238,7 +231,7 @@ def test_what_waits_is_bounded(tmp_path: Path) -> None:
 
 
 async def test_a_full_disk_fails_the_batch_in_words_and_is_got_over(tmp_path: Path, clock: Any) -> None:
-    """While there is no room every unit of a batch hears so, nothing of it is kept; when there is room writing goes on."""
+    """While there is no room the units hear so and leave nothing; when there is room writing goes on."""
     store = Store.open("sqlite:///a.sqlite", folder=tmp_path, clock=clock)
     full = True
 
@@ -262,10 +255,8 @@ async def test_a_full_disk_fails_the_batch_in_words_and_is_got_over(tmp_path: Pa
     for _ in range(2):
         with pytest.raises(StoreFull, match=r"a\.sqlite: the disk is full: make room"):
             await store.write(fill)
-    async with held(store), asyncio.TaskGroup() as group:
+    async with held(store, 3) as group:
         tasks = [group.create_task(caught(unit)) for unit in (tell("a"), fill, tell("b"))]
-        while store.waiting < 3:
-            await asyncio.sleep(0)
     assert isinstance(tasks[1].result(), StoreFull)
     kept = [task.result() for task in (tasks[0], tasks[2]) if not isinstance(task.result(), StoreFull)]
     assert len(subjects(store)) == len(kept)

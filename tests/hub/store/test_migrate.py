@@ -1,0 +1,143 @@
+"""The schema at open: made by the steps, the same as the tables the code speaks of, refused where it is newer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from common.errors import UserError
+from hub.store import migrate as migrate_module
+from hub.store.database import Database
+from hub.store.engine import Store
+from hub.store.migrate import HEAD, migrate
+from hub.store.schema import metadata
+
+
+@pytest.fixture
+def database(url: str, tmp_path: Path) -> Iterator[Database]:
+    opened = Database(url, tmp_path)
+    opened.create()
+    yield opened
+    opened.engine.dispose()
+
+
+def shape(connection: sa.Connection) -> dict[str, Any]:
+    """Everything about every table that the inspector knows, but for the order it comes in."""
+    inspector = sa.inspect(connection)
+    found: dict[str, Any] = {}
+    for table in inspector.get_table_names():
+        if table in ("alembic_version", "sqlite_stat1", "sqlite_sequence"):
+            continue
+        found[table] = {
+            "columns": [
+                (column["name"], repr(column["type"]), column["nullable"]) for column in inspector.get_columns(table)
+            ],
+            "key": inspector.get_pk_constraint(table),
+            "foreign": inspector.get_foreign_keys(table),
+            "unique": _sorted(inspector.get_unique_constraints(table)),
+            "checks": _sorted(inspector.get_check_constraints(table)),
+            "indexes": _sorted(inspector.get_indexes(table)),
+        }
+    return found
+
+
+def _sorted(things: list[Any]) -> list[str]:
+    return sorted(repr(_plain(thing)) for thing in things)
+
+
+def _plain(thing: Any) -> Any:
+    if isinstance(thing, dict):
+        return sorted((str(name), _plain(value)) for name, value in thing.items())
+    return str(thing)  # the condition of a partial index is an object that equals only itself
+
+
+def test_the_steps_make_the_schema_that_the_code_speaks_of(database: Database) -> None:
+    """Tables, columns, keys, checks and indexes are the same made by the steps and from the schema itself."""
+    migrate(database)
+    with database.engine.connect() as connection:
+        stepped = shape(connection)
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(sa.DDL(f"DROP TABLE {table.name}"))
+        metadata.create_all(connection)
+        assert stepped == shape(connection)
+    assert set(stepped) == set(metadata.tables)
+    assert sum(len(table["indexes"]) for table in stepped.values()) > 15
+
+
+def test_head_is_the_newest_step() -> None:
+    """The number that opens a store without looking at the steps is the last step's."""
+    steps = sorted(
+        step.name.removesuffix(".py")
+        for step in (resources.files("hub.store") / "migrations" / "versions").iterdir()
+        if step.name.endswith(".py")
+    )
+    assert steps[-1].split("_")[0] == HEAD
+
+
+def test_migrating_again_is_nothing(database: Database) -> None:
+    """A store that is up to date is left alone, and what is in it stays."""
+    migrate(database)
+    with database.engine.connect() as connection:
+        connection.execute(sa.text("INSERT INTO meta (key, value) VALUES ('k', 'v')"))
+    migrate(database)
+    with database.engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT value FROM meta")) == "v"
+
+
+def test_a_newer_schema_is_refused(url: str, tmp_path: Path, database: Database, clock: Callable[[], float]) -> None:
+    """A store that a newer program has changed is not touched, and both ways out are told."""
+    migrate(database)
+    with database.engine.connect() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(UserError, match=f"schema 9999 is newer than this program, which knows up to {HEAD}") as caught:
+        Store.open(url, folder=tmp_path, clock=clock)
+    assert "install the newer" in caught.value.cure
+    assert "backup" in caught.value.cure
+
+
+def test_the_schema_is_not_changed_under_a_serving_hub(
+    url: str, tmp_path: Path, clock: Callable[[], float], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer program that comes while an older hub serves is told to stop that first."""
+    monkeypatch.setattr(migrate_module, "LOCK_SECONDS", 0.0)
+    hub = Store.open(url, folder=tmp_path, clock=clock)
+    hub.take_over()
+    with database.engine.connect() as connection:
+        connection.execute(sa.text("DELETE FROM alembic_version"))
+    with pytest.raises(UserError, match="a running hub uses an older schema: stop it"):
+        Store.open(url, folder=tmp_path, clock=clock)
+    hub.close()
+
+
+def test_a_step_that_fails_leaves_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All steps are one transaction: after a failure the store is as it was, and the next open may go through."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("alembic.operations.ops.CreateIndexOp.create_index", fail)
+        with pytest.raises(RuntimeError, match="power cut"):
+            migrate(database)
+    with database.engine.connect() as connection:
+        assert sa.inspect(connection).get_table_names() == []
+    migrate(database)
+
+
+def test_a_store_up_to_date_opens_without_alembic(tmp_path: Path, clock: Callable[[], float]) -> None:
+    """The command line does not pay for the migration tool each time."""
+    Store.open("sqlite:///a.sqlite", folder=tmp_path, clock=clock).close()
+    code = (
+        "import sys, pathlib; from hub.store.engine import Store\n"
+        "Store.open('sqlite:///a.sqlite', folder=pathlib.Path(sys.argv[1]), clock=float).close()\n"
+        "print('alembic' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert said.stdout == "False\n"

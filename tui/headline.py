@@ -1,0 +1,183 @@
+"""The three lines that never hide, as runs of text: the top line, the status line, the line of keys. Pure.
+
+Each run may carry what a click on it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich.cells import cell_len
+
+from common.catalogue import say
+from tui.commands import Entry, first_key
+from tui.console import Console
+from tui.format import Look, Tone, clock, fit, latency, number, one_line
+
+MODES: Final = ("overview", "jobs", "approve", "agents", "audit")
+URGENT: Final = 120.0
+"""Seconds before a plan's time runs out from which on the tab says so."""
+WIDE: Final = 112
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One run of a line, and the action it stands for."""
+
+    text: str
+    tone: Tone = ""
+    act: str = ""
+
+
+def width(spans: Sequence[Span]) -> int:
+    return sum(cell_len(span.text) for span in spans)
+
+
+def act_at(spans: Sequence[Span], x: int) -> str:
+    """What a click on cell `x` means; "" is nothing."""
+    at = 0
+    for span in spans:
+        at += cell_len(span.text)
+        if x < at:
+            return span.act
+    return ""
+
+
+def pad(spans: list[Span], right: list[Span], cells: int) -> list[Span]:
+    """Left and right parts on a line of `cells`; the left is cut where both do not fit."""
+    space = cells - width(spans) - width(right)
+    if space >= 0:
+        return [*spans, Span(" " * space), *right]
+    room, cut = max(0, cells - width(right)), list(spans)
+    while cut and width(cut) > room:
+        last = cut.pop()
+        left = room - width(cut)
+        if left > 0:
+            cut.append(Span(fit(last.text, left), last.tone, last.act))
+    return [*cut, Span(" " * max(0, room - width(cut))), *right]
+
+
+# ---- top
+
+
+def top_line(console: Console, mode: str, cells: int) -> list[Span]:
+    """` prod-1 [LIVE 12ms]  alice/operator  >1 Overview< 2 Jobs 3 Approve:3! …   14:03:22Z`"""
+    look, who, wide = console.look(), console.source.who, cells >= WIDE
+    spans = [Span(" "), Span(one_line(who.hub if who else "?", 24), "head"), Span(" "), link_span(console)]
+    if who is not None:
+        role = one_line(who.roles[-1] if who.roles else "-", 12)
+        spans.append(Span(f" {one_line(who.person, 16)}/{role if wide else role[:3]}"))
+    if console.settings.read_only:
+        spans.append(Span(" " + say(look.language, "console_read_only"), "warn"))
+    spans.append(Span("  " if wide else " "))
+    for index, name in enumerate(MODES, 1):
+        spans += _tab(console, look, index, name, name == mode, wide)
+    time_now = [] if console.settings.still else [Span(clock(look.now) + "Z ", "dim")]
+    if console.settings.slow:
+        time_now = [Span(clock(look.now)[:5] + "Z ", "dim")]
+    if width(spans) + width(time_now) > cells:
+        time_now = []
+    return pad(spans, time_now, cells)
+
+
+def link_span(console: Console) -> Span:
+    language, link = console.language, console.link
+    if link.state == "live":
+        trip = "" if link.round_trip is None or console.settings.still else " " + latency(link.round_trip)
+        return Span(f"[{say(language, 'console_link_live')}{trip}]", "ok", "go_overview")
+    if link.state == "connecting":
+        return Span(f"[{say(language, 'console_link_connecting')}]", "warn")
+    retry = max(0, round((link.retry_at or 0) - console.now()))
+    return Span(f"[{say(language, 'console_link_lost', age=console.lost_for(), seconds=retry)}]", "bad", "refresh")
+
+
+def _tab(console: Console, look: Look, index: int, name: str, here: bool, wide: bool) -> list[Span]:
+    title = say(look.language, f"console_tab_{name}" if wide else f"console_tab_short_{name}")
+    between = " " if wide else ""
+    mark = ""
+    if name == "approve":
+        waiting, soonest = waiting_approvals(console)
+        if waiting:
+            mark = f":{waiting}" + ("!" if soonest is not None and soonest < URGENT else "")
+    text = f"{index}{between}{title}{mark}"
+    tone: Tone = "warn" if mark.endswith("!") else ""
+    if here:
+        return [Span(f">{text}<" if wide else f">{text}", "head", f"go_{name}"), Span(" ")]
+    return [Span(text, tone, f"go_{name}"), Span(" ")]
+
+
+def waiting_approvals(console: Console) -> tuple[int, float | None]:
+    """How many plans wait, and in how many seconds the first one's time runs out."""
+    counts = console.overview.get("counts")
+    if not isinstance(counts, dict):
+        return 0, None
+    waiting, soonest = counts.get("asking"), counts.get("decide_by")
+    left = soonest - console.now() if isinstance(soonest, int | float) else None
+    return (waiting if isinstance(waiting, int) else 0), left
+
+
+# ---- status
+
+
+def status_line(console: Console, about: str, cells: int, *, held: int = 0) -> list[Span]:
+    """What was last said, else what the row at hand is; at the right how the stream is doing."""
+    language, said = console.language, console.last_said()
+    right = [] if cells < 100 else _stream(console)
+    if not console.link.live and console.link.state == "lost":
+        text = say(language, "console_status_lost", age=console.lost_for())
+        if said is not None and said.tone in ("bad", "warn"):
+            text = said.text
+        return pad([Span(" "), Span(text, "bad")], right, cells)
+    if said is not None:
+        undo = console.open_undo()
+        way = f"  u {undo.what.say(language)}" if undo else ""
+        return pad([Span(" "), Span(said.text, said.tone), Span(way, "key", "undo")], right, cells)
+    if held:
+        return pad([Span(" "), Span(say(language, "console_held", count=held), "warn", "refresh")], right, cells)
+    return pad([Span(" " + about)], right, cells)
+
+
+def _stream(console: Console) -> list[Span]:
+    language = console.language
+    spans = []
+    if not console.settings.still:
+        rate = f"{console.rate_out / 1024:.1f} KiB/s {console.frames:.0f}/s"
+        spans.append(Span(rate + "  ", "dim"))
+    if console.settings.slow:
+        spans.append(Span(say(language, "console_slow_on") + "  ", "dim"))
+    waiting, _ = waiting_approvals(console)
+    if waiting:
+        spans.append(Span(say(language, "console_waiting_for_you", count=number(waiting)) + " ", "", "go_approve"))
+    return spans
+
+
+# ---- keys
+
+
+def keys_line(console: Console, entries: Sequence[Entry], cells: int) -> list[Span]:
+    """`enter Open  a Approve …`: what is on, then greyed what is off; help and quit stay."""
+    language, spans = console.language, [Span(" ")]
+    keep = [entry for entry in entries if entry.act.id in ("help", "quit")]
+    tail = [span for entry in keep for span in _key(entry, console)]
+    room = cells - width(tail) - 1
+    for entry in entries:
+        if entry in keep:
+            continue
+        shown = _key(entry, console)
+        if width(spans) + width(shown) > room:
+            break
+        spans += shown
+    del language
+    return pad(spans, tail, cells)
+
+
+def _key(entry: Entry, console: Console) -> list[Span]:
+    text = entry.act.short(console.language)
+    tone: Tone = "dim" if entry.off is not None else ""
+    return [
+        Span(first_key(entry.act), "dim" if entry.off is not None else "key", entry.act.id),
+        Span(f" {text}", tone, entry.act.id),
+        Span("  "),
+    ]

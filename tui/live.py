@@ -1,0 +1,122 @@
+"""One server view kept true: subscribes, applies what comes, begins again on a gap or when another window is wanted.
+
+It runs as a worker and touches no widget; screens read its window when they flush.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
+
+from common.errors import UserError
+from common.text import clean
+from tui.client import CallRefused, LinkLost
+from tui.model import BadPush, Query, Window
+from tui.source import Source
+
+SETTLE: Final = 0.05
+"""Seconds that a wanted window must stand still before it is asked for: a scroll is one question."""
+MARGIN: Final = 1.0
+"""Screens of rows asked for above and below the one shown."""
+_AT = re.compile(r"\s*(\d{1,5}):\s*(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a view is not what was asked for; `position` is where in the filter, from 0."""
+
+    text: str
+    position: int | None = None
+
+
+class Live:
+    def __init__(self, source: Source, query: Query, slot: str) -> None:
+        self.window = Window()
+        self.query = query
+        self.shown = query  # what the window holds; differs from `query` until its snapshot is here
+        self.problem: Problem | None = None
+        self.at: float | None = None  # when something last came
+        self._source = source
+        self._slot = slot
+        self._asked = asyncio.Event()
+        self._on = False
+
+    # ---- what is wanted
+
+    def start(self) -> None:
+        """Begins, or begins again: the screen is shown, or the link is back."""
+        self._on = True
+        self._asked.set()
+
+    def stop(self) -> None:
+        self._on = False
+        self._asked.set()
+
+    def ask(self, **changes: Any) -> None:
+        """Another filter, order or window."""
+        query = replace(self.query, **changes)
+        if query != self.query or self.problem is not None:
+            self.query = query
+            self._asked.set()
+
+    def want(self, lo: int, hi: int) -> None:
+        """Rows lo to hi are shown; asks for a window around them where the present one ends too near."""
+        size = max(1, hi - lo)
+        near = max(0, lo - size // 4), min(hi + size // 4, max(self.window.total, hi))
+        if self.query.covers(*near) and (not self.window.loaded or self.window.has(lo, hi)):
+            return
+        pad = int(size * MARGIN)
+        start = max(0, lo - pad)
+        count = min(400, hi + pad - start)
+        if (start, count) != (self.query.lo, self.query.n):
+            self.ask(lo=start, n=count)
+
+    # ---- the worker
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            follower: asyncio.Task[None] | None = None
+            while True:
+                await self._asked.wait()
+                await asyncio.sleep(SETTLE)
+                self._asked.clear()
+                if follower is not None:
+                    follower.cancel()
+                    follower = None
+                if self._on and self._source.link.live:
+                    follower = tasks.create_task(self._follow(self.query), name=f"view {self._slot}")
+
+    async def _follow(self, query: Query) -> None:
+        try:
+            while await self._once(query):
+                pass
+        except LinkLost:
+            pass  # the link's state says so; `start` comes when it is back
+        except CallRefused as error:
+            self.problem = problem_of(error)
+        except (UserError, BadPush) as error:
+            self.problem = Problem(clean(str(error), limit=300))
+
+    async def _once(self, query: Query) -> bool:
+        """One subscription; True where it must be made again."""
+        pushes = self._source.subscribe("view", slot=self._slot, **query.args())
+        async with aclosing(cast(Any, pushes)) as stream:
+            async for push in stream:
+                if "rows" in push and not self.shown.same_rows(query):
+                    self.window.clear()
+                self.problem, self.shown, self.at = None, query, self._source.now()
+                if not self.window.apply(push):
+                    return True
+        return False
+
+
+def problem_of(error: CallRefused) -> Problem:
+    """A refusal's words, and the place in the filter that it names."""
+    text = clean(error.problem, limit=300)
+    found = _AT.match(text)
+    if error.code == "filter" and found:
+        return Problem(found[2], int(found[1]))
+    return Problem(text)

@@ -1,0 +1,42 @@
+"""How often the screen is brought up to date: as often as the terminal takes it, ten times a second at most. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+INTERVALS: Final = (0.1, 0.2, 0.5, 1.0)
+FULL: Final = 2
+"""Frames waiting to be written from which on the terminal is behind."""
+CALM: Final = 2.0
+"""Seconds without a frame waiting after which it may go faster again."""
+
+
+@dataclass(slots=True)
+class Pace:
+    slow: bool = False
+    _step: int = 0
+    _next: float = 0.0
+    _calm_since: float = 0.0
+
+    @property
+    def interval(self) -> float:
+        return INTERVALS[-1] if self.slow else INTERVALS[self._step]
+
+    def due(self, now: float, waiting: int) -> bool:
+        """Whether to bring the screen up to date at `now`, with `waiting` frames not yet written."""
+        if waiting > FULL:
+            if now - self._calm_since >= 0.1:  # slower with each look, not with each frame
+                self._step = min(self._step + 1, len(INTERVALS) - 1)
+            self._calm_since = now
+            self._next = max(self._next, now + self.interval)
+            return False
+        if waiting:
+            self._calm_since = now
+        elif self._step and now - self._calm_since >= CALM:
+            self._step -= 1
+            self._calm_since = now
+        if now + 0.01 < self._next:
+            return False
+        self._next = now + self.interval
+        return True
