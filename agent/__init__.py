@@ -9,14 +9,12 @@
         spool    output in numbered chunks, capped, with the digest of all of it
     uplink/   faces the network; can start nothing
         app      dials out, keeps the link, passes messages between hub and runner
-        dial     opens a connection: whom to believe, and what to say when it does not work
         link     one connection in service
         local    the other end of the runner's socket
         pace     pure: when to try again, when to renew
         renewal  the next certificate, over the link
         vitals   psutil: what the heartbeat carries
     join      the first contact: key made here, token once, CA pinned
-    certificate  our key, request and certificate; for join, and for the uplink's short children
     detach    a runner that outlives who started it
     state     the files under the state folder, and who owns which
     status    what `status` tells

@@ -143,16 +143,18 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _make_request(options: argparse.Namespace) -> int:
-    from agent.certificate import prepare_renewal
+    from common.certificate import prepare_renewal
 
-    prepare_renewal(_state(options))
+    state = _state(options)
+    prepare_renewal(state.credential, "agent", state.settings().name)
     return EXIT_OK
 
 
 def _take_certificate(options: argparse.Namespace) -> int:
-    from agent.certificate import take_certificate
+    from common.certificate import take_certificate
 
-    take_certificate(_state(options), sys.stdin.buffer.read(_MAX_INPUT), options.generation, time.time())
+    state, pem = _state(options), sys.stdin.buffer.read(_MAX_INPUT)
+    take_certificate(state.credential, "agent", state.settings().name, pem, options.generation, time.time())
     return EXIT_OK
 
 

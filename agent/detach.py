@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from agent import log
-from agent.state import State, make_folder
+from agent.state import State
 from common.errors import UserError, WorkFailed
+from common.files import make_folder
 
 _OURS_ALONE: Final = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "ANSWERBACK_TOKEN"})
 _SOON: Final = 10.0

@@ -49,7 +49,7 @@ class Status:
 
 def status(state: State, now: float) -> Status:
     """Raises UserError where the folder has not joined or cannot be read."""
-    settings, validity = state.settings(), state.validity()
+    settings, validity = state.settings(), state.credential.validity()
     return Status(
         version=VERSION,
         state=str(state.path),

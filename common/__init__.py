@@ -20,9 +20,16 @@ The map, from the ground up (a module imports only modules above it):
     seal         AES-256-GCM envelopes for secrets at rest
     tls          the TLS contexts: 1.3, mutual, one pinned CA
     config       TOML into dataclasses; unknown keys are refused by name
+    files        private files, whole or not there
+    credential   key and certificate on disk, and a renewal that survives a crash; of agents and operators
+    certificate  makes the key and the request, checks what comes back
+    dial         opens a link to the hub: whom to believe, and what to say when it does not work
+    joining      the first contact: a token becomes a certificate
     catalogue    every sentence a person reads, in English and Chinese
 
-Nothing here does I/O but `config` and `tls` (they read files); nothing here knows the clock: `now` is an argument.
+The deciding modules do no I/O: `config`, `tls`, `files`, `credential`, `certificate` read and write files, `dial` and
+`joining` reach the hub. Nothing here knows the clock: `now` is an argument. `identity`, `sign`, `seal`, `certificate`
+and `joining` load `cryptography`; an agent's uplink, which is to stay small, uses none of them.
 Times are seconds since the epoch as float in UTC unless a name says `_ms`; durations are seconds.
 """
 

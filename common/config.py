@@ -48,7 +48,7 @@ DEFAULT_PORT: Final = 443
 _UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _SIZES: Final = {"GiB": 1024**3, "MiB": 1024**2, "KiB": 1024, "B": 1}
 _DURATION: Final = re.compile(
-    r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,3})?)s)?", re.ASCII
+    r"(?:([0-9]{1,6})d)?(?:([0-9]{1,7})h)?(?:([0-9]{1,8})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,3})?)s)?", re.ASCII
 )
 _SIZE: Final = re.compile(r"([0-9]{1,12}) ?(B|KiB|MiB|GiB)", re.ASCII)
 _ADDRESS: Final = re.compile(r"(?:\[([^\[\]]{2,64})\]|([^:\[\]]{1,253})):([0-9]{1,5})", re.ASCII)

@@ -111,6 +111,10 @@ def unreachable(place: str, error: BaseException) -> WorkFailed:
     """Why no WebSocket came to be, in words for whoever set this up."""
     if isinstance(error, InvalidStatus):
         status = error.response.status_code
+        if status == 403:
+            return WorkFailed(
+                f"the hub at {place} does not know this certificate", "join or log in again with a new token"
+            )
         return WorkFailed(f"what answers at {place} is no hub's link port (HTTP {status})", "check the address")
     # In TLS 1.3 a server's no to our certificate comes after our own handshake is done, inside another error.
     cause: BaseException | None = error

@@ -66,13 +66,17 @@ def check(
         if argv[0] in deny.programs or _any_name(argv[0], deny.names):
             values = {"program": shown(argv[0]), "about": deny.about}
             return _deny(Sentence("policy_program_denied", values), deny.id)
-    rules = policy.by_name.get(argv[0], ())
     best: tuple[int, Sentence, Rule] | None = None
-    for rule in rules:
+    for rule in policy.by_name.get(argv[0], ()):
         found = match(rule, argv, cwd)
         if isinstance(found, Match):
             refusal = _not_here(rule, roles, agent, labels) or _surroundings(rule.program.directory, cwd)
             refusal = refusal or _environment(policy, rule.env, env)
+            if refusal is None and found.argv != tuple(argv):
+                # What counts is what would run, and a rule further up may have something to say about that.
+                return check(
+                    policy, found.argv, roles=roles, agent=agent, labels=labels, cwd=cwd, env=env, tainted=tainted
+                )
             if refusal is None:
                 return _verdict(rule, found, env, tainted)
             progress = len(argv) + 1

@@ -37,6 +37,10 @@ class _Refusal(Exception):
         self.sentence = sentence
 
 
+def _unknown_word(word: str, expected: str) -> _Refusal:
+    return _Refusal(Sentence("policy_sub_command_unknown", {"word": shown(word), "expected": expected}))
+
+
 def match(rule: Rule, argv: Sequence[str], cwd: str = "") -> Match | Miss:
     """`argv[0]` is one of the program's names, its path, or the rule's short word."""
     words = list(argv[1:])
@@ -69,16 +73,18 @@ class _Reading:
         after = self.after()
         for choice in rule.required:
             if not self.given.intersection(choice):
-                raise _Refusal(Sentence("policy_option_missing", {"options": " | ".join(choice)}))
+                options = dict.fromkeys(rule.option_table[spelling].spellings[0] for spelling in choice)
+                raise _Refusal(Sentence("policy_option_missing", {"options": shown(" | ".join(options))}))
         return [*rule.program.insert, *before, *sub_commands, *rule.insert, *self.defaults(), *after]
 
     def next(self) -> str | None:
         return self.words[self.at] if self.at < len(self.words) else None
 
     def skip(self, inserted: tuple[str, ...]) -> None:
-        """Passes over what the hub has inserted already."""
+        """Passes over what is there as if it had been inserted already: by the hub, or by the person."""
         if tuple(self.words[self.at : self.at + len(inserted)]) == inserted:
             self.at += len(inserted)
+            self.given.update(inserted)
 
     def before(self) -> Iterator[str]:
         """The options before the sub-command."""
@@ -99,7 +105,7 @@ class _Reading:
             elif found is None:
                 raise _Refusal(Sentence("policy_sub_command_missing", {"expected": word.shape}))
             else:
-                raise _Refusal(Sentence("policy_sub_command_unknown", {"word": shown(found), "expected": word.shape}))
+                raise _unknown_word(found, word.shape)
         return out
 
     def after(self) -> list[str]:
@@ -110,7 +116,7 @@ class _Reading:
         ended = False
         table = self.rule.option_table
         while (word := self.next()) is not None:
-            if word == "--" and not ended:
+            if word == "--" and not ended and (self.rule.rest or self.rule.end_of_options):
                 ended = True
                 self.at += 1
                 if self.rule.rest:
@@ -119,12 +125,7 @@ class _Reading:
                 pieces.append(list(self.option(word, table)))
             else:
                 if self.omitted:  # it stands where the sub-command would, and may be meant as another one
-                    raise _Refusal(
-                        Sentence(
-                            "policy_sub_command_unknown",
-                            {"word": shown(word), "expected": self.omitted[0]},
-                        )
-                    )
+                    raise _unknown_word(word, self.omitted[0])
                 spots.append(len(pieces))
                 pieces.append([word])
                 self.at += 1
@@ -168,12 +169,8 @@ class _Reading:
         else:
             self.at += 1
             following = self.following(name, option, option.value)
-            if following is None:
-                yield name
-            elif option.when == "next" and name.startswith("--"):
-                yield f"{name}={following}"
-            else:
-                yield name
+            yield name
+            if following is not None:
                 yield following
 
     def cluster(self, word: str, table: Mapping[str, Option]) -> Iterator[str]:
@@ -190,12 +187,8 @@ class _Reading:
                 return
             self.at += 1
             following = self.following("-" + letter, option, option.value)
-            if following is None:
-                yield word
-            elif option.when == "next":
-                yield word + following
-            else:
-                yield word
+            yield word
+            if following is not None:
                 yield following
             return
         self.at += 1
@@ -205,10 +198,14 @@ class _Reading:
         option = table.get(name)
         if option is None:
             values = {"option": shown(name), "word": shown(word or name)}
-            longer = [spelling for spelling in table if spelling.startswith(name)] if name.startswith("--") else []
+            longer = [
+                spelling for spelling in table if name[2:] and spelling.startswith(name) and name.startswith("--")
+            ]
             if longer:
                 raise _Refusal(Sentence("policy_option_abbreviated", {**values, "whole": longer[0]}))
-            raise _Refusal(Sentence("policy_option_unknown", values))
+            raise _Refusal(
+                Sentence("policy_letter_unknown" if word and word != name else "policy_option_unknown", values)
+            )
         self.given.add(name)
         return option
 

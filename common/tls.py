@@ -60,7 +60,7 @@ def client_context(ca_pem: str | bytes, cert: Path | None = None, key: Path | No
     try:
         context.load_verify_locations(cadata=_text(ca_pem))
     except (ssl.SSLError, ValueError):
-        raise UserError("the CA certificate is not readable", "join again") from None
+        raise UserError("the CA certificate is not readable", "join or log in again") from None
     if cert is not None and key is not None:
         _load_chain(context, cert, key)
     return context
@@ -80,7 +80,7 @@ def check_hub(connection: ssl.SSLObject | ssl.SSLSocket, hub_id: str) -> None:
     if names != (("URI", uri_of("hub", hub_id)),):
         raise WrongHub(
             f"the machine that answered is not the hub {hub_id}",
-            "check the address, or join again if the hub was set up anew",
+            "check the address, or join or log in again if the hub was set up anew",
         )
 
 
@@ -115,18 +115,21 @@ _EXPLAINED: Final = {
         "the hub's certificate has expired",
         "check the clock of this machine; restart the hub, which renews its own",
     ),
-    "unable to get local issuer certificate": ("the hub's certificate is by another CA", "join again with a new token"),
+    "unable to get local issuer certificate": (
+        "the hub's certificate is by another CA",
+        "join or log in again with a new token",
+    ),
     "self-signed certificate in certificate chain": (
         "the hub's certificate is by another CA",
-        "join again with a new token",
+        "join or log in again with a new token",
     ),
     "unsuitable certificate purpose": ("what answered is not a hub", "check the address"),
     "alert certificate expired": (
         "the hub says that this certificate has expired",
-        "check the clock of this machine; if it is right, join again with a new token",
+        "check the clock of this machine; if it is right, join or log in again with a new token",
     ),
-    "alert unknown ca": ("the hub does not know this certificate's CA", "join again with a new token"),
-    "alert bad certificate": ("the hub does not take this certificate", "join again with a new token"),
+    "alert unknown ca": ("the hub does not know this certificate's CA", "join or log in again with a new token"),
+    "alert bad certificate": ("the hub does not take this certificate", "join or log in again with a new token"),
     "alert protocol version": (
         "the two ends have no TLS version in common",
         "TLS 1.3 is needed; nothing in between may end it",
@@ -150,7 +153,8 @@ def explain(error: OSError) -> UserError:
     if isinstance(error, ConnectionError | ssl.SSLEOFError):
         # asyncio, at the hub, hangs up on a certificate it does not take before the alert that says so is sent.
         return UserError(
-            "the hub hung up", "check this machine's clock; if its certificate has expired, join again with a new token"
+            "the hub hung up",
+            "check this machine's clock; if its certificate has expired, join or log in again with a new token",
         )
     return UserError("no secure connection", _reason(error))
 
@@ -170,7 +174,7 @@ def _load_chain(context: ssl.SSLContext, cert: Path, key: Path) -> None:
         context.load_cert_chain(cert, key, password="")
     except OSError as error:
         raise UserError(
-            f"{cert} and {key}: no certificate with its key ({_reason(error)})", "restore them or join again"
+            f"{cert} and {key}: no certificate with its key ({_reason(error)})", "restore them, or join or log in again"
         ) from None
 
 

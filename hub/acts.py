@@ -7,13 +7,13 @@ and returns what to tell the person; a refusal is a sentence too, and an audit r
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from ulid import ULID
 
 from common.catalogue import Language, Sentence
-from common.lifecycle import JOB_ENDS, JobState, RequestState
+from common.lifecycle import JOB_SETTLED, JobState, RequestState
 from common.plan import Plan
 from common.seal import Sealer
 from hub import approval as approvals
@@ -29,6 +29,10 @@ from hub.records import Approval, Job, Request
 from hub.speech import Speech
 
 OPEN: Final = (RequestState.ASKING, RequestState.WORKING)
+ENTRANCE: Final = {"reject": "run"}
+"""Chat's verbs that everybody with another verb may try: the requester takes back their own, and others are asked for
+their right then.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class Done:
 
     sentence: Sentence
     code: str = ""
+    more: dict[str, Any] = field(default_factory=dict)  # what programs are told beside that
+    subject: str = ""  # the request, job or machine that was acted on
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class By:
     person: str
     via: str  # inlet's name, or "console"
     conversation: str = ""  # "" where no conversation narrows what is meant
+    remote: str = ""  # the console's address
 
 
 class Acts:
@@ -64,7 +71,7 @@ class Acts:
         """Performs an act that a message asked for; the text answers the message."""
         by = By(request.person, request.inlet, request.conversation)
         language = request.language
-        if denied := self.denied(by.person, act.verb):
+        if denied := self.denied(by.person, ENTRANCE.get(act.verb, act.verb)):
             self._audit_no(change, by, act.verb, denied)
             return denied.sentence.say(language)
         match act.verb:
@@ -132,11 +139,23 @@ class Acts:
     # ---- decisions
 
     def approve(
-        self, change: Change, by: By, request: Request, *, code: str = "", plan_hash: str = "", reason: str = ""
+        self,
+        change: Change,
+        by: By,
+        request: Request,
+        *,
+        code: str = "",
+        plan_hash: str = "",
+        reason: str = "",
+        nonce: str = "",
     ) -> Done:
-        """One yes to exactly the plan of `request`; the second factor is used up in the same transaction."""
+        """One yes to exactly the plan of `request`; the second factor is used up in the same transaction. The same
+        `nonce` from the same person again is the same yes, heard twice.
+        """
         txn, now = change.txn, change.now
         given = txn.approvals(request.id)
+        if nonce and any((one.person, one.nonce, one.granted) == (by.person, nonce, True) for one in given):
+            return Done(Sentence("approved_before", {"number": request.number}), "", {"again": True}, request.id)
         answer = approvals.check_approve(
             request, given, person=by.person, roles=self._people.roles(by.person), plan_hash=plan_hash, now=now
         )
@@ -147,7 +166,7 @@ class Acts:
             if refusal is not None:
                 return self._no(change, by, "approve", request, refusal)
         txn.add_approval(
-            Approval(request.id, request.plan_hash, by.person, True, by.via, now, reason, request.second_factor)
+            Approval(request.id, request.plan_hash, by.person, True, by.via, now, reason, request.second_factor, nonce)
         )
         data = {"plan_hash": request.plan_hash, "via": by.via, "second_factor": request.second_factor, "reason": reason}
         txn.audit(
@@ -155,9 +174,10 @@ class Acts:
         )
         change.request(request, requests_of_hub.approved(request, enough=answer.enough, now=now), by.person)
         values = {"number": request.number, "person": by.person, "hash": request.plan_hash[:8]}
+        more = {"given": answer.given, "needed": answer.needed}
         if answer.enough:
-            return Done(Sentence("approved_now", values))
-        return Done(Sentence("approved_partly", {**values, "given": answer.given, "needed": answer.needed}))
+            return Done(Sentence("approved_now", values), "", more, request.id)
+        return Done(Sentence("approved_partly", {**values, **more}), "", more, request.id)
 
     def _second_factor(self, change: Change, by: By, request: Request, code: str) -> Done | None:
         row = change.txn.person(by.person)
@@ -167,7 +187,9 @@ class Acts:
             return Done(Sentence("code_needed", {"number": request.number}), "code_needed")
         verdict = secondfactor.check(row, self._sealer, code, change.now)
         change.txn.save_person(row, verdict.person)
-        return None if verdict.ok else Done(verdict.reason, "bad_code")
+        locked = change.now < verdict.person.totp_locked_until
+        left = 0 if locked else secondfactor.MAX_FAILURES - verdict.person.totp_failures
+        return None if verdict.ok else Done(verdict.reason, "bad_code", {"left": left})
 
     def reject(self, change: Change, by: By, request: Request, *, why: str = "", plan_hash: str = "") -> Done:
         answer = approvals.check_reject(
@@ -192,11 +214,11 @@ class Acts:
             values = {"number": request.number, "state": request.state.value}
             return Done(Sentence("cancel_too_late", values), "too_late")
         working = request.state is RequestState.WORKING
-        open_jobs = [job for job in change.txn.jobs_of(request.id) if job.state not in JOB_ENDS] if working else []
+        told = [job for job in change.txn.jobs_of(request.id) if job.state not in JOB_SETTLED] if working else []
         change.request(request, requests_of_hub.cancelled(request, by.person, change.now, kill), by.person)
         if not working:
             return Done(Sentence("cancelled_now", {"number": request.number}))
-        return Done(Sentence("cancel_asked", {"number": request.number, "count": len(open_jobs)}))
+        return Done(Sentence("cancel_asked", {"number": request.number, "count": len(told)}))
 
     def cancel_job(self, change: Change, by: By, job: Job, *, kill: bool = False) -> Done:
         request = change.txn.request(job.request_id)
@@ -205,7 +227,7 @@ class Acts:
         if job.person != by.person and not may(self._people.roles(by.person), "cancel_others"):
             done = Done(Sentence("not_yours", {"number": request.number, "owner": job.person}), "no_right")
             return self._no(change, by, "cancel", request, done)
-        if job.state in JOB_ENDS:
+        if job.state in JOB_SETTLED:
             return Done(Sentence("cancel_too_late", {"number": request.number, "state": job.state.value}), "too_late")
         change.job(job, jobs_of_hub.AskCancel(by.person, kill), by.person)
         return Done(Sentence("cancel_asked", {"number": request.number, "count": 1}))
@@ -252,12 +274,19 @@ class Acts:
         return done
 
     def _audit_no(self, change: Change, by: By, verb: str, done: Done, subject: str = "") -> None:
-        data = {"verb": verb, "code": done.code, "via": by.via}
+        data = {"verb": verb, "code": done.code, "via": by.via, **({"from": by.remote} if by.remote else {})}
         change.txn.audit("act.refused", subject or by.person, by.person, data, change.now)
 
 
 def new_request(
-    *, person: str, text: str, language: Language, now: float, plan: Plan | None = None, parent: str = ""
+    *,
+    person: str,
+    text: str,
+    language: Language,
+    now: float,
+    plan: Plan | None = None,
+    parent: str = "",
+    hold: float = 0.0,
 ) -> Request:
     """A request that an operator made at the console or command line; its conversation is nobody's chat."""
     identity = str(ULID())
@@ -276,4 +305,5 @@ def new_request(
         received_at=now,
         plan=plan,
         parent=parent,
+        hold=hold,
     )

@@ -105,6 +105,14 @@ class Hub:
         verbs.fill(desk)
         desk.refresh = people.refresh
         folder = config.folder
+        tls = server_context(folder.certificate, folder.key, folder.ca_certificate)
+
+        def renew_certificate() -> None:
+            """A new certificate is shown to connections from now on; those that are open do not notice."""
+            if refresh_certificate(folder, self._keys.authority, clock()):
+                tls.load_cert_chain(folder.certificate, folder.key, password="")
+                log.info("hub.certificate_renewed", hub=self._keys.hub_id)
+
         links = Links(
             store=store,
             fleet=fleet,
@@ -114,7 +122,7 @@ class Hub:
             job_keys=self._keys.job_keys,
             hub_id=self._keys.hub_id,
             config=config,
-            tls=server_context(folder.certificate, folder.key, folder.ca_certificate),
+            tls=tls,
             clock=clock,
         )
         courier = Courier(store, inlets, clock, metrics)
@@ -141,6 +149,7 @@ class Hub:
             hub_id=self._keys.hub_id,
             retention=config.store.retention,
             reload_files=self._reload,
+            renew_certificate=renew_certificate,
             flush=web.state.webhook.flush,
             clock=clock,
         )

@@ -1,8 +1,8 @@
 """Who may decide on a plan that waits. Pure.
 
-An approval is of one plan hash, by one person, once. Where the rule asks for it the requester is nobody's approver,
-and a second factor is checked before the approval is written (`hub.secondfactor`), in the same transaction that
-consumes it.
+An approval is of one plan hash, by one person, once. Where the rule asks for it the requester is nobody's approver (of
+an edited plan: neither the editor nor anybody it is made on behalf of), and a second factor is checked before the
+approval is written (`hub.secondfactor`), in the same transaction that consumes it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def check_approve(
     """Whether `person` may add a yes. `plan_hash` is what they saw, "" where they named only the request."""
     if denied := _check(request, person=person, roles=roles, plan_hash=plan_hash, now=now):
         return denied
-    if person == request.person and not request.own_approval:
+    if person in (request.person, *request.behalf.split()) and not request.own_approval:
         return No("own_request", Sentence("approve_own", {"number": request.number}))
     if any(approval.person == person for approval in approvals):
         return No("already", Sentence("approve_twice", {"number": request.number}))

@@ -28,6 +28,7 @@ VERBS: Final[Mapping[str, str]] = {
     "run": "operator",
     "retry": "operator",
     "cancel": "operator",
+    "take_back": "operator",
     # stepping in
     "cancel_others": "approver",
     "approve": "approver",
@@ -36,6 +37,9 @@ VERBS: Final[Mapping[str, str]] = {
     "resume": "approver",
     "settle": "approver",
     "priority": "approver",
+    "edit": "approver",
+    "drain": "approver",
+    "undrain": "approver",
     # keeping the house
     "token": "admin",
     "revoke": "admin",

@@ -203,13 +203,13 @@ def revoke(txn: Txn, kind: Joining, name: str, by: str, now: float) -> list[str]
 
 def _standing(txn: Txn, identity: Identity, now: float) -> tuple[Credential, Agent | Person]:
     """The credential behind a certificate and its owner, both in good standing; raises NotTrusted."""
-    credential = txn.credential(identity.fingerprint)
+    credential, again = txn.credential(identity.fingerprint), "join" if identity.kind == "agent" else "log in"
     if credential is None or (credential.kind, credential.name) != (identity.kind, identity.name):
-        raise NotTrusted("unknown", f"this hub knows no such certificate of {identity.name}; join again")
+        raise NotTrusted("unknown", f"this hub knows no such certificate of {identity.name}; {again} again")
     if credential.revoked_at is not None:
         raise NotTrusted("revoked", f"the certificate of {identity.name} has been revoked")
     if now >= credential.not_after:
-        raise NotTrusted("expired", f"the certificate of {identity.name} has expired; join again")
+        raise NotTrusted("expired", f"the certificate of {identity.name} has expired; {again} again")
     if identity.kind == "agent":
         agent = txn.agent(identity.name)
         if agent is None or agent.state != "active":

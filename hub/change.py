@@ -7,17 +7,22 @@ send a cancel, wake the courier).
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from ulid import ULID
 
-from common.lifecycle import JobState
+from common.lifecycle import REQUEST_ENDS, JobState
+from common.plan import Step
 from hub import job as jobs_of_hub
 from hub import request as requests_of_hub
 from hub.records import Job, Request
 from hub.speech import Speech
 from hub.store.verbs import Txn
+
+MAX_COMMAND: Final = 1_000
 
 
 @dataclass(slots=True)
@@ -28,10 +33,13 @@ class Effects:
     cancels: list[tuple[str, str, bool]] = field(default_factory=list)  # machine, job, kill
     forgets: dict[str, list[str]] = field(default_factory=dict)  # machine -> jobs whose end is committed
     settled: list[tuple[str, str]] = field(default_factory=list)  # machine, job
+    locked: set[str] = field(default_factory=set)  # machines whose identity was found copied: their links end
     replies: bool = False
     changed: set[str] = field(default_factory=set)  # ids of requests and jobs, for those who watch
     stages: list[tuple[str, float]] = field(default_factory=list)  # stage, seconds: observed once committed
+    told: list[tuple[str, dict[str, str]]] = field(default_factory=list)  # for the log: event, ids bound
     queued: int = 0
+    failed: int = 0  # jobs that ended otherwise than well
 
 
 class Change:
@@ -52,6 +60,7 @@ class Change:
             match action:
                 case requests_of_hub.Audit(kind, data):
                     self.txn.audit(kind, after.id, actor, data, self.now)
+                    self.effects.told.append((kind, {"request": after.id, "number": str(after.number), "actor": actor}))
                 case requests_of_hub.QueueStep(index):
                     self._queue_step(after, index)
                 case requests_of_hub.CancelJobs(by, kill):
@@ -75,26 +84,33 @@ class Change:
             match action:
                 case jobs_of_hub.Audit(kind, data):
                     self.txn.audit(kind, after.id, actor, data, self.now)
+                    ids = {"request": after.request_id, "job": after.id, "agent": after.agent}
+                    self.effects.told.append((kind, {**ids, "state": after.state.value}))
                 case jobs_of_hub.SendCancel(kill):
                     self.effects.cancels.append((after.agent, after.id, kill))
                 case jobs_of_hub.SendForget():
                     self.effects.forgets.setdefault(after.agent, []).append(after.id)
-                case jobs_of_hub.Settled(late):
-                    self._settled(after, late)
+                case jobs_of_hub.Settled():
+                    self._settled(after)
         return after
 
-    def _settled(self, job: Job, late: bool) -> None:
+    def _settled(self, job: Job) -> None:
+        """The job's request goes on where this was the last it waited for. One that has ended was told of this job as
+        unknown, and now hears the truth.
+        """
         self.effects.settled.append((job.agent, job.id))
+        self.effects.failed += job.state is not JobState.SUCCEEDED
         if job.duration is not None:
             self.effects.stages.append(("run", job.duration))
         request = self.txn.request(job.request_id)
         if request is None:
             return
-        siblings = self.txn.jobs_of(request.id)
-        if late:
-            self.effects.replies = self._speech.late(self.txn, request, job, siblings, self.now) or self.effects.replies
+        if request.state in REQUEST_ENDS:
+            self.effects.replies |= self._speech.late(self.txn, request, job, self.now)
             return
-        move = requests_of_hub.jobs_settled(request, siblings, self.now)
+        if self.txn.count_unsettled(request.id, request.step):
+            return
+        move = requests_of_hub.jobs_settled(request, self.txn.jobs_of(request.id), self.now)
         if move[0] is not request:
             after = self.request(request, move, "hub")
             if after.ended_at is not None:
@@ -103,6 +119,8 @@ class Change:
     def _queue_step(self, request: Request, index: int) -> None:
         assert request.plan is not None  # noqa: S101 - QueueStep comes only from a judged request
         step = request.plan.steps[index]
+        not_before = self.now + request.hold if request.hold and index == 0 else 0.0
+        command = command_of(step)
         queued = [
             Job(
                 id=str(ULID()),
@@ -115,6 +133,12 @@ class Change:
                 not_after=self.now + request.plan.ttl,
                 queued_at=self.now,
                 parent=request.parent,
+                number=request.number,
+                inlet=request.inlet,
+                source=request.plan.source,
+                command=command,
+                time_limit=step.time_limit,
+                not_before=not_before,
             )
             for target in step.targets
         ]
@@ -122,6 +146,7 @@ class Change:
         self.effects.queued += len(queued)
         for job in queued:
             self.effects.wake.add(job.agent)
+            self.effects.changed.add(job.id)
         self.txn.audit(
             "jobs.queued",
             request.id,
@@ -138,3 +163,9 @@ class Change:
         jobs: Sequence[Job] = self.txn.jobs_of(request.id) if request.plan is not None else ()
         self._speech.tell(self.txn, request, kind, text, jobs, self.now)
         self.effects.replies = True
+
+
+def command_of(step: Step) -> str:
+    """The step's command for lists: `shlex.split` gives the vector back; "" where it is too long to be carried."""
+    line = shlex.join(step.argv)
+    return line if len(line) <= MAX_COMMAND else ""

@@ -48,12 +48,17 @@ def hub() -> None:
     \b
     A first hub, on this machine:
       answerback-hub init /etc/answerback --admin alice
-      answerback-hub serve --config /etc/answerback/hub.toml
-      answerback-hub token --config /etc/answerback/hub.toml --agent web-1     (paste what it prints on web-1)
+      answerback-hub serve
+      answerback-hub token --agent web-1                     (paste what it prints on web-1)
+      answerback-hub operator add bob --role approver        (paste what it prints where bob works)
+      answerback-hub policy check -- systemctl restart nginx (what would be allowed?)
+    \b
+    Every command but init reads hub.toml: --config FILE, else $ANSWERBACK_CONFIG, else /etc/answerback/hub.toml.
+    Exit status: 0 done, 1 the work failed, 2 wrong usage or set-up, 3 denied by policy.
     """
 
 
-@hub.command("init")
+@hub.command("init", short_help="Make a new hub: keys, CA and configuration in a folder.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--admin", metavar="NAME", help="the first admin; also the user NAME of the inlet `ops`")
 @click.option("--http", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="where webhooks come in")
@@ -64,8 +69,16 @@ def hub() -> None:
     metavar="HOST:PORT",
     help="where machines and consoles dial in",
 )
-def init_command(folder: Path, admin: str | None, http: str, links: str) -> None:
-    """Make keys, CA, hub.toml, policy.toml and runbooks.toml in DIR."""
+@click.option(
+    "--public", metavar="HOST:PORT", help="how machines reach --links from where they are  [default: as --links]"
+)
+def init_command(folder: Path, admin: str | None, http: str, links: str, public: str | None) -> None:
+    """Make keys, CA, hub.toml, policy.toml and runbooks.toml in DIR, which holds no hub yet.
+
+    \b
+    answerback-hub init /etc/answerback --admin alice
+    answerback-hub init /etc/answerback --admin alice --links 0.0.0.0:8443 --public hub.example.org:8443
+    """
     now = time.time()
     made = init(
         folder,
@@ -73,47 +86,60 @@ def init_command(folder: Path, admin: str | None, http: str, links: str) -> None
         admin=admin or "",
         http=_address("--http", http),
         links=_address("--links", links),
+        public=_address("--public", public) if public else None,
         record=lambda summary: keeping.record_init(summary, now),
     )
     file = made.folder.config
     click.echo(f"made {made.folder.path}: hub.toml, policy.toml, runbooks.toml, keys and an authority of its own")
     click.echo(f"  webhooks     http://{made.http}/webhook/ops   signed with the secret in {made.secret_file}")
-    click.echo(f"  machines     wss://{made.links}   authority {made.pin}")
+    click.echo(f"  machines     wss://{made.reach}   authority {made.pin}")
     if admin:
         click.echo(f"  admin        {admin}, whose console profile is {made.folder.profile}")
     click.echo("next:")
-    click.echo(f"  answerback-hub serve --config {file}")
-    click.echo(f"  answerback-hub token --config {file} --agent NAME")
+    option = "" if str(file) == DEFAULT_CONFIG else f" --config {file}"
+    click.echo(f"  answerback-hub serve{option}")
+    click.echo(f"  answerback-hub token --agent NAME{option}")
 
 
 def _address(option: str, text: str) -> Address:
     try:
         return parse_address(text)
-    except ValueError as error:
-        raise UserError(f"{option} {text}: {error}", "write HOST:PORT, for example 127.0.0.1:8080") from None
+    except ValueError:
+        raise UserError(f"{option} {text}: that is no address", "write HOST:PORT, for example 127.0.0.1:8080") from None
 
 
 def _seconds(option: str, text: str) -> float:
     try:
         return parse_duration(text)
-    except ValueError as error:
-        raise UserError(f"{option} {text}: {error}", "write 30s, 10m or 2h") from None
+    except ValueError:
+        raise UserError(f"{option} {text}: that is no duration", "write 30s, 10m or 2h") from None
 
 
-@hub.command("serve")
+@hub.command("serve", short_help="Serve until SIGTERM or SIGINT.")
 @config_option
 def serve_command(config: HubConfig) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve webhooks and links until SIGTERM or SIGINT. Logs go to standard error.
+
+    \b
+    answerback-hub serve --config /etc/answerback/hub.toml
+
+    policy.toml and runbooks.toml are read again when they change; hub.toml at the next start. Killed at any point, the
+    next start goes on where this one was. As a service: systemd/README.md.
+    """
     from hub.app import serve  # the whole hub: the small commands start without it
 
     serve(config)
 
 
-@hub.command("check")
+@hub.command("check", short_help="Validate every file; names file, key and cure.")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object")
 @config_option
 def check_command(config: HubConfig, as_json: bool) -> None:
-    """Validate hub.toml, policy.toml, runbooks.toml, secrets and keys; names file, key and cure."""
+    """Validate hub.toml, policy.toml, runbooks.toml, secrets and keys; names file, key and cure. Changes nothing.
+
+    \b
+    answerback-hub check && systemctl restart answerback-hub
+    """
     found = keeping.check_files(config)
     if as_json:
         click.echo(json.dumps(found))
@@ -122,64 +148,101 @@ def check_command(config: HubConfig, as_json: bool) -> None:
         click.echo(line)
 
 
-@hub.command("token")
+@hub.command("token", short_help="Print the one command that joins a machine.")
 @click.option("--agent", required=True, metavar="NAME", help="the machine's name")
 @click.option("--label", "labels", multiple=True, metavar="K=V", help="a label; may be given several times")
 @click.option("--ttl", default="10m", show_default=True, help="how long the token can be used: 30s, 10m, 2h")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object")
 @config_option
 def token_command(config: HubConfig, agent: str, labels: tuple[str, ...], ttl: str, as_json: bool) -> None:
-    """Print the one command that joins a machine. The token works once, for this name, and not for long."""
-    invitation = keeping.invite_agent(config, agent, labels, _seconds("--ttl", ttl), time.time())
-    click.echo(json.dumps(invitation) if as_json else invitation["command"])
+    """Print the one command that joins a machine. The token works once, for this name, and not for long.
+
+    \b
+    answerback-hub token --agent web-1 --label role=web --label site=fra
+    answerback-hub token --agent web-1 --json | jq -r .token
+    """
+    _show_invitation(
+        keeping.invite_agent(config, agent, labels, _seconds("--ttl", ttl), time.time()), ttl, f"on {agent}", as_json
+    )
+
+
+def _show_invitation(invitation: dict[str, Any], ttl: str, where: str, as_json: bool) -> None:
+    """The command alone on standard output; what to do with it beside that."""
+    if as_json:
+        click.echo(json.dumps(invitation))
+        return
+    click.echo(f"to be run {where}, once, within {ttl}:", err=True)
+    click.echo(invitation["command"])
 
 
 @hub.group("agent")
 def agent_group() -> None:
-    """Machines: list, revoke."""
+    """Machines: revoke. (`answerback agents` lists them, `token` invites one.)"""
 
 
-@agent_group.command("revoke")
+@agent_group.command("revoke", short_help="Take a machine's certificates back.")
 @click.argument("name")
 @config_option
 def agent_revoke(config: HubConfig, name: str) -> None:
-    """Take a machine's certificates back; its link is closed within 5 seconds. Its name may then join anew."""
+    """Take a machine's certificates back; its link is closed within 5 seconds. Its name may then join anew.
+
+    \b
+    answerback-hub agent revoke web-1
+    """
     count = keeping.revoke(config, "agent", name, time.time())
     click.echo(f"{name} is revoked ({count} certificate{'s' if count != 1 else ''})")
 
 
 @hub.group("operator")
 def operator_group() -> None:
-    """People who use the console and the command line: add, remove, second factor."""
+    """People at the command line and console: add, remove, totp."""
 
 
-@operator_group.command("add")
+@operator_group.command("add", short_help="Add a person; print the one login command for them.")
 @click.argument("name")
 @click.option("--role", required=True, type=click.Choice(["viewer", "operator", "approver", "admin"]))
 @click.option("--ttl", default="10m", show_default=True, help="how long the login command can be used")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object")
 @config_option
 def operator_add(config: HubConfig, name: str, role: str, ttl: str, as_json: bool) -> None:
-    """Add a person and print the one login command for them."""
-    invitation = keeping.invite_operator(config, name, role, _seconds("--ttl", ttl), time.time())
-    click.echo(json.dumps(invitation) if as_json else invitation["command"])
+    """Add a person, or give one another role, and print the one login command for them.
+
+    \b
+    answerback-hub operator add bob --role approver
+
+    A viewer looks; an operator also runs what the policy lets them; an approver also decides on others' requests,
+    pauses, settles and reads the audit; an admin may all of it. Who somebody is in chat is in hub.toml, [people.NAME].
+    """
+    _show_invitation(
+        keeping.invite_operator(config, name, role, _seconds("--ttl", ttl), time.time()), ttl, f"by {name}", as_json
+    )
 
 
-@operator_group.command("remove")
+@operator_group.command("remove", short_help="Revoke a person: no role, no links.")
 @click.argument("name")
 @config_option
 def operator_remove(config: HubConfig, name: str) -> None:
-    """Revoke a person: no role, no console, links closed within 5 seconds."""
+    """Revoke a person: no role, no chat, no console; links are closed within 5 seconds. `operator add` undoes it.
+
+    \b
+    answerback-hub operator remove bob
+    """
     count = keeping.revoke(config, "operator", name, time.time())
     click.echo(f"{name} is revoked ({count} certificate{'s' if count != 1 else ''})")
 
 
-@operator_group.command("totp")
+@operator_group.command("totp", short_help="Enrol a second factor: shows a QR code once.")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object with the otpauth URI")
 @config_option
 def operator_totp(config: HubConfig, name: str, as_json: bool) -> None:
-    """Enrol a second factor: shows a QR code for an authenticator app, once, here and nowhere else."""
+    """Enrol a second factor: shows a QR code for an authenticator app, once, here and nowhere else.
+
+    \b
+    answerback-hub operator totp bob
+
+    One that bob had before stops working. Codes are asked for where a rule of policy.toml says second_factor = true.
+    """
     uri = keeping.enrol(config, name, time.time())
     if as_json:
         click.echo(json.dumps({"person": name, "uri": uri}))
@@ -196,7 +259,9 @@ def policy_group() -> None:
     """What may run: try commands against policy.toml."""
 
 
-@policy_group.command("check", context_settings={"ignore_unknown_options": True})
+@policy_group.command(
+    "check", short_help="Verdict, reason and rule for commands.", context_settings={"ignore_unknown_options": True}
+)
 @click.option("--as", "person", metavar="PERSON", help="a person of hub.toml; else a plain operator")
 @click.option("--agent", metavar="NAME", default="", help="the machine; else one without labels")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a command")
@@ -234,14 +299,19 @@ def audit_group() -> None:
     """The hash-chained, signed record of everything: verify, export."""
 
 
-@audit_group.command("verify")
+@audit_group.command("verify", short_help="Check every hash and signature.")
 @click.option(
     "--file", "exported", metavar="FILE", type=click.Path(path_type=Path), help="an exported file instead of the store"
 )
 @click.option("--json", "as_json", is_flag=True, help="one JSON object")
 @config_option
 def audit_verify(config: HubConfig, exported: Path | None, as_json: bool) -> None:
-    """Check every row's hash, the chain, and every signed checkpoint; names the first bad row."""
+    """Check every row's hash, the chain, and every signed checkpoint; names the first bad row.
+
+    \b
+    answerback-hub audit verify
+    answerback-hub audit verify --file audit.jsonl         an export, against this hub's keys
+    """
     report = keeping.verify_audit(config, exported)
     if as_json:
         click.echo(json.dumps(report))
@@ -251,13 +321,23 @@ def audit_verify(config: HubConfig, exported: Path | None, as_json: bool) -> Non
         sys.exit(1)
 
 
-@audit_group.command("export")
+@audit_group.command("export", short_help="Write it as JSON lines.")
 @click.option("--output", "-o", metavar="FILE", default="-", help="where to; - is standard output")
 @config_option
 def audit_export(config: HubConfig, output: str) -> None:
-    """Write the audit as JSON lines that a stranger can verify offline."""
-    with click.open_file(output, "w", encoding="utf-8") as target:
-        keeping.export_audit(config, target.write)
+    """Write the audit as JSON lines that a stranger can verify offline.
+
+    \b
+    answerback-hub audit export -o audit.jsonl
+    answerback-hub audit export | jq -c 'select(.kind == "job.started")'
+    """
+    try:
+        with click.open_file(output, "w", encoding="utf-8") as target:
+            keeping.export_audit(config, target.write)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UserError(f"cannot write {output} ({error.strerror})", "name another file, or make room") from None
 
 
 def main() -> None:

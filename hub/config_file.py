@@ -22,11 +22,11 @@ Paths are relative to this file's folder. Durations: "90s", "10m", "1h30m", "7d"
 `answerback-hub check --config FILE` says what is wrong and what to do about it."""
 
 
-def hub_toml(*, http: Address, links: Address, admin: str) -> str:
+def hub_toml(*, http: Address, links: Address, admin: str, public: Address | None = None) -> str:
     """The file of a new hub with the one inlet `ops`; `admin` "" for a hub that has no person yet."""
     values: dict[str, Mapping[str, Any]] = {
         "http": {"listen": http},
-        "links": {"listen": links},
+        "links": {"listen": links} | ({"public": public} if public is not None else {}),
         "store": {"url": StoreTable().url},
     }
     blocks = [_comment(_HEAD)]

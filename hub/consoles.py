@@ -2,25 +2,27 @@
 
 Everything goes through `authorize()` and the same acts as chat. A slow console never holds up the hub: a subscription
 keeps no backlog, only the mark up to which it has told; when the console has taken the last push, the next one says
-what is true then.
+what is true then. Calls wait their turn likewise: none is worked on while the console has not taken what it was sent.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
 
+from common.codec import BadFrame
 from common.errors import Refused, UserError
 from common.identity import Identity
 from common.messages import Answer, Beat, Bye, Call, Heartbeat, Message, Push, Refuse, Renew, Welcome
 from common.session import Session
 from hub.change import Effects
 from hub.log import logger
+from hub.wire import Wire
 
 MAX_CALLS: Final = 64
 MAX_SUBSCRIPTIONS: Final = 32
@@ -32,15 +34,23 @@ class BadCall(UserError):
     """A call whose arguments are off; told to the caller."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Subscription:
-    """What a console follows. `look` reads what is new since the last look and returns the push, or None."""
+    """What a console follows. `look` reads what is new since the last look and returns the push, or None. There are at
+    least `every` seconds between two looks, but where a look sets `at_once`: its push did not hold all there was.
+    """
 
     id: int
     look: Callable[[], Awaitable[Any | None]]
     wants: Callable[[Effects], bool]
     dirty: bool = True
     ended: bool = False
+    every: float = 0.0
+    next_at: float = 0.0  # by the loop's clock
+    dropped: Callable[[], None] = lambda: None  # called when it is over, for whatever reason
+
+    def at_once(self) -> None:
+        self.dirty, self.next_at = True, 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +93,21 @@ class ConsoleLink:
         self.identity = identity
         self.session = session
         self.subscriptions: dict[int, Subscription] = {}
-        self._connection = connection
+        self._wire = Wire(connection)
         self._desk = desk
         self._tasks = tasks
         self._clock = clock
         self._calls = 0
         self._pushing = False
+        self._poked = asyncio.Event()
         self.closed = False
 
     async def run(self, welcome: Welcome) -> None:
         """Sends the welcome, then serves calls until the connection ends."""
         self.session.heard(self._clock())
-        await self._connection.send(self.session.send(welcome))
         try:
-            async for data in self._connection:
+            await self._send(welcome)
+            async for data in self._wire.connection:
                 frame = self.session.receive(data, self._clock())
                 if frame is None:
                     continue
@@ -110,35 +121,43 @@ class ConsoleLink:
                     case Heartbeat():
                         await self._send(Beat(self._clock()))
                     case Renew() as request if self._desk.renew is not None:
-                        await self._send(await self._desk.renew(self.identity, request))
+                        answer = await self._desk.renew(self.identity, request)
                         self.session.done(frame.seq)
+                        await self._send(answer)
                     case Bye():
                         break
         finally:
             self.closed = True
-            self.subscriptions.clear()
+            for identity in list(self.subscriptions):
+                self.unsubscribe(identity)
 
     async def _answer(self, call: Call) -> None:
         try:
+            await self._wire.flush()
+            answer = await self._work(call)
             try:
-                verb = self._desk.verbs.get(call.verb)
-                if verb is None:
-                    raise BadCall(f"the hub has no verb {call.verb[:40]!r}", "is this console newer than the hub?")
-                data = await verb(Caller(self.identity.name, self, call.id), call.args)
-                answer = Answer(call.id, data)
-            except Refused as error:
-                answer = Answer(call.id, None, "refused", str(error))
-            except UserError as error:
-                answer = Answer(call.id, None, getattr(error, "code", "usage"), str(error))
-            except Exception:
-                log.exception("call.failed", verb=call.verb[:40], person=self.identity.name)
-                answer = Answer(call.id, None, "hub", "the hub failed on this call; its log says why")
-            await self._send(answer)
+                await self._send(answer)
+            except BadFrame as error:
+                reason = f"the answer does not fit one frame ({error}); ask for less at a time"
+                await self._send(Answer(call.id, None, "too_large", reason))
             self._push_soon()
-        except ConnectionClosed:
-            pass
         finally:
             self._calls -= 1
+
+    async def _work(self, call: Call) -> Answer:
+        """What the call comes to; whatever goes wrong in it is its caller's answer and nobody else's trouble."""
+        try:
+            verb = self._desk.verbs.get(call.verb)
+            if verb is None:
+                raise BadCall(f"the hub has no verb {call.verb[:40]!r}", "is this console newer than the hub?")
+            return Answer(call.id, await verb(Caller(self.identity.name, self, call.id), call.args))
+        except Refused as error:
+            return Answer(call.id, None, getattr(error, "code", "refused"), str(error))
+        except UserError as error:
+            return Answer(call.id, None, getattr(error, "code", "usage"), str(error))
+        except Exception:
+            log.exception("call.failed", verb=call.verb[:40], person=self.identity.name)
+            return Answer(call.id, None, "hub", "the hub failed on this call; its log says why")
 
     # ---- subscriptions
 
@@ -148,7 +167,15 @@ class ConsoleLink:
         self.subscriptions[subscription.id] = subscription
 
     def unsubscribe(self, identity: int) -> None:
-        self.subscriptions.pop(identity, None)
+        """Ends a subscription, if there is one of that id."""
+        subscription = self.subscriptions.pop(identity, None)
+        if subscription is not None:
+            subscription.dropped()
+
+    def poke(self, subscription: Subscription) -> None:
+        """There is something new for it."""
+        subscription.dirty = True
+        self._push_soon()
 
     def after(self, effects: Effects) -> None:
         """Marks what an effect touches; the push reads the truth."""
@@ -158,36 +185,66 @@ class ConsoleLink:
         self._push_soon()
 
     def _push_soon(self) -> None:
+        self._poked.set()
         if not self._pushing and not self.closed and any(entry.dirty for entry in self.subscriptions.values()):
             self._pushing = True
             self._tasks.create_task(self._push(), name=f"push {self.identity.name}")
 
     async def _push(self) -> None:
         try:
+            clock = asyncio.get_running_loop().time
             while dirty := [entry for entry in self.subscriptions.values() if entry.dirty]:
+                soonest, now = min(entry.next_at for entry in dirty), clock()
+                if soonest > now:
+                    self._poked.clear()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(soonest - now):
+                            await self._poked.wait()
                 for subscription in dirty:
-                    subscription.dirty = False
-                    data = await subscription.look()
-                    if data is not None and not self.closed:
-                        await self._send(Push(subscription.id, data))
-                    if subscription.ended:
-                        self.unsubscribe(subscription.id)
-        except ConnectionClosed:
-            pass
-        except Exception:
-            log.exception("push.failed", person=self.identity.name)
+                    if subscription.next_at <= clock():
+                        subscription.next_at = clock() + subscription.every
+                        await self._push_one(subscription)
         finally:
             self._pushing = False
 
-    async def close(self, code: int, reason: str, spread: float = 0.0) -> None:
+    async def _push_one(self, subscription: Subscription) -> None:
+        """One look and what it found; a subscription that cannot be served ends, and its caller is told."""
+        subscription.dirty = False
+        if self.closed:
+            return
         try:
-            if code == 1001:
-                await self._send(Bye(reason, spread))
-            elif code == 1008:
-                await self._send(Refuse("revoked", reason))
-            await self._connection.close(code, reason[:100])
-        except ConnectionClosed:
-            pass
+            data = await subscription.look()
+            if data is not None:
+                await self._send(Push(subscription.id, data))
+        except Exception:
+            log.exception("push.failed", person=self.identity.name)
+            subscription.ended = True
+            reason = "the hub failed on this subscription; its log says why"
+            await self._send(Answer(subscription.id, None, "hub", reason))
+        if subscription.ended and self.subscriptions.get(subscription.id) is subscription:
+            self.unsubscribe(subscription.id)
+
+    # ---- the connection
+
+    @property
+    def remote(self) -> str:
+        """Where the console is, for the audit: its address without the port."""
+        address = self._wire.connection.remote_address
+        return str(address[0]) if address else ""
+
+    async def close(self, code: int, reason: str, spread: float = 0.0) -> None:
+        last: list[Message] = []
+        if code == 1001:
+            last = [Bye(reason, spread)]
+        elif code == 1008:
+            last = [Refuse("revoked", reason)]
+        await self._wire.close(code, reason, *map(self.session.send, last))
+
+    def drop(self) -> None:
+        """Ends the connection of a console that is silent; it would not hear a goodbye."""
+        self._wire.abort()
 
     async def _send(self, message: Message) -> None:
-        await self._connection.send(self.session.send(message))
+        """Returns when the console has taken it, or is gone."""
+        self._wire.put(self.session.send(message))
+        await self._wire.flush()

@@ -10,69 +10,52 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ulid import ULID
 
-from common.catalogue import Sentence, language_of, say
+from common.catalogue import Sentence, language_of
+from common.errors import UserError
 from common.identity import Authority, Identity
-from common.lifecycle import JOB_ENDS, JobState, RequestState
+from common.lifecycle import RequestState
 from common.messages import (
-    Accepted,
     Dispatch,
-    Ended,
     Heartbeat,
     Message,
-    Output,
     Refuse,
-    Refused,
     Renew,
-    Report,
-    Resync,
-    Started,
-    Unsure,
 )
-from common.plan import BadPlan, Order, Step, step_hashes, targets_hash
+from common.plan import DEFAULT_TTL, BadPlan, Order, Plan, Step, step_hashes, targets_hash
 from common.policy import Policy, Verdict, check
 from common.sign import ORDER, SigningKey
 from hub import job as jobs_of_hub
 from hub import request as requests_of_hub
 from hub.acts import Acts
-from hub.ca import JoinRefused, renew
+from hub.ca import renew
 from hub.change import Change, Effects
 from hub.chat.platform import Incoming
 from hub.config import HubConfig
 from hub.fleet import Fleet
+from hub.hearing import AgentAnswers, AgentWord, Ears
 from hub.log import logger
 from hub.metrics import Metrics
 from hub.people import People
 from hub.plan.acts import redact
 from hub.plan.chain import Chain
 from hub.plan.outcome import Act, Cannot, Context, Planned, Said
-from hub.records import Chunk, Job, Request
+from hub.records import Job, Request
 from hub.speech import Speech
 from hub.store.engine import Store
+from hub.store.errors import Conflict
 from hub.store.verbs import Txn
 
 PLANNERS: Final = 16
 BACKLOG: Final = 10_000
-
-AgentWord = Accepted | Refused | Started | Output | Ended | Unsure | Report
+MAX_VITALS: Final = 32  # of a machine, and characters of a name
+MAX_VITAL: Final = 40
 
 log = logger("engine")
-
-
-@dataclass(slots=True)
-class AgentAnswers:
-    """What the hub says back to an agent once its facts are committed."""
-
-    resync: Resync | None = None
-    open: tuple[str, ...] = ()  # the machine's open jobs, where a report was answered
-    credits: dict[str, int] = field(default_factory=dict)
-    forgets: list[str] = field(default_factory=list)
-    cancels: list[tuple[str, bool]] = field(default_factory=list)
-    settled: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +100,7 @@ class Engine:
         self._clock = clock
         self._to_plan: asyncio.Queue[tuple[Request, str, int]] = asyncio.Queue(BACKLOG)
         self._planning: set[str] = set()
+        self._ears = Ears()
         self.after: Callable[[Effects], None] = lambda effects: None
 
     async def write(self, unit: Callable[[Change], object]) -> None:
@@ -133,6 +117,8 @@ class Engine:
     def _happen(self, effects: Effects) -> None:
         for stage, seconds in effects.stages:
             self._metrics.stage(stage, seconds)
+        for event, ids in effects.told:
+            log.info(event, **ids)
         self.after(effects)
 
     # ---- messages
@@ -172,8 +158,15 @@ class Engine:
                 txn.audit("message.accepted", added.id, added.person or f"{inlet}:{added.chat_user}", data, now)
             return added
 
-        added = await self._store.write(unit)
+        # In hand before it is stored: a sweep that saw it first would plan from the stored text, which has no code.
+        self._planning.add(request.id)
+        try:
+            added = await self._store.write(unit)
+        except BaseException:
+            self._planning.discard(request.id)  # it may have been committed all the same: then a sweep finds it
+            raise
         if added is None:
+            self._planning.discard(request.id)
             self._metrics.message(inlet, "duplicate")
             return Receipt("duplicate")
         self._metrics.message(inlet, "accepted")
@@ -181,14 +174,17 @@ class Engine:
         return Receipt("accepted", added.id, added.number)
 
     def _plan_soon(self, request: Request, text: str, images: int) -> None:
-        if request.id not in self._planning and not self._to_plan.full():
-            self._planning.add(request.id)
+        try:
             self._to_plan.put_nowait((request, text, images))
+        except asyncio.QueueFull:
+            self._planning.discard(request.id)
 
     async def sweep(self) -> None:
         """Requests that were committed and not planned: after a restart, or when the backlog was full."""
         for request in await self._store.read(lambda txn: txn.received_requests()):
-            self._plan_soon(request, request.text, 0)
+            if request.id not in self._planning:
+                self._planning.add(request.id)
+                self._plan_soon(request, request.text, 0)
 
     async def run(self) -> None:
         """Plans what was accepted, several at a time so that they share commits."""
@@ -201,10 +197,26 @@ class Engine:
             request, text, images = await self._to_plan.get()
             try:
                 await self.plan(request, text, images)
+            except (UserError, Conflict):
+                log.exception("request.not_planned", request=request.id)  # the store's trouble: a sweep tries again
             except Exception:
                 log.exception("request.plan_failed", request=request.id)
+                await self._give_up(request)
             finally:
                 self._planning.discard(request.id)
+
+    async def _give_up(self, request: Request) -> None:
+        """A message that the hub itself fails on is refused, not tried for ever."""
+
+        def unit(change: Change) -> None:
+            current = change.txn.request(request.id)
+            if current is not None and current.state is RequestState.RECEIVED:
+                self._refuse(change, current, "hub", Sentence("plan_failed"))
+
+        try:
+            await self.write(unit)
+        except Exception:
+            log.exception("request.not_given_up", request=request.id)
 
     async def plan(self, request: Request, text: str, images: int = 0) -> None:
         """Thinks about one received request and commits what came of it. Planning has no effects: it may be done
@@ -250,13 +262,22 @@ class Engine:
             case Cannot(sentence, code):
                 self._refuse(change, request, code, sentence)
             case Planned(plan):
-                judgement = requests_of_hub.judge(plan, self.checker(request.person, plan.tainted))
+                try:
+                    checker = self.checker(request.person, plan.tainted)
+                    judgement = requests_of_hub.judge(self._with_ttl(plan), checker)
+                except BadPlan as error:  # too large with what policy puts in
+                    self._refuse(change, request, "plan", Sentence("plan_too_big", {"problem": str(error)}))
+                    return
                 if judgement.kind != "deny" and (full := self._full(change.txn, request.person, plan.targets)):
                     self._refuse(change, request, "queue_full", full)
                     return
                 reason = judgement.reason
                 move = requests_of_hub.planned(request, judgement, change.now, self._config.queue.decide_within)
                 change.request(request, move, actor, reason.say(request.language))
+
+    def _with_ttl(self, plan: Plan) -> Plan:
+        """Where nothing else was said jobs wait as long as hub.toml says; before the hash is made."""
+        return replace(plan, ttl=int(self._config.queue.ttl)) if plan.ttl == DEFAULT_TTL else plan
 
     def _refuse(self, change: Change, request: Request, code: str, sentence: Sentence) -> None:
         text = sentence.say(request.language)
@@ -279,22 +300,15 @@ class Engine:
     def _full(self, txn: Txn, person: str, targets: Sequence[str]) -> Sentence | None:
         """Back-pressure is visible: a full queue is a polite refusal in chat."""
         queue = self._config.queue
-        checks: list[tuple[Sentence, int, int, int]] = [
-            (Sentence("queue_of_all"), txn.count_queued(), len(targets), queue.max_total),
-            (
-                Sentence("queue_of_person", {"person": person}),
-                txn.count_queued(person=person),
-                len(targets),
-                queue.max_person,
-            ),
-        ]
-        checks += [
-            (Sentence("queue_of_agent", {"agent": target}), txn.count_queued(agent=target), 1, queue.max_agent)
-            for target in targets[:50]
-        ]
-        for what, count, more, limit in checks:
-            if count + more > limit:
-                return Sentence("queue_full", {"what": what, "count": count, "limit": limit})
+        total, more = txn.count_queued(), len(targets)
+        if total + more > queue.max_total:
+            return _queue_full(Sentence("queue_of_all"), total, queue.max_total)
+        if (count := txn.count_queued(person=person)) + more > queue.max_person:
+            return _queue_full(Sentence("queue_of_person", {"person": person}), count, queue.max_person)
+        if total >= queue.max_agent:  # else no machine can have so many
+            for target in targets:
+                if (count := txn.count_queued(agent=target)) >= queue.max_agent:
+                    return _queue_full(Sentence("queue_of_agent", {"agent": target}), count, queue.max_agent)
         return None
 
     # ---- agents
@@ -302,18 +316,11 @@ class Engine:
     async def heard(self, agent: str, words: Sequence[AgentWord]) -> AgentAnswers:
         """Commits a batch of one agent's facts; the answers may be sent once this returns."""
         answers = AgentAnswers()
-
-        def unit(change: Change) -> None:
-            answers.resync, answers.open = None, ()
-            answers.credits.clear()
-            for word in words:
-                self._hear(change, agent, word, answers)
-
         now = self._clock()
 
         def whole(txn: Txn) -> Effects:
             change = Change(txn, now, self._speech, self._fleet.online)
-            unit(change)
+            self._ears.hear(change, agent, words, answers)
             return change.effects
 
         effects = await self._store.write(whole)
@@ -325,92 +332,31 @@ class Engine:
         self._happen(effects)
         return answers
 
-    def _hear(self, change: Change, agent: str, word: AgentWord, answers: AgentAnswers) -> None:
-        if isinstance(word, Report):
-            self._reconcile(change, agent, word, answers)
-            return
-        job = change.txn.job(word.job)
-        if job is None or job.agent != agent:
-            # Identity comes from the certificate: another machine's job is no business of this one's.
-            change.txn.audit("job.foreign", word.job[:40], agent, {"said": type(word).__name__}, change.now)
-            return
-        if isinstance(word, Output):
-            if job.state not in JOB_ENDS:
-                change.txn.add_chunk(Chunk(job.id, word.seq, word.stream, word.data, word.at))
-                change.effects.changed.add(job.id)
-            answers.credits[job.id] = max(answers.credits.get(job.id, 0), word.seq)
-            return
-        if isinstance(word, Started) and job.leased_at is not None:
-            change.effects.stages.append(("start", max(0.0, change.now - job.leased_at)))
-        change.job(job, word, agent)
-        if isinstance(word, Ended):
-            answers.credits.pop(job.id, None)
-
-    def _reconcile(self, change: Change, agent: str, report: Report, answers: AgentAnswers) -> None:
-        """The machine's journal against the hub's rows, after anything that broke the session (delivery S6 to S13)."""
-        wanted: dict[str, int] = {}
-        open_jobs = change.txn.open_jobs(agent)
-        for job in open_jobs:
-            if job.id in report.open:
-                wanted[job.id] = change.txn.output_seq(job.id) + 1
-            elif job.journal and job.journal != report.journal:
-                change.job(
-                    job, jobs_of_hub.Lose("the machine's journal is another one: its memory of this job is gone"), "hub"
-                )
-            elif job.state is JobState.LEASED:
-                change.job(job, jobs_of_hub.Release(), "hub")
-                change.effects.wake.add(agent)
-            elif job.state is not JobState.UNKNOWN:
-                change.job(job, jobs_of_hub.Lose("the machine has no record of this job any more"), "hub")
-        known = {job.id for job in open_jobs}
-        forget: list[str] = []
-        for job_id in report.open:
-            if job_id in known:
-                continue
-            stored = change.txn.job(job_id)
-            if stored is not None and stored.agent == agent and stored.state in JOB_ENDS:
-                forget.append(job_id)
-            else:
-                change.txn.audit("job.unheard_of", job_id[:40], agent, {"stage": report.open[job_id][:20]}, change.now)
-        cancel = tuple(job.id for job in open_jobs if job.id in wanted and job.cancel_asked_at is not None)
-        before = change.txn.agent(agent)
-        if before is not None:
-            change.txn.save_agent(
-                before, replace(before, journal=report.journal, boot=report.boot, last_seen=change.now)
-            )
-        answers.resync = Resync(jobs=wanted, forget=tuple(forget), cancel=cancel)
-        answers.open = tuple(wanted)
-        change.txn.audit("agent.reported", agent, agent, {"open": len(report.open), "wanted": len(wanted)}, change.now)
-
     def heartbeat(self, agent: str, beat: Heartbeat, now: float) -> None:
         if beat.vitals:
-            self._fleet.vitals[agent] = {**beat.vitals, "at": now}
+            few = list(beat.vitals.items())[:MAX_VITALS]
+            self._fleet.vitals[agent] = {**{name[:MAX_VITAL]: value for name, value in few}, "at": now}
 
     async def claim(self, agent: str, journal: str, limit: int) -> list[tuple[Dispatch, str]]:
         """Leases queued jobs of a machine and signs them. Each is checked again: person, rights and policy may have
         changed.
         """
-        row = self._fleet.agent(agent)
-        if row is None or row.state != "active" or row.paused_at is not None:
-            return []
         now = self._clock()
 
         def unit(txn: Txn) -> tuple[list[Order], Effects]:
             change = Change(txn, now, self._speech, self._fleet.online)
-            if txn.queue_paused() is not None:
+            row = txn.agent(agent)
+            if row is None or row.state != "active" or row.paused_at is not None or txn.queue_paused() is not None:
                 return [], change.effects
             orders: list[Order] = []
             for job in txn.claim_jobs(agent, limit, self.epoch, journal, now):
                 request = txn.request(job.request_id)
-                if request is None or request.plan is None:
-                    change.job(job, jobs_of_hub.Withhold("its plan is gone"), "hub")
+                why = self._objection(request, job, row.joined_at)
+                if request is None or request.plan is None or why:
+                    change.job(job, jobs_of_hub.Withhold(why or "its plan is gone"), "hub")
+                    change.effects.wake.add(agent)  # there may be more behind it
                     continue
                 step = request.plan.steps[job.step]
-                verdict = self.checker(job.person, request.plan.tainted)(step, agent)
-                if verdict.kind == "deny" or (verdict.kind == "ask" and not request.approvers):
-                    why = Sentence("policy_changed", {"person": job.person, "reason": verdict.reason})
-                    change.job(job, jobs_of_hub.Withhold(say("en", why.key, **why.values)), "hub")
-                    continue
                 orders.append(self._order(txn, request, job, step))
                 change.effects.stages.append(("queue", now - job.queued_at))
                 data = {"agent": agent, "epoch": self.epoch, "plan_hash": job.plan_hash}
@@ -424,6 +370,17 @@ class Engine:
             data = order.to_bytes()
             signed.append((Dispatch(data, self._job_key.sign(ORDER, data), self._job_key.id), order.job))
         return signed
+
+    def _objection(self, request: Request | None, job: Job, joined_at: float) -> str:
+        """Why a job must not be handed out after all; "" where nothing is against it."""
+        if request is None or request.plan is None:
+            return "its plan is gone"
+        if job.queued_at < joined_at:
+            return "it was meant for the machine that had this name before"
+        step = request.plan.steps[job.step]
+        verdict = self.checker(job.person, request.plan.tainted)(step, job.agent)
+        reason = requests_of_hub.objection(request, step, verdict)
+        return str(Sentence("policy_changed", {"person": job.person, "reason": reason})) if reason else ""
 
     def _order(self, txn: Txn, request: Request, job: Job, step: Step) -> Order:
         assert request.plan is not None  # noqa: S101 - the caller looked
@@ -449,8 +406,13 @@ class Engine:
         )
 
     async def renew(self, identity: Identity, message: Renew) -> Message:
+        """The next certificate. A question that gives a copy away ends every link of that name."""
         now = self._clock()
-        try:
-            return await self._store.write(lambda txn: renew(txn, self._authority, identity, message, now))
-        except JoinRefused as error:
-            return Refuse(error.code, error.reason)
+        answer = await self._store.write(lambda txn: renew(txn, self._authority, identity, message, now))
+        if isinstance(answer, Refuse) and answer.code == "locked":
+            self._happen(Effects(locked={identity.name}))
+        return answer
+
+
+def _queue_full(what: Sentence, count: int, limit: int) -> Sentence:
+    return Sentence("queue_full", {"what": what, "count": count, "limit": limit})

@@ -2,7 +2,7 @@
 
 The rows are read at start and again when something changed them (a join, a pause, a revocation by the command line,
 seen within `REFRESH` seconds); who is online is this process's own knowledge. The inventory is made anew only after a
-change.
+change. It is asked for from the store's writer thread too, so what is kept of it carries the version it was made of.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ class Fleet:
         self._store = store
         self._agents: dict[str, Agent] = {}
         self._online: set[str] = set()
-        self._inventory: Inventory | None = None
+        self._version = 0
+        self._made: tuple[int, Inventory] | None = None
         self.vitals: dict[str, dict[str, float]] = {}
         self.on_change: Callable[[str], None] = lambda name: None
 
@@ -34,34 +35,55 @@ class Fleet:
                 name for name in agents.keys() | self._agents.keys() if agents.get(name) != self._agents.get(name)
             }
             self._agents = agents
-            self._inventory = None
             for name in changed:
-                self.on_change(name)
+                self._changed(name)
+
+    async def look_at(self, name: str) -> None:
+        """Reads one machine's row again."""
+        agent = await self._store.read(lambda txn: txn.agent(name))
+        if agent is not None:
+            self.learn(agent)
+
+    def learn(self, agent: Agent) -> None:
+        """Takes a row that was just written, without reading all of them."""
+        self._agents = {**self._agents, agent.name: agent}
+        self._changed(agent.name)
 
     @property
     def inventory(self) -> Inventory:
         """Machines that may be meant: everything but the revoked."""
-        if self._inventory is None:
-            self._inventory = Inventory(
-                {
-                    agent.name: Machine(
-                        name=agent.name,
-                        labels=agent.labels,
-                        online=agent.name in self._online,
-                        paused=agent.paused_by,
-                        facts=agent.facts or {},
-                    )
-                    for agent in self._agents.values()
-                    if agent.state != "revoked"
-                }
-            )
-        return self._inventory
+        made, version = self._made, self._version
+        if made is not None and made[0] == version:
+            return made[1]
+        inventory = Inventory(
+            {
+                agent.name: Machine(
+                    name=agent.name,
+                    labels=agent.labels,
+                    online=agent.name in self._online,
+                    paused=agent.paused_by,
+                    facts=agent.facts or {},
+                )
+                for agent in self._agents.values()
+                if agent.state != "revoked"
+            }
+        )
+        self._made = version, inventory
+        return inventory
 
     def agent(self, name: str) -> Agent | None:
         return self._agents.get(name)
 
     def agents(self) -> list[Agent]:
         return sorted(self._agents.values(), key=lambda agent: agent.name)
+
+    @property
+    def version(self) -> int:
+        """Another number after each change of rows, or of who is here; vitals do not count."""
+        return self._version
+
+    def count(self) -> int:
+        return len(self._agents)
 
     def online(self, name: str) -> bool:
         return name in self._online
@@ -79,5 +101,5 @@ class Fleet:
         self._changed(name)
 
     def _changed(self, name: str) -> None:
-        self._inventory = None
+        self._version += 1
         self.on_change(name)

@@ -3,21 +3,25 @@
 An agent repeats what it says until the hub has committed it, so every fact may come twice and in the order of a
 reconnect. The rules:
 
-    the same again          nothing changes; where it is the end, the agent is told once more that it may forget the
-    job a step that is behind   (accepted, after started was heard) nothing changes a contradiction         the first
-    end stands; the other is kept as an anomaly and shown the end                 is believed from every state in which
-    the machine had the job, `unknown` too: late truth is truth
+    the same again           nothing changes; where it is the end, the agent is told again that it may forget the job
+    a step that is behind    (accepted, after started was heard) nothing changes
+    a contradiction          the first end stands; the other is kept as an anomaly and shown
+    the end                  is believed from every state in which the machine had the job, `unknown` too: late truth
+                             is truth
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from common.lifecycle import JOB_ENDS, JobEvent, JobState, next_job
 from common.messages import Accepted, Ended, Refused, Started, Unsure
 from hub.records import Job
 
+MAX_REASON: Final = 1_000
+"""Characters that are kept of a reason; a machine may send more."""
+DIGEST_CHARS: Final = 64
 ENDED_AS = {
     "succeeded": JobEvent.SUCCEED,
     "failed": JobEvent.FAIL,
@@ -54,6 +58,7 @@ class Withhold:
 class AskCancel:
     by: str
     kill: bool = False
+    why: str = ""  # where it is not simply that person's wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +123,7 @@ def decide(job: Job, event: Event, now: float) -> tuple[Job, list[Action]]:
             )
             return after, [Audit("job.expired", {"not_after": job.not_after}), Settled(late=False)]
         case Release():
-            after = replace(_move(job, JobEvent.RELEASE), leased_at=None)
-            return after, [Audit("job.released", {"epoch": job.epoch})]
+            return _released(job, now)
         case AskCancel():
             return _cancel(job, event, now)
         case Settle():
@@ -134,6 +138,16 @@ def decide(job: Job, event: Event, now: float) -> tuple[Job, list[Action]]:
 
 def _move(job: Job, event: JobEvent) -> Job:
     return replace(job, state=next_job(job.state, event))
+
+
+def _released(job: Job, now: float) -> tuple[Job, list[Action]]:
+    """Back into the queue; where it was to be cancelled, it never was anywhere else and is."""
+    after = replace(_move(job, JobEvent.RELEASE), leased_at=None)
+    audit = Audit("job.released", {"epoch": job.epoch})
+    if job.cancel_asked_at is None:
+        return after, [audit]
+    cancelled, actions = _taken_back(after, job.cancel_asked_by, "", now)
+    return cancelled, [audit, *actions]
 
 
 def _started(job: Job, event: Started, now: float) -> tuple[Job, list[Action]]:
@@ -151,11 +165,10 @@ def _refused(job: Job, event: Refused, now: float) -> tuple[Job, list[Action]]:
     if job.state in (JobState.RUNNING, JobState.QUEUED):
         return job, [_anomaly(job, f"refused ({event.code}), while it was {job.state}"), SendForget()]
     late = job.state is JobState.UNKNOWN
+    reason = (event.reason or event.code)[:MAX_REASON]
     cancelled = event.code == "cancelled" and job.cancel_asked_at is not None
-    after = replace(
-        _move(job, JobEvent.CANCEL if cancelled else JobEvent.REFUSE), ended_at=now, reason=event.reason or event.code
-    )
-    data = {"code": event.code, "reason": event.reason}
+    after = replace(_move(job, JobEvent.CANCEL if cancelled else JobEvent.REFUSE), ended_at=now, reason=reason)
+    data = {"code": event.code, "reason": after.reason}
     return after, [Audit("job.cancelled" if cancelled else "job.not_started", data), SendForget(), Settled(late=late)]
 
 
@@ -175,11 +188,11 @@ def _ended(job: Job, event: Ended, now: float) -> tuple[Job, list[Action]]:
         ended_at=now,
         exit_code=event.exit_code,
         signal=event.signal,
-        reason=event.reason,
+        reason=event.reason[:MAX_REASON],
         duration=max(0.0, event.ended_at - event.started_at),
         output_bytes=event.output_bytes,
-        output_digest=event.output_digest,
-        truncated=event.truncated,
+        output_digest=event.output_digest[:DIGEST_CHARS],
+        truncated=event.truncated or job.truncated,
         chunks=event.chunks,
         cpu_user=event.cpu_user,
         cpu_system=event.cpu_system,
@@ -190,7 +203,7 @@ def _ended(job: Job, event: Ended, now: float) -> tuple[Job, list[Action]]:
         "exit_code": event.exit_code,
         "signal": event.signal,
         "output_bytes": event.output_bytes,
-        "output_digest": event.output_digest,
+        "output_digest": after.output_digest,
         "late": late,
     }
     return after, [Audit("job.ended", data), SendForget(), Settled(late=late)]
@@ -199,8 +212,8 @@ def _ended(job: Job, event: Ended, now: float) -> tuple[Job, list[Action]]:
 def _lost(job: Job, reason: str, now: float) -> tuple[Job, list[Action]]:
     if job.state in JOB_ENDS or job.state in (JobState.UNKNOWN, JobState.QUEUED):
         return job, []
-    after = replace(_move(job, JobEvent.LOSE), reason=reason, ended_at=now)
-    return after, [Audit("job.unknown", {"reason": reason}), Settled(late=False)]
+    after = replace(_move(job, JobEvent.LOSE), reason=reason[:MAX_REASON], ended_at=now)
+    return after, [Audit("job.unknown", {"reason": after.reason}), Settled(late=False)]
 
 
 def _cancel(job: Job, event: AskCancel, now: float) -> tuple[Job, list[Action]]:
@@ -209,11 +222,16 @@ def _cancel(job: Job, event: AskCancel, now: float) -> tuple[Job, list[Action]]:
     asked = replace(job, cancel_asked_at=job.cancel_asked_at or now, cancel_asked_by=job.cancel_asked_by or event.by)
     audit = Audit("job.cancel_asked", {"by": event.by, "kill": event.kill})
     if job.state is JobState.QUEUED:
-        after = replace(
-            _move(asked, JobEvent.CANCEL), ended_at=now, reason=f"cancelled by {event.by} before it was handed out"
-        )
-        return after, [audit, Audit("job.cancelled", {"by": event.by}), Settled(late=False)]
+        after, actions = _taken_back(asked, event.by, event.why, now)
+        return after, [audit, *actions]
     return asked, [audit, SendCancel(event.kill)]
+
+
+def _taken_back(job: Job, by: str, why: str, now: float) -> tuple[Job, list[Action]]:
+    """A queued job is cancelled here and now: no machine has it."""
+    reason = why or f"cancelled by {by} before it was handed out"
+    after = replace(_move(job, JobEvent.CANCEL), ended_at=now, reason=reason)
+    return after, [Audit("job.cancelled", {"by": by, "reason": reason}), Settled(late=False)]
 
 
 def _anomaly(job: Job, what: str) -> Audit:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from common.config import format_duration
-from common.errors import UserError, WorkFailed
+from common.errors import UserError
 from common.ids import is_label_value, is_name
 from common.policy import Policy
 from hub import audit, ca, secondfactor
@@ -81,11 +81,13 @@ def invite_operator(config: HubConfig, name: str, role: str, ttl: float, now: fl
     return _invite(config, "operator", name, {}, ttl, now)
 
 
-def _invite(config: HubConfig, kind: str, name: str, labels: dict[str, str], ttl: float, now: float) -> dict[str, Any]:
+def _invite(
+    config: HubConfig, kind: ca.Joining, name: str, labels: dict[str, str], ttl: float, now: float
+) -> dict[str, Any]:
     if not 1 <= ttl <= MAX_TTL:
         raise UserError(f"--ttl {format_duration(ttl)} is out of range", "use 1s to 7d; 10m is plenty for a paste")
     with opened(config, now) as store:
-        token = store.write_now(lambda txn: ca.make_token(txn, kind, name, labels, ttl, "terminal", now))  # type: ignore[arg-type]
+        token = store.write_now(lambda txn: ca.make_token(txn, kind, name, labels, ttl, "terminal", now))
     pin, url = load_keys(config).authority.pin, f"wss://{config.links.reach}"
     program = "answerback-agent join" if kind == "agent" else "answerback login"
     return {
@@ -99,14 +101,10 @@ def _invite(config: HubConfig, kind: str, name: str, labels: dict[str, str], ttl
     }
 
 
-def revoke(config: HubConfig, kind: str, name: str, now: float) -> int:
+def revoke(config: HubConfig, kind: ca.Joining, name: str, now: float) -> int:
+    """How many certificates were taken back; raises UserError where there is nobody of that name."""
     with opened(config, now) as store:
-        try:
-            return len(store.write_now(lambda txn: ca.revoke(txn, kind, name, "terminal", now)))  # type: ignore[arg-type]
-        except KeyError:
-            raise WorkFailed(
-                f"there is no {'machine' if kind == 'agent' else 'person'} {name}", "check the name"
-            ) from None
+        return len(store.write_now(lambda txn: ca.revoke(txn, kind, name, "terminal", now)))
 
 
 def enrol(config: HubConfig, name: str, now: float) -> str:

@@ -33,6 +33,9 @@ class People:
         held = {*self._configured.get(name, ()), *(row.roles if row is not None else ())}
         return tuple(role for role in ROLES if role in held)
 
+    def revoked(self) -> set[str]:
+        return {person.name for person in self._rows.values() if person.revoked_at is not None}
+
     def row(self, name: str) -> Person | None:
         return self._rows.get(name)
 

@@ -41,6 +41,8 @@ class Request:
     decided_at: float | None = None
     ended_at: float | None = None
     parent: str = ""  # the request this one retries or edits
+    behalf: str = ""  # who asked what this one is an edit of, and who edited before: names, a space between
+    hold: float = 0.0  # seconds that the first step's jobs are held back, so that they can be taken back
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,13 @@ class Job:
     cancel_asked_at: float | None = None
     cancel_asked_by: str = ""
     parent: str = ""  # the job this one retries
+    # Of its request and step, so that lists are filtered and shown without reading plans:
+    number: int = 0
+    inlet: str = ""
+    source: str = ""  # the plan's: explicit, runbook:NAME, operator …
+    command: str = ""  # the argument vector as one line for a POSIX shell; "" where that is longer than MAX_COMMAND
+    time_limit: int = 0  # seconds
+    not_before: float = 0.0  # held back until then; 0: never was
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,7 @@ class Approval:
     at: float
     reason: str = ""
     second_factor: bool = False
+    nonce: str = ""  # the console's name for this one press of a key: sent again it is the same approval
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +155,11 @@ class Agent:
     paused_at: float | None = None
     paused_by: str = ""
     pause_reason: str = ""
+    paused_until: float | None = None  # None: until somebody resumes it
+    drain_at: float | None = None  # since when it is drained: nothing new is handed out, what it has goes on
+    drain_by: str = ""
+    drain_jobs: int = 0  # how many it had then
+    drain_cancel_at: float | None = None  # what it still has then is cancelled; None: all of it may finish
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from common.catalogue import Sentence
 from common.lifecycle import JOB_SETTLED, JobState, RequestEvent, RequestState, next_request
-from common.plan import Plan, Step, plan_hash
+from common.plan import DEFAULT_TIME_LIMIT, Plan, Step, canonical, plan_hash
 from common.policy import Verdict, stricter
 from hub.records import Job, Request
+
+MAX_TOLD: Final = 64 * 1024
+"""Characters of argument vectors, in the audit's own spelling, that one audit row holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ def judge(plan: Plan, check: Callable[[Step, str], Verdict]) -> Judgement:
                 second_factor |= verdict.second_factor
                 own_approval &= verdict.own_approval
         first = verdicts[0]
+        time_limits = [verdict.time_limit for verdict in verdicts if verdict.time_limit]
+        output_caps = [verdict.output_cap for verdict in verdicts if verdict.output_cap]
         meanings = {(verdict.argv, verdict.env) for verdict in verdicts if verdict.kind != "deny"}
         if len(meanings) > 1 and worst is not None and worst.kind != "deny":
             return Judgement("deny", plan, "one-meaning", Sentence("differs_by_machine"))
@@ -87,8 +92,8 @@ def judge(plan: Plan, check: Callable[[Step, str], Verdict]) -> Judgement:
                 step,
                 argv=first.argv or step.argv,
                 env=tuple(sorted({**dict(first.env), **dict(step.env)}.items())),
-                time_limit=min(step.time_limit, first.time_limit) if first.time_limit else step.time_limit,
-                output_cap=min(step.output_cap, first.output_cap) if first.output_cap else step.output_cap,
+                time_limit=_time_limit(step, time_limits),
+                output_cap=min([step.output_cap, *output_caps]),
             )
         )
     if worst is None:
@@ -99,6 +104,21 @@ def judge(plan: Plan, check: Callable[[Step, str], Verdict]) -> Judgement:
     if worst.kind == "ask":
         return Judgement("ask", judged, worst.rule, worst.reason, max(1, approvers), second_factor, own_approval)
     return Judgement("allow", judged, worst.rule, worst.reason)
+
+
+def objection(request: Request, step: Step, verdict: Verdict) -> Sentence | None:
+    """Why a step of a judged request must not be handed out after all: policy, asked again, no longer says what it
+    said. None where it still does, or says more.
+    """
+    if verdict.kind == "deny":
+        return verdict.reason
+    if (verdict.argv, verdict.env) != (step.argv, step.env):
+        return Sentence("policy_means_other")
+    covered = request.approvers >= verdict.approvers and request.second_factor >= verdict.second_factor
+    own = request.own_approval and not verdict.own_approval
+    if verdict.kind == "ask" and (own or not covered):
+        return verdict.reason
+    return None
 
 
 def planned(request: Request, judgement: Judgement, now: float, decide_within: float) -> Move:
@@ -119,7 +139,7 @@ def planned(request: Request, judgement: Judgement, now: float, decide_within: f
             "rule": judgement.rule,
             "plan_hash": digest,
             "source": judgement.plan.source,
-            "steps": [{"argv": list(step.argv), "targets": list(step.targets)[:50]} for step in judgement.plan.steps],
+            "steps": _told(judgement.plan),
             "targets": len(judgement.plan.targets),
         },
     )
@@ -135,6 +155,19 @@ def planned(request: Request, judgement: Judgement, now: float, decide_within: f
         )
         return asking, [audit, Tell("question")]
     return replace(_move(seen, RequestEvent.ALLOWED), decided_at=now, step=0), [audit, QueueStep(0)]
+
+
+def _told(plan: Plan) -> list[dict[str, Any]]:
+    """The steps for the audit, whole up to a size that no plan of people comes to; the plan's hash covers the rest."""
+    told: list[dict[str, Any]] = []
+    room = MAX_TOLD
+    for step in plan.steps:
+        room -= len(canonical(step.argv))
+        if room < 0:
+            told.append({"argv": [step.argv[0][:200]], "targets": [], "cut": True})
+        else:
+            told.append({"argv": list(step.argv), "targets": list(step.targets)[:50]})
+    return told
 
 
 def refused(request: Request, code: str, reason: str, now: float) -> Move:
@@ -162,6 +195,33 @@ def rejected(request: Request, by: str, why: str, now: float) -> Move:
     return after, [Audit("request.rejected", {"by": by, "why": why}), Tell("final")]
 
 
+def edited(request: Request, by: str, number: int, why: str, now: float) -> Move:
+    """Another plan is asked for in its place, by the request `number`."""
+    reason = f"edited by {by} as r{number}" + (f": {why}" if why else "")
+    after = replace(_move(request, RequestEvent.REJECTED), reason=reason, decided_at=now, ended_at=now)
+    return after, [Audit("request.rejected", {"by": by, "why": reason, "edited_as": number}), Tell("final")]
+
+
+def no_easier(judgement: Judgement, old: Request) -> Judgement:
+    """Policy's word on an edited plan, on terms no easier than those of the request that it replaces: it is asked for,
+    whatever policy says, and by each the sterner of both.
+    """
+    if judgement.kind == "deny":
+        return judgement
+    return replace(
+        judgement,
+        kind="ask",
+        approvers=max(1, judgement.approvers, old.approvers),
+        second_factor=judgement.second_factor or old.second_factor,
+        own_approval=old.own_approval and (judgement.own_approval or judgement.kind == "allow"),
+    )
+
+
+def message_id(request: Request) -> str:
+    """The id of the message that chat knows: an edited request has that of the one it replaces, with `~` and more."""
+    return request.event_id.rpartition("~")[0] if request.behalf else request.event_id
+
+
 def lapsed(request: Request, now: float) -> Move:
     after = replace(_move(request, RequestEvent.LAPSED), ended_at=now)
     return after, [Audit("request.expired", {"decide_by": request.decide_by}), Tell("final")]
@@ -181,7 +241,8 @@ def jobs_settled(request: Request, jobs: Sequence[Job], now: float) -> Move:
     if request.state is not RequestState.WORKING or any(job.state not in JOB_SETTLED for job in current):
         return request, []
     plan = request.plan
-    well = all(job.state is JobState.SUCCEEDED for job in current)
+    # A step whose jobs were told to stop is the last, even where each of them was quicker than the word.
+    well = all(job.state is JobState.SUCCEEDED and job.cancel_asked_at is None for job in current)
     if plan is not None and well and request.step + 1 < len(plan.steps):
         after = replace(_move(request, RequestEvent.STEP_ENDED), step=request.step + 1)
         return after, [QueueStep(request.step + 1)]
@@ -194,3 +255,11 @@ def jobs_settled(request: Request, jobs: Sequence[Job], now: float) -> Move:
 
 def _move(request: Request, event: RequestEvent) -> Request:
     return replace(request, state=next_request(request.state, event))
+
+
+def _time_limit(step: Step, of_rules: list[int]) -> int:
+    """The rules' limits bound what was asked for; where nobody asked for one, the smallest of them is the limit."""
+    if not of_rules:
+        return step.time_limit
+    smallest = min(of_rules)
+    return smallest if step.time_limit == DEFAULT_TIME_LIMIT else min(step.time_limit, smallest)

@@ -16,8 +16,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from common.certificate import check_certificate
 from common.config import Address, read_bytes, read_secret
 from common.errors import UserError
+from common.files import sync_folder
 from common.identity import (
     Authority,
     BadAuthority,
@@ -48,6 +50,7 @@ class Summary:
     pin: str  # of the CA's certificate
     http: Address
     links: Address
+    reach: Address  # of the links, as machines are told to dial it
     secret_file: Path  # of the inlet `ops`
     admin: str = ""
     credential: Credential | None = None  # the admin's, to be recorded in the store with `person`
@@ -79,10 +82,12 @@ def init(
     admin: str = "",
     http: Address = HttpTable().listen,  # noqa: B008  a constant
     links: Address = LinksTable().listen,  # noqa: B008
+    public: Address | None = None,
     record: Callable[[Summary], None] = lambda summary: None,
 ) -> Summary:
     """Makes a hub in the folder `path`, which may exist; raises UserError where it holds a hub, or any file of one.
 
+    `public` is where machines reach `links`, if that is another place than it listens on.
     `record` puts the admin's credential and person into the store; it is called last, and where it raises nothing is
     left behind.
     """
@@ -106,12 +111,13 @@ def init(
         folder.path / "policy.toml": _default("policy.toml"),
         folder.path / "runbooks.toml": _default("runbooks.toml"),
     }
-    summary = Summary(folder, hub_id, authority.pin, http, links, folder.path / "secrets" / INLET)
+    reach = LinksTable(listen=links, public=public).reach
+    summary = Summary(folder, hub_id, authority.pin, http, links, reach, folder.path / "secrets" / INLET)
     if admin:
         profile, credential = _profile(authority, admin, links, now)
         files |= {folder.profile / name: data for name, data in profile.items()}
         summary = replace(summary, admin=admin, credential=credential, person=Person(admin, ("admin",), now))
-    files[folder.config] = hub_toml(http=http, links=links, admin=admin).encode()
+    files[folder.config] = hub_toml(http=http, links=links, public=public, admin=admin).encode()
     with _all_or_nothing(folder.path, (*files, folder.path / "data")) as made:
         _make_folder(folder.path / "data", made)
         for file, data in files.items():
@@ -126,6 +132,7 @@ def _profile(authority: Authority, admin: str, links: Address, now: float) -> tu
     key = new_key()
     request = make_request(key, "operator", admin)
     certificate = authority.issue(request, kind="operator", name=admin, now=now)
+    validity = check_certificate(certificate, key, authority.certificate, "operator", admin, 1, now)
     identity = identity_in(certificate, now, "operator")
     near = links._replace(host=_LOOPBACK[links.host]) if links.host in WILDCARDS else links
     text = f'# {admin}\'s way to the hub: answerback --profile THIS_FOLDER\nname = "{admin}"\nurl = "wss://{near}"\n'
@@ -133,6 +140,7 @@ def _profile(authority: Authority, admin: str, links: Address, now: float) -> tu
         "profile.toml": f'{text}hub = "{authority.hub}"\n'.encode(),
         "key.pem": key,
         "cert.pem": certificate,
+        "certificate.json": validity.to_bytes(),
         "ca.pem": authority.certificate,
     }
     credential = Credential(
@@ -195,7 +203,7 @@ def refresh_certificate(folder: Folder, authority: Authority, now: float) -> boo
         fresh.unlink(missing_ok=True)
         _create(fresh, certificate, [])
         os.replace(fresh, folder.certificate)
-        _sync(folder.certificate.parent)
+        sync_folder(folder.certificate.parent)
     except BadRequest as error:
         raise UserError(f"{folder.key}: {error}", "move it away, and a new one is made") from None
     except BadAuthority as error:
@@ -232,7 +240,7 @@ def _all_or_nothing(root: Path, paths: tuple[Path, ...]) -> Iterator[list[Path]]
         _make_folder(root, made)
         yield made
         for folder in {path.parent for path in made}:
-            _sync(folder)
+            sync_folder(folder)
     except BaseException as error:
         for path in reversed(made):
             if path.is_dir():
@@ -264,12 +272,3 @@ def _create(path: Path, data: bytes, made: list[Path]) -> None:
         file.write(data)
         file.flush()
         os.fsync(descriptor)
-
-
-def _sync(path: Path) -> None:
-    """Makes the folder's names durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

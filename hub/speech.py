@@ -24,10 +24,13 @@ from hub.config import HubConfig
 from hub.machines import Inventory
 from hub.plan.match import Runbooks
 from hub.records import Job, Reply, Request
+from hub.request import message_id
 from hub.store.verbs import Txn
 
 OUTPUT_A_JOB: Final = 32 * 1024
 OUTPUT_A_REPLY: Final = 256 * 1024
+TAIL_CHUNKS: Final = 16
+TAIL_BYTES: Final = 4096
 
 
 class Speech:
@@ -64,13 +67,13 @@ class Speech:
         """A job goes on running; True where something was said."""
         if not self._may_update(request):
             return False
-        chunks = txn.chunks(job.id, limit=16)
-        tail = clean_output(b"".join(chunk.data for chunk in chunks)[-4096:])
+        chunks = txn.chunks(job.id, after_seq=max(0, txn.output_seq(job.id) - TAIL_CHUNKS))
+        tail = clean_output(b"".join(chunk.data for chunk in chunks)[-TAIL_BYTES:])
         text = present.progress_text(request, job, tail, now)
         self._send(txn, request, "progress", text, (_view(request, job, tail),), now)
         return True
 
-    def late(self, txn: Txn, request: Request, job: Job, jobs: Sequence[Job], now: float) -> bool:
+    def late(self, txn: Txn, request: Request, job: Job, now: float) -> bool:
         """The truth about a job that was told as unknown; True where something was said."""
         if not request.reply_url:
             return False
@@ -106,7 +109,7 @@ class Speech:
         elif request.state is RequestState.WORKING:
             actions = ("cancel",)
         content = ReplyContent(
-            in_reply_to=request.event_id,
+            in_reply_to=message_id(request),
             conversation=request.conversation,
             text=text,
             request=RequestView(request.id, request.number, request.state.value),

@@ -7,17 +7,17 @@ fails for one tick, never for good: what went wrong is logged and looked at agai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
-from common.lifecycle import JobState, RequestState
+from common.lifecycle import JOB_HANDED_OUT, JobState, RequestState
 from common.sign import CHECKPOINT, SigningKey
 from hub import job as jobs_of_hub
 from hub import request as requests_of_hub
 from hub.audit import checkpoint_bytes
 from hub.change import Change
 from hub.engine import Engine
-from hub.fleet import Fleet
+from hub.fleet import REFRESH, Fleet
 from hub.links import Links
 from hub.log import logger
 from hub.people import People
@@ -27,6 +27,11 @@ from hub.store.verbs import Txn
 
 SHARE: Final = 500
 CHECKPOINT_EVERY: Final = 10.0
+HOUR: Final = 3600.0
+AGAIN_AFTER: Final = 10.0
+"""Seconds until what failed is tried again, where it would not be due before."""
+LATE_NEWS: Final = 60.0
+"""Seconds that a revocation by another process may take from its time stamp to its commit, generously."""
 PROGRESS_AFTER: Final = (3.0, 30.0, 300.0)
 """Seconds into a run after which chat hears that it goes on; beyond the last, every so often again."""
 
@@ -47,6 +52,7 @@ class Timers:
         hub_id: str,
         retention: float,
         reload_files: Callable[[], None],
+        renew_certificate: Callable[[], None],
         flush: Callable[[float], Awaitable[None]],
         clock: Callable[[], float],
     ) -> None:
@@ -60,9 +66,11 @@ class Timers:
         self._hub_id = hub_id
         self._retention = retention
         self._reload_files = reload_files
+        self._renew_certificate = renew_certificate
         self._flush = flush
         self._clock = clock
-        self._revoked_since = clock()
+        self._looked_at = clock()
+        self._gone: set[str] = set()  # revoked machines whose jobs have been seen to
         self._told: dict[str, int] = {}
         self._failing: dict[str, str] = {}
 
@@ -70,16 +78,17 @@ class Timers:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(0.5, self.lapse), name="lapse")
             tasks.create_task(self._every(1.0, self.progress), name="progress")
-            tasks.create_task(self._every(2.0, self.look), name="look")
+            tasks.create_task(self._every(REFRESH, self.look), name="look")
             tasks.create_task(self._every(5.0, self._engine.sweep), name="sweep")
             tasks.create_task(self._every(CHECKPOINT_EVERY, self.checkpoint), name="checkpoint")
             tasks.create_task(self._every(60.0, self.flush), name="flush")
-            tasks.create_task(self._every(3600.0, self.clean), name="clean")
+            tasks.create_task(self._every(HOUR, self.clean), name="clean")
+            tasks.create_task(self._every(HOUR, self.renew), name="renew")
 
     async def _every(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+        name = getattr(act, "__name__", "?")
         while True:
-            await asyncio.sleep(seconds)
-            name = getattr(act, "__name__", "?")
+            await asyncio.sleep(min(seconds, AGAIN_AFTER) if name in self._failing else seconds)
             try:
                 await act()
                 self._failing.pop(name, None)
@@ -119,11 +128,9 @@ class Timers:
         self._told = {job: count for job, count in self._told.items() if job in alive}
         due = []
         for job in running:
-            told = self._told.get(job.id, 0)
-            since = now - (job.started_at or now)
-            after = PROGRESS_AFTER[told] if told < len(PROGRESS_AFTER) else PROGRESS_AFTER[-1] * (told - 1)
-            if since >= after:
-                self._told[job.id] = told + 1
+            words = _words_due(now - (job.started_at or now))
+            if words > self._told.get(job.id, 0):
+                self._told[job.id] = words
                 due.append(job)
         if not due:
             return
@@ -140,15 +147,36 @@ class Timers:
     async def look(self) -> None:
         """What other processes may have changed: revocations, people, machines, files; and links gone silent."""
         now = self._clock()
-        since, self._revoked_since = self._revoked_since, now - 5.0
+        since = self._looked_at - LATE_NEWS
         revoked = await self._store.read(lambda txn: txn.revoked_since(since))
-        if revoked:
-            await self._links.close_untrusted(set(revoked))
         await self._people.refresh()
         await self._fleet.refresh()
+        outcast = {("operator", name) for name in self._people.revoked()}
+        outcast |= {("agent", agent.name) for agent in self._fleet.agents() if agent.state != "active"}
+        await self._links.close_untrusted(set(revoked), outcast)
+        self._looked_at = now
         await self._links.close_lost(now)
         self._reload_files()
-        self._links.wake(await self._store.read(lambda txn: txn.agents_with_queue()))
+        waiting = await self._store.read(lambda txn: txn.agents_with_queue())
+        await self._end_jobs_of_revoked(waiting)
+        self._links.wake(waiting)
+
+    async def _end_jobs_of_revoked(self, waiting: Collection[str]) -> None:
+        """A revoked machine takes no job any more, and nothing more will be heard of those it had."""
+        gone = {agent.name for agent in self._fleet.agents() if agent.state == "revoked"}
+        names = gone.intersection(waiting) | (gone - self._gone)
+
+        def unit(change: Change) -> None:
+            for name in names:
+                for job in change.txn.jobs(states=[JobState.QUEUED, *JOB_HANDED_OUT], agent=name, limit=SHARE):
+                    if job.state is JobState.QUEUED:
+                        change.job(job, jobs_of_hub.AskCancel("hub", why="the machine was revoked"), "hub")
+                    else:
+                        change.job(job, jobs_of_hub.Lose("the machine was revoked while it had this job"), "hub")
+
+        if names:
+            await self._engine.write(unit)
+        self._gone = gone
 
     async def checkpoint(self) -> None:
         """Signs the head of the audit chain, so that a cut tail is noticed back to here."""
@@ -170,5 +198,18 @@ class Timers:
     async def clean(self) -> None:
         """Output older than the retention goes; the audit and the rows stay."""
         before = self._clock() - self._retention
-        await self._store.write(lambda txn: txn.drop_output(before))
+        while await self._store.write(lambda txn: txn.drop_output(before)):
+            pass
         await self._store.write(lambda txn: txn.purge_tokens(before))
+        await self._store.write(lambda txn: txn.purge_credentials(before))
+
+    async def renew(self) -> None:
+        """The hub's own certificate, before it ends."""
+        self._renew_certificate()
+
+
+def _words_due(seconds: float) -> int:
+    """How many times chat should have heard of a job that has run for so long."""
+    if seconds >= PROGRESS_AFTER[-1]:
+        return len(PROGRESS_AFTER) - 1 + int(seconds // PROGRESS_AFTER[-1])
+    return sum(seconds >= after for after in PROGRESS_AFTER)

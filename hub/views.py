@@ -1,13 +1,47 @@
 """Records as the JSON that operators, replies and scripts see. Pure; adding a field is fine, changing one needs
 cause.
+
+A list travels in one frame, and a frame is bounded (`common.codec.LINK`): `fitting` takes as much of a list as will go.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
 from common.plan import plan_to_json
 from hub.records import Agent, Event, Job, Request
+
+MAX_NODES: Final = 8_000
+MAX_BYTES: Final = 768 * 1024
+"""What lists in one answer or push may come to; the rest of the frame is for what stands around them."""
+
+
+def fitting(items: Iterable[Any], nodes: int = MAX_NODES, size: int = MAX_BYTES) -> list[Any]:
+    """The items, up to the last that fits into a frame with those before it."""
+    kept = []
+    for item in items:
+        item_nodes, item_size = weight(item)
+        nodes, size = nodes - item_nodes, size - item_size
+        if nodes < 0 or size < 0:
+            break
+        kept.append(item)
+    return kept
+
+
+def weight(value: Any) -> tuple[int, int]:
+    """Values and, at most, bytes that `value` takes in a frame."""
+    if isinstance(value, str):
+        return 1, 5 + (len(value) if value.isascii() else len(value.encode("utf-8", "replace")))
+    if isinstance(value, bytes):
+        return 1, 5 + len(value)
+    if isinstance(value, dict):
+        parts = [weight(part) for pair in value.items() for part in pair]
+    elif isinstance(value, list | tuple):
+        parts = [weight(part) for part in value]
+    else:
+        return 1, 9
+    return 1 + sum(nodes for nodes, _ in parts), 5 + sum(size for _, size in parts)
 
 
 def request_view(request: Request, jobs: list[Job] | None = None) -> dict[str, Any]:
@@ -32,9 +66,12 @@ def request_view(request: Request, jobs: list[Job] | None = None) -> dict[str, A
         "decided_at": request.decided_at,
         "ended_at": request.ended_at,
         "parent": request.parent,
+        "behalf": request.behalf.split(),
+        "hold": request.hold,
     }
     if jobs is not None:
-        view["jobs"] = [job_view(job, request) for job in jobs]
+        view["jobs"] = fitting((job_view(job, request) for job in jobs), MAX_NODES // 2, MAX_BYTES // 2)
+        view["job_count"] = len(jobs)
     return view
 
 
@@ -67,6 +104,11 @@ def job_view(job: Job, request: Request | None = None) -> dict[str, Any]:
         "cancel_asked_at": job.cancel_asked_at,
         "cancel_asked_by": job.cancel_asked_by,
         "parent": job.parent,
+        "number": job.number,
+        "inlet": job.inlet,
+        "source": job.source,
+        "time_limit": job.time_limit,
+        "not_before": job.not_before,
     }
     if request is not None:
         view["number"] = request.number
@@ -76,21 +118,37 @@ def job_view(job: Job, request: Request | None = None) -> dict[str, Any]:
     return view
 
 
-def agent_view(agent: Agent, *, online: bool, vitals: dict[str, float] | None, queued: int = 0) -> dict[str, Any]:
+def agent_view(
+    agent: Agent, *, online: bool, vitals: dict[str, float] | None, queued: int = 0, running: int = 0
+) -> dict[str, Any]:
+    """`running` is how many jobs it has: handed out and not ended."""
+    vitals = vitals or {}
     return {
         "name": agent.name,
         "labels": agent.labels,
         "state": agent.state,
         "online": online,
-        "last_seen": agent.last_seen,
+        "last_seen": vitals.get("at", agent.last_seen),
         "version": agent.version,
         "facts": agent.facts or {},
-        "vitals": vitals or {},
+        "vitals": vitals,
+        "rtt": vitals.get("rtt"),
         "paused_by": agent.paused_by,
         "paused_at": agent.paused_at,
         "pause_reason": agent.pause_reason,
+        "paused_until": agent.paused_until,
+        "draining": draining(agent, running),
         "queued": queued,
+        "running": running,
     }
+
+
+def draining(agent: Agent, left: int) -> dict[str, Any] | None:
+    """How far a drain is: `left` of the `of` jobs that the machine had when it began."""
+    if agent.drain_at is None:
+        return None
+    cancel_at = agent.drain_cancel_at
+    return {"by": agent.drain_by, "at": agent.drain_at, "cancel_at": cancel_at, "left": left, "of": agent.drain_jobs}
 
 
 def event_view(event: Event) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from tui.commands import Place, acts_of
 
 
 def bindings(place: Place) -> list[BindingType]:
-    """One binding an act, with its id so that a keymap can move it; what it does is the act's own action or `act('ID')`."""
+    """One binding an act, with its id so that a keymap can move it; what it does is the act's own action or
+    `act('ID')`."""
     return [
         Binding(act.keys, act.action or f"act('{act.id}')", act.id, show=False, id=act.id)
         for act in acts_of(place)

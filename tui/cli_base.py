@@ -29,6 +29,8 @@ class Context:
 
         async def whole() -> int:
             async with connect(read_profile(self.profile)) as client:
+                if client.warning:
+                    click.echo(f"answerback: {client.warning}", err=True)
                 return await act(client) or 0
 
         sys.exit(asyncio.run(whole()))

@@ -10,19 +10,27 @@ import click
 
 from common.text import clean
 from tui import show
-from tui.cli_base import Context, json_option, pass_context, to_json
-from tui.cli_run import write_output
+from tui.cli_base import Context, json_option, number_of, pass_context, to_json
 from tui.client import Client
+from tui.streams import Streams
 
 
-@click.command("agents")
+@click.command("agents", short_help="Machines: online, labels, load, what waits.")
 @json_option
 @pass_context
 def agents_command(context: Context, as_json: bool) -> None:
-    """Machines: online, labels, load, what waits for them."""
+    """Machines: online, labels, load, what waits for them.
+
+    \b
+    answerback agents
+    answerback agents --json | jq '.[] | select(.online | not) | .name'
+    """
 
     async def act(client: Client) -> int:
-        found = await client.call("agents")
+        found = more = await client.call("agents")
+        while more:
+            more = await client.call("agents", after=found[-1]["name"])
+            found += more
         if as_json:
             click.echo(to_json(found))
             return 0
@@ -55,7 +63,7 @@ def agents_command(context: Context, as_json: bool) -> None:
     context.run(act)
 
 
-@click.command("jobs")
+@click.command("jobs", short_help="Jobs, newest first.")
 @click.option("--state", "states", multiple=True, help="only these: queued, running, failed, unknown …")
 @click.option("--agent", default="", metavar="NAME", help="only this machine")
 @click.option("--person", default="", metavar="NAME", help="only this person's")
@@ -63,7 +71,12 @@ def agents_command(context: Context, as_json: bool) -> None:
 @json_option
 @pass_context
 def jobs_command(context: Context, states: tuple[str, ...], agent: str, person: str, limit: int, as_json: bool) -> None:
-    """Jobs, newest first."""
+    """Jobs, newest first: one command on one machine each.
+
+    \b
+    answerback jobs --state running --state queued
+    answerback jobs --agent web-1 --limit 5
+    """
 
     async def act(client: Client) -> int:
         args: dict[str, Any] = {"limit": limit, "agent": agent, "person": person}
@@ -92,12 +105,17 @@ def jobs_command(context: Context, states: tuple[str, ...], agent: str, person: 
     context.run(act)
 
 
-@click.command("job")
+@click.command("job", short_help="One job with its output.")
 @click.argument("job_id", metavar="ID")
 @json_option
 @pass_context
 def job_command(context: Context, job_id: str, as_json: bool) -> None:
-    """One job with its output. ID may be the last characters of it."""
+    """One job with its output: facts on standard error, output on standard output. ID may be the last characters.
+
+    \b
+    answerback job K3V9TQ0Z4M
+    answerback job K3V9TQ0Z4M 2>/dev/null > output.bin     byte for byte what the command wrote
+    """
 
     async def act(client: Client) -> int:
         job = await client.call("job", id=job_id.upper())
@@ -112,8 +130,8 @@ def job_command(context: Context, job_id: str, as_json: bool) -> None:
             return 0
         facts = [
             ("job", job["id"]),
-            ("request", f"r{job.get('number', '?')} by {job['person']}"),
-            ("machine", job["agent"]),
+            ("request", f"r{job.get('number', '?')} by {clean(job['person'])}"),
+            ("machine", clean(job["agent"])),
             ("command", show.command(job.get("argv"))),
             ("state", show.end_of(job)),
             ("plan", job["plan_hash"]),
@@ -130,21 +148,27 @@ def job_command(context: Context, job_id: str, as_json: bool) -> None:
             ),
         ]
         for name, value in facts:
-            click.echo(f"{name:<8} {clean(str(value))}", err=True)
+            click.echo(f"{name:<8} {value}", err=True)
+        streams = Streams(named=False)
         for chunk in chunks:
-            write_output(chunk, "")
+            streams.write({**chunk, "job": job["id"], "agent": job["agent"]})
         return 0
 
     context.run(act)
 
 
-@click.command("requests")
+@click.command("requests", short_help="Requests, newest first.")
 @click.option("--state", "states", multiple=True, help="only these: asking, working, done, refused …")
 @click.option("--limit", default=30, show_default=True, type=click.IntRange(1, 500))
 @json_option
 @pass_context
 def requests_command(context: Context, states: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """Requests, newest first: who asked what, and what became of it."""
+    """Requests, newest first: who asked what, and what became of it.
+
+    \b
+    answerback requests --state asking                     what waits for an approval
+    answerback request r42                                 one of them, with its plan
+    """
 
     async def act(client: Client) -> int:
         args: dict[str, Any] = {"limit": limit}
@@ -173,12 +197,94 @@ def requests_command(context: Context, states: tuple[str, ...], limit: int, as_j
     context.run(act)
 
 
-@click.command("watch")
+@click.command("request", short_help="One request with its plan and jobs.")
+@click.argument("request", metavar="R")
+@json_option
+@pass_context
+def request_command(context: Context, request: str, as_json: bool) -> None:
+    """One request: what was said, exactly what it would run or ran where, who may or must still say yes.
+
+    \b
+    answerback request r42
+    answerback request r42 --json | jq .plan
+    """
+
+    async def act(client: Client) -> int:
+        found = await client.call("request", number=number_of(request))
+        click.echo(to_json(found) if as_json else "\n".join(request_lines(found)))
+        return 0
+
+    context.run(act)
+
+
+def request_lines(request: dict[str, Any]) -> list[str]:
+    """What a person must see before an approval: complete, and nothing in it hidden."""
+    facts = [
+        ("request", f"r{request['number']} by {clean(request['person'] or '?')} from {clean(request['inlet'])}"),
+        ("said", clean(request["text"], limit=500)),
+        ("state", request["state"] + (f": {clean(request['reason'], limit=500)}" if request["reason"] else "")),
+    ]
+    if request["rule"]:
+        facts.append(("rule", clean(request["rule"])))
+    for number, step in enumerate((request["plan"] or {}).get("steps", ()), 1):
+        facts.append((f"step {number}", show.command(step["argv"])))
+        facts.append(("  on", ", ".join(map(clean, step["targets"]))))
+        if step["cwd"]:
+            facts.append(("  in", show.command([step["cwd"]])))
+        facts += [("  env", show.command([f"{key}={value}"])) for key, value in sorted(step["env"].items())]
+        facts.append(("  limit", f"{step['time_limit']} s"))
+    if request["plan_hash"]:
+        facts.append(("plan", request["plan_hash"]))
+    if request["state"] == "asking":
+        code = " with a second factor" if request["second_factor"] else ""
+        until = show.moment(request["decide_by"])
+        facts.append(("waits", f"for {request['approvers']} approval(s){code} until {until}"))
+    lines = [f"{name:<8} {value}" for name, value in facts]
+    rows = [[job["id"][-10:], clean(job["agent"]), show.end_of(job)] for job in request["jobs"]]
+    return [*lines, show.table(["JOB", "AGENT", "STATE"], rows)] if rows else lines
+
+
+@click.command("queue", short_help="How much waits, how long, and whether it is paused.")
+@json_option
+@pass_context
+def queue_command(context: Context, as_json: bool) -> None:
+    """How many jobs wait for their machines and for how long, whether the whole queue is paused, jobs by state.
+
+    \b
+    answerback queue
+    answerback queue --json | jq .depth
+    """
+
+    async def act(client: Client) -> int:
+        found = await client.call("queue")
+        if as_json:
+            click.echo(to_json(found))
+            return 0
+        paused, oldest = found["paused"], found["oldest"]
+        facts = [
+            ("waiting", f"{found['depth']}" + ("" if oldest is None else f", for {show.age(found['now'] - oldest)}")),
+            ("paused", "no" if paused is None else f"by {clean(paused['by'])}, {show.moment(paused['at'])}"),
+        ]
+        if paused is not None and paused["reason"]:
+            facts.append(("reason", clean(paused["reason"])))
+        facts += [(state, str(count)) for state, count in sorted(found["states"].items()) if count]
+        click.echo("\n".join(f"{name:<12} {value}" for name, value in facts))
+        return 0
+
+    context.run(act)
+
+
+@click.command("watch", short_help="Everything as it happens.")
 @click.option("--after", type=int, help="begin after this audit row instead of now")
 @json_option
 @pass_context
 def watch_command(context: Context, after: int | None, as_json: bool) -> None:
-    """Everything as it happens, one event a line; Ctrl-C ends it."""
+    """Everything as it happens, one event a line; Ctrl-C ends it.
+
+    \b
+    answerback watch
+    answerback watch --after 0 --json                      the whole audit, then what follows
+    """
 
     async def act(client: Client) -> int:
         args = {} if after is None else {"after": after}

@@ -18,21 +18,22 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as dial
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed
 
-from common import handshake
 from common.codec import BadFrame
+from common.dial import HubRefused, Opened, close, open_link
 from common.errors import Refused, UserError, WorkFailed
-from common.messages import Answer, Beat, Bye, Call, Heartbeat, Push, Refuse, Welcome
+from common.handshake import make_hello
+from common.messages import Answer, Beat, Bye, Call, Heartbeat, Push, Refuse, Renew, Renewed, Welcome
 from common.session import Session
-from common.tls import check_hub, client_context, explain
-from tui.profile import Profile
+from common.text import clean
+from tui.profile import LOG_IN, Profile
+from tui.renewal import context_of, is_due, renew
 
 PUSHES: Final = 64
-MAX_FRAME: Final = 1024 * 1024
-CONNECT_WITHIN: Final = 10.0
 ANSWER_WITHIN: Final = 60.0
+RENEW_WITHIN: Final = 10.0
+LOOK_AT_CERTIFICATE: Final = 3_600.0
 
 
 class LinkLost(WorkFailed):
@@ -71,11 +72,13 @@ class Client:
         self.clock_offset = welcome.now - time.time()  # what to add to this machine's clock to have the hub's
         self.round_trip: float | None = None  # seconds, of the last heartbeat
         self.bytes_in = 0
+        self.warning = ""  # what the person should know, beside the work
         self._connection = connection
         self._session = session
         self._next = 0
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._pushes: dict[int, asyncio.Queue[Any]] = {}
+        self._renewal: asyncio.Future[Renewed | Refuse] | None = None
         self._beat_sent = 0.0
         self._ended: Exception | None = None
 
@@ -107,8 +110,11 @@ class Client:
             raise CallFailed(answer.code, answer.reason)
         raise CallRefused(answer.code, answer.reason)
 
-    async def subscribe(self, verb: str, **args: Any) -> AsyncIterator[Any]:
-        """The pushes of a subscription, until the caller stops or the link ends (LinkLost)."""
+    async def subscribe(self, verb: str, *, idle: float | None = None, **args: Any) -> AsyncIterator[Any]:
+        """The pushes of a subscription, until the caller stops or the link ends (LinkLost).
+
+        With `idle`, also None whenever nothing has come for so many seconds.
+        """
         self._next += 1
         identity = self._next
         queue: asyncio.Queue[Any] = asyncio.Queue(PUSHES)
@@ -116,12 +122,36 @@ class Client:
         try:
             await self._call(identity, verb, args)
             while True:
-                push = await queue.get()
+                try:
+                    async with asyncio.timeout(idle):
+                        push = await queue.get()
+                except TimeoutError:
+                    push = None
                 if isinstance(push, Exception):
                     raise push
                 yield push
         finally:
             self._pushes.pop(identity, None)
+
+    async def renew(self, message: Renew) -> Renewed:
+        """The next certificate; raises UserError where the hub does not give one."""
+        if self._ended is not None:
+            raise self._ended
+        future: asyncio.Future[Renewed | Refuse] = asyncio.get_running_loop().create_future()
+        self._renewal = future
+        try:
+            await self._connection.send(self._session.send(message))
+            async with asyncio.timeout(RENEW_WITHIN):
+                answer = await future
+        except ConnectionClosed:
+            raise self._ended or LinkLost("the hub closed the link", "try again") from None
+        except TimeoutError:
+            raise WorkFailed(f"the hub did not answer within {RENEW_WITHIN:.0f} s", "it is tried again") from None
+        finally:
+            self._renewal = None
+        if isinstance(answer, Refuse):
+            raise Refused(clean(answer.reason, limit=500), LOG_IN)
+        return answer
 
     async def _read(self) -> None:
         error: Exception = LinkLost("the hub closed the link", "try again")
@@ -140,8 +170,15 @@ class Client:
                             await queue.put(push.data)
                     case Beat():
                         self.round_trip = time.monotonic() - self._beat_sent
-                    case Bye(reason=reason) | Refuse(reason=reason):
-                        error = LinkLost(f"the hub closed the link: {reason}", "try again")
+                    case Renewed() as renewed:
+                        self._session.done(self._session.received)
+                        self._settle_renewal(renewed)
+                    case Refuse() as refusal if self._settle_renewal(refusal):
+                        pass
+                    case Bye(reason=reason):
+                        error = LinkLost(f"the hub closed the link: {clean(reason, limit=500)}", "try again")
+                    case Refuse(reason=reason):
+                        error = LinkLost(f"the hub closed the link: {clean(reason, limit=500)}", "ask an admin")
         except ConnectionClosed:
             pass
         except BadFrame as bad:
@@ -153,10 +190,19 @@ class Client:
             for future in self._answers.values():
                 if not future.done():
                     future.set_exception(error)
+            if self._renewal is not None and not self._renewal.done():
+                self._renewal.set_exception(error)
             for queue in self._pushes.values():
                 while queue.full():
                     queue.get_nowait()
                 queue.put_nowait(error)
+
+    def _settle_renewal(self, answer: Renewed | Refuse) -> bool:
+        """Hands an answer to whoever asked for a certificate; False where nobody did."""
+        if self._renewal is None or self._renewal.done():
+            return False
+        self._renewal.set_result(answer)
+        return True
 
     async def _beat(self) -> None:
         while True:
@@ -174,70 +220,58 @@ class Client:
 
 @asynccontextmanager
 async def connect(profile: Profile) -> AsyncIterator[Client]:
-    """A welcomed connection; raises UserError that says why not."""
-    context = client_context(profile.authority.read_bytes(), profile.certificate, profile.key)
+    """A welcomed connection; raises UserError that says why not. Renews the profile's certificate where that is due."""
+    opened = await _open(profile)
+    session = Session("hub", id=opened.welcome.session, epoch=opened.epoch, interval=opened.welcome.heartbeat)
+    session.heard(time.monotonic())
+    client = Client(opened.connection, session, opened.welcome)
     try:
-        connection = await dial(
-            f"{profile.url}/console",
-            ssl=context,
-            compression=None,
-            max_size=MAX_FRAME,
-            max_queue=16,
-            open_timeout=CONNECT_WITHIN,
-            ping_interval=None,
-            close_timeout=2,
-            server_hostname=profile.hub,
-            user_agent_header=None,
-            proxy=None,
-        )
-    except OSError as error:
-        if isinstance(error, TimeoutError) or (error.errno is not None and type(error).__module__ != "ssl"):
-            reason = error.strerror or "no answer in time"
-            raise LinkLost(
-                f"cannot reach the hub at {profile.url} ({reason})", "is it running, and is the address right?"
-            ) from None
-        raise explain(error) from None
-    except InvalidHandshake as error:
-        raise LinkLost(
-            f"the hub at {profile.url} refused the connection ({error})", "log in again, or ask an admin"
-        ) from None
-    try:
-        tls = connection.transport.get_extra_info("ssl_object")
-        check_hub(tls, profile.hub)
-        session, welcome = await _greet(connection, profile)
-        client = Client(connection, session, welcome)
         async with asyncio.TaskGroup() as tasks:
-            reader = tasks.create_task(client._read(), name="read")
-            beats = tasks.create_task(client._beat(), name="beat")
+            helpers = [tasks.create_task(client._read(), name="read"), tasks.create_task(client._beat(), name="beat")]
             try:
+                await _renew(client, profile)
+                helpers.append(tasks.create_task(_keep_renewed(client, profile), name="renewal"))
                 yield client
             finally:
-                reader.cancel()
-                beats.cancel()
+                for helper in helpers:
+                    helper.cancel()
     except BaseExceptionGroup as group:
-        # One body, two helpers that catch their own: whoever asked wants the one error, not its wrapping.
+        # One body, and helpers that catch their own: whoever asked wants the one error, not its wrapping.
         raise group.exceptions[0] from None
     finally:
-        await connection.close()
+        await close(opened.connection, 1000)
 
 
-async def _greet(connection: ClientConnection, profile: Profile) -> tuple[Session, Welcome]:
-    session = Session("hub")
-    hello = handshake.make_hello("console", profile.name, None)
+async def _open(profile: Profile) -> Opened:
     try:
-        await connection.send(session.send(hello))
-        async with asyncio.timeout(CONNECT_WITHIN):
-            frame = session.receive(await connection.recv(), time.monotonic())
-    except TimeoutError:
-        raise LinkLost(f"the hub at {profile.url} did not answer in time", "try again") from None
-    except ConnectionClosed as error:
-        raise LinkLost(f"the hub at {profile.url} closed the link ({error})", "try again") from None
-    match frame.message if frame is not None else None:
-        case Welcome() as welcome:
-            handshake.check_welcome(hello, welcome, None)
-            session.id, session.interval = welcome.session, welcome.heartbeat
-            return session, welcome
-        case Refuse(reason=reason):
-            raise Refused(f"the hub refused {profile.name}: {reason}", "log in again, or ask an admin")
-        case _:
-            raise LinkLost("what answered does not speak Answerback's protocol", "check the address")
+        hello = make_hello("console", profile.name, None)
+        return await open_link(profile.url, profile.hub, context_of(profile), hello, None)
+    except HubRefused as error:
+        reason = clean(error.refusal.reason, limit=500)
+        raise Refused(f"the hub refused {profile.name}: {reason}", f"ask an admin; to come back, {LOG_IN}") from None
+    except BadFrame as error:
+        raise LinkLost(f"the hub's welcome is not one ({error})", "upgrade the older of the two") from None
+    except WorkFailed as error:
+        # A hub does not say that it closed because of our certificate, so what it may be is looked at here.
+        until = profile.credential.validity().not_after
+        if time.time() >= until:
+            day = time.strftime("%Y-%m-%d", time.localtime(until))
+            raise UserError(f"the certificate of {profile.name} expired on {day}", LOG_IN) from None
+        raise LinkLost(error.problem, error.cure) from None
+
+
+async def _keep_renewed(client: Client, profile: Profile) -> None:
+    while True:
+        await asyncio.sleep(LOOK_AT_CERTIFICATE)
+        await _renew(client, profile)
+
+
+async def _renew(client: Client, profile: Profile) -> None:
+    """The next certificate where it is time; what goes wrong is a warning, since the old one still works."""
+    now = time.time() + client.clock_offset
+    try:
+        if is_due(profile.credential.validity(), now):
+            await renew(profile, client.renew, now)
+        client.warning = ""
+    except UserError as error:
+        client.warning = f"the certificate of {profile.name} could not be renewed ({error.problem}); {error.cure}"

@@ -1,8 +1,9 @@
-"""Every act of the console, once: its keys, its names, when it is off and why, how it is confirmed, its command-line twin.
+"""Every act of the console, once: its keys, its names, when it is off and why, how it is confirmed, its command-line
+twin.
 
-The bindings, the palette, the bottom line, the help and the `:` line are made from this table; a key that is in none of them does
-nothing. An act that is off is shown with its reason, never hidden. Names are sentences of the catalogue: `console_act_ID` in full,
-`console_do_ID` for the bottom line. Pure.
+The bindings, the palette, the bottom line, the help and the `:` line are made from this table; a key that is in none
+of them does nothing. An act that is off is shown with its reason, never hidden. Names are sentences of the catalogue:
+`console_act_ID` in full, `console_do_ID` for the bottom line. Pure.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ ACTS: Final[tuple[Act, ...]] = (
     # control
     Act("pause", "P", "control", kinds=_kinds("agent", "lane", "job"), role="approver", verb="pause", changes=True,
         rung=Rung.FORM, twin="answerback pause {agent}", shown=30),
-    Act("pause_all", "", "control", role="approver", verb="pause", changes=True, rung=Rung.FORM, twin="answerback pause"),
+    Act("pause_all", "", "control", role="approver", verb="pause", changes=True, rung=Rung.FORM,
+        twin="answerback pause"),
     Act("drain", "D", "control", kinds=AGENT, role="approver", verb="drain", changes=True, rung=Rung.FORM,
         twin="answerback drain {agent}", shown=31),
     # ask for work
@@ -162,7 +164,7 @@ ACTS: Final[tuple[Act, ...]] = (
     # the console itself
     Act("command", "colon", "app", place="app", shown=70),
     Act("help", "question_mark,f1", "app", place="app", shown=2),
-    Act("palette", "ctrl+p", "app", place="app", action="command_palette"),
+    Act("palette", "ctrl+p", "app", place="app"),
     Act("language", "", "app", place="app"),
     Act("theme", "", "app", place="app"),
     Act("ascii", "", "app", place="app"),
@@ -259,6 +261,9 @@ def rung(act: Act, scene: Scene) -> Rung:
 
 # ---- lists made from the table
 
+STAY: Final = ("help", "quit")
+"""Acts that stand in the bottom line whatever else has to go."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -279,9 +284,8 @@ def bottom_line(scene: Scene, most: int) -> list[Entry]:
     """At most `most` acts for the row at hand: what is on, by rank; then what is off though it is about such a row."""
     shown = [Entry(act, why_off(act, scene)) for act in ACTS if act.shown]
     near = [entry for entry in shown if entry.off is None or (scene.kind in entry.act.kinds and not entry.act.screens)]
-    near.sort(key=lambda entry: (entry.off is not None, entry.act.shown))
-    chosen = near[:most]
-    return sorted(chosen, key=lambda entry: entry.act.shown)
+    near.sort(key=lambda entry: (entry.act.id not in STAY, entry.off is not None, entry.act.shown))
+    return sorted(near[:most], key=lambda entry: entry.act.shown)
 
 
 KEY_SIGNS: Final = {

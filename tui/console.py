@@ -1,4 +1,5 @@
-"""What every screen of the console shares: the source, the settings, who I am, the way back that is open, what was last said.
+"""What every screen of the console shares: the source, the settings, who I am, the way back that is open, what was
+last said.
 
 It is no widget and knows none. Screens read it and post messages; the app owns it.
 """
@@ -49,6 +50,7 @@ class Console:
     def __init__(self, source: Source, settings: Settings) -> None:
         self.source = source
         self.settings = settings
+        source.language = settings.language
         self.undo: Undo | None = None
         self.said: deque[Said] = deque(maxlen=MAX_SAID)
         self.rate_out = 0.0  # bytes a second to the terminal
@@ -68,6 +70,7 @@ class Console:
 
     def set(self, **changes: Any) -> None:
         self.settings = replace(self.settings, **changes)
+        self.source.language = self.settings.language
 
     # ---- how it stands
 
@@ -100,6 +103,13 @@ class Console:
             now=self.now(),
         )
 
+    @property
+    def queue_paused(self) -> Mapping[str, Any] | None:
+        """By whom, since when and why the whole queue is paused."""
+        hub = self.overview.get("hub")
+        paused = hub.get("queue_paused") if isinstance(hub, Mapping) else None
+        return paused if isinstance(paused, Mapping) else None
+
     # ---- what was done and said
 
     def open_undo(self) -> Undo | None:
@@ -107,7 +117,7 @@ class Console:
             self.undo = None
         return self.undo
 
-    def say(self, what: Sentence | str, tone: Tone = "", *, lasting: bool = False) -> None:
+    def tell(self, what: Sentence | str, tone: Tone = "", *, lasting: bool = False) -> None:
         """Puts a line on the status line; text from the hub comes in as `str` and is made safe."""
         text = what.say(self.language) if isinstance(what, Sentence) else what
         self.said.append(Said(clean(text, limit=500), tone, self.now(), lasting))

@@ -1,11 +1,13 @@
 """What stands in a cell or a line: words, numbers, ages, sparklines; cut by terminal cells. Pure.
 
-Everything that came from a machine or a chat goes through `one_line`. Numbers are short and keep their unit; times are UTC.
+Everything that came from a machine or a chat goes through `one_line`. Numbers are short and keep their unit; times
+are UTC.
 """
 
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ Tone = Literal["", "ok", "busy", "warn", "bad", "dim", "head", "key"]
 BARS: Final = "▁▂▃▄▅▆▇█"
 ASCII_BARS: Final = "_.:-=+*#"
 DAY: Final = 86_400
+USUAL: Final = frozenset({"/usr/bin", "/bin", "/usr/sbin", "/sbin"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +153,9 @@ def moment(at: float | None, now: float) -> str:
     return time.strftime(form, time.gmtime(at))
 
 
-def spark(values: Sequence[float | None], width: int, *, ascii: bool = False) -> str:
+def spark(values: Sequence[float | None], width: int, *, plain: bool = False) -> str:
     """The last `width` values as bars from 0 to the highest; a gap is a blank."""
-    bars = ASCII_BARS if ascii else BARS
+    bars = ASCII_BARS if plain else BARS
     shown = list(values)[-width:] if width > 0 else []
     known = [value for value in shown if value is not None and math.isfinite(value)]
     top = max(known, default=0.0)
@@ -173,13 +176,16 @@ def short_id(identity: Any) -> str:
 
 
 def command(argv: Any, limit: int = 300) -> str:
-    """A command for a headline: as typed where every word is plain, else exact. It may be cut: never for an approval."""
+    """A command for a headline, the program without its usual folder. It may be cut: never for an approval."""
     if not isinstance(argv, list | tuple) or not argv:
         return "-"
     words = [str(word) for word in argv]
-    if all(word and word.isprintable() and not set(word) & set(" '\"\\$`*?[]{}()<>|&;#~!\u3000") for word in words):
-        return one_line(" ".join(words), limit)
-    return one_line(show.command(words), limit)
+    if not all(word.isprintable() for word in words):
+        return one_line(show.command(words), limit)
+    folder, _, program = words[0].rpartition("/")
+    if folder in USUAL and program:
+        words[0] = program
+    return one_line(shlex.join(words), limit)
 
 
 def joined(parts: Iterable[str], between: str = "  ") -> str:

@@ -12,9 +12,10 @@ from typing import Final
 from rich.cells import cell_len
 
 from common.catalogue import say
-from tui.commands import Entry, first_key
+from tui.commands import STAY, Entry, first_key
 from tui.console import Console
 from tui.format import Look, Tone, clock, fit, latency, number, one_line
+from tui.rows import need_rows, number_or_none
 
 MODES: Final = ("overview", "jobs", "approve", "agents", "audit")
 URGENT: Final = 120.0
@@ -113,8 +114,12 @@ def waiting_approvals(console: Console) -> tuple[int, float | None]:
     counts = console.overview.get("counts")
     if not isinstance(counts, dict):
         return 0, None
-    waiting, soonest = counts.get("asking"), counts.get("decide_by")
-    left = soonest - console.now() if isinstance(soonest, int | float) else None
+    waiting, soonest = counts.get("asking"), None
+    for row in need_rows(console.overview.get("needs_you")):
+        until = number_or_none(row.get("decide_by"))
+        if until is not None and (soonest is None or until < soonest):
+            soonest = until
+    left = None if soonest is None else soonest - console.now()
     return (waiting if isinstance(waiting, int) else 0), left
 
 
@@ -159,7 +164,7 @@ def _stream(console: Console) -> list[Span]:
 def keys_line(console: Console, entries: Sequence[Entry], cells: int) -> list[Span]:
     """`enter Open  a Approve …`: what is on, then greyed what is off; help and quit stay."""
     language, spans = console.language, [Span(" ")]
-    keep = [entry for entry in entries if entry.act.id in ("help", "quit")]
+    keep = [entry for entry in entries if entry.act.id in STAY]
     tail = [span for entry in keep for span in _key(entry, console)]
     room = cells - width(tail) - 1
     for entry in entries:

@@ -1,6 +1,7 @@
 """What a command has printed, as lines: bounded, safe, each with the number it has for good. Pure.
 
-At most `MAX_LINES` lines and `MAX_CHARS` characters are kept, the newest; what went is counted. A line longer than `MAX_LINE` is cut
+At most `MAX_LINES` lines and `MAX_CHARS` characters are kept, the newest; what went is counted. A line longer than
+`MAX_LINE` is cut
 where it is shown. Two streams are told apart; each has its own unfinished line, which stands after the finished ones.
 """
 
@@ -110,7 +111,8 @@ class OutputLines:
             self.first += 1
 
     def find(self, text: str, start: int, step: int) -> int | None:
-        """The number of the next line with `text` in it (case folded) from `start` on, around the end; None where none has."""
+        """The number of the next line with `text` in it (case folded) from `start` on, around the end; None where
+        none has."""
         wanted, count = text.casefold(), self.end - self.first
         if not wanted or not count:
             return None

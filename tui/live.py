@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from common.errors import UserError
 from common.text import clean
 from tui.client import CallRefused, LinkLost
+from tui.filter_text import Problem
 from tui.model import BadPush, Query, Window
 from tui.source import Source
 
@@ -24,18 +25,11 @@ MARGIN: Final = 1.0
 _AT = re.compile(r"\s*(\d{1,5}):\s*(.*)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a view is not what was asked for; `position` is where in the filter, from 0."""
-
-    text: str
-    position: int | None = None
-
-
 class Live:
     def __init__(self, source: Source, query: Query, slot: str) -> None:
         self.window = Window()
         self.query = query
+        self.typed = query.filter  # what stands in the filter's line, right or wrong
         self.shown = query  # what the window holds; differs from `query` until its snapshot is here
         self.problem: Problem | None = None
         self.at: float | None = None  # when something last came
@@ -58,9 +52,16 @@ class Live:
     def ask(self, **changes: Any) -> None:
         """Another filter, order or window."""
         query = replace(self.query, **changes)
+        if "filter" in changes:
+            self.typed = query.filter
         if query != self.query or self.problem is not None:
+            self.problem = None
             self.query = query
             self._asked.set()
+
+    def refuse(self, text: str, problem: Problem) -> None:
+        """A filter that is none: what is shown stays, and what was typed is shown with where it is wrong."""
+        self.typed, self.problem = text, problem
 
     def want(self, lo: int, hi: int) -> None:
         """Rows lo to hi are shown; asks for a window around them where the present one ends too near."""
@@ -107,7 +108,9 @@ class Live:
             async for push in stream:
                 if "rows" in push and not self.shown.same_rows(query):
                     self.window.clear()
-                self.problem, self.shown, self.at = None, query, self._source.now()
+                if self.typed == query.filter:
+                    self.problem = None
+                self.shown, self.at = query, self._source.now()
                 if not self.window.apply(push):
                     return True
         return False

@@ -1,8 +1,9 @@
 """What a screen knows of one server view: a window of rows by id, kept true by deltas. Pure.
 
-The hub has all the rows; here are those of the window asked for and at most `KEEP` on each side of it. A snapshot or an order
-says which id is at which index. While the view is held (the operator is reading or has marked rows) a new order waits, so that
-no row moves under the cursor; only what the rows say changes. `moved` tells how many wait.
+The hub has all the rows; here are those of the window asked for and at most `KEEP` on each side of it. A snapshot or
+an order
+says which id is at which index. While the view is held (the operator is reading or has marked rows) a new order
+waits, so that no row moves under the cursor; only what the rows say changes. `moved` tells how many wait.
 """
 
 from __future__ import annotations
@@ -168,7 +169,9 @@ class Window:
         ):
             self._order.clear()  # the list has shifted: what stood beyond the window stands elsewhere now
         self._order.update(placed)
-        beyond = [index for index in self._order if index >= self.total or not lo - KEEP <= index < lo + len(ids) + KEEP]
+        beyond = [
+            index for index in self._order if index >= self.total or not lo - KEEP <= index < lo + len(ids) + KEEP
+        ]
         for index in beyond:
             del self._order[index]
         self._index = {identity: index for index, identity in self._order.items()}

@@ -18,6 +18,7 @@ class Pace:
     _step: int = 0
     _next: float = 0.0
     _calm_since: float = 0.0
+    _slowed: float = 0.0
 
     @property
     def interval(self) -> float:
@@ -26,8 +27,9 @@ class Pace:
     def due(self, now: float, waiting: int) -> bool:
         """Whether to bring the screen up to date at `now`, with `waiting` frames not yet written."""
         if waiting > FULL:
-            if now - self._calm_since >= 0.1:  # slower with each look, not with each frame
+            if now - self._slowed >= INTERVALS[0]:  # a step at a time, however often it is looked at
                 self._step = min(self._step + 1, len(INTERVALS) - 1)
+                self._slowed = now
             self._calm_since = now
             self._next = max(self._next, now + self.interval)
             return False

@@ -6,8 +6,8 @@
     timeout: 60
     run: systemctl reload nginx
 
-`run` is a line of the grammar that chat uses, or, where a word cannot be written so, a JSON array of words. Blocks are set apart by
-an empty line; lines that begin with # are notes.
+`run` is a line of the grammar that chat uses, or, where a word cannot be written so, a JSON array of words. Blocks
+are set apart by an empty line; lines that begin with # are notes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from common.catalogue import Sentence
@@ -27,12 +26,13 @@ Steps = list[dict[str, Any]]
 KEYS = ("on", "in", "env", "timeout", "run")
 
 
-@dataclass(frozen=True, slots=True)
-class BadText(Exception):
+class BadText(ValueError):
     """A text that is no plan; `line` counts from 1."""
 
-    line: int
-    sentence: Sentence
+    def __init__(self, line: int, sentence: Sentence) -> None:
+        super().__init__(line, sentence)
+        self.line = line
+        self.sentence = sentence
 
     def __str__(self) -> str:
         return f"{self.line}: {self.sentence}"

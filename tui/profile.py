@@ -1,24 +1,26 @@
 """Who I am and where my hub is: the folder that `answerback-hub init` or `answerback login` writes.
 
 PROFILE/              0700; --profile, else $ANSWERBACK_PROFILE, else ~/.config/answerback
-    profile.toml      name, url (wss://HOST:PORT), hub (its id)
-    key.pem           the private key; made here, never leaves
-    cert.pem          my certificate
-    ca.pem            the hub's authority, pinned when I logged in
+    profile.toml      name, url, hub (its id); written last by `login`, so its presence means "logged in"
+    key.pem …         my credential: key, certificate, authority, a renewal (see common/credential.py)
+    lock              held for a moment by whoever changes the credential (see tui/renewal.py)
 """
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
-from common.config import load, read_bytes, required
+from common.config import load, parse_url, read_bytes, required
+from common.credential import Credential
 from common.errors import UserError
+from common.ids import is_name
 
 VARIABLE: Final = "ANSWERBACK_PROFILE"
+LOG_IN: Final = "log in with the command that `answerback-hub operator add NAME --role ROLE` prints on the hub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +40,17 @@ class Profile:
     hub: str
 
     @property
-    def key(self) -> Path:
-        return self.path / "key.pem"
+    def credential(self) -> Credential:
+        return Credential(self.path, LOG_IN)
 
     @property
-    def certificate(self) -> Path:
-        return self.path / "cert.pem"
+    def lock(self) -> Path:
+        return self.path / "lock"
 
-    @property
-    def authority(self) -> Path:
-        return self.path / "ca.pem"
+    def to_bytes(self) -> bytes:
+        """profile.toml. A TOML basic string is a JSON string for the characters that names and addresses have."""
+        values = {"name": self.name, "url": self.url, "hub": self.hub}
+        return "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()).encode()
 
 
 def default_path() -> Path:
@@ -57,17 +60,23 @@ def default_path() -> Path:
     return Path(base) / "answerback"
 
 
+def file_in(folder: Path) -> Path:
+    return folder / "profile.toml"
+
+
 def read_profile(path: Path | None) -> Profile:
     """Raises UserError that says how to get one."""
     folder = (path or default_path()).absolute()
-    file = folder / "profile.toml"
+    file = file_in(folder)
     if not file.exists():
-        cure = "ask an admin for a login command (answerback-hub operator add), or name it with --profile"
-        raise UserError(f"there is no profile in {folder}", cure)
+        raise UserError(f"there is no profile in {folder}", f"{LOG_IN}, or name another folder with --profile")
     found = load(file, ProfileFile)
-    parts = urlsplit(found.url)
-    if parts.scheme != "wss" or not parts.hostname:
-        raise UserError(f"{file}: url: {found.url!r} is not wss://HOST:PORT", "log in again")
-    for needed in (folder / "key.pem", folder / "cert.pem", folder / "ca.pem"):
-        read_bytes(needed, cure="log in again")
-    return Profile(folder, found.name, found.url.rstrip("/"), found.hub)
+    for key, value in (("name", found.name), ("hub", found.hub)):
+        if not is_name(value):
+            raise UserError(f"{file}: {key}: not a name", LOG_IN)
+    parse_url(found.url, f"{file}: url")
+    profile = Profile(folder, found.name, found.url.rstrip("/"), found.hub)
+    profile.credential.check_key()
+    for needed in (profile.credential.certificate, profile.credential.authority):
+        read_bytes(needed, cure=LOG_IN)
+    return profile

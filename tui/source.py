@@ -1,17 +1,23 @@
-"""Where the console's facts come from: a hub (`tui.source_hub`) or the demo world (`tui.demo`). One interface, two of it.
+"""Where the console's facts come from: a hub (`tui.source_hub`) or the demo world (`tui.demo`). One interface, two
+of it.
 
-The link is kept by `keep()`, which connects, connects again, and says so in `link`; it holds the `overview` subscription itself, since
-the top line always needs it. Calls raise what `tui.client` raises: BadCall, CallRefused (with a code), CallFailed, LinkLost.
+The link is kept by `keep()`, which connects, connects again, and says so in `link`; it holds the `overview`
+subscription itself, since
+the top line always needs it. Calls raise what `tui.client` raises: BadCall, CallRefused (with a code), CallFailed,
+LinkLost.
 
-Subscriptions are `subscribe(verb, slot=…, …)`. `slot` is a short text that the console chooses (`jobs`, `output`); a new
+Subscriptions are `subscribe(verb, slot=…, …)`. `slot` is a short text that the console chooses (`jobs`, `output`); a
+new
 subscription in the same slot replaces the one before it, and `call("unsubscribe", slot=…)` ends it. A subscription of
 
     view      slot, name, filter, sort, lo, n
               pushes {"seq", "total", "all", "lo", "rows": [{"id", …}]}, then, at most 10 a second and last value wins,
               {"seq", "total", "all", "lo", "upsert": [rows], "gone": [ids], "moved": n, "order": [ids of the window]}
-              where seq grows by one; "order" comes (at most twice a second) when the window's rows or their places changed
+              where seq grows by one; "order" comes (at most twice a second) when the window's rows or their places
+              changed
     output    slot, job, after     pushes {"chunks": [{"seq", "stream", "data"}], "ended": bool}
-    overview  slot                 pushes, at most 2 a second, {"lanes": […], "needs_you": […], "fleet": {…}, "counts": {…}}
+    overview  slot                 pushes, at most 2 a second, {"lanes": […], "needs_you": […], "fleet": {…},
+    "counts": {…}}
 
 A wrong filter is refused with the code `filter` and the reason `POSITION: words`.
 """
@@ -21,6 +27,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+
+from common.catalogue import Language
 
 LinkState = Literal["connecting", "live", "lost"]
 
@@ -62,6 +70,14 @@ class Source(Protocol):
 
     @property
     def overview(self) -> Mapping[str, Any]: ...
+
+    @property
+    def language(self) -> Language: ...
+
+    @language.setter
+    def language(self, language: Language) -> None:
+        """The language that the hub's sentences come in from now on."""
+        ...
 
     def now(self) -> float:
         """The hub's clock, seconds since the epoch."""

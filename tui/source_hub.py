@@ -6,10 +6,12 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Final
+from contextlib import aclosing
+from typing import Any, Final, cast
 
+from common.catalogue import Language
 from common.errors import UserError
-from tui.client import BadCall, CallFailed, CallRefused, Client, LinkLost, connect
+from tui.client import BadCall, Client, LinkLost, connect
 from tui.profile import Profile
 from tui.source import Link, Who
 
@@ -27,6 +29,7 @@ class HubSource:
     """See `tui.source.Source`."""
 
     def __init__(self, profile: Profile, *, chance: Callable[[], float] = random.random) -> None:
+        self.language: Language = "en"
         self.link = Link(since=time.time())
         self.who: Who | None = None
         self.overview: Mapping[str, Any] = {}
@@ -84,14 +87,18 @@ class HubSource:
     async def _watch(self, client: Client, changed: Callable[[], None]) -> None:
         """Follows the overview until the link ends; an older hub has none, there the queue is asked now and then."""
         try:
-            async for push in client.subscribe("overview", slot="overview"):
+            async for push in client.subscribe("overview", slot="overview", language=self.language):
                 self.overview = push if isinstance(push, Mapping) else {}
                 self._measure(client)
                 changed()
         except BadCall:
             while True:
                 queue = await client.call("queue")
-                self.overview = {"counts": queue.get("states", {}), "paused": queue.get("paused"), "partial": True}
+                self.overview = {
+                    "counts": queue.get("states", {}),
+                    "hub": {"queue_paused": queue.get("paused")},
+                    "partial": True,
+                }
                 self._measure(client)
                 changed()
                 await asyncio.sleep(POLL)
@@ -105,11 +112,10 @@ class HubSource:
         return self._client
 
     async def call(self, verb: str, **args: Any) -> Any:
-        return await self._linked().call(verb, **args)
+        return await self._linked().call(verb, **{"language": self.language, **args})
 
     async def subscribe(self, verb: str, **args: Any) -> AsyncIterator[Any]:
-        async for push in self._linked().subscribe(verb, **args):
-            yield push
-
-
-__all__ = ["BadCall", "CallFailed", "CallRefused", "HubSource", "LinkLost", "pause_before"]
+        pushes = self._linked().subscribe(verb, **{"language": self.language, **args})
+        async with aclosing(cast(Any, pushes)) as stream:
+            async for push in stream:
+                yield push

@@ -28,9 +28,10 @@ from agent.runner.recover import recover, sweep
 from agent.runner.rules import Rules
 from agent.runner.spool import Spool
 from agent.runner.work import Work
-from agent.state import check_socket_path, make_folder
+from agent.state import check_socket_path
 from common.codec import Frame
 from common.errors import UserError
+from common.files import make_folder
 from common.messages import Bye, Cancel, Credit, Dispatch, Forget, Message, Resync
 
 _BATCH: Final = 64 * 1024

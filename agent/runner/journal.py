@@ -131,8 +131,6 @@ def parse(data: bytes) -> tuple[Memory, int]:
     while offset < len(data):
         body = _body_at(data, offset)
         if body is None:
-            if offset == 0:  # the file came into its place whole, so its first block cannot be torn
-                raise Damaged("it does not begin with a good record")
             _require_torn(data, offset)
             break
         try:
@@ -143,8 +141,8 @@ def parse(data: bytes) -> tuple[Memory, int]:
         except (ValueError, msgpack.UnpackException) as error:
             raise Damaged(f"a record at byte {offset} cannot be understood: {error}") from None
         offset += _HEADER.size + len(body)
-    if not memory.id:
-        raise Damaged("it does not say its id")
+    if not memory.id:  # the file came into its place whole, so its first block cannot be torn
+        raise Damaged("it does not begin with its id")
     return memory, offset
 
 

@@ -96,11 +96,7 @@ class Spool:
                     self._grow(job, len(record))
                     return True
             except OSError:
-                pass
-            try:
-                os.ftruncate(file, offset)
-            except OSError:
-                return False
+                pass  # half a record at the end does no harm: it is overwritten, or never counted as a chunk
             if not self.drop_oldest():
                 return False
 

@@ -83,7 +83,7 @@ class Teller:
 
     def _of(self, job: Job) -> Message | None:
         tale = job.tale
-        if tale.muted or tale.over or job.state is State.WRITING:
+        if tale.over or job.state is State.WRITING:
             return None
         if job.state is State.REFUSED:
             tale.over = True

@@ -24,13 +24,13 @@ from typing import Final, NoReturn
 
 from agent import log
 from agent.state import Settings, State
-from agent.uplink.dial import HubRefused, Opened, open_link
 from agent.uplink.link import Ending, Relay, since_boot
 from agent.uplink.local import NoRunner, RunnerLink
 from agent.uplink.pace import Dice, Pace
 from agent.uplink.renewal import Renewal
 from agent.uplink.vitals import facts
 from common.codec import BadFrame
+from common.dial import HubRefused, Opened, open_link
 from common.errors import UserError
 from common.handshake import RETRY_EPOCH, make_hello
 from common.notify import notify, watchdog
@@ -49,15 +49,15 @@ StartRunner = Callable[[], None]
 async def run_uplink(state: State, socket: Path, *, start_runner: StartRunner | None = None) -> None:
     """Serves until SIGTERM or SIGINT; raises UserError where this folder cannot be served at all."""
     settings = state.settings()
-    state.check_key()
+    state.credential.check_key()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     lock = state.hold_lock()
     try:
         for number in _SIGNALS:
             loop.add_signal_handler(number, stop.set)
-        state.settle_renewal()
-        renewal = Renewal(state, state.validity())
+        state.credential.settle()
+        renewal = Renewal(state, state.credential.validity())
         uplink = Uplink(state, settings, socket, renewal, start_runner=start_runner)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(uplink.serve()), group.create_task(watchdog())]
@@ -145,9 +145,10 @@ class Uplink:
         return self._after(ending, since_boot() - started)
 
     async def _open(self) -> Opened:
-        context = client_context(self._state.authority.read_bytes(), self._state.certificate, self._state.key)
-        hello = make_hello("agent", self._settings.name, self._session, epoch=self._epoch, facts=self._facts)
-        return await open_link(self._settings, context, hello, self._session)
+        ours, settings = self._state.credential, self._settings
+        context = client_context(ours.authority.read_bytes(), ours.certificate, ours.key)
+        hello = make_hello("agent", settings.name, self._session, epoch=self._epoch, facts=self._facts)
+        return await open_link(settings.url, settings.hub, context, hello, self._session)
 
     async def _relay(self, opened: Opened, runner: RunnerLink) -> Ending:
         welcome = opened.welcome

@@ -20,11 +20,11 @@ from typing import Any, Final, Literal
 from websockets.exceptions import ConnectionClosed
 
 from agent import log
-from agent.uplink.dial import CLOSE_TIMEOUT, Opened, close, closing_words
 from agent.uplink.local import RunnerLink
 from agent.uplink.renewal import Renewal
 from agent.uplink.vitals import vitals
 from common.codec import FORBIDDEN, BadFrame
+from common.dial import CLOSE_TIMEOUT, Opened, close, closing_words
 from common.errors import UserError, WorkFailed
 from common.handshake import RETRY_EPOCH
 from common.messages import (

@@ -1,6 +1,6 @@
 """Renewing our certificate over the link: when, and by which child process.
 
-The key and the request are made, and the answer is checked, by short-lived children (agent/certificate.py says why).
+The key and the request are made, and the answer is checked, by short-lived children (common/certificate.py says why).
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Final
 
 from agent import log
 from agent.detach import own_command, own_environment
-from agent.state import State, Validity
+from agent.state import State
 from agent.uplink.pace import Dice, renew_at, retry_renewal_at
+from common.credential import Validity
 from common.errors import WorkFailed
 from common.messages import Renew, Renewed
 
@@ -43,15 +44,15 @@ class Renewal:
     async def request(self) -> Renew:
         """The message to send; raises WorkFailed. The same request again while a renewal is under way."""
         await _child(self._state, "make-request")
-        return Renew(self._state.next_request.read_bytes(), self.validity.generation)
+        return Renew(self._state.credential.next_request.read_bytes(), self.validity.generation)
 
     async def take(self, renewed: Renewed) -> None:
         """Brings the new certificate into use on disk; raises UserError where it is not ours."""
         await _child(
             self._state, "take-certificate", "--generation", str(renewed.generation), given=renewed.certificate
         )
-        self._state.settle_renewal()
-        validity = self.validity = self._state.validity()
+        self._state.credential.settle()
+        validity = self.validity = self._state.credential.validity()
         self.at = renew_at(validity.not_before, validity.not_after, self._dice)
         self.asked = ""
         log.info("certificate.renewed", generation=validity.generation, not_after=_date(validity.not_after))

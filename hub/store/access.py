@@ -24,6 +24,7 @@ _USE_TOKEN: Final = Statement(
     .values(used_at=sa.bindparam("at"))
 )
 _PURGE_TOKENS: Final = Statement(tokens.delete().where(tokens.c.expires_at <= sa.bindparam("before")))
+_PURGE_CREDENTIALS: Final = Statement(credentials.delete().where(credentials.c.not_after <= sa.bindparam("before")))
 _ADD_CREDENTIAL: Final = Statement(_CREDENTIAL.insert, OR_NOTHING)
 _BY_FINGERPRINT: Final = Statement(_CREDENTIAL.select.where(credentials.c.fingerprint == sa.bindparam("fingerprint")))
 _REVOKE: Final = Statement(
@@ -76,6 +77,10 @@ class AccessRoom(Room):
         if name is not None:
             query = query.where(credentials.c.name == name)
         return _CREDENTIAL.records(self._db.select(query))
+
+    def purge_credentials(self, before: float) -> int:
+        """Forgets certificates that expired by then, and says how many; none of them opens anything any more."""
+        return self._db.change(_PURGE_CREDENTIALS, {"before": before})
 
     def revoke_credentials(self, kind: str, name: str, now: float) -> list[str]:
         """Revokes all that were good, and gives their fingerprints: their links are to be closed."""

@@ -29,6 +29,7 @@ _MINE: Final = (
     table.c.agent == sa.bindparam("agent"),
     table.c.cancel_asked_at.is_(None),
     table.c.not_after > sa.bindparam("now"),
+    table.c.not_before <= sa.bindparam("now"),
 )
 _LEVEL: Final = (*_MINE, table.c.priority == sa.bindparam("priority"))
 _SOME: Final = Statement(JOB.select.where(*_MINE).limit(sa.bindparam("limit")))
@@ -57,7 +58,9 @@ _PEOPLE: Final = _people_waiting()
 
 class ClaimRoom(Room):
     def claim_jobs(self, agent: str, limit: int, epoch: int, journal: str, now: float) -> list[Job]:
-        """Up to `limit` jobs for the machine, moved from queued to leased; lapsed and cancel-asked ones stay behind."""
+        """Up to `limit` jobs for the machine, moved from queued to leased; lapsed, held and cancel-asked ones stay
+        behind.
+        """
 
         def lease(job: Job) -> Job:
             state = next_job(job.state, JobEvent.LEASE)

@@ -20,13 +20,13 @@ from hub.store.schema import checkpoints as checkpoint_table
 from hub.store.schema import events as table
 from hub.store.sql import Connection, Statement
 
-_COLUMNS: Final = tuple(table.c[name] for name in Link._fields)
+EVENT_COLUMNS: Final = tuple(table.c[name] for name in Link._fields)
 _CHECKPOINT: Final = Mapper(Checkpoint, checkpoint_table, key="seq")
 
 _ADD: Final = Statement(table.insert().values({name: sa.bindparam(name) for name in Link._fields}).inline())
 _HEAD: Final = Statement(sa.select(table.c.seq, table.c.hash).order_by(table.c.seq.desc()).limit(1))
 _CHAIN: Final = Statement(
-    sa.select(*_COLUMNS)
+    sa.select(*EVENT_COLUMNS)
     .where(table.c.seq > sa.bindparam("after_seq"))
     .order_by(table.c.seq)
     .limit(sa.bindparam("limit"))
@@ -74,7 +74,7 @@ class EventRoom(Room):
     ) -> list[Event]:
         """Events behind `after_seq`; `kind_prefix` is the beginning of a kind, as `job.` is."""
         self.flush()
-        query = sa.select(*_COLUMNS).where(table.c.seq > after_seq).limit(limit)
+        query = sa.select(*EVENT_COLUMNS).where(table.c.seq > after_seq).limit(limit)
         query = query.order_by(table.c.seq.desc() if newest_first else table.c.seq)
         if subject is not None:
             query = query.where(table.c.subject == subject)

@@ -9,12 +9,12 @@ from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
-from common.lifecycle import JobState
+from common.lifecycle import JOB_SETTLED, JobState
 from hub.records import Job
 from hub.store.errors import Conflict
 from hub.store.mapping import OR_NOTHING, Mapper
 from hub.store.room import Room
-from hub.store.schema import ENDED, OPEN, QUEUED
+from hub.store.schema import ENDED, OPEN, QUEUED, one_of
 from hub.store.schema import jobs as table
 from hub.store.sql import Statement
 
@@ -35,6 +35,15 @@ _LAPSED: Final = Statement(
     .limit(sa.bindparam("limit"))
 )
 _OPEN: Final = Statement(JOB.select.where(OPEN, table.c.agent == sa.bindparam("agent")).order_by(table.c.id))
+_UNSETTLED: Final = Statement(
+    sa.select(sa.func.count())
+    .select_from(table)
+    .where(
+        table.c.request_id == sa.bindparam("request_id"),
+        table.c.step == sa.bindparam("step"),
+        sa.text(f"NOT ({one_of('state', JOB_SETTLED)})"),
+    )
+)
 _COUNTS: Final = [  # three, for each is answered by one partial index
     Statement(sa.select(table.c.state, sa.func.count()).where(some).group_by(table.c.state))
     for some in (QUEUED, OPEN, ENDED)
@@ -81,6 +90,10 @@ class JobRoom(Room):
     def jobs_of(self, request_id: str) -> list[Job]:
         """By step, then machine."""
         return JOB.records(self._db.rows(_OF_REQUEST, {"request_id": request_id}))
+
+    def count_unsettled(self, request_id: str, step: int) -> int:
+        """How many jobs of the step the request still waits for."""
+        return int(self._db.value(_UNSETTLED, {"request_id": request_id, "step": step}))
 
     def save_job(self, before: Job, after: Job) -> None:
         """Writes what differs; raises Conflict where the row's state or cancel_asked_at is no longer `before`'s."""

@@ -33,7 +33,7 @@ def _dump_plan(plan: Plan | None) -> str | None:
     return None if plan is None else to_json(plan_to_json(plan))
 
 
-_REQUEST: Final = Mapper(
+REQUEST: Final = Mapper(
     Request,
     table,
     key="id",
@@ -42,22 +42,20 @@ _REQUEST: Final = Mapper(
 )
 _APPROVAL: Final = Mapper(Approval, approval_table, key="request_id")
 
-_ADD: Final = Statement(_REQUEST.insert, OR_NOTHING + " RETURNING number")
-_BY_ID: Final = Statement(_REQUEST.select.where(table.c.id == sa.bindparam("id")))
-_BY_NUMBER: Final = Statement(_REQUEST.select.where(table.c.number == sa.bindparam("number")))
+_ADD: Final = Statement(REQUEST.insert, OR_NOTHING + " RETURNING number")
+_BY_ID: Final = Statement(REQUEST.select.where(table.c.id == sa.bindparam("id")))
+_BY_NUMBER: Final = Statement(REQUEST.select.where(table.c.number == sa.bindparam("number")))
 _BY_EVENT: Final = Statement(
     sa.select(table.c.number).where(
         table.c.inlet == sa.bindparam("inlet"), table.c.event_id == sa.bindparam("event_id")
     )
 )
 _DUE: Final = Statement(
-    _REQUEST.select.where(sa.text("state = 'asking'"), REQUEST_OPEN, table.c.decide_by <= sa.bindparam("now"))
+    REQUEST.select.where(sa.text("state = 'asking'"), REQUEST_OPEN, table.c.decide_by <= sa.bindparam("now"))
     .order_by(table.c.decide_by)
     .limit(sa.bindparam("limit"))
 )
-_RECEIVED: Final = Statement(
-    _REQUEST.select.where(sa.text("state = 'received'"), REQUEST_OPEN).order_by(table.c.number)
-)
+_RECEIVED: Final = Statement(REQUEST.select.where(sa.text("state = 'received'"), REQUEST_OPEN).order_by(table.c.number))
 _COUNT: Final = Statement(sa.select(sa.func.count()).select_from(table).where(REQUEST_OPEN))
 _COUNT_OF: Final = Statement(
     sa.select(sa.func.count()).select_from(table).where(REQUEST_OPEN, table.c.person == sa.bindparam("person"))
@@ -73,7 +71,7 @@ _APPROVALS: Final = Statement(
 class RequestRoom(Room):
     def add_request(self, request: Request) -> Request | None:
         """The request with its number; None where (inlet, event_id) is there already. Conflict where only the id is."""
-        row = self._db.row(_ADD, _REQUEST.row(request))
+        row = self._db.row(_ADD, REQUEST.row(request))
         if row is not None:
             return replace(request, number=row[0])
         if self._db.row(_BY_EVENT, {"inlet": request.inlet, "event_id": request.event_id}) is None:
@@ -82,17 +80,17 @@ class RequestRoom(Room):
 
     def request(self, id: str) -> Request | None:  # noqa: A002 - the record's word
         row = self._db.row(_BY_ID, {"id": id})
-        return None if row is None else _REQUEST.record(row)
+        return None if row is None else REQUEST.record(row)
 
     def request_by_number(self, number: int) -> Request | None:
         if not 0 < number < 2**63:
             return None
         row = self._db.row(_BY_NUMBER, {"number": number})
-        return None if row is None else _REQUEST.record(row)
+        return None if row is None else REQUEST.record(row)
 
     def save_request(self, before: Request, after: Request) -> None:
         """Writes what differs; raises Conflict where the row's state or step is no longer `before`'s."""
-        _REQUEST.save(self._db, before, after, ("state", "step"))
+        REQUEST.save(self._db, before, after, ("state", "step"))
 
     def requests(
         self,
@@ -102,22 +100,22 @@ class RequestRoom(Room):
         before_number: int | None = None,
     ) -> list[Request]:
         """Newest first."""
-        query = _REQUEST.select.order_by(table.c.number.desc()).limit(limit)
+        query = REQUEST.select.order_by(table.c.number.desc()).limit(limit)
         if states is not None:
             query = query.where(table.c.state.in_([state.value for state in states]))
         if person is not None:
             query = query.where(table.c.person == person)
         if before_number is not None:
             query = query.where(table.c.number < before_number)
-        return _REQUEST.records(self._db.select(query))
+        return REQUEST.records(self._db.select(query))
 
     def due_requests(self, now: float, limit: int = 1000) -> list[Request]:
         """Those whose time to decide is over, longest first."""
-        return _REQUEST.records(self._db.rows(_DUE, {"now": now, "limit": limit}))
+        return REQUEST.records(self._db.rows(_DUE, {"now": now, "limit": limit}))
 
     def received_requests(self) -> list[Request]:
         """Those not planned yet, oldest first: to be planned again after a restart."""
-        return _REQUEST.records(self._db.rows(_RECEIVED))
+        return REQUEST.records(self._db.rows(_RECEIVED))
 
     def count_open_requests(self, person: str | None = None) -> int:
         value = self._db.value(_COUNT) if person is None else self._db.value(_COUNT_OF, {"person": person})

@@ -64,6 +64,12 @@ def flag(name: str) -> sa.Column[bool]:
     return sa.Column(name, sa.Boolean, nullable=False)
 
 
+def later(column: sa.Column[Any], default: str) -> sa.Column[Any]:
+    """A column that a later step added: rows from before have `default`."""
+    column.server_default = sa.DefaultClause(default)
+    return column
+
+
 def index(name: str, *columns: sa.Column[Any], where: sa.TextClause | None = None, unique: bool = False) -> None:
     sa.Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
@@ -100,6 +106,8 @@ requests: Final = sa.Table(
     time("decided_at"),
     time("ended_at"),
     text("parent"),
+    later(text("behalf"), ""),
+    later(time("hold", nullable=False), "0"),
     sa.UniqueConstraint("inlet", "event_id"),
     check("state", one_of("state", RequestState)),
     check("ended", f"NOT ({one_of('state', REQUEST_ENDS)}) OR ended_at IS NOT NULL"),
@@ -142,6 +150,12 @@ jobs: Final = sa.Table(
     time("cancel_asked_at"),
     text("cancel_asked_by"),
     text("parent"),
+    later(whole("number"), "0"),
+    later(text("inlet"), ""),
+    later(text("source"), ""),
+    later(text("command"), ""),
+    later(whole("time_limit"), "0"),
+    later(time("not_before", nullable=False), "0"),
     check("state", one_of("state", JobState)),
     check("ended", f"NOT ({one_of('state', JOB_ENDS)}) OR ended_at IS NOT NULL"),
     check("priority", "priority BETWEEN 0 AND 9"),
@@ -150,7 +164,7 @@ index("ix_jobs_request_id", jobs.c.request_id)
 index("ix_jobs_agent", jobs.c.agent, jobs.c.id)
 index("ix_jobs_person", jobs.c.person, jobs.c.id)
 index("ix_jobs_open", jobs.c.agent, jobs.c.state, where=OPEN)
-index("ix_jobs_ended", jobs.c.state, where=ENDED)
+index("ix_jobs_ended", jobs.c.state, jobs.c.id, where=ENDED)
 # `state` at the end of these three: SQLite does not see that the partial index says it already, and would look it up.
 index(
     "ix_jobs_queue",  # whose turn is it on this machine: one seek for each person, however long the queue
@@ -164,6 +178,8 @@ index(
 )
 index("ix_jobs_queued_person", jobs.c.person, jobs.c.state, where=QUEUED)
 index("ix_jobs_lapse", jobs.c.not_after, jobs.c.state, where=QUEUED)
+HELD: Final = sa.text("state = 'queued' AND not_before > 0")
+index("ix_jobs_held", jobs.c.not_before, jobs.c.agent, where=HELD)
 ONE_JOB: Final = sa.text("parent = ''")
 index(
     "uq_jobs_step",  # a step's job is made once for each machine; a retry names its parent
@@ -205,6 +221,7 @@ approvals: Final = sa.Table(
     time("at", nullable=False),
     text("reason"),
     flag("second_factor"),
+    later(text("nonce"), ""),
 )
 
 outbox: Final = sa.Table(
@@ -260,6 +277,11 @@ agents: Final = sa.Table(
     time("paused_at"),
     text("paused_by"),
     text("pause_reason"),
+    time("paused_until"),
+    time("drain_at"),
+    later(text("drain_by"), ""),
+    later(whole("drain_jobs"), "0"),
+    time("drain_cancel_at"),
     check("state", one_of("state", ("active", "locked", "revoked"))),
     check("generation", "generation >= 0"),
 )
@@ -301,6 +323,7 @@ switches: Final = sa.Table(
     text("by"),
     time("at", nullable=False),
     text("reason"),
+    time("until"),
 )
 
 meta: Final = sa.Table("meta", metadata, sa.Column("key", sa.Text, primary_key=True), text("value"))
@@ -318,6 +341,8 @@ events: Final = sa.Table(
     text("hash"),
 )
 index("ix_events_subject", events.c.subject, events.c.seq)
+ODD: Final = sa.text(one_of("kind", ("job.anomaly", "job.foreign", "job.unheard_of")))
+index("ix_events_odd", events.c.seq, where=ODD)  # what contradicts itself: a person should look
 
 checkpoints: Final = sa.Table(
     "checkpoints",

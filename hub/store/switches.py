@@ -15,9 +15,11 @@ _QUEUE: Final = {"name": "queue"}
 _SWITCH: Final = Statement(
     sa.select(switches.c.by, switches.c.at, switches.c.reason).where(switches.c.name == sa.bindparam("name"))
 )
+_UNTIL: Final = Statement(sa.select(switches.c.until).where(switches.c.name == sa.bindparam("name")))
 _SET: Final = Statement(
-    switches.insert().values({name: sa.bindparam(name) for name in ("name", "by", "at", "reason")}).inline(),
-    " ON CONFLICT (name) DO UPDATE SET by = excluded.by, at = excluded.at, reason = excluded.reason",
+    switches.insert().values({name: sa.bindparam(name) for name in ("name", "by", "at", "reason", "until")}).inline(),
+    " ON CONFLICT (name) DO UPDATE SET by = excluded.by, at = excluded.at, reason = excluded.reason, "
+    "until = excluded.until",
 )
 _UNSET: Final = Statement(switches.delete().where(switches.c.name == sa.bindparam("name")))
 _GET_META: Final = Statement(sa.select(meta.c.value).where(meta.c.key == sa.bindparam("key")))
@@ -33,8 +35,13 @@ class SwitchRoom(Room):
         row = self._db.row(_SWITCH, _QUEUE)
         return None if row is None else (row[0], row[1], row[2])
 
-    def pause_queue(self, by: str, now: float, reason: str) -> None:
-        self._db.change(_SET, {**_QUEUE, "by": by, "at": now, "reason": reason})
+    def queue_paused_until(self) -> float | None:
+        """When it goes on by itself; None where somebody must say so, or it runs."""
+        until: float | None = self._db.value(_UNTIL, _QUEUE)
+        return until
+
+    def pause_queue(self, by: str, now: float, reason: str, until: float | None = None) -> None:
+        self._db.change(_SET, {**_QUEUE, "by": by, "at": now, "reason": reason, "until": until})
 
     def resume_queue(self) -> None:
         self._db.change(_UNSET, _QUEUE)

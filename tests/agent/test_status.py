@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.state import State, make_folder
+from agent.state import State
 from agent.status import Status, is_held, running_jobs
+from common.files import make_folder
 
 JOB = "01J00000000000000000000000"
 

@@ -1,7 +1,7 @@
 """What the store can do on this machine: `python tests/bench/store.py [MESSAGES]`.
 
-A message is what it is in the hub, five commits' worth of work: request and two audits; plan saved, job added, two audits;
-claim and audit; three moves of the job, one chunk, three audits, request done, reply; reply posted.
+A message is what it is in the hub, five units of work: request and two audits; plan saved, job added, two audits; claim
+and audit; three moves of the job, one chunk, three audits, request done, reply; reply posted.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from common.plan import Plan, Step, plan_hash
 from hub.records import Chunk, Job, Reply, Request
 from hub.store.engine import Store
 from hub.store.verbs import Txn
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 PLAN = Plan((Step(("/usr/bin/df", "-h"), ("web-1",)),))
 HASH = plan_hash(PLAN)

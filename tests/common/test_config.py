@@ -25,6 +25,7 @@ from common.config import (
     parse_address,
     parse_duration,
     parse_size,
+    parse_url,
     read_bytes,
     read_secret,
     read_toml,
@@ -374,3 +375,58 @@ def test_no_text_breaks_the_parsers(text: str) -> None:
             assert parse(text) >= 0
         except ValueError:
             pass
+
+
+# ---- addresses of hubs
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("wss://hub.example.org:8443", ("hub.example.org", 8443)),
+        ("wss://hub.example.org:8443/", ("hub.example.org", 8443)),
+        ("wss://10.0.0.1", ("10.0.0.1", 443)),
+        ("wss://[fe80::1]:9", ("fe80::1", 9)),
+    ],
+)
+def test_addresses_that_are_taken(url: str, place: tuple[str, int]) -> None:
+    """Names and both kinds of addresses, with or without a port."""
+    assert parse_url(url) == place
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "hub:8443",
+        "https://hub:8443",
+        "ws://hub:8443",
+        "wss://",
+        "wss://hub:99999",
+        "wss://hub:0",
+        "wss://hub:x",
+        "wss://user@hub:1",
+        "wss://hub:1/path",
+        "wss://hub:1?q",
+        "wss://hub:1#f",
+        "wss://hu b:1",
+        "wss://hub\r\nX: y:1",
+        "wss://[::1:8",
+    ],
+)
+def test_addresses_that_are_not(url: str) -> None:
+    """Anything but wss, a host and a port is refused with the form that is wanted."""
+    with pytest.raises(UserError, match="wss://HOST:PORT"):
+        parse_url(url)
+
+
+@given(st.text())
+def test_no_address_breaks_the_parser(text: str) -> None:
+    """Whatever is given, the answer is a host and a port, or a UserError."""
+    for url in (text, "wss://" + text):
+        try:
+            host, port = parse_url(url)
+        except UserError:
+            continue
+        assert host
+        assert 0 < port < 65_536

@@ -283,7 +283,7 @@ def test_missing_and_mismatched_files_are_named(pki: Pki) -> None:
             server_context(*files)
         assert str(pki.folder) in caught.value.problem
         assert caught.value.cure
-    with pytest.raises(UserError, match="join again"):
+    with pytest.raises(UserError, match="log in again"):
         client_context("rubbish")
 
 

@@ -147,6 +147,9 @@ async def running(rig: Rig, number: int) -> bool:
     return any(job["number"] == number for job in json.loads(out))
 
 
+OFFER = "[c]onsole, [w]atch what happens, [a]gents, [j]obs, [Enter] to end: "
+
+
 async def offer(rig: Rig) -> None:
     """The live system, for whoever sits at the terminal."""
     profile = rig.hub_dir / "profile"
@@ -154,8 +157,8 @@ async def offer(rig: Rig) -> None:
     print(f"\nIt is still running, and you are its admin:\n\n  {' '.join(command)} agents\n")
     loop = asyncio.get_running_loop()
     while True:
-        answer = await loop.run_in_executor(None, input, "[w]atch what happens, [a]gents, [j]obs, [Enter] to end: ")
-        word = {"w": "watch", "a": "agents", "j": "jobs"}.get(answer.strip()[:1].lower())
+        answer = await loop.run_in_executor(None, input, OFFER)
+        word = {"c": "console", "w": "watch", "a": "agents", "j": "jobs"}.get(answer.strip()[:1].lower())
         if word is None:
             return
         try:

@@ -148,6 +148,16 @@ def test_an_inserted_row_is_named(index: int) -> None:
     assert (report.ok, report.first_bad_seq) == (False, stretch.get(index + 1, index + 2))
 
 
+@pytest.mark.parametrize("index", range(COUNT - 1))
+def test_a_rewritten_row_with_its_own_hash_put_right_is_found_by_the_next(index: int) -> None:
+    """A forged row that is hashed properly is not the one that the next row follows."""
+    head = Head(index, ROWS[index - 1].hash) if index else GENESIS
+    forged = extend(head, ROWS[index].at, ROWS[index].kind, ROWS[index].subject, "mallory", {})
+    report = verify([*ROWS[:index], forged, *ROWS[index + 1 :]], [], KEYS, hub=HUB)
+    assert (report.ok, report.first_bad_seq, report.checked) == (False, index + 2, index + 1)
+    assert "does not follow" in report.problem
+
+
 @pytest.mark.parametrize("left", range(COUNT))
 def test_a_cut_tail_is_found_back_to_the_last_checkpoint(left: int) -> None:
     """A chain cut before its last checkpoint is found; of what was never signed the report says that it is not."""

@@ -207,3 +207,27 @@ def test_whatever_is_heard_a_job_ends_once(state: JobState, heard: list[Event]) 
 def test_every_event_of_the_table_is_used() -> None:
     """The table has no row that nothing can cause."""
     assert {event for _, event in JOB} == set(JobEvent)
+
+
+def test_a_released_job_that_was_to_be_cancelled_is() -> None:
+    """It provably never ran, so the word is kept at once; in the queue it would only wait for its time to run out."""
+    after, actions = decide(job(cancel_asked_at=5.0, cancel_asked_by="bob"), Release(), 9.0)
+    assert (after.state, after.ended_at) == (JobState.CANCELLED, 9.0)
+    assert after.reason == "cancelled by bob before it was handed out"
+    assert kinds(actions) == ["job.released", "job.cancelled"]
+    assert actions[-1] == Settled(late=False)
+    after, actions = decide(job(leased_at=3.0), Release(), 9.0)
+    assert (after.state, after.leased_at, kinds(actions)) == (JobState.QUEUED, None, ["job.released"])
+
+
+def test_a_cancel_may_have_a_reason_of_its_own() -> None:
+    """Where it is not simply a person's wish: the machine was revoked."""
+    after, actions = decide(job(JobState.QUEUED), AskCancel("hub", why="the machine was revoked"), 9.0)
+    assert (after.state, after.reason) == (JobState.CANCELLED, "the machine was revoked")
+    assert Audit("job.cancelled", {"by": "hub", "reason": "the machine was revoked"}) in actions
+
+
+def test_output_that_the_hub_has_cut_stays_marked_as_cut() -> None:
+    """Whatever the machine says at the end."""
+    after, _ = decide(job(JobState.RUNNING, truncated=True), ended(), 9.0)
+    assert after.truncated

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
 
+import hub
 from common.catalogue import Sentence
 from common.lifecycle import JobState, NotInTable, RequestState
-from common.plan import Plan, Step, plan_hash
-from common.policy import Verdict
+from common.plan import Plan, Step, canonical, plan_hash
+from common.policy import Verdict, check
 from hub import request as moves
+from hub.files import read_policy
 from hub.records import Job, Request
 from hub.request import Audit, CancelJobs, Judgement, QueueStep, Tell, judge
+from tests.hub.asked import lines
 
 PLAN = Plan((Step(("df", "-h"), ("web-1", "web-2")),))
 
@@ -71,6 +77,15 @@ def test_the_judged_plan_has_resolved_programs_and_rule_limits() -> None:
         5,
         100,
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "rule", "limit"), [(60, 3600, 3600), (60, 5, 5), (300, 3600, 300), (300, 5, 5), (60, None, 60)]
+)
+def test_whose_time_limit_counts(asked: int, rule: int | None, limit: int) -> None:
+    """The rule bounds what was asked for, and is the limit where nobody asked."""
+    plan = Plan((replace(PLAN.steps[0], time_limit=asked),))
+    assert judge(plan, lambda step, target: verdict(time_limit=rule)).plan.steps[0].time_limit == limit
 
 
 def test_one_step_must_mean_one_command() -> None:
@@ -159,3 +174,107 @@ def test_plain_answers_and_early_refusals() -> None:
     after, actions = moves.refused(request(), "grammar", "no pipes", 5.0)
     assert (after.state, after.rule, after.reason) == (RequestState.REFUSED, "grammar", "no pipes")
     assert actions[-1] == Tell("final")
+
+
+# ---- asked again before it is handed out
+
+DEFAULT = read_policy(Path(hub.__file__).parent / "defaults" / "policy.toml")
+
+
+def judged(argv: tuple[str, ...], cwd: str, tainted: bool = False) -> tuple[Request, Judgement]:
+    """What an operator's command comes to under the default policy."""
+    plan = Plan((Step(argv, ("web-1",), cwd=cwd),), tainted=tainted)
+    judgement = judge(plan, lambda step, target: asked(step, tainted))
+    return moves.planned(request(), judgement, 2.0, 60.0)[0], judgement
+
+
+def asked(step: Step, tainted: bool = False) -> Verdict:
+    return check(
+        DEFAULT,
+        step.argv,
+        roles=("operator",),
+        agent="web-1",
+        labels={},
+        cwd=step.cwd,
+        env=step.env,
+        tainted=tainted,
+    )
+
+
+@settings(max_examples=600, deadline=None)
+@given(lines(DEFAULT), st.booleans())
+def test_policy_asked_about_its_own_answer_says_the_same(line: tuple[tuple[str, ...], str], tainted: bool) -> None:
+    """For every rule of the default policy: what was judged and resolved is not withheld when it is handed out."""
+    seen, judgement = judged(*line, tainted=tainted)
+    if judgement.kind == "deny":
+        event("denied")
+        return
+    event(f"{judgement.kind}: {judgement.rule}")
+    assert seen.plan is not None
+    (step,) = seen.plan.steps
+    again = asked(step, tainted)
+    assert (again.kind, again.argv, again.env) == (judgement.kind, step.argv, step.env)
+    assert moves.objection(seen, step, again) is None
+
+
+def test_most_lines_of_the_property_above_are_let_through() -> None:
+    """Else it would show nothing: of the lines that rules describe at least half come through."""
+    kinds: list[str] = []
+
+    @settings(max_examples=200, deadline=None, database=None)
+    @given(lines(DEFAULT))
+    def count(line: tuple[tuple[str, ...], str]) -> None:
+        kinds.append(judged(*line)[1].kind)
+
+    count()
+    assert sum(kind != "deny" for kind in kinds) * 2 > len(kinds)
+
+
+STEP = Step(("/usr/bin/df", "-h"), ("web-1",))
+
+
+@pytest.mark.parametrize(
+    ("facts", "now", "objects"),
+    [
+        ({}, {}, False),
+        ({}, {"kind": "deny", "argv": ()}, True),
+        ({}, {"kind": "ask", "approvers": 1}, True),
+        ({}, {"argv": ("/usr/bin/df", "-h", "--sync")}, True),
+        ({}, {"env": (("LC_ALL", "C"),)}, True),
+        ({"approvers": 1}, {}, False),
+        ({"approvers": 1}, {"kind": "ask", "approvers": 1}, False),
+        ({"approvers": 1}, {"kind": "ask", "approvers": 2}, True),
+        ({"approvers": 1}, {"kind": "ask", "approvers": 1, "second_factor": True}, True),
+        ({"approvers": 1, "second_factor": True}, {"kind": "ask", "approvers": 1, "second_factor": True}, False),
+        ({"approvers": 2, "second_factor": True}, {"kind": "ask", "approvers": 1}, False),
+        ({"approvers": 1, "own_approval": True}, {"kind": "ask", "approvers": 1}, True),
+        ({"approvers": 1, "own_approval": True}, {"kind": "ask", "approvers": 1, "own_approval": True}, False),
+        ({"approvers": 1}, {"kind": "ask", "approvers": 1, "own_approval": True}, False),
+    ],
+)
+def test_an_approval_covers_what_it_covered(facts: dict[str, object], now: dict[str, object], objects: bool) -> None:
+    """The rules of now may ask less than those of then, never more, and must mean the same command."""
+    values = {"kind": "allow", **now}
+    answer = moves.objection(request(RequestState.WORKING, **facts), STEP, verdict(**values))  # type: ignore[arg-type]
+    assert (answer is not None) is objects
+
+
+def test_the_tightest_limits_of_all_machines_hold() -> None:
+    """Rules may give machines different limits; the step has one, and it must not be the loosest."""
+    by_target = {
+        "web-1": verdict(time_limit=50, output_cap=9_000),
+        "web-2": verdict(time_limit=5, output_cap=8_000),
+    }
+    (step,) = judge(PLAN, lambda step, target: by_target[target]).plan.steps
+    assert (step.time_limit, step.output_cap) == (5, 8_000)
+
+
+def test_an_enormous_plan_is_told_to_the_audit_in_brief() -> None:
+    """The audit's rows are bounded; the plan's hash is whole."""
+    steps = tuple(Step(("/bin/echo", *["\U0001f600" * 8_000] * 4), ("web-1",)) for _ in range(8))
+    judgement = Judgement("allow", Plan(steps), "rule", Sentence("none_waiting"))
+    after, actions = moves.planned(request(), judgement, 2.0, 60.0)
+    (audit,) = [action for action in actions if isinstance(action, Audit)]
+    assert len(canonical(audit.data)) < 128 * 1024
+    assert audit.data["steps"][-1] == {"argv": ["/bin/echo"], "targets": [], "cut": True}
+    assert audit.data["plan_hash"] == after.plan_hash == plan_hash(Plan(steps))

@@ -32,7 +32,7 @@ FILES = {
     "tls/hub.key",
     "keys/job.key",
 }
-PROFILE = {"profile/profile.toml", "profile/key.pem", "profile/cert.pem", "profile/ca.pem"}
+PROFILE = {"profile/profile.toml", "profile/key.pem", "profile/cert.pem", "profile/certificate.json", "profile/ca.pem"}
 
 
 def files(folder: Path) -> set[str]:

@@ -20,7 +20,7 @@ class Bar(Painted):
             super().__init__()
             self.act = act
 
-    def __init__(self, spans: Callable[[int], list[Span]], *, id: str) -> None:
+    def __init__(self, spans: Callable[[int], list[Span]], *, id: str) -> None:  # noqa: A002 - as every widget has it
         super().__init__(id=id)
         self._make = spans
         self._spans: list[Span] = []

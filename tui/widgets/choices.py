@@ -1,4 +1,5 @@
-"""One of a few, in a row or in a list. Enter takes the one under the cursor; a dialog's first one does nothing at all."""
+"""One of a few, in a row or in a list. Enter takes the one under the cursor; a dialog's first one does nothing at
+all."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import ClassVar
 from rich.cells import cell_len
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
@@ -26,8 +28,10 @@ class Choice:
 
 class Choices(Painted, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,up,k", "step(-1)", show=False),
-        Binding("right,down,j", "step(1)", show=False),
+        Binding("left", "step(-1)", show=False),
+        Binding("right", "step(1)", show=False),
+        Binding("up,k", "step_list(-1)", show=False),
+        Binding("down,j", "step_list(1)", show=False),
         Binding("enter,space", "take", show=False),
     ]
 
@@ -59,7 +63,7 @@ class Choices(Painted, can_focus=True):
         *,
         row: bool = False,
         at: int = 0,
-        id: str | None = None,
+        id: str | None = None,  # noqa: A002 - as every widget has it
     ) -> None:
         super().__init__(id=id, classes="-row" if row else "-list")
         self._look = look
@@ -83,6 +87,9 @@ class Choices(Painted, can_focus=True):
     def _keep_in_sight(self) -> None:
         if not self._row and self.page:
             self.top = max(min(self.top, self.at), self.at - self.page + 1, 0)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return max(1, self.total)
 
     def on_resize(self, event: events.Resize) -> None:
         self._keep_in_sight()
@@ -116,6 +123,13 @@ class Choices(Painted, can_focus=True):
             self._keep_in_sight()
             self.refresh()
             self.post_message(self.Stood(self))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # In a row up and down are not ours: they scroll what the dialog shows.
+        return not (self._row and action == "step_list")
+
+    def action_step_list(self, step: int) -> None:
+        self.action_step(step)
 
     def action_take(self) -> None:
         if self.choice is not None:

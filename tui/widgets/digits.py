@@ -7,11 +7,12 @@ from textual.widgets import Input
 
 
 class Digits(Input):
-    """An `Input` swallows every printable key, even from bindings with priority; this one lets go of those it has no use for."""
+    """An `Input` swallows every printable key, even from bindings with priority; this one lets go of those it has no
+    use for."""
 
     LENGTH = 6
 
-    def __init__(self, *, id: str | None = None, hidden: bool = False) -> None:
+    def __init__(self, *, id: str | None = None, hidden: bool = False) -> None:  # noqa: A002 - as every widget has it
         super().__init__(
             id=id,
             max_length=self.LENGTH,
@@ -31,7 +32,8 @@ class Digits(Input):
         return character is not None and _is_digit(character)
 
     async def _on_key(self, event: events.Key) -> None:
-        # Every class up to Input gets the key, so it is kept from Input's own handler and goes on to the dialog's bindings.
+        # Every class up to Input gets the key, so it is kept from Input's own handler and goes on to the dialog's
+        # bindings.
         if event.is_printable and not _is_digit(event.character or ""):
             event.prevent_default()
 

@@ -31,7 +31,7 @@ class OutputPane(Painted, can_focus=True):
             super().__init__()
             self.pane = pane
 
-    def __init__(self, look: Callable[[], Look], *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(self, look: Callable[[], Look], *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - as every widget has it
         super().__init__(id=id, classes=classes)
         self.lines = OutputLines()
         self.following = True

@@ -1,8 +1,9 @@
 """The base of our widgets: one line at a time, one Segment a run of style, scrolled by ourselves.
 
-Textual sends a changed region from the widget's left edge on and about 43 bytes for every Segment, so runs are long, what changes
-stands at the left, and a change refreshes its cell alone. Textual's own scrolling lays the screen out anew whenever the number of
-lines changes; ours is a number.
+Textual sends a changed region from the widget's left edge on and about 43 bytes for every Segment, so runs are long,
+what changes
+stands at the left, and a change refreshes its cell alone. Textual's own scrolling lays the screen out anew whenever
+the number of lines changes; ours is a number.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ Run = tuple[str, Tone]
 
 
 class Painted(Widget):
-    """A widget of lines. Subclasses have `total`, `head` and `render_line`; `top` is the first line shown below the head."""
+    """A widget of lines. Subclasses have `total`, `head` and `render_line`; `top` is the first line shown below the
+    head."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {

@@ -1,4 +1,5 @@
-"""The table: a window of a server's list, by columns. The cursor is a row's id, and the row under it never moves by itself."""
+"""The table: a window of a server's list, by columns. The cursor is a row's id, and the row under it never moves by
+itself."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ from tui.model import Row, Window
 from tui.widgets.columns import Column, Placed, lay_out
 from tui.widgets.painted import Painted
 
+FOLLOW_EVERY: Final = 1.0
 QUIET: Final = 2.0
 """Seconds after a key in which rows keep their places."""
 MAX_MARKS: Final = 10_000
@@ -67,14 +69,14 @@ class Table(Painted, can_focus=True):
         window: Window | None = None,
         empty: Callable[[], Sequence[str]] = tuple,
         follow: bool = False,
-        id: str | None = None,
+        id: str | None = None,  # noqa: A002 - as every widget has it
         classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.kind: Kind = kind
         self.columns = tuple(columns)
         self.window = Window() if window is None else window
-        self.marks: set[str] = set()
+        self.marks: dict[str, Row] = {}  # as they were when marked; they stay marked beyond the window
         self.cursor_id: str | None = None
         self.at = 0
         self.can_follow = follow
@@ -86,6 +88,7 @@ class Table(Painted, can_focus=True):
         self._painted: dict[int, Painting] = {}
         self._seen_version = -1
         self._touched = -QUIET
+        self._seated = 0.0
         self._range_from: int | None = None
 
     # ---- what is under the cursor
@@ -95,8 +98,10 @@ class Table(Painted, can_focus=True):
         return None if self.cursor_id is None else self.window.row(self.cursor_id)
 
     def marked_rows(self) -> list[Row]:
-        """Marked rows that are still known; else the one under the cursor."""
-        found = [row for identity in self.marks if (row := self.window.row(identity)) is not None]
+        """Marked rows as they are now as far as is known, the one under the cursor first; without marks that one
+        alone."""
+        found = [self.window.row(identity) or row for identity, row in self.marks.items()]
+        found.sort(key=lambda row: row["id"] != self.cursor_id)
         return found or ([self.row] if self.row is not None else [])
 
     def touch(self) -> None:
@@ -107,6 +112,17 @@ class Table(Painted, can_focus=True):
     def busy(self) -> bool:
         """Whether rows should keep their places now."""
         return bool(self.marks) or time.monotonic() - self._touched < QUIET
+
+    def tend(self, *, apart: bool = False) -> None:
+        """Lets a new order in, or holds it: while the operator is at it, while a dialog stands before it (`apart`), and
+        between two scrolls of a list that follows what is newest, since each repaints it whole.
+        """
+        now = time.monotonic()
+        if apart or self.busy or (self.following and now - self._seated < FOLLOW_EVERY):
+            self.window.hold()
+        elif self.window.held:
+            self.window.release()
+            self._seated = now
 
     def span(self) -> tuple[int, int]:
         """Indexes of the rows shown."""
@@ -220,7 +236,7 @@ class Table(Painted, can_focus=True):
             return self.strip(y, [(self._note(y, look), self.style_of("dim"))])
         gutter = "*" if marked else " "
         if cursor:
-            gutter = "*" if marked else ">"
+            gutter = "*" if marked else ">" if self.has_focus else "-"
             base = self.style_of("cursor" if self.has_focus else "mark")
         elif marked:
             base = self.style_of("mark")
@@ -295,9 +311,12 @@ class Table(Painted, can_focus=True):
 
     def action_mark(self) -> None:
         self.by_hand()
-        if self.cursor_id is not None and len(self.marks) < MAX_MARKS:
-            self.marks ^= {self.cursor_id}
-            self.go(self.at + 1)
+        row = self.row
+        if row is None or self.cursor_id is None:
+            return
+        if self.marks.pop(self.cursor_id, None) is None and len(self.marks) < MAX_MARKS:
+            self.marks[self.cursor_id] = row
+        self.go(self.at + 1)
 
     def action_mark_range(self) -> None:
         """Begins a range at the cursor, or ends the one begun."""
@@ -313,8 +332,8 @@ class Table(Painted, can_focus=True):
         if self._range_from is None:
             return
         lo, hi = sorted((self._range_from, self.at))
-        found = [self.window.id_at(index) for index in range(lo, min(hi + 1, lo + MAX_MARKS))]
-        self.marks = {identity for identity in found if identity is not None}
+        found = [self.window.row_at(index) for index in range(lo, min(hi + 1, lo + MAX_MARKS))]
+        self.marks = {str(row["id"]): row for row in found if row is not None}
         self.flush()
 
     def action_mark_none(self) -> None:
@@ -323,15 +342,15 @@ class Table(Painted, can_focus=True):
     def unmark(self) -> bool:
         """Takes all marks off; whether there were some."""
         had = bool(self.marks) or self._range_from is not None
-        self.marks, self._range_from = set(), None
+        self.marks, self._range_from = {}, None
         self.flush()
         if had:
             self.post_message(self.Moved(self))
         return had
 
-    def mark_ids(self, identities: Sequence[str]) -> None:
+    def mark_rows(self, rows: Sequence[Row]) -> None:
         self.touch()
-        self.marks = set(identities[:MAX_MARKS])
+        self.marks = {str(row["id"]): row for row in rows[:MAX_MARKS]}
         self.flush()
         self.post_message(self.Moved(self))
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
+from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
@@ -27,7 +28,7 @@ class TextPane(Painted, can_focus=True):
             self.pane = pane
             self.index = index
 
-    def __init__(self, look: Callable[[], Look], *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(self, look: Callable[[], Look], *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - as every widget has it
         super().__init__(id=id, classes=classes)
         self._look = look
         self._lines: list[Line] = []
@@ -74,6 +75,9 @@ class TextPane(Painted, can_focus=True):
     def height_for(self, width: int) -> int:
         """Lines that the text takes in `width` cells."""
         return sum(len(wrap(line.text, width - 1 - (len(line.mark) + 1 if line.mark else 0))) for line in self._lines)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return max(1, self.height_for(width))
 
     def on_resize(self, event: events.Resize) -> None:
         if event.size.width != self._width:

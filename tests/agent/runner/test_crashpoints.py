@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -93,3 +95,34 @@ async def test_killed_while_forgetting(home: Any, kit: Any, tmp_path: Path, poin
         await uplink.end(order.job)
         await uplink.next(Ended, uplink.order("/bin/true"))
     assert starts(count) == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_killed_at_any_time_no_job_runs_twice_and_every_word_is_true(
+    home: Any, kit: Any, tmp_path: Path, seed: int
+) -> None:
+    """Three lives of a runner, forty orders sent again in each: what ended ran once, what was refused never."""
+    random, counts = Random(seed), tmp_path / "counts"
+    counts.mkdir()
+    orders = []
+    for number in range(40):
+        order = home.order("/bin/sh", "-c", f"echo x >> {counts}/{number}", not_after=time.time() + 300)
+        orders.append(order)
+    for most in (120, 40):  # messages there are at least: three a job that runs, one a job that has
+        async with kit.process(home) as runner:
+            uplink = await kit.Uplink.known(home)
+            for order in orders:
+                uplink.send(home.dispatch(order))
+            for _ in range(random.randint(1, most)):
+                await uplink.read()
+            runner.kill()
+    async with kit.process(home):
+        uplink = await kit.Uplink.known(home)
+        for order in orders:
+            uplink.send(home.dispatch(order))
+        ends = [await uplink.end(order.job) for order in orders]
+        await uplink.next(Ended, uplink.order("/bin/sleep", "0.1"))  # for what a killed runner has left running
+    for number, end in enumerate(ends):
+        ran = starts(counts / str(number))
+        assert ran in {Ended: {1}, Refused: {0}, Unsure: {0, 1}}[type(end)], end
+        assert not isinstance(end, Ended) or end.outcome == "succeeded"

@@ -92,6 +92,14 @@ async def test_it_does_not_read_on_while_the_disk_lags(home: Any, kit: Any, monk
         asyncio.run_coroutine_threadsafe(slow.wait(), loop).result(kit.PATIENCE)
         real(file)
 
+    waiting: list[int] = []
+    append = journal.Journal.append
+
+    def counted(self: journal.Journal, *records: Any, **more: Any) -> None:
+        append(self, *records, **more)
+        waiting.append(self.waiting)
+
+    monkeypatch.setattr(journal.Journal, "append", counted)
     limits = Limits(max_pending_writes=5)
     async with kit.serving(home, limits):
         uplink = await kit.Uplink.known(home)
@@ -105,3 +113,4 @@ async def test_it_does_not_read_on_while_the_disk_lags(home: Any, kit: Any, monk
         slow.set()
         for order in orders:
             assert (await uplink.end(order.job)).outcome == "succeeded"
+        assert max(waiting) == 5

@@ -234,6 +234,19 @@ def test_where_nothing_may_be_dropped_output_is_cut(evidence: Evidence) -> None:
     assert output.digest() == hashlib.sha256(b"x" * 2_000).hexdigest()
 
 
+def test_the_digest_keeps_the_order_where_room_ends_in_the_middle_of_a_read(evidence: Evidence) -> None:
+    """What was waiting in the buffer is hashed before what comes next, kept or not."""
+    output = Output(Spool(evidence, 50_000), JOB, 1 << 20)
+    whole = bytes(range(250)) * 400
+    for start in range(0, len(whole), 40_000):
+        output.feed(1, whole[start : start + 40_000], 0.0)
+    output.flush(0.0, 0.0)
+    output.close()
+    assert output.truncated
+    assert output.chunks == 1
+    assert output.digest() == hashlib.sha256(whole).hexdigest()
+
+
 def test_a_full_disk_drops_old_output_then_cuts(
     spool: Spool, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:

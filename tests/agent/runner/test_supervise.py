@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import resource
+import select
 import signal
 import time
 from pathlib import Path
@@ -13,8 +14,14 @@ from typing import Any
 
 import pytest
 
+from agent.runner.evidence import Evidence
+from agent.runner.jobs import Job, State
 from agent.runner.limits import Limits
-from common.messages import CHUNK_BYTES, Cancel, Credit, Ended, Output, Started
+from agent.runner.process import Spawner
+from agent.runner.spool import Output, Spool
+from agent.runner.supervise import Supervisor
+from common.messages import CHUNK_BYTES, Cancel, Credit, Ended, Started
+from common.messages import Output as Chunk
 
 
 def alive(pid: int) -> bool:
@@ -59,7 +66,7 @@ async def test_output_is_live(home: Any, kit: Any, tmp_path: Path) -> None:
     async with kit.serving(home):
         uplink = await kit.Uplink.known(home)
         job = uplink.order("/bin/sh", "-c", f"echo first; read line < {go}; echo second")
-        assert (await uplink.next(Output, job)).data == b"first\n"
+        assert (await uplink.next(Chunk, job)).data == b"first\n"
         await asyncio.to_thread(go.write_text, "\n")
         await uplink.next(Ended, job)
         assert uplink.output(job) == b"first\nsecond\n"
@@ -113,8 +120,8 @@ async def test_a_flood_costs_no_memory(home: Any, kit: Any) -> None:
         assert _resident(runner.pid) - before < 8 * 1024 * 1024
         uplink.crediting = True
         uplink.send(Credit(job, 0))
-        await uplink.next(Output, job)
-        uplink.send(Credit(job, max(m.seq for m in uplink.heard if isinstance(m, Output))))
+        await uplink.next(Chunk, job)
+        uplink.send(Credit(job, max(m.seq for m in uplink.heard if isinstance(m, Chunk))))
         end = await uplink.next(Ended, job)
         assert (end.outcome, end.output_bytes, end.truncated) == ("succeeded", 500_000_000, True)
         assert len(uplink.output(job)) == 10 * 1024 * 1024
@@ -138,7 +145,7 @@ async def test_without_credit_no_more_than_the_window_is_sent(home: Any, kit: An
         assert 2 * CHUNK_BYTES < len(uplink.output(job)) <= limits.window
         assert "Ended" not in uplink.kinds(job)
         uplink.crediting = True
-        uplink.send(Credit(job, max(m.seq for m in uplink.heard if isinstance(m, Output) and m.job == job)))
+        uplink.send(Credit(job, max(m.seq for m in uplink.heard if isinstance(m, Chunk) and m.job == job)))
         await uplink.next(Ended, job)
         assert uplink.output(job) == bytes(1_000_000)
 
@@ -158,7 +165,7 @@ async def test_a_program_that_ignores_term_is_killed_after_the_grace(home: Any, 
     async with kit.serving(home, Limits(grace=0.2)):
         uplink = await kit.Uplink.known(home)
         job = uplink.order("/bin/sh", "-c", "trap '' TERM; sleep 60 & echo $!; while :; do wait; done")
-        child = int((await uplink.next(Output, job)).data)
+        child = int((await uplink.next(Chunk, job)).data)
         uplink.send(Cancel(job))
         end = await uplink.next(Ended, job)
         assert (end.outcome, end.exit_code, end.signal) == ("cancelled", None, signal.SIGKILL)
@@ -171,7 +178,7 @@ async def test_kill_skips_the_grace(home: Any, kit: Any) -> None:
         uplink = await kit.Uplink.known(home)
         for first in ((), (False,)):
             job = uplink.order("/bin/sh", "-c", "trap 'echo term' TERM; echo ready; while :; do sleep 0.01; done")
-            await uplink.next(Output, job)
+            await uplink.next(Chunk, job)
             for kill in (*first, True):
                 uplink.send(Cancel(job, kill))
             assert (await uplink.next(Ended, job)).signal == signal.SIGKILL
@@ -182,7 +189,7 @@ async def test_a_program_may_clean_up_and_is_still_cancelled(home: Any, kit: Any
     async with kit.serving(home):
         uplink = await kit.Uplink.known(home)
         job = uplink.order("/bin/sh", "-c", "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.01; done")
-        await uplink.next(Output, job)
+        await uplink.next(Chunk, job)
         uplink.send(Cancel(job))
         end = await uplink.next(Ended, job)
         assert (end.outcome, end.exit_code, end.signal) == ("cancelled", 0, None)
@@ -202,6 +209,26 @@ async def test_a_program_that_was_first_has_succeeded(home: Any, kit: Any) -> No
             end = await uplink.next(Ended, job)
             outcomes.add((end.outcome, end.exit_code, end.signal))
         assert outcomes <= {("succeeded", 0, None), ("cancelled", None, signal.SIGTERM), ("cancelled", 0, None)}
+
+
+async def test_a_program_that_ended_before_we_noticed_was_first(home: Any) -> None:
+    """A cancel that comes when the program has ended, but is not reaped yet, changes nothing about its success."""
+    ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+    supervisor = Supervisor(
+        asyncio.get_running_loop(), Limits(), lambda job: None, lambda job, end: ended.set_result(end)
+    )
+    folder, spawner = os.open(home.state, os.O_RDONLY), Spawner()
+    spool = Spool(Evidence(folder), 1 << 20)
+    job = Job("01ARZ3NDEKTSV4RRFFQ69G5FAV", "hash", 0.0, State.STARTED)
+    child = spawner.spawn("/bin/true", ("/bin/true",), (), folder)
+    supervisor.begin(job, child, Output(spool, job.id, 100), 60)
+    assert select.select([child.pidfd], [], [], 20)[0]  # the loop does not get to see it meanwhile
+    supervisor.stop(job.id, "cancelled", kill=True)
+    end = await ended
+    assert (end.outcome, end.exit_code, end.signal) == ("succeeded", 0, None)
+    supervisor.close()
+    spawner.close()
+    os.close(folder)
 
 
 async def test_a_background_child_does_not_hold_the_job_open(home: Any, kit: Any) -> None:

@@ -100,6 +100,8 @@ async def test_what_runs_cannot_be_forgotten(home: Any, kit: Any) -> None:
         uplink.send(Forget(job))
         assert (await uplink.next(Ended, job)).outcome == "succeeded"
         assert uplink.output(job) == b"done\n"
+        again = await kit.Uplink.attach(home)
+        assert (await again.next(Report)).open == {job: "ended"}
 
 
 async def refusal(home: Any, kit: Any, *orders: Any, key: Any = None) -> Refused:

@@ -43,7 +43,7 @@ def running(tmp_path: Path) -> Running:
 
     @asynccontextmanager
     async def run(state: State) -> AsyncIterator[Uplink]:
-        renewal = Renewal(state, state.validity(), dice=lambda: 0.0)
+        renewal = Renewal(state, state.credential.validity(), dice=lambda: 0.0)
         uplink = Uplink(state, state.settings(), tmp_path / "runner.sock", renewal, dice=lambda: 0.0)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(uplink.serve())

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.certificate import new_request
-from agent.state import State, Validity, write_file
+from agent.state import State
 from agent.uplink.renewal import Renewal
+from common.certificate import new_request
+from common.credential import Validity
 from common.errors import WorkFailed
 from common.identity import request_key
 from common.messages import Accepted, Refuse, Renew, Renewed, Report
@@ -30,7 +31,7 @@ async def test_a_certificate_is_renewed_over_the_link(
     hub: ScriptedHub, runner: ScriptedRunner, due: State, running: Running
 ) -> None:
     """New key, new certificate, next generation on disk; then the session goes on under the new certificate."""
-    old_key = due.key.read_bytes()
+    old_key = due.credential.key.read_bytes()
     async with running(due):
         link = await hub.arrival()
         await link.expect(Report)
@@ -43,9 +44,9 @@ async def test_a_certificate_is_renewed_over_the_link(
         assert again.identity.fingerprint != link.identity.fingerprint
         await (await runner.attachment()).send(Accepted("01J00000000000000000000000", "hash"))
         await again.expect(Accepted)
-    assert due.key.read_bytes() != old_key
-    assert due.validity().generation == 2
-    assert due.validity().not_after > time.time() + 0.9 * LIFE
+    assert due.credential.key.read_bytes() != old_key
+    assert due.credential.validity().generation == 2
+    assert due.credential.validity().not_after > time.time() + 0.9 * LIFE
     assert not list(due.uplink.glob("*.next"))
 
 
@@ -70,7 +71,7 @@ async def test_a_refused_renewal_leaves_the_link_up(
     hub: ScriptedHub, runner: ScriptedRunner, due: State, running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The hub's no is logged; the link and the certificate in use stay."""
-    before = due.certificate.read_bytes()
+    before = due.credential.certificate.read_bytes()
     with caplog.at_level(logging.ERROR, "answerback.agent"):
         async with running(due):
             link = await hub.arrival()
@@ -81,7 +82,7 @@ async def test_a_refused_renewal_leaves_the_link_up(
             await link.expect(Accepted)
     refused = next(record for record in caplog.records if record.msg == "certificate.not_renewed")
     assert "not today" in refused.__dict__["fields"]["reason"]
-    assert due.certificate.read_bytes() == before
+    assert due.credential.certificate.read_bytes() == before
 
 
 @pytest.mark.parametrize("what", ["name", "key", "authority", "garbage"])
@@ -89,20 +90,20 @@ async def test_a_certificate_that_is_not_ours_is_not_taken(
     what: str, hub: ScriptedHub, due: State, tmp_path: Path
 ) -> None:
     """For another name, for another key, by another authority, or none at all: the old one stays in use."""
-    renewal = Renewal(due, due.validity())
+    renewal = Renewal(due, due.credential.validity())
     asked = await renewal.request()
-    before = (due.certificate.read_bytes(), due.key.read_bytes())
+    before = (due.credential.certificate.read_bytes(), due.credential.key.read_bytes())
     answers = {
         "name": lambda: hub.issue(asked.request, "web-2"),
-        "key": lambda: hub.issue(new_request("web-1").request, "web-1"),
+        "key": lambda: hub.issue(new_request("agent", "web-1").request, "web-1"),
         "authority": lambda: ScriptedHub(tmp_path / "other").issue(asked.request, "web-1"),
         "garbage": lambda: b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     }
     with pytest.raises(WorkFailed, match="take-certificate failed") as raised:
         await renewal.take(Renewed(answers[what](), 2))
     assert "Traceback" not in str(raised.value)
-    assert (due.certificate.read_bytes(), due.key.read_bytes()) == before
-    assert due.validity().generation == 1
+    assert (due.credential.certificate.read_bytes(), due.credential.key.read_bytes()) == before
+    assert due.credential.validity().generation == 1
 
 
 async def test_a_child_that_hangs_is_ended(due: State, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ async def test_a_child_that_hangs_is_ended(due: State, monkeypatch: pytest.Monke
     monkeypatch.setattr("agent.uplink.renewal.CHILD_TIMEOUT", 0.2)
     started = time.monotonic()
     with pytest.raises(WorkFailed, match="took longer"):
-        await Renewal(due, due.validity()).request()
+        await Renewal(due, due.credential.validity()).request()
     assert time.monotonic() - started < 10
 
 
@@ -126,54 +127,3 @@ def test_a_failed_renewal_is_tried_again_later(tmp_path: Path) -> None:
     renewal.failed(60_000.0)
     assert not renewal.due(62_999.0)
     assert renewal.due(63_000.0)
-
-
-@pytest.mark.parametrize("steps", range(5))
-def test_a_crash_in_the_middle_of_bringing_it_into_use_is_finished(
-    steps: int, hub: ScriptedHub, due: State, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After any number of the renames and the unlink, the next start ends with new key, certificate and generation."""
-    made = new_request("web-1")
-    write_file(due.next_key, made.key)
-    write_file(due.next_request, made.request)
-    certificate = hub.issue(made.request, "web-1")
-    write_file(due.next_validity, b'{"generation": 2, "not_before": 0, "not_after": 1e10}')
-    write_file(due.next_certificate, certificate)
-    with monkeypatch.context() as patched:
-        _crash_after(patched, steps)
-        try:
-            due.settle_renewal()
-        except _Crash:
-            pass
-    due.settle_renewal()
-    assert due.key.read_bytes() == made.key
-    assert due.certificate.read_bytes() == certificate
-    assert due.validity().generation == 2
-    assert not due.settle_renewal()
-
-
-def test_a_crash_before_the_certificate_changes_nothing(due: State) -> None:
-    """Without the certificate's `.next` the key in use stays."""
-    before = due.key.read_bytes()
-    write_file(due.next_key, b"new")
-    assert not due.settle_renewal()
-    assert due.key.read_bytes() == before
-
-
-class _Crash(Exception):
-    pass
-
-
-def _crash_after(patched: pytest.MonkeyPatch, steps: int) -> None:
-    """The process ends at the rename after the first `steps` of them."""
-    import os
-
-    real, left = os.replace, [steps]
-
-    def replace(source: Path, target: Path) -> None:
-        if not left[0]:
-            raise _Crash
-        left[0] -= 1
-        real(source, target)
-
-    patched.setattr(os, "replace", replace)

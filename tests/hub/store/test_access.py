@@ -80,3 +80,12 @@ def test_credentials_are_found_and_revoked(store: Store, make: Any) -> None:
     assert store.read_now(lambda txn: txn.credential("f3")) == made[3]
     assert sorted(store.read_now(lambda txn: txn.revoked_since(make.now + 5))) == ["f0", "f1"]
     assert store.read_now(lambda txn: txn.revoked_since(make.now + 5.5)) == []
+
+
+def test_certificates_long_expired_are_forgotten(store: Store, make: Any) -> None:
+    """Those that had expired by then go, revoked or not; the others stay."""
+    for number in range(3):
+        made = Credential(f"f{number}", "agent", "web-1", number + 1, make.now, make.now + number)
+        store.write_now(lambda txn, c=made: txn.add_credential(c))
+    assert store.write_now(lambda txn: txn.purge_credentials(make.now + 1)) == 2
+    assert [one.fingerprint for one in store.read_now(lambda txn: txn.credentials())] == ["f2"]

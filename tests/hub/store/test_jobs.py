@@ -177,3 +177,15 @@ def test_lists_are_newest_first_and_bounded(store: Store, make: Any, request_: R
     assert found(person="bob") == [4, 1]
     assert found(agent="web-0", person="bob", states=[JobState.QUEUED]) == [4]
     assert found(states=[JobState.RUNNING]) == []
+
+
+def test_how_many_jobs_of_a_step_are_waited_for(store: Store, make: Any, request_: Request) -> None:
+    """Queued and handed out ones are; ended and unknown ones are not, nor those of other steps and requests."""
+    other = store.write_now(lambda txn: txn.add_request(make.request()))
+    states = list(JobState)
+    jobs = [make.job(request_, state=state, ended_at=make.now, step=1) for state in states]
+    add(store, *jobs, make.job(request_, step=0), make.job(other, step=1))
+    waited_for = {JobState.QUEUED, JobState.LEASED, JobState.ACCEPTED, JobState.RUNNING}
+    assert store.read_now(lambda txn: txn.count_unsettled(request_.id, 1)) == len(waited_for)
+    assert store.read_now(lambda txn: txn.count_unsettled(request_.id, 0)) == 1
+    assert store.read_now(lambda txn: txn.count_unsettled(request_.id, 2)) == 0

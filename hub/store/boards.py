@@ -1,0 +1,124 @@
+"""The verbs of the overview: what waits where, and what a person should look at. Each is served by a partial index."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import sqlalchemy as sa
+
+from hub.audit import Link, to_event
+from hub.records import Event, Job, Request
+from hub.store.events import EVENT_COLUMNS
+from hub.store.filter_sql import STUCK
+from hub.store.jobs import JOB
+from hub.store.requests import REQUEST
+from hub.store.room import Room
+from hub.store.schema import HELD, ODD, OPEN, QUEUED, REQUEST_OPEN, approvals, events, jobs, requests
+from hub.store.sql import Statement
+
+
+class Waiting(NamedTuple):
+    """Jobs in one state on one machine."""
+
+    agent: str
+    state: str
+    jobs: int
+    oldest: float  # since when the first of them is in it, or was queued
+
+
+_LIMIT: Final = sa.bindparam("limit", type_=sa.Integer)
+_QUEUED_BY_AGENT: Final = Statement(
+    sa.select(jobs.c.agent, sa.func.count(), sa.func.min(jobs.c.queued_at)).where(QUEUED).group_by(jobs.c.agent)
+)
+_SINCE: Final = sa.func.coalesce(jobs.c.started_at, jobs.c.leased_at, jobs.c.queued_at)
+_OPEN_BY_AGENT: Final = Statement(
+    sa.select(jobs.c.agent, jobs.c.state, sa.func.count(), sa.func.min(_SINCE))
+    .where(OPEN)
+    .group_by(jobs.c.agent, jobs.c.state)
+)
+_BUSY_OF: Final = Statement(
+    sa.select(sa.func.count())
+    .select_from(jobs)
+    .where(OPEN, jobs.c.agent == sa.bindparam("agent"), sa.text("state <> 'unknown'"))
+)
+_LINE_OF: Final = Statement(
+    sa.select(jobs.c.id, jobs.c.priority, jobs.c.queued_at)
+    .where(QUEUED, jobs.c.agent == sa.bindparam("agent"))
+    .order_by(jobs.c.priority.desc(), jobs.c.queued_at, jobs.c.id)
+    .limit(_LIMIT)
+)
+_REQUESTS_WAITING: Final = Statement(
+    sa.select(
+        requests.c.state, sa.func.count(), sa.func.min(sa.func.coalesce(requests.c.planned_at, requests.c.received_at))
+    )
+    .where(REQUEST_OPEN)
+    .group_by(requests.c.state)
+)
+_ASKING: Final = Statement(
+    REQUEST.select.where(REQUEST_OPEN, sa.text("state = 'asking'")).order_by(requests.c.decide_by).limit(_LIMIT)
+)
+_UNKNOWN: Final = Statement(
+    JOB.select.where(OPEN, sa.text("state = 'unknown'")).order_by(jobs.c.id.desc()).limit(_LIMIT)
+)
+_STUCK: Final = Statement(JOB.select.where(OPEN, STUCK).order_by(jobs.c.id).limit(_LIMIT))
+_ODD: Final = Statement(
+    sa.select(*EVENT_COLUMNS)
+    .where(ODD, events.c.at >= sa.bindparam("since"))
+    .order_by(events.c.seq.desc())
+    .limit(_LIMIT)
+)
+_GIVEN: Final = Statement(
+    sa.select(sa.func.count())
+    .select_from(approvals)
+    .where(approvals.c.request_id == sa.bindparam("request_id"), approvals.c.granted)
+)
+_RELEASED: Final = Statement(
+    sa.select(jobs.c.agent)
+    .distinct()
+    .where(HELD, jobs.c.not_before > sa.bindparam("since"), jobs.c.not_before <= sa.bindparam("now"))
+)
+
+
+class BoardRoom(Room):
+    def queued_by_agent(self) -> list[Waiting]:
+        return [Waiting(agent, "queued", count, oldest) for agent, count, oldest in self._db.rows(_QUEUED_BY_AGENT)]
+
+    def open_by_agent(self) -> list[Waiting]:
+        """Handed out or unknown."""
+        return [Waiting(*row) for row in self._db.rows(_OPEN_BY_AGENT)]
+
+    def count_busy(self, agent: str) -> int:
+        """Jobs that the machine has and that have not ended."""
+        return int(self._db.value(_BUSY_OF, {"agent": agent}))
+
+    def line_of(self, agent: str, limit: int) -> list[tuple[str, int, float]]:
+        """The machine's queue by priority and age: id, priority, queued_at."""
+        return [(row[0], row[1], row[2]) for row in self._db.rows(_LINE_OF, {"agent": agent, "limit": limit})]
+
+    def requests_waiting(self) -> dict[str, tuple[int, float]]:
+        """By state that is no end: how many, and since when the first."""
+        return {state: (count, oldest) for state, count, oldest in self._db.rows(_REQUESTS_WAITING)}
+
+    def asking_requests(self, limit: int) -> list[Request]:
+        """The next to expire first."""
+        return REQUEST.records(self._db.rows(_ASKING, {"limit": limit}))
+
+    def unknown_jobs(self, limit: int) -> list[Job]:
+        """Newest first."""
+        return JOB.records(self._db.rows(_UNKNOWN, {"limit": limit}))
+
+    def stuck_jobs(self, now: float, limit: int) -> list[Job]:
+        """Running past their time limit, or handed out and not taken up; oldest first."""
+        return JOB.records(self._db.rows(_STUCK, {"now": now, "limit": limit}))
+
+    def odd_events(self, since: float, limit: int) -> list[Event]:
+        """What contradicted itself, newest first."""
+        return [to_event(Link(*row)) for row in self._db.rows(_ODD, {"since": since, "limit": limit})]
+
+    def count_given(self, request_id: str) -> int:
+        """Approvals that were a yes."""
+        return int(self._db.value(_GIVEN, {"request_id": request_id}))
+
+    def released_agents(self, since: float, now: float) -> list[str]:
+        """Machines that have jobs whose hold ended between then and now."""
+        return [agent for (agent,) in self._db.rows(_RELEASED, {"since": since, "now": now})]

@@ -1,0 +1,322 @@
+"""A hub without its doors, for the tests of its shells: a folder as `init` makes it, a real store in it, the real
+policy and runbooks, and everything that works on them. Time stands still unless a test moves it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import pyotp
+
+from common.lifecycle import RequestState
+from common.messages import Dispatch, Ended, Message
+from common.plan import Order
+from common.policy import Policy
+from hub import audit, secondfactor
+from hub.acts import Acts
+from hub.change import Change, Effects
+from hub.chat.platform import Incoming
+from hub.config import HubConfig, QueueTable, load
+from hub.engine import Engine, Receipt
+from hub.files import read_chain, read_policy
+from hub.fleet import Fleet
+from hub.hearing import AgentAnswers
+from hub.metrics import Metrics
+from hub.people import People
+from hub.plan.chain import Chain
+from hub.records import Agent, Event, Job, Person, Reply, Request
+from hub.setup import init, load_keys
+from hub.speech import Speech
+from hub.store.engine import Store
+from hub.store.verbs import Txn
+
+T = TypeVar("T")
+NOW = 1_800_000_000.0
+PEOPLE = {"carol": "operator", "dave": "operator", "bob": "approver", "ann": "approver", "vera": "viewer"}
+REPLY_URL = "http://127.0.0.1:9/replies"
+JOURNAL = "journal-1"
+
+
+class Clock:
+    """A clock that tests turn."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class House:
+    """See the module. `alice` is admin; the others are `PEOPLE`; all are users of the inlet `ops` by their name."""
+
+    def __init__(self, folder: Path, clock: Clock, more: str = "") -> None:
+        self.clock = clock
+        self.folder = folder / "hub"
+        self.events_made = itertools.count(1)
+        init(self.folder, now=clock.now, admin="alice")
+        toml = self.folder / "hub.toml"
+        people = "".join(f'[people.{n}]\nroles = ["{r}"]\nchat = ["ops:{n}"]\n' for n, r in PEOPLE.items())
+        quiet = f'[inlets.quiet]\nplatform = "generic"\nsecret_file = "{self.folder}/secrets/ops"\nupdates = false\n'
+        toml.write_text(
+            f'{toml.read_text()}\n{quiet}{people}[people.kim]\nroles = ["operator"]\nchat = ["quiet:kim"]\n{more}'
+        )
+        self.config: HubConfig = load(toml)
+        self.keys = load_keys(self.config)
+        self.policy: Policy = read_policy(self.config.policy.file)
+        self.chain: Chain = read_chain(self.config.runbooks.file)
+        self.store = Store.open(self.config.store.url, folder=self.folder, clock=clock)
+        self.effects: list[Effects] = []
+        self.build()
+
+    def build(self) -> None:
+        """Everything that a start of the hub makes anew; what was kept in memory before is gone."""
+        self.metrics = Metrics()
+        self.people = People(self.config, self.store)
+        self.fleet = Fleet(self.store)
+        self.speech = Speech(self.config)
+        self.acts = Acts(
+            self.people,
+            self.fleet,
+            self.speech,
+            self.keys.sealer,
+            lambda language: self.speech.help(self.chain.runbooks, self.fleet.inventory, language),
+        )
+        self.engine = Engine(
+            store=self.store,
+            fleet=self.fleet,
+            people=self.people,
+            policy=lambda: self.policy,
+            chain=lambda: self.chain,
+            speech=self.speech,
+            acts=self.acts,
+            authority=self.keys.authority,
+            job_key=self.keys.job_key,
+            epoch=self.store.take_over(),
+            config=self.config,
+            metrics=self.metrics,
+            clock=self.clock,
+        )
+        self.engine.after = self.effects.append
+
+    async def restart(self) -> None:
+        """The hub's memory is lost, its store is not."""
+        self.build()
+        await self.people.refresh()
+        await self.fleet.refresh()
+
+    def queue(self, **limits: Any) -> None:
+        """Other limits of [queue], in force at once."""
+        object.__setattr__(self.config, "queue", replace(self.config.queue, **limits))
+        assert isinstance(self.config.queue, QueueTable)
+
+    def allow(self, name: str, more: str = "", verdict: str = "allow", fixed: int = 0) -> None:
+        """A rule more: /opt/tests/NAME with `fixed` times 64 words and up to 64 words behind them."""
+        file = self.config.policy.file
+        rule = f'[[rule]]\nid = "test-{name}"\nabout = "a test\'s own"\nprogram = "/opt/tests/{name}"\n'
+        slot = '[[rule.arguments]]\nname = "WORD"\ntype = "text"\nmax = 64\nmin = '
+        words = f"{slot}64\n" * fixed + f"{slot}0\n"
+        file.write_text(f'{file.read_text()}\n{rule}verdict = "{verdict}"\n{more}\n{words}')
+        self.policy = read_policy(file)
+
+    # ---- people and machines
+
+    async def machine(self, name: str, online: bool = True, **more: Any) -> Agent:
+        agent = Agent(**{"name": name, "labels": {}, "state": "active", "joined_at": self.clock.now, **more})
+        self.write(lambda txn: txn.add_agent(agent))
+        await self.fleet.refresh()
+        if online:
+            self.fleet.came(name)
+        return agent
+
+    async def change_machine(self, name: str, **changes: Any) -> None:
+        """As another process would."""
+
+        def unit(txn: Txn) -> None:
+            before = txn.agent(name)
+            assert before is not None
+            txn.save_agent(before, replace(before, **changes))
+
+        self.write(unit)
+        await self.fleet.refresh()
+
+    async def enrol(self, name: str) -> Callable[[], str]:
+        """A second factor for a person; the code of now."""
+        sealed, uri = secondfactor.enrol(self.keys.sealer, name, "test")
+
+        def unit(txn: Txn) -> None:
+            before = txn.person(name)
+            if before is None:
+                txn.add_person(Person(name, (), self.clock.now, totp_secret=sealed))
+            else:
+                txn.save_person(before, replace(before, totp_secret=sealed))
+
+        self.write(unit)
+        await self.people.refresh()
+        totp = pyotp.TOTP(parse_qs(urlsplit(uri).query)["secret"][0])
+        return lambda: totp.at(int(self.clock.now))
+
+    # ---- messages
+
+    def incoming(self, text: str, user: str = "carol", **more: Any) -> Incoming:
+        values: dict[str, Any] = {
+            "event_id": f"e-{next(self.events_made)}",
+            "user": user,
+            "conversation": "room",
+            "text": text,
+            "reply_url": REPLY_URL,
+        }
+        return Incoming(**{**values, **more})
+
+    async def accept(self, text: str, user: str = "carol", *, inlet: str = "ops", **more: Any) -> Receipt:
+        return await self.engine.accept(inlet, self.incoming(text, user, **more))
+
+    async def ask(self, text: str, user: str = "carol", *, inlet: str = "ops", **more: Any) -> Request:
+        """A message accepted and planned; the request as it stands then."""
+        images = len(more.get("images", ()))
+        receipt = await self.accept(text, user, inlet=inlet, **more)
+        await self.engine.plan(self.request(receipt.request), text, images)
+        return self.request(receipt.request)
+
+    async def said(self, text: str, user: str = "carol", **more: Any) -> str:
+        """The text that answers a message at once."""
+        request = await self.ask(text, user, **more)
+        return self.final(request)["text"]
+
+    async def working(self, line: str = "@web-1 uptime", user: str = "carol", **more: Any) -> Job:
+        """A queued job of a request that policy allows."""
+        request = await self.ask(line, user, **more)
+        assert request.state is RequestState.WORKING, request.reason
+        return self.jobs(request)[0]
+
+    async def leased(self, line: str = "@web-1 uptime", user: str = "carol", journal: str = JOURNAL) -> Job:
+        job = await self.working(line, user)
+        ((_, claimed),) = await self.claim(job.agent, journal=journal)
+        assert claimed == job.id
+        return self.job(job.id)
+
+    # ---- the machine's side
+
+    async def claim(self, agent: str = "web-1", limit: int = 100, journal: str = JOURNAL) -> list[tuple[Dispatch, str]]:
+        return await self.engine.claim(agent, journal, limit)
+
+    async def orders(self, agent: str = "web-1", limit: int = 100) -> list[Order]:
+        """What a machine would be handed, read as its runner does."""
+        found = []
+        for dispatch, job in await self.claim(agent, limit):
+            order = Order.from_bytes(dispatch.order)
+            order.verify()
+            assert order.job == job
+            found.append(order)
+        return found
+
+    async def heard(self, agent: str, *words: Message) -> AgentAnswers:
+        return await self.engine.heard(agent, words)  # type: ignore[arg-type]
+
+    # ---- looking
+
+    def write(self, unit: Callable[[Txn], T]) -> T:
+        return self.store.write_now(unit)
+
+    def read(self, unit: Callable[[Txn], T]) -> T:
+        return self.store.read_now(unit)
+
+    async def change(self, unit: Callable[[Change], object]) -> None:
+        await self.engine.write(unit)
+
+    def request(self, identity: str) -> Request:
+        found = self.read(lambda txn: txn.request(identity))
+        assert found is not None
+        return found
+
+    def job(self, identity: str) -> Job:
+        found = self.read(lambda txn: txn.job(identity))
+        assert found is not None
+        return found
+
+    def jobs(self, request: Request) -> list[Job]:
+        return self.read(lambda txn: txn.jobs_of(request.id))
+
+    def events(self, kind: str = "", subject: str | None = None) -> list[Event]:
+        return self.read(lambda txn: txn.events(limit=100_000, subject=subject, kind_prefix=kind or None))
+
+    def kinds(self, subject: str) -> list[str]:
+        return [event.kind for event in self.events(subject=subject)]
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "data" / "answerback.sqlite"
+
+    def replies(self, request: Request | None = None) -> list[Reply]:
+        """Everything in the outbox, in order."""
+        with contextlib.closing(sqlite3.connect(self.database)) as db:
+            db.row_factory = sqlite3.Row
+            rows = db.execute("SELECT * FROM outbox ORDER BY id").fetchall()
+        found = [Reply(**dict(row)) for row in rows]
+        return [reply for reply in found if request is None or reply.request_id == request.id]
+
+    def told(self, request: Request) -> list[str]:
+        """The kinds of the replies to a request."""
+        return [reply.kind for reply in self.replies(request)]
+
+    def body(self, request: Request, kind: str) -> dict[str, Any]:
+        """The newest reply of this kind."""
+        *_, last = [reply for reply in self.replies(request) if reply.kind == kind]
+        return dict(json.loads(last.body))
+
+    def final(self, request: Request) -> dict[str, Any]:
+        return self.body(request, "final")
+
+    # ---- what must hold whatever a test did
+
+    def check(self) -> None:
+        """One chain; a job starts and ends at most once; an ended request has ended for good."""
+        report = self.read(lambda txn: audit.verify(txn.chain(limit=1_000_000), [], {}, hub=self.keys.hub_id))
+        assert report.ok, report.problem
+        counts = Counter((event.kind, event.subject) for event in self.events())
+        for kind in ("job.started", "job.ended", "request.ended", "message.accepted"):
+            assert not {key: count for key, count in counts.items() if key[0] == kind and count > 1}
+
+
+@contextmanager
+def house(folder: Path, clock: Clock, more: str = "") -> Iterator[House]:
+    made = House(folder, clock, more)
+    try:
+        yield made
+        made.check()
+    finally:
+        made.store.close()
+
+
+def ended(job: str, outcome: str = "succeeded", exit_code: int | None = 0, **more: Any) -> Ended:
+    """How a machine says that a job has ended."""
+    values: dict[str, Any] = {
+        "job": job,
+        "outcome": outcome,
+        "exit_code": exit_code,
+        "signal": None,
+        "reason": "",
+        "chunks": 0,
+        "output_bytes": 0,
+        "output_digest": "e3b0",
+        "truncated": False,
+        "started_at": NOW + 1,
+        "ended_at": NOW + 2.5,
+        "cpu_user": 0.25,
+        "cpu_system": 0.125,
+        "max_rss": 4096,
+    }
+    return Ended(**{**values, **more})

@@ -1,0 +1,252 @@
+"""Approving: exactly what runs, every answer that a hub can give, by keys and by mouse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from common.text import escape_argv
+from tests.tui.drive import Drive, drive
+from tui.client import CallFailed, CallRefused, LinkLost
+from tui.demo.cast import CODE
+from tui.dialogs.approve import ApproveDialog
+from tui.dialogs.edit import EditDialog
+from tui.dialogs.reject import RejectDialog
+
+
+async def opened(d: Drive, with_code: bool = True) -> Any:
+    await d.go("3", "approve")
+    row = await d.row(lambda row: bool(row["second_factor"]) is with_code)
+    await d.press("a")
+    dialog = await d.dialog_of(ApproveDialog)
+    assert dialog.request["number"] == row["number"]
+    return dialog
+
+
+async def test_it_shows_exactly_what_would_run() -> None:
+    """The vector, the machines, who asked, why, how many must agree, the hash, and how long there is."""
+    async with drive() as d:
+        dialog = await opened(d)
+        request = dialog.request
+        shown = "".join(line.strip(" │|\n") + " " for line in d.lines)
+        assert escape_argv(request["plan"]["steps"][0]["argv"]) in shown
+        for part in (request["person"], request["reason"], request["plan_hash"][:4], "second factor", "expires in"):
+            assert part in shown, part
+        for name in request["plan"]["steps"][0]["targets"]:
+            assert name in shown
+
+
+async def test_a_long_plan_is_never_cut() -> None:
+    """It scrolls instead, and every machine of it can be reached."""
+    async with drive((80, 24)) as d:
+        dialog = await opened(d)
+        names = [f"machine-{index:04d}" for index in range(400)]
+        dialog.request["plan"]["steps"][0]["targets"] = names
+        dialog._fill()
+        await d.settle()
+        seen = d.text
+        for _ in range(40):
+            await d.press("pagedown")
+            seen += d.text
+        missing = [name for name in names if name not in seen]
+        assert not missing
+
+
+async def test_six_digits_and_enter_approve_that_plan() -> None:
+    """The hash on the screen, the code and a nonce are sent; the queue says so."""
+    async with drive() as d:
+        dialog = await opened(d)
+        await d.press(*CODE, "enter")
+        await d.no_dialog()
+        (sent,) = d.source.made("approve")
+        assert sent["plan_hash"] == dialog.request["plan_hash"]
+        assert (sent["number"], sent["code"], len(sent["nonce"])) == (dialog.request["number"], CODE, 16)
+        await d.sees(f"r{dialog.request['number']} is approved")
+
+
+async def test_fewer_digits_are_not_sent() -> None:
+    """It says what a code is."""
+    async with drive() as d:
+        await opened(d)
+        await d.press("1", "2", "enter")
+        await d.sees("a code has six digits")
+        assert not d.source.made("approve")
+
+
+async def test_a_wrong_code_can_be_tried_again_and_is_kept_nowhere() -> None:
+    """The hub's words with the tries left; the field is empty, the code is in no place of the console."""
+    async with drive() as d:
+        dialog = await opened(d)
+        await d.press(*"987650", "enter")
+        await d.sees("4 more wrong codes")
+        assert dialog.query_one("#code").value == ""
+        assert "987650" not in repr(vars(dialog)) + repr(vars(d.console))
+        await d.press(*CODE, "enter")
+        await d.no_dialog()
+        nonces = {sent["nonce"] for sent in d.source.made("approve")}
+        assert len(nonces) == 1
+
+
+async def test_letters_reach_the_dialog_while_the_code_has_the_focus() -> None:
+    """x rejects and e edits the same request; nothing of it lands in the field."""
+    for key, kind in (("x", RejectDialog), ("e", EditDialog)):
+        async with drive() as d:
+            dialog = await opened(d)
+            await d.press("1", key)
+            follower = await d.dialog_of(kind)
+            assert follower.request["number"] == dialog.request["number"]
+
+
+async def test_a_changed_plan_shows_what_changed_and_wants_a_new_code() -> None:
+    """The answer plan_changed: the new plan is fetched, the difference shown, the next try sends the new hash."""
+    async with drive() as d:
+        dialog = await opened(d)
+        other = dict(dialog.request)
+        step = {**other["plan"]["steps"][0], "argv": ["/usr/bin/rm", "-rf", "/srv"]}
+        other |= {"plan": {**other["plan"], "steps": [step]}, "plan_hash": "f" * 64}
+        d.source.script("approve", CallRefused("plan_changed", "the plan is another one now (ffffffff)"))
+        d.source.script("request", other)
+        await d.press(*CODE, "enter")
+        await d.sees("the plan is another one now; this is what changed:")
+        await d.sees("+run: /usr/bin/rm -rf /srv")
+        assert dialog.query_one("#code").value == ""
+        await d.press(*CODE, "enter")
+        await d.until(lambda: len(d.source.made("approve")) == 2)
+        assert d.source.made("approve")[1]["plan_hash"] == "f" * 64
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("already_decided", "r1 has been approved by carol"),
+        ("not_asking", "r1 does not wait for approval: it is working"),
+        ("expired", "the time to approve r1 is over"),
+        ("late", "the time to approve r1 is over"),
+        ("needs_second_person", "you asked for r1 yourself"),
+        ("own_request", "you asked for r1 yourself"),
+        ("no_right", "alice may not approve"),
+        ("not_enrolled", "alice has no second factor yet"),
+        ("locked", "alice is locked for 5 minutes"),
+        ("something_new", "a word of a newer hub"),
+    ],
+)
+@pytest.mark.parametrize("raised", [True, False], ids=["raised", "answered"])
+async def test_an_end_is_said_and_nothing_more_can_be_sent(code: str, words: str, raised: bool) -> None:
+    """Whichever way the hub puts it; the dialog stays until it is closed, and enter closes it."""
+    async with drive() as d:
+        dialog = await opened(d)
+        d.source.script("approve", CallRefused(code, words) if raised else {"code": code, "text": words})
+        await d.press(*CODE, "enter")
+        await d.sees(words)
+        assert dialog.over
+        await d.press(*CODE, "enter")
+        await d.no_dialog()
+        assert len(d.source.made("approve")) == 1
+
+
+async def test_no_answer_is_told_as_that() -> None:
+    """The link broke while it was sent: it may count or not, and the same nonce makes a second try safe."""
+    async with drive() as d:
+        await opened(d)
+        d.source.script("approve", LinkLost("the hub closed the link", "try again"))
+        await d.press(*CODE, "enter")
+        await d.sees("no answer came")
+        await d.press(*CODE, "enter")
+        await d.no_dialog()
+        first, second = d.source.made("approve")
+        assert first["nonce"] == second["nonce"]
+
+
+async def test_a_fault_of_the_hub_can_be_tried_again() -> None:
+    """Its reason stands in the dialog."""
+    async with drive() as d:
+        dialog = await opened(d)
+        d.source.script("approve", CallFailed("hub", "the hub failed on this call"))
+        await d.press(*CODE, "enter")
+        await d.sees("the hub failed on this call")
+        assert not dialog.over
+
+
+async def test_without_a_second_factor_enter_alone_does_nothing() -> None:
+    """The first choice is to close; approving takes a step to the right."""
+    async with drive() as d:
+        await opened(d, with_code=False)
+        await d.press("enter")
+        await d.no_dialog()
+        assert not d.source.made("approve")
+        await d.press("a")
+        await d.dialog_of(ApproveDialog)
+        await d.press("right", "enter")
+        await d.no_dialog()
+        assert len(d.source.made("approve")) == 1
+
+
+async def test_the_mouse_approves_too() -> None:
+    """Digits typed, the choice clicked."""
+    async with drive() as d:
+        await opened(d)
+        await d.press(*CODE)
+        choices = d.dialog.query_one("#choices")
+        await d.pilot.click(choices, offset=(14, 0))
+        await d.no_dialog()
+        assert d.source.made("approve")[0]["code"] == CODE
+
+
+async def test_a_lost_link_refuses_at_once() -> None:
+    """Nothing is sent, it says why, and it says when the link is back."""
+    async with drive() as d:
+        await opened(d)
+        d.source.drop()
+        await d.sees("nothing can be sent from here until it is back")
+        await d.press(*CODE, "enter")
+        assert not d.source.made("approve")
+        d.source.restore()
+        await d.sees("the link is back")
+
+
+async def test_a_live_list_behind_cannot_swap_the_target() -> None:
+    """The dialog works on its own copy, by number."""
+    async with drive() as d:
+        dialog = await opened(d)
+        number = dialog.request["number"]
+        for row in list(d.source.world.requests.values()):
+            if row["state"] == "asking" and row["number"] != number:
+                row["decide_by"] = d.source.now() + 1
+                d.source.world.touched("requests", row["id"])
+        await d.step(0.7)
+        await d.press(*CODE, "enter")
+        await d.no_dialog()
+        assert d.source.made("approve")[0]["number"] == number
+
+
+async def test_keys_typed_ahead_do_not_count() -> None:
+    """In the first quarter of a second a key was meant for what stood there before; escape always closes."""
+    async with drive(guard=60.0) as d:
+        await opened(d)
+        await d.press(*CODE, "enter")
+        assert d.dialog.query_one("#code").value == ""
+        assert not d.source.made("approve")
+        await d.press("escape")
+        await d.no_dialog()
+
+
+async def test_time_runs_out_while_it_is_open() -> None:
+    """It says so, whatever is on the screen."""
+    async with drive() as d:
+        await opened(d)
+        await d.step(700)
+        await d.sees("EXPIRED")
+        await d.sees("the time to decide is over")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 16), (200, 50)])
+async def test_it_fits_every_size_and_keeps_the_code(size: tuple[int, int]) -> None:
+    """Code, choices and keys stay in sight when the window becomes another one."""
+    async with drive((120, 36)) as d:
+        await opened(d)
+        await d.press("1", "2", "3")
+        await d.pilot.resize_terminal(*size)
+        await d.until(lambda: "[Approve]" in d.text and d.app.size == size)
+        assert d.dialog.query_one("#code").value == "123"
+        assert "esc close" in d.text

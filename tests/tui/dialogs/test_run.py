@@ -1,0 +1,146 @@
+"""A new command, for one machine or for many."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from common.plan import MAX_TIME_LIMIT
+from tests.tui.scripted_source import ScriptedSource, agent_row, staged
+from tui.client import CallRefused, LinkLost
+from tui.dialogs.dialog import Field
+from tui.dialogs.run import RunDialog
+
+
+def fill(dialog: RunDialog, **values: str) -> None:
+    for name, value in values.items():
+        dialog.query_one(f"#{name}", Field).value = value
+
+
+async def test_the_words_that_are_shown_are_the_words_that_are_sent() -> None:
+    """By keys on a machine: the line is read by the grammar, shown as its words, and sent as these."""
+    source = ScriptedSource()
+    source.rows["agents"] = [agent_row("web-1")]
+    source.answers["run"] = {"number": 50, "state": "working"}
+    async with staged(source, "agents") as stage:
+        dialog = await stage.open("n", RunDialog)
+        await stage.type("echo a")
+        await stage.until(lambda: '["echo", "a"]' in stage.text)
+        fill(dialog, command="echo 'a  b' c", timeout="30")
+        await stage.until(lambda: r'["echo", "a \u0020b", "c"]' in stage.text)
+        await stage.press("enter")
+        await stage.closed()
+        assert source.asked("run") == [{"target": "web-1", "argv": ["echo", "a  b", "c"], "timeout": 30}]
+        assert "50" in stage.said
+
+
+async def test_what_is_no_command_is_not_sent() -> None:
+    """An open quote, no machine, or a time that is none: it says which and sends nothing."""
+    async with staged() as stage:
+        dialog = RunDialog(stage.console, "")
+        await stage.show(dialog)
+        for values in (
+            {"target": "web-1", "command": "echo 'a"},
+            {"target": "web-1", "command": ""},
+            {"target": "", "command": "uptime"},
+            {"target": "web-1", "command": "uptime", "timeout": "0"},
+            {"target": "web-1", "command": "uptime", "timeout": str(MAX_TIME_LIMIT + 1)[:6]},
+            {"target": "web-1", "command": "uptime", "timeout": "３"},
+            {"target": "web-1", "command": "uptime", "timeout": "1.5"},
+        ):
+            fill(dialog, **values)
+            dialog.note("")
+            dialog.send()
+            await stage.settle()
+            assert dialog.noted, values
+            assert stage.source.asked("run") == []
+
+
+async def test_what_became_of_it_is_told() -> None:
+    """Refused by policy, waiting for a yes, refused by the hub, unanswered: four different things."""
+    async with staged() as stage:
+        for told, tone in (
+            ({"number": 50, "state": "refused", "reason": "no rm"}, "bad"),
+            ({"number": 51, "state": "asking"}, "warn"),
+        ):
+            stage.source.answers["run"] = told
+            dialog = RunDialog(stage.console, "web-1", command="uptime")
+            await stage.show(dialog)
+            dialog.send()
+            await stage.closed()
+            assert stage.console.said[-1].tone == tone
+            assert str(told["number"]) in stage.said
+        for error in (CallRefused("no_right", "alice may not"), LinkLost("no answer came", "try again")):
+            stage.source.calls.clear()
+            stage.source.answers["run"] = error
+            dialog = RunDialog(stage.console, "web-1", command="uptime")
+            await stage.show(dialog)
+            dialog.send()
+            await stage.answered("run")
+            assert error.problem in stage.text
+            dialog.dismiss(None)
+            await stage.closed()
+        stage.source.lose()
+        dialog = RunDialog(stage.console, "web-1", command="uptime")
+        await stage.show(dialog)
+        dialog.send()
+        assert len(stage.source.asked("run")) == 1
+
+
+async def test_a_broadcast_needs_the_number_of_machines() -> None:
+    """The hub counts; the number must be typed; where it has changed meanwhile it is asked and typed anew."""
+    async with staged() as stage:
+        stage.source.answers["targets"] = {"count": 61, "online": 60, "sample": ["web-1", "web-2"]}
+        stage.source.answers["run"] = CallRefused("count_changed", "it is 62 machines now")
+        dialog = RunDialog(stage.console, "role=web", many=True, command="uptime")
+        await stage.show(dialog)
+        await stage.until(lambda: dialog.reach is not None)
+        await stage.settle()
+        assert "61" in stage.text
+        for typed in ("", "60"):
+            fill(dialog, count=typed)
+            dialog.send()
+            await stage.settle()
+            assert stage.source.asked("run") == []
+        fill(dialog, count="61")
+        stage.source.answers["targets"] = {"count": 62, "online": 60, "sample": []}
+        dialog.send()
+        await stage.until(lambda: dialog.count == 62)
+        await stage.settle()
+        assert (stage.source.asked("run")[0]["expect"], dialog.query_one("#count", Field).value) == (61, "")
+        assert not dialog.over
+
+
+async def test_a_broadcast_can_be_taken_back() -> None:
+    """For some seconds it is held at the hub; escape takes it back and tells; after them it is on its way."""
+    async with staged() as stage:
+        stage.source.answers["targets"] = {"count": 2, "online": 2, "sample": []}
+        stage.source.answers["run"] = {"number": 60, "state": "working"}
+        for hold, back in ((5, True), (0, False)):
+            with patch("tui.dialogs.run.HOLD", hold):
+                stage.source.calls.clear()
+                dialog = RunDialog(stage.console, "role=web", many=True, command="uptime")
+                came_to = await stage.show(dialog)
+                await stage.until(lambda dialog=dialog: dialog.count == 2)
+                fill(dialog, count="2")
+                dialog.send()
+                if back:
+                    await stage.until(lambda dialog=dialog: dialog.number == 60)
+                    await stage.press("escape")
+                await stage.closed()
+                assert stage.source.asked("take_back") == ([{"number": 60}] if back else [])
+                assert (came_to == [None]) is back
+                assert "60" in stage.said
+
+
+async def test_small_screens() -> None:
+    """All fields and the choices are on a small screen, also in Chinese and while it is resized."""
+    async with staged(size=(60, 16), language="zh") as stage:
+        stage.source.answers["targets"] = {"count": 2, "online": 2, "sample": ["网-1"] * 8}
+        dialog = RunDialog(stage.console, "role=web", many=True, command="echo " + "汉" * 200)
+        await stage.show(dialog)
+        await stage.until(lambda: dialog.reach is not None)
+        for width, height in ((60, 16), (120, 40), (80, 24), (60, 16)):
+            await stage.pilot.resize_terminal(width, height)
+            await stage.settle()
+            for name in ("#target", "#command", "#count", "#choices"):
+                assert 0 <= dialog.query_one(name).region.y < height, (name, width, height)

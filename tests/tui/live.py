@@ -1,0 +1,181 @@
+"""A hub and two machines as real processes, and our command lines run on them from tests that are plain functions.
+
+The commands run in the test's own process (`main()` with its own standard streams), which takes milliseconds; where the
+process itself is the matter, `start` makes a real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import hub.cli
+import tui.cli
+from tests.end_to_end.rig import ROOT, Rig
+
+SCRIPTS = {
+    "hello": "echo out; echo err >&2\n",
+    "bytes": r"printf '\000\377\033[2Jx\r\nlast'" + "\n",
+    "hostile": r"printf '\033]0;owned\007\033[31mred\033[0m \302\2331mCSI\nfake\rreal \342\200\256x\n'" + "\n",
+    "halves": r"printf 'one '; sleep 0.2; printf 'line\nand more'" + "\n",
+    "seven": "echo trying; exit 7\n",
+    "killed": "kill -9 $$\n",
+    "long": "echo begun; exec sleep 300\n",
+    "where": "pwd\n",
+}
+ASKING = {"ask-me": "", "ask-code": "second_factor = true"}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command came to."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode()
+
+    @property
+    def json(self) -> Any:
+        """The one JSON document on standard output."""
+        return json.loads(self.out)
+
+
+@contextmanager
+def streams(stdin: bytes) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Standard streams of one's own, as files."""
+    before = sys.stdin, sys.stdout, sys.stderr
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(stdin)
+        given.seek(0)
+        ours = [io.TextIOWrapper(file, encoding="utf-8", write_through=True) for file in (given, out, err)]
+        sys.stdin, sys.stdout, sys.stderr = ours
+        try:
+            yield out, err
+        finally:
+            sys.stdin, sys.stdout, sys.stderr = before
+            for stream in ours:
+                stream.detach()
+
+
+def run(main: Callable[[], None], *argv: str, stdin: bytes = b"") -> Ended:
+    """One of our `main()`s with these arguments, to its end."""
+    before, code = sys.argv, 0
+    with streams(stdin) as (out, err):
+        sys.argv = ["program", *argv]
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1
+        finally:
+            sys.argv = before
+        sys.stdout.flush()
+        sys.stderr.flush()
+        out.seek(0)
+        err.seek(0)
+        return Ended(code, out.read(), err.read().decode())
+
+
+class Live:
+    """The rig, for tests that are not coroutines."""
+
+    def __init__(self, rig: Rig, loop: asyncio.Runner) -> None:
+        self.rig = rig
+        self._loop = loop
+        self._profiles: dict[str, Path] = {rig.admin: rig.hub_dir / "profile"}
+
+    def wait(self, coroutine: Any) -> Any:
+        """Runs something of the rig's."""
+        return self._loop.run(coroutine)
+
+    def hub(self, *argv: str, stdin: bytes = b"") -> Ended:
+        """answerback-hub on this hub's configuration."""
+        extra = () if "--" in argv else ("--config", str(self.rig.config))
+        head = argv if extra else self._configured(argv)
+        return run(hub.cli.main, *head, *extra, stdin=stdin)
+
+    def _configured(self, argv: Sequence[str]) -> list[str]:
+        at = argv.index("--")
+        return [*argv[:at], "--config", str(self.rig.config), *argv[at:]]
+
+    def profile(self, person: str) -> Path:
+        """The folder of somebody's profile, who logs in at the first time."""
+        if person not in self._profiles:
+            role = self.rig.people.get(person, "viewer")
+            invited = self.hub("operator", "add", person, "--role", role, "--json").json
+            folder = self.rig.folder / f"profile-{person}"
+            words = ["login", invited["url"], "--token", invited["token"], "--ca-pin", invited["ca_pin"]]
+            ended = run(tui.cli.main, *words, "--profile", str(folder))
+            assert ended.code == 0, ended.err
+            self._profiles[person] = folder
+        return self._profiles[person]
+
+    def as_(self, person: str, *argv: str, stdin: bytes = b"") -> Ended:
+        """answerback as this person."""
+        return run(tui.cli.main, "--profile", str(self.profile(person)), *argv, stdin=stdin)
+
+    def __call__(self, *argv: str, stdin: bytes = b"") -> Ended:
+        """answerback as the admin."""
+        return self.as_(self.rig.admin, *argv, stdin=stdin)
+
+    def start(self, *argv: str, person: str = "", stdout: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
+        """answerback as a process of its own."""
+        profile = self.profile(person or self.rig.admin)
+        command = [sys.executable, "-m", "tui", "--profile", str(profile), *argv]
+        return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE)
+
+    def asking(self, person: str = "carol", script: str = "ask-me", *words: str) -> dict[str, Any]:
+        """A request that waits for approval."""
+        request = self.as_(person, "run", "--no-wait", "--json", "web-1", "--", script, *words).json
+        assert request["state"] == "asking", request
+        return dict(request)
+
+    def until(self, true: Callable[[], Any], within: float = 15.0) -> Any:
+        """The first true value; asks again and again, since it is another process that is waited for."""
+        deadline = time.monotonic() + within
+        while not (found := true()):
+            assert time.monotonic() < deadline, f"did not come true within {within} s"
+            time.sleep(0.02)
+        return found
+
+
+@contextmanager
+def live(folder: Path) -> Iterator[Live]:
+    """A hub with the machines web-1 and web-2 (role=web) and programs that policy knows."""
+    with asyncio.Runner() as loop:
+        rig = Rig(folder)
+        loop.run(rig.__aenter__())
+        try:
+            loop.run(rig.init())
+            for name, text in SCRIPTS.items():
+                more = f'directory = {{ type = "path", beneath = ["{folder}"] }}' if name == "where" else ""
+                rig.allow(name, text, more=more)
+            for name, more in ASKING.items():
+                rig.allow(name, f"echo x >> {folder}/{name}.ran\n", verdict="ask", more=more)
+            loop.run(rig.start_hub())
+            for name in ("web-1", "web-2"):
+                loop.run(rig.add_agent(name, "role=web"))
+            yield Live(rig, loop)
+            rig.check_never_twice()
+        finally:
+            loop.run(rig.close())
+
+
+def clean_environment() -> None:
+    """Variables of whoever runs the tests do not count."""
+    for name in ("ANSWERBACK_PROFILE", "ANSWERBACK_CONFIG", "ANSWERBACK_TOKEN"):
+        os.environ.pop(name, None)

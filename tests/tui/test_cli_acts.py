@@ -1,0 +1,206 @@
+"""answerback approve, reject, cancel, settle, pause, resume: stepping in, from the command line."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pyotp
+import pytest
+
+from tests.tui.live import Live
+
+pytestmark = pytest.mark.xdist_group("live")
+
+
+def state_of(answerback: Live, number: str) -> str:
+    return str(answerback("request", number, "--json").json["state"])
+
+
+def ran(answerback: Live, script: str) -> int:
+    """How often a program that leaves a mark has run."""
+    file = Path(answerback.rig.folder) / f"{script}.ran"
+    return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+def test_an_approval_of_exactly_that_plan(answerback: Live) -> None:
+    """Said by another person with the plan's hash; it then runs once."""
+    before, asking = ran(answerback, "ask-me"), answerback.asking()
+    number = f"r{asking['number']}"
+    ended = answerback.as_("bob", "approve", number, "--plan", asking["plan_hash"], "--reason", "looks fine")
+    assert (ended.code, ended.err) == (0, "")
+    assert "runs now" in ended.text
+    answerback.until(lambda: state_of(answerback, number) == "done")
+    assert ran(answerback, "ask-me") == before + 1
+
+
+def test_an_approval_in_json(answerback: Live) -> None:
+    """One document with what chat would be told."""
+    number = f"r{answerback.asking()['number']}"
+    assert "runs now" in answerback.as_("bob", "approve", number, "--json").json["text"]
+
+
+def test_another_plans_hash_approves_nothing(answerback: Live) -> None:
+    """Status 3, and the request goes on waiting."""
+    number = f"r{answerback.asking()['number']}"
+    ended = answerback.as_("bob", "approve", number, "--plan", "0" * 64)
+    assert (ended.code, ended.out) == (3, b"")
+    assert "another one" in ended.err
+    assert state_of(answerback, number) == "asking"
+    answerback.as_("bob", "reject", number)
+
+
+@pytest.mark.parametrize(("person", "words"), [("carol", "approver"), ("vera", "approver")])
+def test_who_may_not_approve(person: str, words: str, answerback: Live) -> None:
+    """Without the role: status 3, with the role that may."""
+    number = f"r{answerback.asking()['number']}"
+    ended = answerback.as_(person, "approve", number)
+    assert ended.code == 3
+    assert words in ended.err
+    answerback.as_("bob", "reject", number)
+
+
+def test_nobody_approves_their_own(answerback: Live) -> None:
+    """Not an approver, not an admin."""
+    number = f"r{answerback.asking('bob')['number']}"
+    ended = answerback.as_("bob", "approve", number)
+    assert ended.code == 3
+    assert "another person" in ended.err
+    assert state_of(answerback, number) == "asking"
+    assert answerback("reject", number).code == 0
+
+
+def test_a_second_factor_from_standard_input(answerback: Live) -> None:
+    """Missing and wrong codes are told and approve nothing; the right one, read with `-`, does, once."""
+    answerback.profile("bob")
+    uri = answerback.hub("operator", "totp", "bob", "--json").json["uri"]
+    totp = pyotp.TOTP(parse_qs(urlsplit(uri).query)["secret"][0])
+    number = f"r{answerback.asking(script='ask-code')['number']}"
+    missing = answerback.as_("bob", "approve", number)
+    assert missing.code == 3
+    assert "code" in missing.err
+    code = totp.at(time.time())
+    wrong = answerback.as_("bob", "approve", number, "--code", f"{(int(code) + 1) % 1_000_000:06d}")
+    assert wrong.code == 3
+    right = answerback.as_("bob", "approve", number, "--code", "-", stdin=f"{code}\n".encode())
+    assert right.code == 0, right.err
+    other = f"r{answerback.asking(script='ask-code')['number']}"
+    assert answerback.as_("bob", "approve", other, "--code", code).code == 3
+    answerback.as_("bob", "reject", other)
+
+
+def test_a_rejection_with_its_reason(answerback: Live) -> None:
+    """The words go back to whoever asked; nothing runs."""
+    before, number = ran(answerback, "ask-me"), f"r{answerback.asking()['number']}"
+    ended = answerback.as_("bob", "reject", number, "not", "before", "the backup")
+    assert ended.code == 0
+    request = answerback("request", number, "--json").json
+    assert request["state"] == "rejected"
+    assert "not before the backup" in request["reason"]
+    assert ran(answerback, "ask-me") == before
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject", "cancel"])
+@pytest.mark.parametrize(("name", "words"), [("r99999", "no request r99999"), ("what", "what")])
+def test_a_request_that_is_not_there(verb: str, name: str, words: str, answerback: Live) -> None:
+    """Status 2, with what was not found."""
+    ended = answerback(verb, name)
+    assert (ended.code, ended.out) == (2, b"")
+    assert words in ended.err.lower()
+
+
+def test_what_has_ended_cannot_be_decided(answerback: Live) -> None:
+    """Status 3, and what it is."""
+    number = f"r{answerback('run', '--json', 'web-1', '--', 'hello').json['number']}"
+    for verb in ("approve", "reject", "cancel"):
+        ended = answerback(verb, number)
+        assert ended.code == 3
+        assert "done" in ended.err
+
+
+@pytest.mark.parametrize("flags", [(), ("--kill",), ("--json",)])
+def test_a_running_command_is_cancelled(flags: tuple[str, ...], answerback: Live) -> None:
+    """The answer says that it is asked for; the job then says that it has happened."""
+    number = answerback.as_("carol", "run", "--no-wait", "web-1", "--", "long").text.split()[0]
+
+    def job() -> dict[str, object]:
+        return dict(answerback("request", number, "--json").json["jobs"][0])
+
+    answerback.until(lambda: job()["state"] == "running")
+    ended = answerback.as_("carol", "cancel", number, *flags)
+    assert ended.code == 0
+    assert ended.text
+    answerback.until(lambda: job()["state"] == "cancelled")
+
+
+def test_one_job_of_many_is_cancelled(answerback: Live) -> None:
+    """The other machine's goes on."""
+    number = answerback("run", "--no-wait", "web-*", "--", "long").text.split()[0]
+
+    def states() -> dict[str, str]:
+        return {job["agent"]: job["state"] for job in answerback("request", number, "--json").json["jobs"]}
+
+    answerback.until(lambda: set(states().values()) == {"running"})
+    first = answerback("request", number, "--json").json["jobs"][0]
+    assert answerback("cancel", first["id"][-10:]).code == 0
+    answerback.until(lambda: states()[first["agent"]] == "cancelled")
+    assert "running" in states().values()
+    assert answerback("cancel", number).code == 0
+    answerback.until(lambda: set(states().values()) == {"cancelled"})
+
+
+def test_others_work_is_not_an_operators_to_cancel(answerback: Live) -> None:
+    """Status 3; an approver may."""
+    number = answerback("run", "--no-wait", "web-1", "--", "long").text.split()[0]
+    assert answerback.as_("carol", "cancel", number).code == 3
+    assert answerback.as_("bob", "cancel", number).code == 0
+
+
+def test_only_an_unknown_outcome_is_settled(answerback: Live) -> None:
+    """Status 3 for a job whose end is known, 2 for none, 2 for a word that is none."""
+    job = answerback("run", "--json", "web-1", "--", "hello").json["jobs"][0]["id"]
+    known = answerback("settle", job, "done")
+    assert known.code == 3
+    assert known.err
+    assert answerback("settle", "0000000000", "done").code == 2
+    assert "'maybe' is not one of" in answerback("settle", job, "maybe").err
+    assert answerback.as_("carol", "settle", job, "done").code == 3
+
+
+def test_one_machine_is_paused_and_resumed(answerback: Live) -> None:
+    """What waits goes out when it is resumed; others are not held up."""
+    assert "web-2" in answerback("pause", "web-2", "--reason", "disk").text
+    try:
+        number = answerback("run", "--no-wait", "web-2", "--", "hello").text.split()[0]
+        assert answerback("run", "web-1", "--", "hello").code == 0
+        assert answerback("request", number, "--json").json["jobs"][0]["state"] == "queued"
+    finally:
+        assert answerback("resume", "web-2", "--json").json["text"]
+    answerback.until(lambda: state_of(answerback, number) == "done")
+
+
+def test_the_whole_queue_is_paused_and_resumed(answerback: Live) -> None:
+    """Nothing goes out anywhere until it is resumed."""
+    assert answerback("pause").code == 0
+    try:
+        number = answerback("run", "--no-wait", "role=web", "--", "hello").text.split()[0]
+        assert answerback("queue", "--json").json["depth"] == 2
+    finally:
+        assert answerback("resume").code == 0
+    answerback.until(lambda: state_of(answerback, number) == "done")
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_a_machine_that_is_not_there(verb: str, answerback: Live) -> None:
+    """Nothing is changed, and it is said."""
+    ended = answerback(verb, "web-9")
+    assert ended.code in (2, 3)
+    assert "no machine web-9" in ended.err
+
+
+def test_an_operator_pauses_nothing(answerback: Live) -> None:
+    """Status 3, with the role that may."""
+    ended = answerback.as_("carol", "pause", "web-1")
+    assert ended.code == 3
+    assert "approver" in ended.err

@@ -1,0 +1,266 @@
+"""answerback run and retry, on a hub and two machines that are processes."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tui.live import Live
+
+pytestmark = pytest.mark.xdist_group("live")
+
+
+def test_output_and_status_come_back(answerback: Live) -> None:
+    """Standard output and error apart, status 0, and nothing of ours between."""
+    ended = answerback("run", "web-1", "--", "hello")
+    assert (ended.code, ended.text, ended.err) == (0, "out\n", "err\n")
+
+
+def test_piped_output_is_byte_exact(answerback: Live) -> None:
+    """Whatever bytes a command writes."""
+    ended = answerback("run", "web-1", "--", "bytes")
+    assert ended.out == b"\x00\xff\x1b[2Jx\r\nlast"
+
+
+def test_json_is_one_document(answerback: Live) -> None:
+    """The request with its plan and jobs, each with its output as text."""
+    ended = answerback("run", "--json", "web-1", "--", "seven")
+    request = ended.json
+    assert ended.code == 1
+    assert (request["state"], request["person"], request["plan"]["steps"][0]["targets"]) == ("done", "alice", ["web-1"])
+    (job,) = request["jobs"]
+    assert (job["state"], job["exit_code"], job["output"], job["agent"]) == ("failed", 7, "trying\n", "web-1")
+    assert ended.err == "answerback: web-1: failed (exit 7)\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "told"), [("seven", "web-1: failed (exit 7)"), ("killed", "web-1: failed (signal 9)")]
+)
+def test_a_command_that_fails(script: str, told: str, answerback: Live) -> None:
+    """Status 1, and how it ended on standard error."""
+    ended = answerback("run", "web-1", "--", script)
+    assert ended.code == 1
+    assert told in ended.err
+
+
+def test_several_machines_at_once(answerback: Live) -> None:
+    """Each line whole and behind its machine's name, also where it came in halves."""
+    ended = answerback("run", "web-*", "--", "halves")
+    assert ended.code == 0
+    assert sorted(ended.text.splitlines()) == sorted(
+        f"{name} | {line}" for name in ("web-1", "web-2") for line in ("one line", "and more")
+    )
+
+
+def test_machines_by_label(answerback: Live) -> None:
+    """role=web means both."""
+    request = answerback("run", "--json", "role=web", "--", "hello").json
+    assert [job["agent"] for job in request["jobs"]] == ["web-1", "web-2"]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--in", "{folder}", "web-1", "--", "where"),
+        ("web-1", "--in", "{folder}", "--", "where"),
+        ("web-1", "--in={folder}", "where"),
+    ],
+)
+def test_the_folder_to_run_in(argv: tuple[str, ...], answerback: Live) -> None:
+    """Options stand on either side of the target."""
+    folder = str(answerback.rig.folder)
+    ended = answerback("run", *(word.format(folder=folder) for word in argv))
+    assert (ended.code, ended.text.strip()) == (0, str(Path(folder).resolve())), ended.err
+
+
+def test_everything_behind_the_dashes_is_the_commands(answerback: Live) -> None:
+    """Also what looks like an option of ours."""
+    request = answerback("run", "--json", "web-1", "--", "hello", "--json").json
+    assert request["state"] == "refused"  # by the policy of `hello`, which got the word
+    assert answerback("run", "web-1", "hello", "--help").code == 3
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "words"),
+    [
+        (("web-1", "--", "rm", "-rf", "/"), 3, "refused: no rule lets rm run"),
+        (("web-1", "--in", "/etc", "--", "where"), 3, "refused: "),
+        (("web-1", "--in", "etc", "--", "where"), 2, "cwd: not an absolute path"),
+        (("web-9", "--", "hello"), 2, "web-9"),
+        (("role=db", "--", "hello"), 2, "role=db"),
+        (("web-1",), 2, "Missing argument 'COMMAND...'"),
+        (("web-1", "--"), 2, "Missing argument 'COMMAND...'"),
+        (("--bogus", "web-1", "--", "hello"), 2, "No such option"),
+        (("--timeout", "0", "web-1", "--", "hello"), 2, "--timeout"),
+        (("--timeout", "soon", "web-1", "--", "hello"), 2, "--timeout"),
+        (("web-1", "--", "hello\x00"), 2, "argv"),
+    ],
+)
+def test_what_cannot_be_run_is_told(argv: tuple[str, ...], code: int, words: str, answerback: Live) -> None:
+    """Refused by policy is 3, wrong usage 2; a message on standard error and nothing on standard output."""
+    ended = answerback("run", *argv)
+    assert (ended.code, ended.out) == (code, b"")
+    assert words in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_refusal_in_json(answerback: Live) -> None:
+    """The request with its reason and rule on standard output, the reason on standard error, status 3."""
+    ended = answerback("run", "--json", "web-1", "--", "rm", "x")
+    assert ended.code == 3
+    assert ended.json["state"] == "refused"
+    assert ended.json["reason"] in ended.err
+
+
+def test_a_viewer_runs_nothing(answerback: Live) -> None:
+    """Status 3, with the role that may."""
+    ended = answerback.as_("vera", "run", "web-1", "--", "hello")
+    assert ended.code == 3
+    assert "needs the role operator" in ended.err
+
+
+def test_a_time_limit_ends_the_command(answerback: Live) -> None:
+    """After --timeout seconds it is stopped, and said to be."""
+    began = time.monotonic()
+    ended = answerback("run", "web-1", "--timeout", "1", "--", "long")
+    assert ended.code == 1
+    assert ended.text == "begun\n"
+    assert "timed_out" in ended.err
+    assert time.monotonic() - began < 10
+
+
+def test_without_waiting_the_request_is_named(answerback: Live) -> None:
+    """And can be followed by its number."""
+    ended = answerback("run", "--no-wait", "web-1", "--", "hello")
+    assert ended.code == 0
+    number, state = ended.text.split()
+    assert (number[0], state) == ("r", "working")
+    answerback.until(lambda: answerback("request", number, "--json").json["state"] == "done")
+
+
+def test_approval_is_waited_for(answerback: Live) -> None:
+    """What is waited for is said, with the command that gives it; then it runs, and the status is its own."""
+    process = answerback.start("run", "web-1", "--", "ask-me", person="carol")
+    assert process.stderr is not None
+    told = process.stderr.readline().decode()
+    assert "waits for 1 approval(s) until" in told
+    command = told.split("somebody else may: ")[1].split()
+    assert command[:2] == ["answerback", "approve"]
+    assert answerback.as_("bob", *command[1:]).code == 0
+    process.communicate(timeout=15)
+    assert process.returncode == 0
+
+
+def test_a_rejection_ends_the_wait(answerback: Live) -> None:
+    """Status 3, with the reason that was given."""
+    process = answerback.start("run", "web-1", "--", "ask-me", person="carol")
+    assert process.stderr is not None
+    number = process.stderr.readline().decode().split()[1]
+    assert answerback.as_("bob", "reject", number, "not", "today").code == 0
+    _, err = process.communicate(timeout=15)
+    assert process.returncode == 3
+    assert "rejected" in err.decode()
+    assert "not today" in err.decode()
+
+
+def test_a_machine_that_is_paused_is_waited_for(answerback: Live) -> None:
+    """It is said that the job waits, and until when; interrupted, the request goes on, and how to stop it is said."""
+    assert answerback("pause", "web-2").code == 0
+    try:
+        process = answerback.start("run", "web-2", "--", "hello")
+        assert process.stderr is not None
+        told = process.stderr.readline().decode()
+        assert "web-2 is away, paused or busy; the job waits for it until" in told
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=15)
+        assert (process.returncode, out) == (130, b"")
+        assert "goes on without you" in err.decode()
+        number = err.decode().split("answerback: ")[1].split()[0]
+        assert "Traceback" not in err.decode()
+    finally:
+        assert answerback("resume", "web-2").code == 0
+    answerback.until(lambda: answerback("request", number, "--json").json["state"] == "done")
+
+
+def on_a_terminal(answerback: Live, *argv: str) -> bytes:
+    """What a command writes when its standard output and error are a terminal."""
+    master, slave = pty.openpty()
+    try:
+        process = answerback.start(*argv, stdout=slave)
+        os.close(slave)
+        written = b""
+        while True:
+            try:
+                part = os.read(master, 65_536)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            written += part
+        assert process.wait(15) == 0
+        process.communicate()
+        return written
+    finally:
+        os.close(master)
+
+
+def test_hostile_output_leaves_no_control_bytes_on_a_terminal(answerback: Live) -> None:
+    """No title, colour, clipboard or cursor: what a terminal gets is text and line ends."""
+    written = on_a_terminal(answerback, "run", "web-1", "--", "hostile")
+    assert written == b"red CSI\r\nreal x\r\n"  # the terminal itself makes CR LF of LF
+
+
+def test_a_retry_is_a_new_request_with_a_parent(answerback: Live) -> None:
+    """Of a request or of one job; what it runs and its status are as before."""
+    first: dict[str, Any] = answerback("run", "--json", "web-*", "--", "seven").json
+    again = answerback("retry", f"r{first['number']}", "--json")
+    assert again.code == 1
+    assert again.json["parent"] == first["id"]
+    assert [job["agent"] for job in again.json["jobs"]] == ["web-1", "web-2"]
+    one = answerback("retry", first["jobs"][1]["id"][-10:].lower(), "--json")
+    assert one.json["parent"] == first["jobs"][1]["id"]
+    assert [job["agent"] for job in one.json["jobs"]] == ["web-2"]
+
+
+@pytest.mark.parametrize(("what", "words"), [("r99999", "no request r99999"), ("ZZZZZZZZZZ", "no job ZZZZZZZZZZ")])
+def test_a_retry_of_what_is_not_there(what: str, words: str, answerback: Live) -> None:
+    """Status 2."""
+    ended = answerback("retry", what)
+    assert ended.code == 2
+    assert words in ended.err
+
+
+def test_a_retry_waits_for_the_end(answerback: Live) -> None:
+    """What still runs is not run again."""
+    number = answerback("run", "--no-wait", "web-1", "--", "long").text.split()[0]
+    try:
+        ended = answerback("retry", number)
+        assert ended.code == 2
+        assert "has not ended yet" in ended.err
+    finally:
+        assert answerback("cancel", number).code == 0
+
+
+def test_a_reader_that_leaves_is_no_error(answerback: Live) -> None:
+    """`answerback jobs | head -0`: no traceback, status 1."""
+    read, write = os.pipe()
+    os.close(read)
+    process = answerback.start("jobs", stdout=write)
+    os.close(write)
+    _, err = process.communicate(timeout=15)
+    assert (process.returncode, err) == (1, b"")
+
+
+def test_help_teaches(answerback: Live) -> None:
+    """Every command shows an example or more that begins with its own name."""
+    listed = answerback("--help").text.split("Commands:")[1]
+    for name in [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "]:
+        told = answerback(name, "--help")
+        assert told.code == 0
+        assert f"answerback {name}" in told.text.split("Options:")[0].split("\n", 1)[1], name

@@ -1,0 +1,202 @@
+"""The registry of acts: what is on, what is off and why, and what keys, help and command line are made of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.catalogue import Sentence, sentences
+from tests.tui.scripted_source import NOW, agent_row, event_row, job_row, request_row
+from tui.commands import (
+    ACTS,
+    BY_ID,
+    ROLES,
+    Act,
+    Entry,
+    Rung,
+    Scene,
+    bottom_line,
+    entries,
+    first_key,
+    holds,
+    key_signs,
+    rung,
+    twin_of,
+    why_off,
+)
+
+ALL = Scene(screen="jobs", person="alice", roles=("admin",), now=NOW)
+
+
+def scene(kind: Any, row: dict[str, Any] | None, **more: Any) -> Scene:
+    return replace(ALL, kind=kind, row=row, **more)
+
+
+def why(act: str, where: Scene) -> str:
+    """The key of the reason; "" where the act is on."""
+    off = why_off(BY_ID[act], where)
+    return "" if off is None else off.key.removeprefix("console_off_")
+
+
+def test_every_act_has_its_names_in_both_languages() -> None:
+    """In full, and short where it stands in the bottom line."""
+    for act in ACTS:
+        names = [f"console_act_{act.id}", *([f"console_do_{act.id}"] if act.shown else [])]
+        assert all(set(sentences()[name]) >= {"en", "zh"} for name in names)
+
+
+def test_no_key_means_two_things_in_one_place() -> None:
+    """Within the table, the text, the output, and the screen with the app, each key has one act."""
+    seen: dict[str, dict[str, str]] = defaultdict(dict)
+    for act in ACTS:
+        place = "screen" if act.place == "app" else act.place
+        for key in filter(None, act.keys.split(",")):
+            assert key not in seen[place], f"{key} is {seen[place].get(key)} and {act.id}"
+            seen[place][key] = act.id
+    assert not seen["table"].keys() & {key for key, act in seen["screen"].items() if BY_ID[act].changes}
+
+
+def test_what_changes_something_is_off_when_it_cannot_be_done() -> None:
+    """Read only, without a link, at an older hub, without the right: each has its own reason, for every act that changes."""
+    rows = {"job": job_row(1), "request": request_row(1), "agent": agent_row("web-1"), "lane": {"id": "queued"}}
+    for act in ACTS:
+        if not act.changes:
+            continue
+        kind: Any = min(act.kinds & rows.keys(), default="")
+        here = scene(kind, rows.get(kind), has_undo=True)
+        assert why(act.id, replace(here, read_only=True)) == "read_only"
+        assert why(act.id, replace(here, live=False, lost_for="3s")) == "lost"
+        if act.verb:
+            assert why(act.id, replace(here, verbs=frozenset({"whoami"}))) == "old_hub"
+        if act.role:
+            assert why(act.id, replace(here, roles=("viewer",), person="zed")) == "role"
+
+
+def test_looking_works_without_a_link_and_read_only() -> None:
+    """What only looks at what is there is never off for those reasons."""
+    here = scene("job", job_row(1), live=False, read_only=True, roles=("viewer",))
+    for act in ("copy", "filter", "follow", "zoom", "help", "quit", "go_audit", "output"):
+        assert why(act, here) == ""
+
+
+@pytest.mark.parametrize(
+    ("act", "state", "reason"),
+    [
+        ("cancel", "running", ""),
+        ("cancel", "succeeded", "ended"),
+        ("kill", "running", ""),
+        ("kill", "queued", "not_running"),
+        ("retry", "running", "not_ended"),
+        ("retry", "failed", ""),
+        ("priority", "queued", ""),
+        ("priority", "running", "not_queued"),
+        ("settle", "unknown", ""),
+        ("settle", "running", "not_unknown"),
+        ("approve", "running", "row_request"),
+        ("drain", "running", "row_agent"),
+    ],
+)
+def test_what_a_jobs_state_allows(act: str, state: str, reason: str) -> None:
+    """Each act with the states it makes sense in."""
+    assert why(act, scene("job", job_row(1, state))) == reason
+
+
+def test_what_a_requests_state_allows() -> None:
+    """Only what asks can be decided; whoever asked may take back their own without any right."""
+    asking, done = request_row(1), request_row(1, state="done")
+    assert [why(act, scene("request", asking)) for act in ("approve", "reject", "edit", "retry")] == [
+        "",
+        "",
+        "",
+        "not_ended",
+    ]
+    assert [why(act, scene("request", done)) for act in ("approve", "reject", "edit", "retry")] == [
+        "not_asking"
+    ] * 3 + [""]
+    mine = scene("request", request_row(1, person="alice"), roles=("viewer",))
+    assert (why("reject", mine), why("approve", mine)) == ("", "role")
+    assert why("reject", replace(mine, person="", row=request_row(1, person=""))) == "role"
+
+
+def test_nothing_to_act_on() -> None:
+    """Without a row an act on rows says so; undo without a way back says so; a screen's own act is off elsewhere."""
+    assert why("kill", ALL) == "row_job"
+    assert why("cancel", ALL) == "row"
+    assert why("undo", ALL) == "nothing_to_undo"
+    assert why("filter", replace(ALL, screen="overview")) == "screen"
+    assert why("run", scene("agent", agent_row("x", state="revoked"))) == "revoked"
+
+
+def test_many_and_codes_take_a_higher_rung() -> None:
+    """Marked rows need their number; an approval its code where there is one."""
+    assert rung(BY_ID["cancel"], scene("job", job_row(1), marked=3)) is Rung.COUNT
+    assert rung(BY_ID["cancel"], scene("job", job_row(1), marked=1)) is Rung.ASK
+    assert rung(BY_ID["approve"], scene("request", request_row(1))) is Rung.CODE
+    assert rung(BY_ID["approve"], scene("request", request_row(1, second_factor=False))) is Rung.ASK
+
+
+@given(st.lists(st.sampled_from([*ROLES, "owner", ""]), max_size=4), st.sampled_from(ROLES))
+def test_a_role_holds_what_those_before_it_hold(roles: list[str], role: str) -> None:
+    """And a role that this console does not know holds nothing."""
+    ranks = [ROLES.index(held) for held in roles if held in ROLES]
+    assert holds(roles, role) == (max(ranks, default=-1) >= ROLES.index(role))
+
+
+def test_what_is_on_and_about_the_row_stands_first() -> None:
+    """Everything is listed, nothing hidden; what is off comes with its reason, after what is on."""
+    found = entries(scene("job", job_row(1)))
+    assert {entry.act.id for entry in found} == {act.id for act in ACTS if act.place in ("screen", "table", "app")}
+    offs = [entry.off is not None for entry in found]
+    assert offs == sorted(offs)
+    assert found[0].act.kinds
+
+
+def test_the_bottom_line_is_bounded_and_tells_what_is_off() -> None:
+    """Never more than asked for; an act about such a row stays there greyed, so that hands remember."""
+    for most in (1, 5, 9):
+        assert len(bottom_line(scene("job", job_row(1)), most)) <= most
+    line = bottom_line(scene("request", request_row(1), read_only=True), 99)
+    off = {entry.act.id: entry.off for entry in line if entry.off is not None}
+    assert isinstance(off["approve"], Sentence)
+    assert "open" in {entry.act.id for entry in line}
+
+
+def test_keys_as_people_read_them() -> None:
+    """Signs, not names."""
+    assert key_signs("escape,q") == "esc q"
+    assert key_signs("ctrl+p") == "^p"
+    assert key_signs("") == ""
+    assert (first_key(BY_ID["filter"]), first_key(BY_ID["help"]), first_key(BY_ID["language"])) == ("/", "?", "")
+
+
+def test_the_command_line_that_does_the_same() -> None:
+    """It names the very row; a hostile row makes no second line; without a row or a twin there is something or nothing."""
+    assert twin_of(BY_ID["approve"], request_row(41)).startswith("answerback approve r41 --plan ")
+    assert twin_of(BY_ID["cancel"], job_row(7)) == "answerback cancel 00j007"
+    assert twin_of(BY_ID["cancel"], request_row(41)) == "answerback cancel r41"
+    assert twin_of(BY_ID["pause"], agent_row("web-1")) == "answerback pause web-1"
+    assert twin_of(BY_ID["copy"], job_row(1)) == ""
+    assert twin_of(BY_ID["approve"], None)
+    hostile = twin_of(BY_ID["pause"], agent_row("a\nb\x1b[2J{0}{agent}"))
+    assert "\n" not in hostile
+    assert "\x1b" not in hostile
+
+
+@given(
+    st.sampled_from(ACTS),
+    st.sampled_from(["job", "request", "agent", "event", "lane", ""]),
+    st.dictionaries(st.text(max_size=12), st.integers() | st.text(max_size=5) | st.none(), max_size=6),
+)
+def test_whatever_a_row_is_an_act_is_on_or_off(act: Act, kind: Any, row: dict[str, Any]) -> None:
+    """A row of a newer hub raises nothing, here or in the lists made of it."""
+    where = scene(kind, {"id": "x", **row})
+    off = why_off(act, where)
+    assert off is None or off.say("en")
+    assert isinstance(Entry(act, off), Entry)
+    twin_of(act, where.row)
+    assert event_row(1)["id"]

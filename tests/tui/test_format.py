@@ -1,0 +1,81 @@
+"""What stands in cells: words, numbers, ages, sparklines, cut by cells."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from tui import format as form
+
+
+@given(st.text(max_size=30), st.integers(0, 40), st.booleans())
+def test_fit_is_exactly_as_wide_as_asked(text: str, cells: int, right: bool) -> None:
+    """Padded or cut, wide characters never halved."""
+    assert cell_len(form.fit(form.one_line(text), cells, right=right)) == cells
+
+
+@given(st.text(alphabet="ab 汉字", max_size=60), st.integers(2, 20))
+def test_wrap_keeps_every_character_but_spaces(text: str, cells: int) -> None:
+    """No line is too wide, nothing but the blanks at line ends is lost."""
+    lines = form.wrap(text, cells)
+    assert all(cell_len(line) <= cells for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "-"),
+        (float("nan"), "-"),
+        (0.0, "0s"),
+        (59.9, "59s"),
+        (252, "4m12s"),
+        (1900, "31m"),
+        (7500, "2h05m"),
+        (273_600, "3d04h"),
+    ],
+)
+def test_ages(seconds: float | None, text: str) -> None:
+    """Two units at most; the longer, the coarser."""
+    assert form.age(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "-"), (-1, "-"), (0.0042, "4.2ms"), (0.31, "310ms"), (1.44, "1.4s"), (61, "61s"), (248, "4m08s")],
+)
+def test_latencies(seconds: float | None, text: str) -> None:
+    """A number with its unit."""
+    assert form.latency(seconds) == text
+
+
+def test_numbers() -> None:
+    """Short, with their unit, and a dash where nothing is known."""
+    assert (form.number(98_311), form.short_number(98_311), form.short_number(1_200_000)) == ("98,311", "98.3k", "1.2M")
+    assert (form.rate(3.14), form.rate(250), form.percent(0.007), form.rate(None)) == ("3.1", "250", "0.7%", "-")
+
+
+def test_sparklines() -> None:
+    """From 0 to the highest; a gap is a blank; ASCII has its own bars; exactly as wide as asked."""
+    assert form.spark([0, 1, 2, None, 4], 5) == "▁▃▅ █"
+    assert form.spark([0, 4], 4, plain=True) == "  _#"
+    assert form.spark([], 3) == "   "
+    assert form.spark([float("inf"), 1], 2) == " █"
+    assert form.spark([1, 2, 3], 0) == ""
+
+
+def test_a_command_is_plain_only_where_it_is() -> None:
+    """Where a word has a blank or a sign that a shell knows, the exact form is shown."""
+    assert form.command(["/usr/bin/df", "-h"]) == "/usr/bin/df -h"
+    assert form.command(["echo", "a b"]).startswith('["echo"')
+    assert "\x1b" not in form.command(["echo", "\x1b[2J"])
+    assert form.command(None) == "-"
+
+
+def test_hostile_values_become_one_safe_line() -> None:
+    """Anything from outside, whatever its type."""
+    assert form.one_line("a\nb\x1b]0;x\x07") == "a\\nb\\x1b]0;x\\x07"
+    assert form.one_line(5) == "5"
+    assert form.short_id("01JDZZZZZZZZZZZZZZZZABCDEF") == "abcdef"
