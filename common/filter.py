@@ -284,8 +284,8 @@ class _Parser:
             value, _ = self._value()
             number = _number(field, value)
             if number is None:
-                key = f"filter_bad_{_UNITS[field.kind]}"
-                raise BadFilter(start, self._at, Sentence(key, {"field": field.name, "value": clean(value, limit=40)}))
+                said = {"field": field.name, "value": clean(value, limit=40)}
+                raise BadFilter(start, self._at, Sentence(f"filter_bad_{_UNITS[field.kind]}", said))
             tests.append((op, number))
             if self._text[self._at : self._at + 1] not in (",", "，") or self._at >= len(self._text):
                 return Compare(field, tuple(tests))

@@ -10,8 +10,11 @@ A message's way, and the file that owns each part of it:
     approval     pure: who may approve what; second factors
     authority    authorize(): the one question every entrance asks
     engine       the shell around request and job: saves, then performs the actions
-    links        one task an agent: handshake, session, dispatch, reports
-    consoles     the same for operators: verbs and subscriptions
+    links        the port that machines and consoles dial: who may go where, one link a machine
+    agent_link   one machine's link: facts in, committed and acknowledged; jobs out; its session over short breaks
+    hearing      what a machine says, inside one store unit: facts, output, the report beside the hub's rows
+    consoles     the operators' links: calls and subscriptions; desk and its rooms have the verbs
+    wire         the sending side of both: frames in order, closing that comes to an end
     speech       composes replies from records, into the outbox; present and wording have the texts
     acts         what people do: approve, reject, cancel, pause, settle
     change       one transaction's worth of moves, and the effects after it

@@ -108,7 +108,7 @@ class AgentLink:
                 if frame is None:
                     continue
                 if isinstance(frame.message, Heartbeat):
-                    self._engine.heartbeat(self.name, frame.message, self._clock())
+                    self._engine.heartbeat(self.name, frame.message, self._clock(), wire.round_trip())
                     await self._send(Beat(self._clock()))
                 elif isinstance(frame.message, Bye):
                     return

@@ -19,6 +19,7 @@ from common.policy import Policy
 from common.tls import server_context
 from hub import http
 from hub.acts import Acts
+from hub.acts_machines import Keeper
 from hub.change import Effects
 from hub.chat.inlets import inlets_of
 from hub.config import HubConfig
@@ -100,9 +101,18 @@ class Hub:
         )
         desk = Desk(renew=engine.renew)
         verbs = Verbs(
-            store=store, engine=engine, acts=acts, fleet=fleet, people=people, hub_id=self._keys.hub_id, clock=clock
+            store=store,
+            engine=engine,
+            acts=acts,
+            fleet=fleet,
+            people=people,
+            hub_id=self._keys.hub_id,
+            clock=clock,
+            decide_within=config.queue.decide_within,
+            choices=self._choices,
         )
         verbs.fill(desk)
+        fleet.on_change = verbs.fleet_changed
         desk.refresh = people.refresh
         folder = config.folder
         tls = server_context(folder.certificate, folder.key, folder.ca_certificate)
@@ -151,6 +161,7 @@ class Hub:
             reload_files=self._reload,
             renew_certificate=renew_certificate,
             flush=web.state.webhook.flush,
+            keep=Keeper(store, engine, fleet, clock).keep,
             clock=clock,
         )
 
@@ -158,6 +169,7 @@ class Hub:
             if effects.replies:
                 courier.wake()
             links.after(effects)
+            verbs.after(effects)
 
         engine.after = after
         await people.refresh()
@@ -170,7 +182,7 @@ class Hub:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         try:
-            await self._until(stop, engine, links, courier, timers, web, store)
+            await self._until(stop, engine, links, courier, timers, web, store, verbs)
         except* UserError as group:
             raise first_of(group) from None
         now = clock()
@@ -185,6 +197,7 @@ class Hub:
         timers: Timers,
         web: Starlette,
         store: Store,
+        verbs: Verbs,
     ) -> None:
         """Starts everything, says it is ready, and ends it in order: no new work, then the links, then the rest."""
         web_up, links_up, web_stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -193,6 +206,7 @@ class Hub:
             doers = [
                 tasks.create_task(engine.run(), name="engine"),
                 tasks.create_task(timers.run(), name="timers"),
+                tasks.create_task(verbs.run(), name="consoles"),
                 tasks.create_task(watchdog(), name="watchdog"),
             ]
             serving = tasks.create_task(
@@ -221,6 +235,15 @@ class Hub:
             for task in doers:
                 task.cancel()
             await web.state.webhook.flush(self._clock(), all_of_them=True)
+
+    def _choices(self, field: str) -> list[str]:
+        """What the hub's files know for a field of the filter language."""
+        match field:
+            case "src":
+                return [*self._config.inlets, "console"]
+            case "rb" | "plan":
+                return [f"runbook:{runbook.name}" for runbook in self._chain.value.runbooks.all]
+        return []
 
     def _reload(self) -> None:
         """Takes changed policy and runbooks; a file that does not read keeps the old one in force, and says so."""

@@ -130,6 +130,7 @@ class ConsoleLink:
             self.closed = True
             for identity in list(self.subscriptions):
                 self.unsubscribe(identity)
+            self._poked.set()  # a push that waits for the next look's time ends with its subscription
 
     async def _answer(self, call: Call) -> None:
         try:
@@ -214,7 +215,9 @@ class ConsoleLink:
             return
         try:
             data = await subscription.look()
-            if data is not None:
+            if data is None:
+                subscription.next_at = 0.0  # nothing was told: what comes next is told at once
+            else:
                 await self._send(Push(subscription.id, data))
         except Exception:
             log.exception("push.failed", person=self.identity.name)

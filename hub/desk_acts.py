@@ -23,6 +23,7 @@ from hub.change import Change
 from hub.consoles import BadCall, Caller
 from hub.desk_args import Args, Office, flag, integer, job_of, request_of, text, words
 from hub.records import Request
+from hub.request import rejected_by
 from hub.store.verbs import Txn
 
 MAX_NONCE: Final = 64
@@ -146,8 +147,7 @@ def decided_by(txn: Txn, request: Request) -> str:
     """Whose word ended the waiting; "" where it was nobody's."""
     given = txn.approvals(request.id)
     if request.state is RequestState.REJECTED:
-        no = [approval.person for approval in given if not approval.granted]
-        return no[-1] if no else request.reason.partition(":")[0][:64]
+        return rejected_by(request)
     if request.state is RequestState.CANCELLED:
         return request.reason[:64]
     yes = [approval.person for approval in given if approval.granted]

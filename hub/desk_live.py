@@ -166,14 +166,17 @@ class LiveRoom:
             return request.id in effects.changed or not told.keys().isdisjoint(effects.changed)
 
         subscription = Subscription(caller.call, look, wants)
+        self._while_may(caller, "jobs", subscription)
         caller.link.subscribe(subscription)
         return {"id": request.id, "number": request.number}
 
     async def watch(self, caller: Caller, args: Args) -> Any:
         office = self._office
         office.allow(caller, "watch")
-        head = (await office.store.read(lambda txn: txn.audit_head()))[0]
         start = integer(args, "after")
+        if start is not None:
+            office.allow(caller, "audit")  # what was before now is the audit's to tell
+        head = (await office.store.read(lambda txn: txn.audit_head()))[0]
         mark = [head if start is None else start]
 
         async def look() -> Any:
@@ -186,6 +189,7 @@ class LiveRoom:
             return views
 
         subscription = Subscription(caller.call, look=look, wants=lambda effects: True)
+        self._while_may(caller, "watch", subscription)
         caller.link.subscribe(subscription)
         return {"after": mark[0]}
 

@@ -100,6 +100,7 @@ class Engine:
         self._clock = clock
         self._to_plan: asyncio.Queue[tuple[Request, str, int]] = asyncio.Queue(BACKLOG)
         self._planning: set[str] = set()
+        self._thinking = 0
         self._ears = Ears()
         self.after: Callable[[Effects], None] = lambda effects: None
 
@@ -222,15 +223,26 @@ class Engine:
         """Thinks about one received request and commits what came of it. Planning has no effects: it may be done
         again.
         """
-        outcome = self.think(request, text, images)
+        begun = self._clock()
+        self._thinking += 1
+        try:
+            outcome = self.think(request, text, images)
+            thought = self._clock() - begun
 
-        def unit(change: Change) -> None:
-            current = change.txn.request(request.id)
-            if current is None or current.state is not RequestState.RECEIVED:
-                return
-            self.settle(change, current, outcome)
+            def unit(change: Change) -> None:
+                current = change.txn.request(request.id)
+                if current is None or current.state is not RequestState.RECEIVED:
+                    return
+                self.settle(change, current, outcome)
+                change.effects.stages += [("wait", begun - request.received_at), ("think", thought)]
 
-        await self.write(unit)
+            await self.write(unit)
+        finally:
+            self._thinking -= 1
+
+    def planning(self) -> int:
+        """How many messages are thought about now."""
+        return self._thinking
 
     def think(self, request: Request, text: str, images: int) -> Planned | Said | Act | Cannot:
         if not request.person:
@@ -332,10 +344,12 @@ class Engine:
         self._happen(effects)
         return answers
 
-    def heartbeat(self, agent: str, beat: Heartbeat, now: float) -> None:
+    def heartbeat(self, agent: str, beat: Heartbeat, now: float, round_trip: float | None = None) -> None:
+        """`round_trip` is the link's, in seconds, as the hub's own kernel measures it."""
         if beat.vitals:
             few = list(beat.vitals.items())[:MAX_VITALS]
-            self._fleet.vitals[agent] = {**{name[:MAX_VITAL]: value for name, value in few}, "at": now}
+            own = {"at": now} if round_trip is None else {"at": now, "rtt": round_trip}
+            self._fleet.vitals[agent] = {**{name[:MAX_VITAL]: value for name, value in few}, **own}
 
     async def claim(self, agent: str, journal: str, limit: int) -> list[tuple[Dispatch, str]]:
         """Leases queued jobs of a machine and signs them. Each is checked again: person, rights and policy may have
@@ -346,7 +360,7 @@ class Engine:
         def unit(txn: Txn) -> tuple[list[Order], Effects]:
             change = Change(txn, now, self._speech, self._fleet.online)
             row = txn.agent(agent)
-            if row is None or row.state != "active" or row.paused_at is not None or txn.queue_paused() is not None:
+            if row is None or not row.takes_jobs or txn.queue_paused() is not None:
                 return [], change.effects
             orders: list[Order] = []
             for job in txn.claim_jobs(agent, limit, self.epoch, journal, now):
@@ -358,6 +372,7 @@ class Engine:
                     continue
                 step = request.plan.steps[job.step]
                 orders.append(self._order(txn, request, job, step))
+                change.effects.changed.add(job.id)
                 change.effects.stages.append(("queue", now - job.queued_at))
                 data = {"agent": agent, "epoch": self.epoch, "plan_hash": job.plan_hash}
                 txn.audit("job.dispatched", job.id, "hub", data, now)

@@ -15,7 +15,7 @@ twelfth, so a percentile is right within 4 %, takes no more room than there are 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -133,6 +133,7 @@ class Board:
 class Lanes:
     """The stages of all lanes; fed by what commits say, read by the overview."""
 
+    begun: float = 0.0  # since when there is anything to remember
     stages: dict[str, Stage] = field(default_factory=lambda: {name: Stage() for name in STAGES})
     failures: Stage = field(default_factory=Stage)  # jobs that ended otherwise than well
 
@@ -162,11 +163,16 @@ class Lanes:
             "p50": p50,
             "p95": p95,
             "p99": p99,
-            "rate": round(sum(counts[-RATE_SLOTS:]) / (SLOT * (RATE_SLOTS - 1) + board.now % SLOT), 3),
+            "rate": self._rate(counts, board.now),
             "trend": counts,
             "state": state,
             "note": note.say(language) if note is not None else "",
         }
+
+
+    def _rate(self, counts: Sequence[int], now: float) -> float:
+        span = min(SLOT * (RATE_SLOTS - 1) + now % SLOT, max(1.0, now - self.begun))
+        return round(sum(counts[-RATE_SLOTS:]) / span, 3)
 
 
 def standing(

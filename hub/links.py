@@ -338,8 +338,12 @@ class Links:
             log.warning("agent.last_seen_unsaved", agent=name, reason=str(error))
 
     def _session_of(self, name: str) -> Session | None:
-        link = self._agents.get(name) or self._kept.get(name)
+        link = self._link_of(name)
         return None if link is None or link.broken else link.session
+
+    def _link_of(self, name: str) -> AgentLink | None:
+        """The machine's link, or what is kept of it while it is away: what is said to that goes on with the session."""
+        return self._agents.get(name) or self._kept.get(name)
 
     # ---- people
 
@@ -368,7 +372,7 @@ class Links:
         for name, jobs in effects.forgets.items():
             self._say(name, *map(Forget, jobs))
         for name, job in effects.settled:
-            if (link := self._agents.get(name)) is not None:
+            if (link := self._link_of(name)) is not None:
                 link.settled(job)
         for name in effects.locked:
             self._kept.pop(name, None)
@@ -377,7 +381,7 @@ class Links:
                 link.hang_up("locked")
 
     def _say(self, name: str, *messages: Message) -> None:
-        link = self._agents.get(name)
+        link = self._link_of(name)
         if link is not None and self._tasks is not None:
             self._tasks.create_task(link.say(*messages), name=f"say {name}")
 

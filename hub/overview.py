@@ -43,7 +43,7 @@ class Overview:
         clock: Callable[[], float],
     ) -> None:
         """`hub` is what does not change: id, version, epoch. `planning` says how many messages are thought about."""
-        self.lanes = Lanes()
+        self.lanes = Lanes(begun=clock())
         self._store = store
         self._fleet = fleet
         self._hub = hub
@@ -164,7 +164,7 @@ class Overview:
 
     def _takes_jobs(self, name: str) -> bool:
         agent = self._fleet.agent(name)
-        return agent is not None and self._fleet.online(name) and agent.paused_at is None and agent.drain_at is None
+        return agent is not None and agent.takes_jobs and self._fleet.online(name)
 
     def _fleet_view(self, agents: list[Agent], facts: Facts) -> dict[str, Any]:
         active = [agent for agent in agents if agent.state == "active"]

@@ -161,6 +161,11 @@ class Agent:
     drain_jobs: int = 0  # how many it had then
     drain_cancel_at: float | None = None  # what it still has then is cancelled; None: all of it may finish
 
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether new jobs may be handed to it; whether it is here is another matter."""
+        return self.state == "active" and self.paused_at is None and self.drain_at is None
+
 
 @dataclass(frozen=True, slots=True)
 class Person:

@@ -202,6 +202,12 @@ def edited(request: Request, by: str, number: int, why: str, now: float) -> Move
     return after, [Audit("request.rejected", {"by": by, "why": reason, "edited_as": number}), Tell("final")]
 
 
+def rejected_by(request: Request) -> str:
+    """Who said no, or edited, as the two moves above wrote it down."""
+    words = request.reason.split(maxsplit=3)
+    return words[2] if words[:2] == ["edited", "by"] and len(words) > 2 else request.reason.partition(":")[0]
+
+
 def no_easier(judgement: Judgement, old: Request) -> Judgement:
     """Policy's word on an edited plan, on terms no easier than those of the request that it replaces: it is asked for,
     whatever policy says, and by each the sterner of both.

@@ -55,6 +55,7 @@ class Timers:
         renew_certificate: Callable[[], None],
         flush: Callable[[float], Awaitable[None]],
         clock: Callable[[], float],
+        keep: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._engine = engine
@@ -68,6 +69,7 @@ class Timers:
         self._reload_files = reload_files
         self._renew_certificate = renew_certificate
         self._flush = flush
+        self._keep = keep
         self._clock = clock
         self._looked_at = clock()
         self._gone: set[str] = set()  # revoked machines whose jobs have been seen to
@@ -77,6 +79,8 @@ class Timers:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(0.5, self.lapse), name="lapse")
+            if self._keep is not None:
+                tasks.create_task(self._every(0.5, self._keep), name="keep")
             tasks.create_task(self._every(1.0, self.progress), name="progress")
             tasks.create_task(self._every(REFRESH, self.look), name="look")
             tasks.create_task(self._every(5.0, self._engine.sweep), name="sweep")

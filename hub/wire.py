@@ -7,6 +7,8 @@ gives it a moment, and `abort` none at all.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from typing import Final
 
@@ -16,6 +18,9 @@ from websockets.exceptions import ConnectionClosed
 CLOSE_WITHIN: Final = 3.0
 """Seconds for the closing handshake, what is still to be sent included."""
 REASON_BYTES: Final = 123  # RFC 6455, 5.5
+_TCP_INFO_BYTES: Final = 104
+_TCPI_RTT_AT: Final = 68  # struct tcp_info of linux/tcp.h
+_TCPI_RTT: Final = struct.Struct("=I")
 
 
 class Wire:
@@ -47,6 +52,18 @@ class Wire:
                 await self.connection.close(code, told)
         except TimeoutError:
             self.abort()
+
+    def round_trip(self) -> float | None:
+        """Seconds to the peer and back, smoothed, as the kernel has measured them (tcpi_rtt); None where it does not
+        say. What programs at the ends take on top is not in it.
+        """
+        sock = self.connection.transport.get_extra_info("socket")
+        try:
+            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+            (microseconds,) = _TCPI_RTT.unpack_from(info, _TCPI_RTT_AT)
+        except (AttributeError, OSError, struct.error):
+            return None  # another system than Linux, or a connection that has just gone
+        return float(microseconds) / 1e6
 
     def abort(self) -> None:
         """Drops the connection; whoever waits in `flush` or reads from it goes on."""

@@ -8,7 +8,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, ClassVar, Final
 
@@ -170,7 +170,7 @@ class ConsoleApp(App[None]):
             self.context.rate_out, self.context.frames = self._bytes / took, self._flushes / took
             self._bytes = self._flushes = 0
         for screen in self.screen_stack:
-            if isinstance(screen, ConsoleScreen | Dialog) and screen.is_mounted:
+            if isinstance(screen, ConsoleScreen | Dialog) and screen.formed and screen.display:
                 screen.flush()
 
     async def on_event(self, event: events.Event) -> None:
@@ -187,7 +187,8 @@ class ConsoleApp(App[None]):
     # ---- going about
 
     def go(self, mode: str, narrow: str | None = None, select: str = "") -> None:
-        self.run_worker(self._go(mode, narrow, select), group="go", exclusive=True)
+        work: Callable[[], Coroutine[None, None, None]] = partial(self._go, mode, narrow, select)
+        self.run_worker(work, group="go", exclusive=True)  # not yet a coroutine: one that is never begun is a warning
 
     async def _go(self, mode: str, narrow: str | None, select: str) -> None:
         if self.current_mode != mode:
@@ -251,7 +252,14 @@ class ConsoleApp(App[None]):
 
     def palette(self) -> None:
         dialog = PaletteDialog(self.context, self.entries())
-        self.push_screen(dialog, lambda taken: self.command(parse(taken)) if taken else None)
+        self.push_screen(dialog, self._palette_taken)
+
+    def _palette_taken(self, taken: str | None) -> None:
+        """An act by its id, though a screen may be called the same; else a line of the command line."""
+        if taken in BY_ID:
+            self.perform(taken)
+        elif taken:
+            self.command(parse(taken))
 
     def action_copy_or_hint(self) -> None:
         self.context.tell(Sentence("console_quit_hint"))

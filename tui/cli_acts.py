@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 import click
 
-from tui.cli_base import Context, is_number, json_option, number_of, pass_context, to_json
+from common.config import parse_duration
+from common.errors import UserError
+from common.text import clean
+from tui.cli_base import Context, is_number, json_option, number_of, pass_context, tell_done
 from tui.client import Client
 
 
-def act_on_request(context: Context, verb: str, request: str, as_json: bool, **args: Any) -> None:
+def act_on(context: Context, verb: str, as_json: bool, **args: Any) -> None:
     async def act(client: Client) -> int:
-        done = await client.call(verb, number=number_of(request), **args)
-        click.echo(to_json(done) if as_json else done["text"])
-        return 0
+        return tell_done(await client.call(verb, **args), as_json)
 
     context.run(act)
 
@@ -38,7 +40,7 @@ def approve_command(context: Context, request: str, code: str, plan_hash: str, r
     answerback approve r42 --plan 8f3a…                    refused if it has become another plan since
     """
     secret = sys.stdin.readline().strip() if code == "-" else code
-    act_on_request(context, "approve", request, as_json, code=secret, plan_hash=plan_hash, reason=reason)
+    act_on(context, "approve", as_json, number=number_of(request), code=secret, plan_hash=plan_hash, reason=reason)
 
 
 @click.command("reject", short_help="Say no to a request.")
@@ -52,7 +54,7 @@ def reject_command(context: Context, request: str, why: tuple[str, ...], as_json
     \b
     answerback reject r42 not before the backup has ended
     """
-    act_on_request(context, "reject", request, as_json, why=" ".join(why))
+    act_on(context, "reject", as_json, number=number_of(request), why=" ".join(why))
 
 
 @click.command("cancel", short_help="Cancel a request or a job.")
@@ -68,13 +70,8 @@ def cancel_command(context: Context, what: str, kill: bool, as_json: bool) -> No
     answerback cancel K3V9TQ0Z4M --kill
     """
 
-    async def act(client: Client) -> int:
-        args: dict[str, Any] = {"number": number_of(what)} if is_number(what) else {"job": what.upper()}
-        done = await client.call("cancel", kill=kill, **args)
-        click.echo(to_json(done) if as_json else done["text"])
-        return 0
-
-    context.run(act)
+    args: dict[str, Any] = {"number": number_of(what)} if is_number(what) else {"job": what.upper()}
+    act_on(context, "cancel", as_json, kill=kill, **args)
 
 
 @click.command("settle", short_help="Your word on a job whose outcome is unknown.")
@@ -89,49 +86,43 @@ def settle_command(context: Context, job_id: str, word: str, as_json: bool) -> N
     answerback settle K3V9TQ0Z4M done
     """
 
-    async def act(client: Client) -> int:
-        done = await client.call("settle", job=job_id.upper(), done=word == "done")
-        click.echo(to_json(done) if as_json else done["text"])
-        return 0
-
-    context.run(act)
+    act_on(context, "settle", as_json, job=job_id.upper(), done=word == "done")
 
 
-@click.command("pause", short_help="Hand out nothing new, to one machine or all.")
-@click.argument("agent", required=False, default="")
+@click.command("pause", short_help="Hand out nothing new, to some machines or to all.")
+@click.argument("target", required=False, default="")
+@click.option("--for", "duration", metavar="TIME", help="after which it goes on by itself: 30m, 2h")
 @click.option("--reason", default="", help="shown beside the machine")
 @json_option
 @pass_context
-def pause_command(context: Context, agent: str, reason: str, as_json: bool) -> None:
-    """Hand out nothing new to AGENT, or to any machine where none is named. What runs goes on.
+def pause_command(context: Context, target: str, duration: str | None, reason: str, as_json: bool) -> None:
+    """Hand out nothing new to TARGET (a machine, web-*, role=web), or to any where none is named. What runs goes on.
 
     \b
     answerback pause web-1 --reason "disk is being replaced"
+    answerback pause role=web --for 2h
     answerback pause                                       the whole queue
     """
+    try:
+        seconds = parse_duration(duration) if duration else None
+    except ValueError:
+        raise UserError(f"--for {clean(duration or '', limit=40)}: that is no duration", "write 30m or 2h") from None
 
     async def act(client: Client) -> int:
-        done = await client.call("pause", agent=agent, reason=reason)
-        click.echo(to_json(done) if as_json else done["text"])
-        return 0
+        until = {} if seconds is None else {"until": time.time() + client.clock_offset + seconds}
+        return tell_done(await client.call("pause", selector=target, reason=reason, **until), as_json)
 
     context.run(act)
 
 
 @click.command("resume", short_help="Hand out jobs again.")
-@click.argument("agent", required=False, default="")
+@click.argument("target", required=False, default="")
 @json_option
 @pass_context
-def resume_command(context: Context, agent: str, as_json: bool) -> None:
-    """Hand out jobs again, to AGENT, or to all where the whole queue was paused.
+def resume_command(context: Context, target: str, as_json: bool) -> None:
+    """Hand out jobs again, to TARGET, or to all where the whole queue was paused.
 
     \b
     answerback resume web-1
     """
-
-    async def act(client: Client) -> int:
-        done = await client.call("resume", agent=agent)
-        click.echo(to_json(done) if as_json else done["text"])
-        return 0
-
-    context.run(act)
+    act_on(context, "resume", as_json, selector=target)

@@ -8,14 +8,17 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from common.errors import UserError
+from common.errors import EXIT_OK, EXIT_REFUSED, EXIT_USAGE, UserError
 from common.text import clean
 from tui.client import Client, connect
 from tui.profile import read_profile
+
+NOT_THERE: Final = frozenset({"unknown", "no_plan", "not_ended"})
+"""Codes of acts that were asked of what is not there, or not there yet: wrong usage. Others are refusals."""
 
 
 class Context:
@@ -52,6 +55,19 @@ def to_json(data: Any) -> str:
         raise TypeError(f"{type(value).__name__} is not JSON")
 
     return json.dumps(data, default=plain, ensure_ascii=True)
+
+
+def tell_done(done: dict[str, Any], as_json: bool) -> int:
+    """Shows what an act came to, and gives the exit status: a no is on standard error too, with its own words."""
+    code = done.get("code", "ok")
+    if as_json:
+        click.echo(to_json(done))
+    elif code == "ok":
+        click.echo(clean(done["text"]))
+    if code == "ok":
+        return EXIT_OK
+    click.echo(f"answerback: {clean(done['text'])}", err=True)
+    return EXIT_USAGE if code in NOT_THERE else EXIT_REFUSED
 
 
 def number_of(text: str) -> int:

@@ -74,7 +74,13 @@ def read_keymap(path: Path) -> dict[str, str]:
 @click.option("--acts", is_flag=True, help="list every act with its id, keys and command line, and leave")
 @click.pass_context
 def console_command(context: click.Context, /, **given: Any) -> None:
-    """The full-screen console: queues, latency, machines, and everything an operator does about them."""
+    """The full-screen console: queues, latency, machines, and everything an operator does about them.
+
+    \b
+    answerback console
+    answerback console --demo                              a living world without a hub, to try everything on
+    answerback console --slow --ascii                      over a bad link, in a plain terminal
+    """
     if given["acts"]:
         list_acts()
         return

@@ -27,10 +27,12 @@ def agents_command(context: Context, as_json: bool) -> None:
     """
 
     async def act(client: Client) -> int:
-        found = more = await client.call("agents")
-        while more:
-            more = await client.call("agents", after=found[-1]["name"])
-            found += more
+        found = page = await client.call("agents")
+        while page:
+            page = await client.call("agents", after=found[-1]["name"])
+            if page and page[0]["name"] <= found[-1]["name"]:  # a hub that knows no pages gives them all each time
+                break
+            found += page
         if as_json:
             click.echo(to_json(found))
             return 0

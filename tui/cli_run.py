@@ -10,7 +10,7 @@ import click
 
 from common.text import clean
 from tui import show
-from tui.cli_base import Context, is_number, json_option, number_of, pass_context, to_json
+from tui.cli_base import Context, is_number, json_option, number_of, pass_context, tell_done, to_json
 from tui.client import Client
 from tui.streams import Streams
 
@@ -80,6 +80,8 @@ def run_command(
 
 async def see_through(client: Client, request: dict[str, Any], *, as_json: bool, wait: bool) -> int:
     """Follows a request to its end: output as it comes, what it waits for on standard error."""
+    if "state" not in request:
+        return tell_done(request, as_json)
     number = request["number"]
     if request["state"] == "refused":
         if as_json:

@@ -129,6 +129,8 @@ class Client:
                     push = None
                 if isinstance(push, Exception):
                     raise push
+                if isinstance(push, dict) and push.keys() == {"error"}:
+                    raise CallRefused("no_right", str(push["error"]))
                 yield push
         finally:
             self._pushes.pop(identity, None)
@@ -164,6 +166,9 @@ class Client:
                         future = self._answers.get(answer.id)
                         if future is not None and not future.done():
                             future.set_result(answer)
+                        elif future is None and answer.code and answer.id in self._pushes:
+                            # A subscription that the hub cannot go on with.
+                            await self._pushes[answer.id].put(CallFailed(answer.code, answer.reason))
                     case Push() as push:
                         queue = self._pushes.get(push.id)
                         if queue is not None:

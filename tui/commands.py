@@ -8,7 +8,7 @@ of them does nothing. An act that is off is shown with its reason, never hidden.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal
@@ -71,6 +71,7 @@ class Scene:
     person: str = ""
     roles: tuple[str, ...] = ()
     verbs: frozenset[str] = frozenset()
+    denied: Mapping[str, str] = field(default_factory=dict)  # verb -> the role it takes
     has_undo: bool = False
     held: int = 0
     now: float = 0.0
@@ -196,6 +197,8 @@ def why_off(act: Act, scene: Scene) -> Sentence | None:
         return Sentence("console_off_lost", {"age": scene.lost_for})
     if act.verb and scene.verbs and act.verb not in scene.verbs:
         return Sentence("console_off_old_hub", {"verb": act.verb})
+    if act.verb in scene.denied and not _own(act, scene):
+        return Sentence("console_off_role", {"role": scene.denied[act.verb]})
     if act.role and not holds(scene.roles, act.role) and not _own(act, scene):
         return Sentence("console_off_role", {"role": act.role})
     return _why_off_state(act, scene)

@@ -98,6 +98,7 @@ class Console:
             person=who.person if who else "",
             roles=who.roles if who else (),
             verbs=who.verbs if who else frozenset(),
+            denied=who.denied if who else {},
             has_undo=self.open_undo() is not None,
             held=held,
             now=self.now(),

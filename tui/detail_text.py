@@ -27,19 +27,40 @@ from tui.rows import (
     number_or_none,
     request_state,
     steps_of,
+    targets_of,
     vital,
 )
 from tui.show import width
 
 MAX_RAW: Final = 2_000
 """Lines of a raw record."""
-FEW: Final = 12
+FACT: Final = 11
+"""Cells of a fact's name."""
 
 
 def fact(look: Look, key: str, value: str, tone: Any = "") -> Line:
     """`machine    web-1`: the name of a fact, padded by cells, and the fact."""
     name = say(look.language, f"console_fact_{key}")
-    return Line(name + " " * max(1, 11 - width(name)) + value, tone)
+    return Line(name + " " * max(1, FACT - width(name)) + value, tone, indent=FACT)
+
+
+# ---- what another version of the hub may say
+
+
+def items(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+def mapping(value: Any) -> Mapping[Any, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def rows_in(value: Any) -> list[Row]:
+    return [row for row in items(value) if isinstance(row, Mapping)]
+
+
+def size(value: Any) -> str:
+    return show.size(number_or_none(value) or 0)
 
 
 # ---- plans
@@ -59,16 +80,16 @@ def plan_lines(steps: Sequence[Mapping[str, Any]], look: Look) -> list[Line]:
     for index, step in enumerate(steps, 1):
         if len(steps) > 1:
             lines.append(Line(say(look.language, "console_step_of", step=index, steps=len(steps)), "head"))
-        lines.append(Line(escape_argv(list(map(str, step.get("argv", ())))), "key", "|"))
-        targets = [one_line(name, 64) for name in step.get("targets", ())]
+        lines.append(Line(escape_argv([str(word) for word in items(step.get("argv"))]), "key", "|"))
+        targets = [one_line(name, 64) for name in targets_of(step)]
         lines.append(fact(look, "runs_on", ", ".join(targets)))
         if step.get("cwd"):
             lines.append(fact(look, "folder", escape_argv([str(step["cwd"])])[1:-1]))
-        for name, value in sorted(dict(step.get("env") or {}).items()):
+        for name, value in sorted(mapping(step.get("env")).items(), key=str):
             lines.append(fact(look, "variable", escape_argv([f"{name}={value}"])[1:-1]))
         limits = f"{one_line(step.get('time_limit', '-'), 12)} s"
         if step.get("output_cap") is not None:
-            limits += f"  {say(look.language, 'console_output_cap', size=show.size(step['output_cap']))}"
+            limits += f"  {say(look.language, 'console_output_cap', size=size(step['output_cap']))}"
         lines.append(fact(look, "limit", limits))
     return lines
 
@@ -96,9 +117,11 @@ def approve_lines(request: Row, look: Look, person: str) -> list[Line]:
             fact(look, "why_asked", f"{why} ({one_line(request['rule'], 64)})" if request.get("rule") else why, "warn")
         )
     lines.append(fact(look, "needs", needs_words(request, look, person)))
-    lines += [fact(look, "approved_by", approval_words(given, look), "ok") for given in request.get("approvals") or ()]
+    lines += [
+        fact(look, "approved_by", approval_words(given, look), "ok") for given in rows_in(request.get("approvals"))
+    ]
     lines.append(fact(look, "plan", f"sha256 {hash_words(request.get('plan_hash'))}"))
-    lines += [fact(look, "differs", one_line(note), "warn") for note in request.get("differs") or ()]
+    lines += [fact(look, "differs", one_line(note), "warn") for note in items(request.get("differs"))]
     return [*lines, *plan_lines(steps_of(request), look)]
 
 
@@ -155,8 +178,10 @@ def request_lines(request: Row, look: Look) -> list[Line]:
 def request_timeline(request: Row, look: Look) -> list[Line]:
     steps = [("received_at", "received"), ("planned_at", "planned"), ("decided_at", "decided"), ("ended_at", "ended")]
     lines = _timeline(request, steps, look)
-    lines += [fact(look, "approved_by", approval_words(given, look), "ok") for given in request.get("approvals") or ()]
-    for job in request.get("jobs") or ():
+    lines += [
+        fact(look, "approved_by", approval_words(given, look), "ok") for given in rows_in(request.get("approvals"))
+    ]
+    for job in rows_in(request.get("jobs")):
         state = job_state(job, look)
         lines.append(Line(f"{one_line(job.get('agent', '?'), 64)}  {state.text}  {end_words(job, look)}", state.tone))
     return lines
@@ -216,22 +241,20 @@ def job_lines(job: Row, look: Look) -> list[Line]:
         fact(look, "machine", one_line(job.get("agent", "?"), 64)),
         fact(look, "plan", f"sha256 {hash_words(job.get('plan_hash'))}"),
         fact(look, "priority", one_line(job.get("priority", "-"), 6)),
-        Line(escape_argv(list(map(str, job.get("argv") or ("-",)))), "key", "|"),
+        Line(escape_argv([str(word) for word in items(job.get("argv")) or ("-",)]), "key", "|"),
     ]
     if job.get("parent"):
         lines.append(fact(look, "retries", one_line(job["parent"], 40)))
     if number_or_none(job.get("max_rss")):
         values = {
-            "user": latency(job.get("cpu_user")),
-            "system": latency(job.get("cpu_system")),
-            "memory": show.size(job["max_rss"]),
+            "user": latency(number_or_none(job.get("cpu_user"))),
+            "system": latency(number_or_none(job.get("cpu_system"))),
+            "memory": size(job["max_rss"]),
         }
         lines.append(fact(look, "used", say(look.language, "console_used", **values)))
     if job.get("output_digest"):
         lines.append(
-            fact(
-                look, "output", f"{show.size(job.get('output_bytes') or 0)}  sha256 {hash_words(job['output_digest'])}"
-            )
+            fact(look, "output", f"{size(job.get('output_bytes'))}  sha256 {hash_words(job['output_digest'])}")
         )
     if job.get("truncated"):
         lines.append(Line(say(look.language, "console_truncated"), "warn"))
@@ -292,7 +315,7 @@ def agent_lines(agent: Row, look: Look) -> list[Line]:
     if any(words):
         lines.append(fact(look, "vitals", "  ".join(word for word in words if word)))
     facts = agent.get("facts")
-    for key, value in sorted(facts.items()) if isinstance(facts, dict) else ():
+    for key, value in sorted(facts.items(), key=str) if isinstance(facts, dict) else ():
         lines.append(Line(f"{one_line(key, 40)}: {one_line(value, 200)}", "dim"))
     return lines
 

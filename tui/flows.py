@@ -20,7 +20,7 @@ from tui.console import Console
 from tui.dialogs.approve import ApproveDialog
 from tui.dialogs.count import CountDialog
 from tui.dialogs.edit import EditDialog
-from tui.dialogs.hold import DrainDialog, PauseDialog
+from tui.dialogs.hold import DrainDialog, PauseDialog, chosen
 from tui.dialogs.pick import PickDialog
 from tui.dialogs.priority import PriorityDialog
 from tui.dialogs.reject import RejectDialog
@@ -167,10 +167,12 @@ class Flows:
         await self._app.push_screen_wait(PauseDialog(self._console, "", None))
 
     async def _resume(self, agent: str, reason: str) -> None:
-        answer = await ask(self._console.source.call, "resume", agent=agent)
+        answer = await ask(self._console.source.call, "resume", **chosen(agent))
         what: Any = agent or Sentence("console_whole_queue")
         if self._tell(answer, Sentence("console_resumed", {"what": what})):
-            self._way_back(Sentence("console_undo_resume", {"what": what}), "pause", {"agent": agent, "reason": reason})
+            self._way_back(
+                Sentence("console_undo_resume", {"what": what}), "pause", {**chosen(agent), "reason": reason}
+            )
 
     async def drain(self, kind: Kind, rows: Rows) -> None:
         row = rows[0]

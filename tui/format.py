@@ -11,7 +11,7 @@ import shlex
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeGuard
 
 from rich.cells import cell_len, set_cell_size
 
@@ -49,11 +49,12 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a pane; `mark` is what stands in the gutter."""
+    """One line of a pane; `mark` is what stands in the gutter, `indent` where its text goes on when it is wrapped."""
 
     text: str
     tone: Tone = ""
     mark: str = ""
+    indent: int = 0
 
 
 def one_line(value: Any, limit: int = 400) -> str:
@@ -73,9 +74,12 @@ def fit(text: str, cells: int, *, cut: str = "…", right: bool = False) -> str:
     return padding + text if right else text + padding
 
 
-def wrap(text: str, cells: int) -> list[str]:
-    """The text in lines of at most `cells` cells; at spaces where there are some near the end, else anywhere."""
+def wrap(text: str, cells: int, indent: int = 0) -> list[str]:
+    """The text in lines of at most `cells` cells; at spaces where there are some near the end, else anywhere. All but
+    the first begin with `indent` blanks, where there is room for them.
+    """
     cells = max(2, cells)
+    later = " " * indent if indent < cells // 2 else ""
     lines = []
     while cell_len(text) > cells:
         head = _longest(text, cells) or text[:1]
@@ -83,7 +87,7 @@ def wrap(text: str, cells: int) -> list[str]:
         if at > len(head) * 2 // 3:
             head = head[: at + 1]
         lines.append(head.rstrip())
-        text = text[len(head) :]
+        text = later + text[len(head) :]
     return [*lines, text]
 
 
@@ -140,14 +144,19 @@ def percent(part: float | None) -> str:
     return "-" if part is None else f"{part * 100:.1f}%"
 
 
+def is_date(at: float | None) -> TypeGuard[float]:
+    """Whether a time is one that a calendar has: of the years 1970 to 9999."""
+    return at is not None and 0 <= at < 253_402_300_800
+
+
 def clock(at: float | None) -> str:
     """14:03:21 UTC of the day; with the date where no day is meant by itself."""
-    return "-" if at is None else time.strftime("%H:%M:%S", time.gmtime(at))
+    return "-" if not is_date(at) else time.strftime("%H:%M:%S", time.gmtime(at))
 
 
 def moment(at: float | None, now: float) -> str:
     """The time of day, with its date where it is not within a day of `now`."""
-    if at is None:
+    if not is_date(at):
         return "-"
     form = "%H:%M:%SZ" if abs(now - at) < DAY / 2 else "%Y-%m-%d %H:%M:%SZ"
     return time.strftime(form, time.gmtime(at))
@@ -168,6 +177,12 @@ def spark(values: Sequence[float | None], width: int, *, plain: bool = False) ->
         for value in shown
     )
     return drawn.rjust(max(0, width))
+
+
+def shorter(line: str) -> str:
+    """A command line without its program's usual folder."""
+    folder, _, rest = line.partition(" ")[0].rpartition("/")
+    return line[len(folder) + 1 :] if folder in USUAL and rest else line
 
 
 def short_id(identity: Any) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Final, cast
@@ -103,9 +104,11 @@ class Live:
 
     async def _once(self, query: Query) -> bool:
         """One subscription; True where it must be made again."""
-        pushes = self._source.subscribe("view", slot=self._slot, **query.args())
+        pushes = self._source.subscribe("view", self._slot, **query.args())
         async with aclosing(cast(Any, pushes)) as stream:
             async for push in stream:
+                if not isinstance(push, Mapping):
+                    raise BadPush(f"a push that is none: {type(push).__name__}")
                 if "rows" in push and not self.shown.same_rows(query):
                     self.window.clear()
                 if self.typed == query.filter:

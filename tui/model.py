@@ -37,7 +37,7 @@ class Query:
         return (self.name, self.filter, self.sort) == (other.name, other.filter, other.sort)
 
     def args(self) -> dict[str, Any]:
-        return {"name": self.name, "filter": self.filter, "sort": self.sort, "lo": self.lo, "n": self.n}
+        return {"view": self.name, "filter": self.filter, "sort": self.sort, "lo": self.lo, "n": self.n}
 
 
 class BadPush(ValueError):
@@ -54,6 +54,8 @@ class Window:
         self.held = False
         self.moved = 0
         self.gone: set[str] = set()  # ids shown that the hub no longer lists; they leave when the view is let go
+        self.left: set[str] = set()  # ids that the hub said are gone, since the last snapshot
+        self.lists = 0  # counts lists: another filter or order is another one
         self.version = 0  # counts changes of order or size; cells do not count
         self._rows: dict[str, Row] = {}
         self._order: dict[int, str] = {}
@@ -79,6 +81,10 @@ class Window:
     def has(self, lo: int, hi: int) -> bool:
         return all(index in self._order for index in range(max(0, lo), min(hi, self.total)))
 
+    def is_out(self, identity: str) -> bool:
+        """Whether a row is no longer in the list, as far as is known; one outside the window may still be."""
+        return identity not in self._index and (identity in self.left or self.has(0, self.total))
+
     def __len__(self) -> int:
         return len(self._rows)
 
@@ -89,6 +95,8 @@ class Window:
         self.total = self.all = self.moved = 0
         self.loaded = False
         self.gone.clear()
+        self.left.clear()
+        self.lists += 1
         self._rows.clear()
         self._order.clear()
         self._index.clear()
@@ -142,6 +150,7 @@ class Window:
             self._rows[str(row["id"])] = row
         gone = {str(identity) for identity in push.get("gone", ())} & self._rows.keys()
         self.gone |= gone
+        self.left = set(list(self.left)[-KEEP:]) | gone
         order = push.get("order")
         if order is not None:
             place = (int(push.get("lo", 0)), tuple(str(identity) for identity in order)[:MAX_ROWS])

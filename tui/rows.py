@@ -7,6 +7,7 @@ dash. The state is a word in every language; capitals and signs weigh it, colour
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from tui.format import (
     rate,
     short_id,
     short_number,
+    shorter,
     spark,
 )
 from tui.model import Row
@@ -68,7 +70,9 @@ SOON: Final = 120.0
 
 
 def number_or_none(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A number that can be shown, whatever the hub says."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if known else None
 
 
 def word(language: Any, kind: str, value: Any, known: Any) -> str:
@@ -120,7 +124,7 @@ def who(row: Row, look: Look) -> Cell:
 
 
 def _command(row: Row, look: Look) -> Cell:
-    return Cell(command(row.get("argv")) if row.get("argv") else one_line(row.get("text") or "-"))
+    return Cell(command(row.get("argv")) if row.get("argv") else shorter(one_line(row.get("text") or "-")))
 
 
 def _exit(row: Row, look: Look) -> Cell:
@@ -189,13 +193,19 @@ def machine_count(row: Row) -> int:
 def is_cut(row: Row) -> bool:
     """Whether the row shows less of its plan than there is: rows of lists are kept small."""
     return bool(row.get("argv_cut")) or any(
-        step.get("argv_cut") or (number_or_none(step.get("target_count")) or 0) > len(step.get("targets", ()))
+        step.get("argv_cut") or (number_or_none(step.get("target_count")) or 0) > len(targets_of(step))
         for step in steps_of(row)
     )
 
 
+def targets_of(step: Row) -> list[Any]:
+    """The machines of a step as the hub says them; none where it says none."""
+    targets = step.get("targets")
+    return list(targets) if isinstance(targets, list | tuple) else []
+
+
 def machines_of(row: Row) -> list[str]:
-    return sorted({one_line(name, 64) for step in steps_of(row) for name in step.get("targets", ())})
+    return sorted({one_line(name, 64) for step in steps_of(row) for name in targets_of(step)})
 
 
 def _machines(row: Row, look: Look) -> Cell:
@@ -264,7 +274,9 @@ def _seen(row: Row, look: Look) -> Cell:
 def labels(row: Row) -> str:
     found = row.get("labels")
     return (
-        one_line(" ".join(f"{key}={value}" for key, value in sorted(found.items()))) if isinstance(found, dict) else ""
+        one_line(" ".join(f"{key}={value}" for key, value in sorted(found.items(), key=str)))
+        if isinstance(found, dict)
+        else ""
     )
 
 
@@ -317,9 +329,9 @@ AUDIT: Final = (
     Column("time", 8, lambda row, look: Cell(clock(number_or_none(row.get("at"))), "dim")),
     Column("event", 19, lambda row, look: Cell(one_line(row.get("kind", "?"), 40), event_tone(row)), flex=1),
     Column("actor", 12, lambda row, look: Cell(one_line(row.get("actor") or "-", 64)), flex=1),
-    Column("subject", 12, _subject, flex=1),
+    Column("subject", 12, _subject, flex=1, drop=1),
     Column("told", 16, lambda row, look: Cell(event_words(row)), flex=6),
-    Column("seq", 8, lambda row, look: Cell(one_line(row.get("seq", ""), 12), "dim"), drop=1, right=True),
+    Column("seq", 8, lambda row, look: Cell(one_line(row.get("seq", ""), 12), "dim"), drop=2, right=True),
 )
 ACTIVITY: Final = tuple(column for column in AUDIT if column.key not in ("seq",))
 

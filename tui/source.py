@@ -6,26 +6,25 @@ subscription itself, since
 the top line always needs it. Calls raise what `tui.client` raises: BadCall, CallRefused (with a code), CallFailed,
 LinkLost.
 
-Subscriptions are `subscribe(verb, slot=…, …)`. `slot` is a short text that the console chooses (`jobs`, `output`); a
-new
-subscription in the same slot replaces the one before it, and `call("unsubscribe", slot=…)` ends it. A subscription of
+Subscriptions are `subscribe(verb, slot, …)`. `slot` is a short text that the console chooses (`jobs`, `output`); a new
+subscription in the same slot replaces the one before it, and `unsubscribe(slot)` ends it. What the hub's pushes are is
+told in `hub.desk_live`:
 
-    view      slot, name, filter, sort, lo, n
-              pushes {"seq", "total", "all", "lo", "rows": [{"id", …}]}, then, at most 10 a second and last value wins,
-              {"seq", "total", "all", "lo", "upsert": [rows], "gone": [ids], "moved": n, "order": [ids of the window]}
-              where seq grows by one; "order" comes (at most twice a second) when the window's rows or their places
-              changed
-    output    slot, job, after     pushes {"chunks": [{"seq", "stream", "data"}], "ended": bool}
-    overview  slot                 pushes, at most 2 a second, {"lanes": […], "needs_you": […], "fleet": {…},
-    "counts": {…}}
+    view      view, filter, sort, lo, n
+              {"seq", "total", "all", "lo", "rows": [{"id", …}]}, then, at most ten a second and last value wins,
+              {"seq", "total", "all", "lo", "upsert": [rows], "gone": [ids], "order": [ids]}; seq grows by one, and
+              "order" comes when the window's rows or their places are other ones
+    output    job, after     {"chunks": [{"seq", "stream", "data", "at"}], "ended": bool, …}
+    overview                 {"lanes": […], "needs_you": […], "fleet": {…}, "counts": {…}, "hub": {…}}
 
-A wrong filter is refused with the code `filter` and the reason `POSITION: words`.
+A wrong filter is refused with the code `filter` and the reason `POSITION: words`; a right that is taken away ends a
+subscription with {"error": words}.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from common.catalogue import Language
@@ -58,6 +57,7 @@ class Who:
     hub: str
     version: str
     verbs: frozenset[str] = frozenset()
+    denied: Mapping[str, str] = field(default_factory=dict)  # verb -> the role that it takes and I have not
     demo: str = ""  # the code that the demo world takes
 
 
@@ -93,4 +93,8 @@ class Source(Protocol):
 
     async def call(self, verb: str, **args: Any) -> Any: ...
 
-    def subscribe(self, verb: str, **args: Any) -> AsyncIterator[Any]: ...
+    def subscribe(self, verb: str, slot: str, **args: Any) -> AsyncIterator[Any]: ...
+
+    async def unsubscribe(self, slot: str) -> None:
+        """Ends what is in a slot; does nothing where nothing is, or the link is lost."""
+        ...

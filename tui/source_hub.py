@@ -6,12 +6,12 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Final, cast
 
 from common.catalogue import Language
 from common.errors import UserError
-from tui.client import BadCall, Client, LinkLost, connect
+from tui.client import BadCall, CallRefused, Client, LinkLost, connect
 from tui.profile import Profile
 from tui.source import Link, Who
 
@@ -38,6 +38,7 @@ class HubSource:
         self._client: Client | None = None
         self._offset = 0.0
         self._again = asyncio.Event()
+        self._slots: dict[str, int] = {}  # slot -> the call that began what is in it
 
     def now(self) -> float:
         return time.time() + self._offset
@@ -73,12 +74,19 @@ class HubSource:
     async def _use(self, client: Client, changed: Callable[[], None]) -> None:
         self._offset = client.clock_offset
         told = await client.call("whoami")
+        verbs = told.get("verbs") or {}  # an older hub does not say
+        self._slots.clear()
         self.who = Who(
             str(told["person"]),
             tuple(map(str, told["roles"])),
             str(told["hub"]),
             str(told["version"]),
-            frozenset(map(str, told.get("verbs", ()))),
+            frozenset(map(str, verbs)),
+            {
+                str(verb): str(right.get("role") or "admin")
+                for verb, right in verbs.items()
+                if not right.get("may", True)
+            },
         )
         self._client = client
         self.link = Link("live", self.now(), round_trip=client.round_trip)
@@ -87,7 +95,7 @@ class HubSource:
     async def _watch(self, client: Client, changed: Callable[[], None]) -> None:
         """Follows the overview until the link ends; an older hub has none, there the queue is asked now and then."""
         try:
-            async for push in client.subscribe("overview", slot="overview", language=self.language):
+            async for push in client.subscribe("overview", language=self.language):
                 self.overview = push if isinstance(push, Mapping) else {}
                 self._measure(client)
                 changed()
@@ -114,8 +122,24 @@ class HubSource:
     async def call(self, verb: str, **args: Any) -> Any:
         return await self._linked().call(verb, **{"language": self.language, **args})
 
-    async def subscribe(self, verb: str, **args: Any) -> AsyncIterator[Any]:
-        pushes = self._linked().subscribe(verb, **{"language": self.language, **args})
-        async with aclosing(cast(Any, pushes)) as stream:
-            async for push in stream:
-                yield push
+    async def subscribe(self, verb: str, slot: str, **args: Any) -> AsyncIterator[Any]:
+        client, before = self._linked(), self._slots.get(slot)
+        replaced = {} if before is None else {"replace": before}
+        self._slots[slot] = client._next + 1  # the id that the call below gets
+        pushes = client.subscribe(verb, **{"language": self.language, **args, **replaced})
+        try:
+            async with aclosing(cast(Any, pushes)) as stream:
+                async for push in stream:
+                    if isinstance(push, Mapping) and "error" in push:
+                        raise CallRefused("no_right", str(push["error"]))
+                    yield push
+        except (BadCall, CallRefused):
+            if before is not None:
+                self._slots[slot] = before  # what could not begin has replaced nothing
+            raise
+
+    async def unsubscribe(self, slot: str) -> None:
+        identity = self._slots.pop(slot, None)
+        if identity is not None and self._client is not None:
+            with suppress(UserError):
+                await self._client.call("unsubscribe", id=identity)

@@ -47,6 +47,17 @@ REPLY_URL = "http://127.0.0.1:9/replies"
 JOURNAL = "journal-1"
 
 
+_READ: dict[tuple[object, bytes], Any] = {}
+
+
+def once(read: Callable[[Path], T], path: Path) -> T:
+    """What the file means; read once a run, since every house begins with the same text."""
+    key = (read, path.read_bytes())
+    if key not in _READ:
+        _READ[key] = read(path)
+    return _READ[key]  # type: ignore[no-any-return]
+
+
 class Clock:
     """A clock that tests turn."""
 
@@ -76,8 +87,8 @@ class House:
         )
         self.config: HubConfig = load(toml)
         self.keys = load_keys(self.config)
-        self.policy: Policy = read_policy(self.config.policy.file)
-        self.chain: Chain = read_chain(self.config.runbooks.file)
+        self.policy: Policy = once(read_policy, self.config.policy.file)
+        self.chain: Chain = once(read_chain, self.config.runbooks.file)
         self.store = Store.open(self.config.store.url, folder=self.folder, clock=clock)
         self.effects: list[Effects] = []
         self.build()

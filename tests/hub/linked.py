@@ -13,16 +13,17 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from common.certificate import Client
 from common.codec import Frame
 from common.config import Address
-from common.dial import open_link
+from common.dial import HubRefused, open_link
 from common.handshake import make_hello
 from common.identity import Authority, Identity, identity_in, make_request, new_key, request_key
-from common.messages import Ack, Beat, Heartbeat, Hello, Message, Report, Resync
+from common.messages import Ack, Beat, Heartbeat, Hello, Message, Refuse, Report, Resync
 from common.session import Session
 from common.tls import client_context, server_context
 from hub.agent_link import AgentLink
@@ -117,6 +118,7 @@ class Port:
             clock=inside.clock,
         )
         self.stop = asyncio.Event()
+        self.ended = asyncio.Event()
         self._news = asyncio.Event()
         self._ends: list[End] = []
         self._contexts: dict[tuple[str, str], ssl.SSLContext] = {}
@@ -158,7 +160,9 @@ class Port:
         if authority is None:
             self._contexts[kind, name] = context
             self.identities[name] = identity = identity_in(certificate, now)
-            row = Credential(identity.fingerprint, kind, name, 1, now, identity.not_after, key_hash=request_key(request))
+            row = Credential(
+                identity.fingerprint, kind, name, 1, now, identity.not_after, key_hash=request_key(request)
+            )
             self.inside.write(lambda txn: txn.add_credential(row))
         return context
 
@@ -167,10 +171,10 @@ class Port:
         greeting = hello or make_hello("agent", name, kept)
         return await self._open(greeting, kept, self.context("agent", name))
 
-    async def reported(self, name: str = "web-1", journal: str = JOURNAL, **open: str) -> End:
+    async def reported(self, name: str = "web-1", journal: str = JOURNAL, **held: str) -> End:
         """A machine that has had the answer to its report, of these jobs: it may be handed others."""
         end = await self.agent(name)
-        await end.send(Report(journal, "boot", open))
+        await end.send(Report(journal, "boot", held))
         await end.expect(Resync)
         return end
 
@@ -181,6 +185,12 @@ class Port:
 
         self.inside.write(add)
         return await self._open(make_hello("console", name, None), None, self.context("operator", name))
+
+    async def refused(self, name: str = "web-1", hello: Hello | None = None, **other: Any) -> Refuse:
+        """What the hub says to a machine that it does not let in."""
+        with pytest.raises(HubRefused) as caught:
+            await self._open(hello or make_hello("agent", name, None), None, self.context("agent", name, **other))
+        return caught.value.refusal
 
     async def _open(self, hello: Hello, kept: Session | None, context: ssl.SSLContext) -> End:
         opened = await open_link(self.url, self.inside.keys.hub_id, context, hello, kept)
@@ -209,8 +219,11 @@ async def serving(inside: House, **links: Any) -> AsyncIterator[Port]:
     """The port, open; `links` are other values of [links]."""
     port, started = Port(inside, **links), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(port.links.serve(started, port.stop))
+        serve = tasks.create_task(port.links.serve(started, port.stop))
+        serve.add_done_callback(lambda _: port.ended.set())
         await started.wait()
+        for machine in inside.fleet.agents():  # a house says that they are here; now they have to dial in
+            inside.fleet.left(machine.name)
         try:
             yield port
         finally:

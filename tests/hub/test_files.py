@@ -8,12 +8,19 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from common.policy import check
+from common.policy import Policy, check
 from hub.files import Watched, read_chain, read_policy
-from hub.plan.outcome import Context, Planned
+from hub.plan.outcome import Cannot, Context, Planned
 from tests.hub.house import House
 
 RULE = '[[rule]]\nid = "test-{0}"\nabout = "a test\'s own"\nprogram = "/opt/tests/{0}"\nverdict = "allow"\n'
+GREET = """
+[runbooks.greet]
+title = { en = "a greeting", zh = "问候" }
+steps = [["uptime"]]
+examples.en = ["greet {machine}"]
+examples.zh = ["问候 {machine}"]
+"""
 
 
 def words(path: Path) -> list[str]:
@@ -95,7 +102,7 @@ def test_a_file_that_is_wrong_at_the_start_stops_the_start(file: Path) -> None:
         Watched(file, words)
 
 
-def verdict(watched: Watched, program: str) -> str:  # type: ignore[type-arg]
+def verdict(watched: Watched[Policy], program: str) -> str:
     return check(watched.value, [program], roles=("operator",), agent="web-1", labels={}).kind
 
 
@@ -122,9 +129,13 @@ async def test_the_runbooks_are_taken_while_the_hub_runs(inside: House) -> None:
     """A new runbook answers its example; a broken file leaves the old ones."""
     path = inside.config.runbooks.file
     watched = Watched(path, read_chain)
-    names = [book.name for book in watched.value.runbooks.books]
-    replaced(path, path.read_text() + "[[runbook]\n")
+    context = Context("greet web-1", "en", "carol", ("operator",), inside.fleet.inventory, 0.0)
+    assert isinstance(watched.value.plan(context), Cannot)
+    replaced(path, f"{path.read_text()}\n{GREET}")
+    assert watched.look() == ""
+    outcome = watched.value.plan(context)
+    assert isinstance(outcome, Planned)
+    assert outcome.plan.steps[0].argv == ("uptime",)
+    replaced(path, f"{path.read_text()}\n[runbooks\n")
     assert str(path) in watched.look()
-    assert [book.name for book in watched.value.runbooks.books] == names
-    context = Context("how full is the disk of web-1?", "en", "carol", ("operator",), inside.fleet.inventory, 0.0)
     assert isinstance(watched.value.plan(context), Planned)

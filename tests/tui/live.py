@@ -7,22 +7,19 @@ process itself is the matter, `start` makes a real one.
 from __future__ import annotations
 
 import asyncio
-import io
-import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import hub.cli
 import tui.cli
 from tests.end_to_end.rig import ROOT, Rig
+from tests.in_process import Ended, run
 
 SCRIPTS = {
     "hello": "echo out; echo err >&2\n",
@@ -35,59 +32,6 @@ SCRIPTS = {
     "where": "pwd\n",
 }
 ASKING = {"ask-me": "", "ask-code": "second_factor = true"}
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What a command came to."""
-
-    code: int
-    out: bytes
-    err: str
-
-    @property
-    def text(self) -> str:
-        return self.out.decode()
-
-    @property
-    def json(self) -> Any:
-        """The one JSON document on standard output."""
-        return json.loads(self.out)
-
-
-@contextmanager
-def streams(stdin: bytes) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Standard streams of one's own, as files."""
-    before = sys.stdin, sys.stdout, sys.stderr
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        given.write(stdin)
-        given.seek(0)
-        ours = [io.TextIOWrapper(file, encoding="utf-8", write_through=True) for file in (given, out, err)]
-        sys.stdin, sys.stdout, sys.stderr = ours
-        try:
-            yield out, err
-        finally:
-            sys.stdin, sys.stdout, sys.stderr = before
-            for stream in ours:
-                stream.detach()
-
-
-def run(main: Callable[[], None], *argv: str, stdin: bytes = b"") -> Ended:
-    """One of our `main()`s with these arguments, to its end."""
-    before, code = sys.argv, 0
-    with streams(stdin) as (out, err):
-        sys.argv = ["program", *argv]
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 1
-        finally:
-            sys.argv = before
-        sys.stdout.flush()
-        sys.stderr.flush()
-        out.seek(0)
-        err.seek(0)
-        return Ended(code, out.read(), err.read().decode())
 
 
 class Live:
@@ -132,11 +76,19 @@ class Live:
         """answerback as the admin."""
         return self.as_(self.rig.admin, *argv, stdin=stdin)
 
-    def start(self, *argv: str, person: str = "", stdout: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
-        """answerback as a process of its own."""
+    @contextmanager
+    def process(self, *argv: str, person: str = "", stdout: int = subprocess.PIPE) -> Iterator[subprocess.Popen[bytes]]:
+        """answerback as a process of its own, killed if need be."""
         profile = self.profile(person or self.rig.admin)
         command = [sys.executable, "-m", "tui", "--profile", str(profile), *argv]
-        return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE)
+        started = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE)
+        try:
+            yield started
+        finally:
+            if started.poll() is None:
+                started.kill()
+            if started.stderr is not None and not started.stderr.closed:
+                started.communicate()
 
     def asking(self, person: str = "carol", script: str = "ask-me", *words: str) -> dict[str, Any]:
         """A request that waits for approval."""

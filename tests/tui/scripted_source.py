@@ -6,11 +6,17 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from textual.app import App, ComposeResult
+from textual.message import Message
 from textual.pilot import Pilot
+from textual.widget import Widget
 
+import tui.app
+from common.catalogue import Language
 from common.plan import Plan, Step, plan_hash, plan_to_json
 from tui.app import ConsoleApp
 from tui.client import LinkLost
@@ -131,7 +137,9 @@ class ScriptedSource:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.views: dict[str, dict[str, Any]] = {}
         self.output: list[Mapping[str, Any]] = []
+        self.language: Language = "en"
         self.retries = 0
+        self.ended: list[str] = []
         self.clock = NOW
         self._pushes: dict[str, asyncio.Queue[Any]] = {}
         self._seqs: dict[str, int] = {}
@@ -174,15 +182,17 @@ class ScriptedSource:
             )
         if verb == "job":
             return next(row for row in self.rows["jobs"] if row["id"] == args["id"])
-        return [] if verb in ("audit", "jobs") else None if verb == "unsubscribe" else {}
+        return [] if verb in ("audit", "jobs") else {}
 
-    async def subscribe(self, verb: str, **args: Any) -> AsyncIterator[Any]:
+    async def unsubscribe(self, slot: str) -> None:
+        self.ended.append(slot)
+
+    async def subscribe(self, verb: str, slot: str, **args: Any) -> AsyncIterator[Any]:
         if not self.link.live:
             raise LinkLost("there is no link to the hub", "it is tried again by itself")
         if verb == "output":
             yield {"chunks": self.output, "ended": True}
             return
-        slot = str(args["slot"])
         queue = self._pushes[slot] = asyncio.Queue()
         self.views[slot], self._seqs[slot] = args, 1
         refusal = self.answers.get("view")
@@ -196,7 +206,7 @@ class ScriptedSource:
             yield push
 
     def _snapshot(self, args: Mapping[str, Any]) -> Row:
-        rows, lo = self.rows[str(args["name"])], int(args["lo"])
+        rows, lo = self.rows[str(args["view"])], int(args["lo"])
         return {"seq": 1, "total": len(rows), "all": len(rows), "lo": lo, "rows": rows[lo : lo + int(args["n"])]}
 
     # ---- what a test plays
@@ -208,7 +218,7 @@ class ScriptedSource:
 
     def reorder(self, slot: str, rows: Sequence[Row]) -> None:
         """The list behind a view is now these rows in this order; what is not in them is gone."""
-        name = str(self.views[slot]["name"])
+        name = str(self.views[slot]["view"])
         gone = [row["id"] for row in self.rows[name] if row["id"] not in {row["id"] for row in rows}]
         self.rows[name] = list(rows)
         order = [row["id"] for row in rows]
@@ -351,3 +361,42 @@ async def staged(
             if mode != "overview":
                 await stage.go(mode)
             yield stage
+
+
+class Bench(App[None]):
+    """Widgets alone, with the console's styles; what they post is kept."""
+
+    CSS_PATH = Path(tui.app.__file__).parent / "tui.tcss"
+
+    def __init__(self, *widgets: Widget) -> None:
+        super().__init__()
+        self.widgets = widgets
+        self.posted: list[Message] = []
+
+    def get_css_variables(self) -> dict[str, str]:
+        return {**super().get_css_variables(), "tone-dim": "#888888"}
+
+    def compose(self) -> ComposeResult:
+        yield from self.widgets
+
+    def posts(self, kind: type[Message]) -> list[Any]:
+        """Each once, however many of its parents it came by."""
+        found = {id(message): message for message in self.posted if isinstance(message, kind)}
+        return list(found.values())
+
+    def text(self, widget: Widget) -> list[str]:
+        """The lines of a widget as they are drawn."""
+        return [widget.render_line(y).text for y in range(widget.size.height)]
+
+
+@asynccontextmanager
+async def benched(*widgets: Widget, size: tuple[int, int] = (40, 8)) -> AsyncIterator[tuple[Bench, Pilot[None]]]:
+    """The widgets in a small app, the first one with the focus; `posted` has every message of theirs."""
+    bench = Bench(*widgets)
+    async with bench.run_test(size=size, message_hook=bench.posted.append) as pilot:
+        if widgets[0].can_focus:
+            widgets[0].focus()
+        for widget in widgets:
+            getattr(widget, "flush", lambda: None)()
+        await pilot.pause()
+        yield bench, pilot

@@ -192,11 +192,31 @@ def test_the_whole_queue_is_paused_and_resumed(answerback: Live) -> None:
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume"])
-def test_a_machine_that_is_not_there(verb: str, answerback: Live) -> None:
-    """Nothing is changed, and it is said."""
-    ended = answerback(verb, "web-9")
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_machine_that_is_not_there(verb: str, flags: tuple[str, ...], answerback: Live) -> None:
+    """Status 2, with its name; in JSON the code for programs too."""
+    ended = answerback(verb, "web-9", *flags)
+    assert ended.code == 2
+    assert "web-9" in ended.err
+    if flags:
+        assert ended.json["code"] == "unknown"
+
+
+def test_a_pause_that_ends_by_itself(answerback: Live) -> None:
+    """--for: what waited goes out without anyone's doing."""
+    assert answerback("pause", "role=web", "--for", "2s").code == 0
+    number = answerback("run", "--no-wait", "web-2", "--", "hello").text.split()[0]
+    assert state_of(answerback, number) == "working"
+    answerback.until(lambda: state_of(answerback, number) == "done")
+
+
+@pytest.mark.parametrize("time", ["soon", "2 h", "-1h", "999d"])
+def test_a_pause_for_no_time_is_refused(time: str, answerback: Live) -> None:
+    """What is no duration, or too long a one, pauses nothing."""
+    ended = answerback("pause", "web-2", "--for", time)
     assert ended.code in (2, 3)
-    assert "no machine web-9" in ended.err
+    assert ended.err
+    assert not answerback("agents", "--json").json[1]["paused_by"]
 
 
 def test_an_operator_pauses_nothing(answerback: Live) -> None:

@@ -146,25 +146,25 @@ def test_without_waiting_the_request_is_named(answerback: Live) -> None:
 
 def test_approval_is_waited_for(answerback: Live) -> None:
     """What is waited for is said, with the command that gives it; then it runs, and the status is its own."""
-    process = answerback.start("run", "web-1", "--", "ask-me", person="carol")
-    assert process.stderr is not None
-    told = process.stderr.readline().decode()
-    assert "waits for 1 approval(s) until" in told
-    command = told.split("somebody else may: ")[1].split()
-    assert command[:2] == ["answerback", "approve"]
-    assert answerback.as_("bob", *command[1:]).code == 0
-    process.communicate(timeout=15)
-    assert process.returncode == 0
+    with answerback.process("run", "web-1", "--", "ask-me", person="carol") as process:
+        assert process.stderr is not None
+        told = process.stderr.readline().decode()
+        assert "waits for 1 approval(s) until" in told
+        command = told.split("somebody else may: ")[1].split()
+        assert command[:2] == ["answerback", "approve"]
+        assert answerback.as_("bob", *command[1:]).code == 0
+        process.communicate(timeout=15)
+        assert process.returncode == 0
 
 
 def test_a_rejection_ends_the_wait(answerback: Live) -> None:
     """Status 3, with the reason that was given."""
-    process = answerback.start("run", "web-1", "--", "ask-me", person="carol")
-    assert process.stderr is not None
-    number = process.stderr.readline().decode().split()[1]
-    assert answerback.as_("bob", "reject", number, "not", "today").code == 0
-    _, err = process.communicate(timeout=15)
-    assert process.returncode == 3
+    with answerback.process("run", "web-1", "--", "ask-me", person="carol") as process:
+        assert process.stderr is not None
+        number = process.stderr.readline().decode().split()[1]
+        assert answerback.as_("bob", "reject", number, "not", "today").code == 0
+        _, err = process.communicate(timeout=15)
+        assert process.returncode == 3
     assert "rejected" in err.decode()
     assert "not today" in err.decode()
 
@@ -173,12 +173,12 @@ def test_a_machine_that_is_paused_is_waited_for(answerback: Live) -> None:
     """It is said that the job waits, and until when; interrupted, the request goes on, and how to stop it is said."""
     assert answerback("pause", "web-2").code == 0
     try:
-        process = answerback.start("run", "web-2", "--", "hello")
-        assert process.stderr is not None
-        told = process.stderr.readline().decode()
-        assert "web-2 is away, paused or busy; the job waits for it until" in told
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=15)
+        with answerback.process("run", "web-2", "--", "hello") as process:
+            assert process.stderr is not None
+            told = process.stderr.readline().decode()
+            assert "web-2 is away, paused or busy; the job waits for it until" in told
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=15)
         assert (process.returncode, out) == (130, b"")
         assert "goes on without you" in err.decode()
         number = err.decode().split("answerback: ")[1].split()[0]
@@ -192,19 +192,18 @@ def on_a_terminal(answerback: Live, *argv: str) -> bytes:
     """What a command writes when its standard output and error are a terminal."""
     master, slave = pty.openpty()
     try:
-        process = answerback.start(*argv, stdout=slave)
-        os.close(slave)
-        written = b""
-        while True:
-            try:
-                part = os.read(master, 65_536)
-            except OSError:  # the other end is closed
-                break
-            if not part:
-                break
-            written += part
-        assert process.wait(15) == 0
-        process.communicate()
+        with answerback.process(*argv, stdout=slave) as process:
+            os.close(slave)
+            written = b""
+            while True:
+                try:
+                    part = os.read(master, 65_536)
+                except OSError:  # the other end is closed
+                    break
+                if not part:
+                    break
+                written += part
+            assert process.wait(15) == 0
         return written
     finally:
         os.close(master)
@@ -251,9 +250,9 @@ def test_a_reader_that_leaves_is_no_error(answerback: Live) -> None:
     """`answerback jobs | head -0`: no traceback, status 1."""
     read, write = os.pipe()
     os.close(read)
-    process = answerback.start("jobs", stdout=write)
-    os.close(write)
-    _, err = process.communicate(timeout=15)
+    with answerback.process("jobs", stdout=write) as process:
+        os.close(write)
+        _, err = process.communicate(timeout=15)
     assert (process.returncode, err) == (1, b"")
 
 

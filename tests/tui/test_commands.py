@@ -62,7 +62,7 @@ def test_no_key_means_two_things_in_one_place() -> None:
 
 
 def test_what_changes_something_is_off_when_it_cannot_be_done() -> None:
-    """Read only, without a link, at an older hub, without the right: each has its own reason, for every act that changes."""
+    """Read only, without a link, at an older hub, without the right: each has its own reason."""
     rows = {"job": job_row(1), "request": request_row(1), "agent": agent_row("web-1"), "lane": {"id": "queued"}}
     for act in ACTS:
         if not act.changes:
@@ -175,7 +175,7 @@ def test_keys_as_people_read_them() -> None:
 
 
 def test_the_command_line_that_does_the_same() -> None:
-    """It names the very row; a hostile row makes no second line; without a row or a twin there is something or nothing."""
+    """It names the very row; a hostile row makes no second line; some acts have none."""
     assert twin_of(BY_ID["approve"], request_row(41)).startswith("answerback approve r41 --plan ")
     assert twin_of(BY_ID["cancel"], job_row(7)) == "answerback cancel 00j007"
     assert twin_of(BY_ID["cancel"], request_row(41)) == "answerback cancel r41"

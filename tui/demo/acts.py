@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from common.plan import BadPlan, Plan, Step, plan_hash, plan_to_json
 from tui.client import BadCall, CallRefused
+from tui.commands import SETTLED
 from tui.demo.cast import CODE, ME
 from tui.demo.past import Past
-from tui.demo.world import ENDED, Row, World
+from tui.demo.world import DECIDE_WITHIN, Row, World
 
 Args = Mapping[str, Any]
 TRIES: Final = 5
@@ -45,7 +46,6 @@ class Acts:
             "undrain": self.undrain,
             "run": self.run,
             "take_back": self.take_back,
-            "unsubscribe": lambda args: None,
         }
 
     # ---- finding
@@ -111,6 +111,8 @@ class Acts:
     # ---- deciding
 
     def _asking(self, row: Row, args: Args) -> None:
+        if row["state"] == "expired":
+            raise CallRefused("expired", f"nobody decided r{row['number']} in time")
         if row["state"] != "asking":
             by = row["approvals"][-1]["person"] if row["approvals"] else row["reason"] or "nobody"
             raise CallRefused("already_decided", f"r{row['number']} has been decided already: {row['state']}, {by}")
@@ -172,7 +174,7 @@ class Acts:
                 for step in args["steps"]
             )
             plan = Plan(steps, "operator")
-        except (BadPlan, KeyError, TypeError) as error:
+        except (BadPlan, AttributeError, KeyError, TypeError) as error:
             raise BadCall(f"this is no plan: {error}") from None
         unknown = [name for name in plan.targets if name not in self.world.agents]
         if unknown:
@@ -198,9 +200,11 @@ class Acts:
             "state": "asking",
             "approvers": 1,
             "reason": verdict["reason"],
-            "decide_by": world.now + 600,
+            "decide_by": world.now + DECIDE_WITHIN,
+            "decided_at": None,
             "plan": plan_to_json(plan),
         }
+        world.at(new["decide_by"], lambda: world.lapse(new))
         for job in world.jobs_of.pop(new["id"], []):
             world.set_state(job, "cancelled")
             world.jobs.pop(job["id"], None)
@@ -221,12 +225,14 @@ class Acts:
             if row["state"] == "asking":
                 self.world.end_request(row, "cancelled", f"taken back by {ME}", ME)
                 return {"text": f"r{row['number']} is cancelled; nothing has run"}
-            jobs = [job for job in self.world.jobs_of.get(row["id"], []) if job["state"] not in ENDED]
+            if row["state"] != "working":
+                raise CallRefused("too_late", f"it is too late: r{row['number']} is {row['state']} already")
+            jobs = [job for job in self.world.jobs_of.get(row["id"], []) if job["state"] not in SETTLED]
             for job in jobs:
                 self.world.cancel(job, ME, kill)
             return {"text": f"cancel asked for {len(jobs)} jobs of r{row['number']}"}
         job = self._job(args)
-        if job["state"] in ENDED:
+        if job["state"] in SETTLED:
             raise CallRefused("too_late", f"it is too late: the job is {job['state']} already")
         self.world.cancel(job, ME, kill)
         return {"text": "cancel asked for 1 job"}
@@ -266,11 +272,12 @@ class Acts:
 
     def pause(self, args: Args) -> Any:
         world, reason = self.world, str(args.get("reason", ""))
-        if not args.get("agent"):
+        selection = str(args.get("selector") or args.get("agent") or "")
+        if not selection:
             world.queue_paused = {"by": ME, "at": world.now, "reason": reason}
             world.event("queue.paused", "queue", ME, {"reason": reason})
             return {"text": "the whole queue is paused"}
-        found = self._agents(str(args["agent"]))
+        found = self._agents(selection)
         for agent in found:
             agent |= {"paused_by": ME, "paused_at": world.now, "pause_reason": reason}
             world.event("queue.paused", agent["name"], ME, {"reason": reason})
@@ -286,11 +293,12 @@ class Acts:
         self.world.touched("agents", name)
 
     def resume(self, args: Args) -> Any:
-        if not args.get("agent"):
+        selection = str(args.get("selector") or args.get("agent") or "")
+        if not selection:
             self.world.queue_paused = None
             self.world.event("queue.resumed", "queue", ME, {})
             return {"text": "the queue goes on"}
-        found = self._agents(str(args["agent"]))
+        found = self._agents(selection)
         for agent in found:
             self._resumed(agent["name"], ME)
         return {"text": f"resumed: {', '.join(agent['name'] for agent in found[:3])}"}
@@ -312,6 +320,8 @@ class Acts:
 
     def undrain(self, args: Args) -> Any:
         agent = self._agents(str(args.get("agent")))[0]
+        if not agent["draining"]:
+            raise CallRefused("too_late", f"{agent['name']} is not draining")
         agent["draining"] = None
         self.world.event("agent.undrained", agent["name"], ME, {})
         self.world.touched("agents", agent["name"])
@@ -322,7 +332,7 @@ class Acts:
     def run(self, args: Args) -> Any:
         found = self._agents(str(args.get("target", "")))
         if args.get("expect") is not None and args["expect"] != len(found):
-            raise CallRefused("count_changed", f"that is {len(found)} machines now, not {args['expect']}")
+            raise CallRefused("selection_changed", f"that is {len(found)} machines now, not {args['expect']}")
         names = sorted(agent["name"] for agent in found)
         try:
             plan = Plan((Step(tuple(args["argv"]), tuple(names), time_limit=int(args.get("timeout", 60))),), "operator")
@@ -350,7 +360,8 @@ class Acts:
 
     def take_back(self, args: Args) -> Any:
         row = self._request(args)
-        if self.world.now < row.get("hold_until", 0.0):
+        if row["state"] == "working" and self.world.now < row.get("hold_until", 0.0):
+            self.world.end_request(row, "cancelled", f"taken back by {ME}", ME)
             for job in self.world.jobs_of.get(row["id"], []):
                 self.world.end(job, "cancelled", reason=f"taken back by {ME}")
             return {"text": f"r{row['number']} is taken back; nothing has run"}

@@ -83,7 +83,7 @@ class DemoSource:
 
     def _connect(self) -> None:
         verbs = frozenset(self.acts.verbs)
-        self.who = Who(ME, self._roles, "demo", VERSION, verbs, CODE)
+        self.who = Who(ME, self._roles, "demo", VERSION, verbs, demo=CODE)
         self.link = Link("live", self.now(), round_trip=0.012)
         self._look()
 
@@ -135,7 +135,10 @@ class DemoSource:
         self._look()
         return answer
 
-    async def subscribe(self, verb: str, **args: Any) -> AsyncIterator[Any]:
+    async def unsubscribe(self, slot: str) -> None:
+        """Nothing is kept for a slot here."""
+
+    async def subscribe(self, verb: str, slot: str, **args: Any) -> AsyncIterator[Any]:
         self._need_link()
         if verb == "view":
             async for push in self._view(args):

@@ -32,7 +32,7 @@ class Window:
     """One subscription to a view."""
 
     def __init__(self, world: World, past: Sequence[Past], args: Mapping[str, Any], language: Language) -> None:
-        name = str(args.get("name"))
+        name = str(args.get("view"))
         if name not in _STORES:
             raise BadCall(f"there is no view {name[:40]!r}")
         self._world, self._past, self._name, self._store = world, past, name, _STORES[name]

@@ -13,9 +13,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, Final, Literal
 
-from common.lifecycle import JOB_ENDS
+from common.lifecycle import JOB_ENDS, REQUEST_ENDS
 from common.plan import DEFAULT_OUTPUT_CAP, DEFAULT_TIME_LIMIT, Plan, Step, plan_hash, plan_to_json
 from tui.demo import cast
 from tui.demo.cast import INLETS, PEOPLE, Play
@@ -24,11 +25,13 @@ Row = dict[str, Any]
 Size = Literal["small", "large"]
 View = Literal["jobs", "requests", "agents", "events"]
 ENDED: Final = frozenset(state.value for state in JOB_ENDS)
+CLOSED: Final = frozenset(state.value for state in REQUEST_ENDS)
 DECIDE_WITHIN: Final = 600.0
 GRACE: Final = 10.0
 MAX_EVENTS: Final = 20_000
 MAX_JOBS: Final = 5_000
 """Jobs kept as rows; older ones are counted."""
+MAX_REQUESTS: Final = 5_000
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -373,7 +376,10 @@ class World:
     # ---- machines
 
     def _count(self, name: str, what: str, change: int) -> None:
-        self.agents[name][what] += change
+        agent = self.agents[name]
+        agent[what] += change
+        if what == "running" and agent["draining"]:
+            agent["draining"] = {**agent["draining"], "left": agent["running"]}
         self.touched("agents", name)
 
     def set_state(self, job: Row, state: str) -> None:
@@ -384,9 +390,13 @@ class World:
         job["state"] = state
 
     def _forget_old(self) -> None:
-        if len(self.jobs) <= MAX_JOBS + 200:
-            return
-        for identity in [job["id"] for job in list(self.jobs.values())[:400] if job["state"] in ENDED][:200]:
-            del self.jobs[identity]
-            self.outputs.pop(identity, None)
-            self.touched("jobs", identity)
+        if len(self.jobs) > MAX_JOBS + 200:
+            for identity in [job["id"] for job in islice(self.jobs.values(), 400) if job["state"] in ENDED][:200]:
+                del self.jobs[identity]
+                self.outputs.pop(identity, None)
+                self.touched("jobs", identity)
+        if len(self.requests) > MAX_REQUESTS + 200:
+            for identity in [row["id"] for row in islice(self.requests.values(), 400) if row["state"] in CLOSED][:200]:
+                del self.requests[identity]
+                self.jobs_of.pop(identity, None)
+                self.touched("requests", identity)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -70,12 +71,14 @@ class Dialog(ModalScreen[Any]):
         with Vertical(id="box"):
             yield from self.body()
             yield TextPane(self.console.look, id="note")
-            yield Static(Content(self.keys()), id="dialog-keys", markup=False)
+            yield TextPane(self.console.look, id="dialog-keys")
 
     def on_mount(self) -> None:
         self._formed = True
         self.query_one("#box").border_title = Content(self._title.say(self.console.language))
         self.query_one("#note", TextPane).can_focus = False
+        self.query_one("#dialog-keys", TextPane).can_focus = False
+        self.rekey()
         if self.console.settings.ascii:
             self.add_class("-ascii")
         self.opened()
@@ -95,7 +98,7 @@ class Dialog(ModalScreen[Any]):
         self.query_one("#box").border_title = Content(title.say(self.console.language))
 
     def rekey(self) -> None:
-        self.query_one("#dialog-keys", Static).update(Content(self.keys()))
+        self.query_one("#dialog-keys", TextPane).set_lines([Line(self.keys(), "dim")])
 
     def set_facts(self, lines: list[Line], *, id: str = "facts", keep_place: bool = False) -> None:  # noqa: A002 - as every widget has it
         pane = self.query_one(f"#{id}", TextPane)
@@ -113,6 +116,8 @@ class Dialog(ModalScreen[Any]):
         width = max(20, min(self.size.width - 2, 100) - 4)
         note = self.query_one("#note", TextPane)
         note.styles.height = min(3, note.height_for(width)) if note.lines else 1
+        keys = self.query_one("#dialog-keys", TextPane)
+        keys.styles.height = min(2, keys.height_for(width))
         panes = [pane for pane in self.query(TextPane) if pane.has_class("facts") and pane.display]
         if not panes:
             return
@@ -124,7 +129,7 @@ class Dialog(ModalScreen[Any]):
     def _height(self, child: Widget) -> int:
         if not child.display:
             return 0
-        if child.id == "note":
+        if child.id in ("note", "dialog-keys"):
             height = child.styles.height
             return int(height.value) if height is not None else 1
         if child.has_class("-list"):
@@ -142,6 +147,11 @@ class Dialog(ModalScreen[Any]):
         self._noted = (text, tone)
         self.query_one("#note", TextPane).set_lines([Line(text, tone)] if text else [])
         self.fit()
+
+    @property
+    def formed(self) -> bool:
+        """Whether its widgets are there."""
+        return self._formed
 
     @property
     def noted(self) -> str:
@@ -183,6 +193,12 @@ class Dialog(ModalScreen[Any]):
             return await ask(self.console.source.call, verb, **args)
         finally:
             self.sending = False
+
+    def dismiss(self, result: Any = None) -> AwaitComplete:
+        """Left before the hub has answered, it is told that what was sent may have been done."""
+        if self.sending:
+            self.console.tell(Sentence("console_left_unanswered", {"what": self._title}), "warn", lasting=True)
+        return super().dismiss(result)
 
     def action_close(self) -> None:
         self.dismiss(None)

@@ -36,6 +36,11 @@ def seconds_of(text: str) -> float | None:
     return float(seconds) if 0 < seconds <= MAX_SPAN else None
 
 
+def chosen(names: str) -> dict[str, str]:
+    """One machine, several by comma, or "" for the whole queue, as the hub's arguments."""
+    return {"selector": names} if "," in names else {"agent": names}
+
+
 class PauseDialog(Dialog):
     """`agent` "" is the whole queue; `row` is what is known of the machine."""
 
@@ -91,7 +96,7 @@ class PauseDialog(Dialog):
         if not self.may_send():
             return
         typed = self.query_one("#until", Field).value.strip()
-        args: dict[str, Any] = {"agent": self.agent, "reason": self.query_one("#why", Field).value.strip()}
+        args: dict[str, Any] = {**chosen(self.agent), "reason": self.query_one("#why", Field).value.strip()}
         if typed:
             seconds = seconds_of(typed)
             if seconds is None:
@@ -107,7 +112,7 @@ class PauseDialog(Dialog):
             what = self.agent or Sentence("console_whole_queue")
             self.console.tell(answer.text or Sentence("console_paused", {"what": what}), "ok")
             undo = Sentence("console_undo_pause", {"what": what})
-            self.console.undo = Undo(undo, "resume", {"agent": self.agent}, self.console.now() + UNDO_FOR)
+            self.console.undo = Undo(undo, "resume", chosen(self.agent), self.console.now() + UNDO_FOR)
             self.dismiss("paused")
             return
         self.over = answer.next == "over"

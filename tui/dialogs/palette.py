@@ -55,17 +55,17 @@ class PaletteDialog(PickDialog):
 
     async def _machines(self, text: str) -> None:
         await asyncio.sleep(TYPING)
-        args = {"name": "agents", "filter": f"name:*{text}*", "sort": "name", "lo": 0, "n": FOUND}
+        args = {"view": "agents", "filter": f"name:*{text}*", "sort": "name", "lo": 0, "n": FOUND}
         look, found = self.console.look(), []
         try:
-            async with aclosing(cast(Any, self.console.source.subscribe("view", slot="palette", **args))) as pushes:
+            async with aclosing(cast(Any, self.console.source.subscribe("view", "palette", **args))) as pushes:
                 async for push in pushes:
                     for row in push["rows"][:FOUND]:
                         name = one_line(row.get("name", "?"), 64)
                         title = say(look.language, "console_palette_agent", name=name)
                         found.append(Choice(f"agent {name}", title, note=agent_state(row, look).text))
                     break
-            await self.console.source.call("unsubscribe", slot="palette")
+            await self.console.source.unsubscribe("palette")
         except UserError:
             return  # the hub does not know this filter, or is gone: the acts are still here
         self._add(found)

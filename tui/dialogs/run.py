@@ -187,7 +187,7 @@ class RunDialog(Dialog):
     async def _send(self, args: dict[str, Any]) -> None:
         answer = await self.ask("run", **args)
         if answer.next != "done":
-            if answer.code == "count_changed":
+            if answer.code == "selection_changed":
                 self.query_one("#count", Field).value = ""
                 self._count_soon()
             self.over = answer.next == "over" and not self.many
@@ -197,10 +197,10 @@ class RunDialog(Dialog):
         if self.many and request.get("state") in ("working", "received"):
             await self._hold(request)
         else:
-            self._tell(request)
+            self._tell(request, answer.text)
             self.dismiss(request)
 
-    def _tell(self, request: dict[str, Any]) -> None:
+    def _tell(self, request: dict[str, Any], said: str = "") -> None:
         """What became of it: refused, waiting for a yes, or on its way."""
         values = {
             "number": one_line(request.get("number", "?"), 12),
@@ -210,9 +210,9 @@ class RunDialog(Dialog):
         if state == "refused":
             self.console.tell(Sentence("console_run_refused", values), "bad", lasting=True)
         elif state == "asking":
-            self.console.tell(Sentence("console_run_asking", values), "warn")
+            self.console.tell(said or Sentence("console_run_asking", values), "warn")
         else:
-            self.console.tell(Sentence("console_run_sent", values), "ok")
+            self.console.tell(said or Sentence("console_run_sent", values), "ok")
 
     async def _hold(self, request: dict[str, Any]) -> None:
         """The seconds in which nothing has gone out yet."""

@@ -55,6 +55,7 @@ class ConsoleScreen(Screen[None]):
         super().__init__()
         self.console = console
         self.mode = mode
+        self.formed = False  # whether its widgets are there
         self.handlers: dict[str, Callable[[], None]] = {
             "back": self.back,
             "command": self.open_command,
@@ -77,6 +78,7 @@ class ConsoleScreen(Screen[None]):
         return ()
 
     def on_mount(self) -> None:
+        self.formed = True
         self.restyle()
         self._fit()
 

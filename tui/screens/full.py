@@ -28,7 +28,7 @@ class FullScreen(ConsoleScreen):
             "tab_before": lambda: self.detail.next_tab(-1),
             "tab_after": lambda: self.detail.next_tab(1),
             "follow": lambda: self.detail.follow(),
-            "output": lambda: self.detail.go_tab("output"),
+            "output": self._to_output,
         }
 
     def body(self) -> Iterable[Widget]:
@@ -53,9 +53,11 @@ class FullScreen(ConsoleScreen):
         self.detail.flush()
         super().flush()
 
+    def _to_output(self) -> None:
+        self.detail.go_tab("output")
+
     def tab_clicked(self, tab: str) -> bool:
-        self.detail.go_tab(tab)
-        return True
+        return self.detail.go_tab(tab)
 
     def back(self) -> None:
         self.dismiss(None)

@@ -248,8 +248,7 @@ class ListScreen(ConsoleScreen):
         self.open_detail("output")
 
     def tab_clicked(self, tab: str) -> bool:
-        self.detail.go_tab(tab)
-        return True
+        return self.detail.go_tab(tab)
 
     def select(self, identity: str) -> None:
         """Puts the cursor on a row by its id as soon as it is there."""
@@ -380,13 +379,13 @@ class ListScreen(ConsoleScreen):
         query = self.live.query
         args = {**query.args(), "lo": 0, "n": ALL}
         try:
-            async with aclosing(cast(Any, self.console.source.subscribe("view", slot="mark", **args))) as pushes:
+            async with aclosing(cast(Any, self.console.source.subscribe("view", "mark", **args))) as pushes:
                 async for push in pushes:
                     rows = list(push["rows"])[:ALL]
                     self.table().mark_rows(rows)
                     key = "console_marked_all" if len(rows) >= int(push["total"]) else "console_marked_first"
                     self.console.tell(Sentence(key, {"count": number(len(rows)), "total": number(push["total"])}))
                     break
-            await self.console.source.call("unsubscribe", slot="mark")
+            await self.console.source.unsubscribe("mark")
         except UserError as error:
             self.console.tell(clean(str(error), limit=300), "bad")

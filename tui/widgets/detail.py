@@ -99,11 +99,14 @@ class Detail(Vertical):
         if row["id"] == self.shown_id:
             self.row.update(row)
 
-    def go_tab(self, tab: str) -> None:
-        if tab in TABS.get(self.kind, ()):
+    def go_tab(self, tab: str) -> bool:
+        """Shows another tab; whether there is one of that name."""
+        known = tab in TABS.get(self.kind, ())
+        if known:
             self.tab = tab
             self._arrange()
             self._ask_tab()
+        return known
 
     def next_tab(self, step: int) -> None:
         tabs = TABS.get(self.kind, ())
@@ -203,7 +206,7 @@ class Detail(Vertical):
         while True:
             try:
                 pushes = self.console.source.subscribe(
-                    "output", slot="output", job=self.shown_id, after=self.output.lines.seq
+                    "output", "output", job=self.shown_id, after=self.output.lines.seq
                 )
                 async with aclosing(cast(Any, pushes)) as stream:
                     async for push in stream:

@@ -16,7 +16,7 @@ class Digits(Input):
         super().__init__(
             id=id,
             max_length=self.LENGTH,
-            restrict=r"\d*",
+            restrict=r"[0-9]*",
             password=hidden,
             compact=True,
             select_on_focus=False,

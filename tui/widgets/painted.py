@@ -97,12 +97,14 @@ class Painted(Widget):
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()
         self.by_hand()
-        self.scroll_lines(self.top + WHEEL)
+        if not self.scroll_lines(self.top + WHEEL):
+            self.scrolled()
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         event.stop()
         self.by_hand()
-        self.scroll_lines(self.top - WHEEL)
+        if not self.scroll_lines(self.top - WHEEL):
+            self.scrolled()
 
     def by_hand(self) -> None:
         """The operator has moved; it is not to be moved under them."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Final
 
+from rich.cells import cell_len
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
@@ -87,6 +88,8 @@ class Table(Painted, can_focus=True):
         self._placed: list[Placed] = []
         self._painted: dict[int, Painting] = {}
         self._seen_version = -1
+        self._list = self.window.lists
+        self._lost = False
         self._touched = -QUIET
         self._seated = 0.0
         self._range_from: int | None = None
@@ -153,11 +156,15 @@ class Table(Painted, can_focus=True):
             self.cursor_id = window.id_at(0)
         elif found is not None:
             shift, self.at = found - self.at, found
-            if shift:
+            if shift and not self._lost:
                 self.top = max(0, min(self.furthest, self.top + shift))
         else:
             self.at = max(0, min(self.at, window.total - 1))
-            self.cursor_id = window.id_at(self.at)
+            if known is None or self._list != window.lists or window.is_out(known):
+                self.cursor_id = window.id_at(self.at)
+        # A row beyond the window keeps the cursor: none is under it until a key takes one, never another by itself.
+        self._lost = self.cursor_id is not None and window.index(self.cursor_id) is None
+        self._list = window.lists
         if not self.following or self.top > self.furthest:
             self.top = max(0, min(self.furthest, self.top))
         if before_room != self.room:
@@ -252,6 +259,7 @@ class Table(Painted, can_focus=True):
         for placed in self._placed:
             title = placed.column.title(look.language)
             if placed.column.sort and placed.column.sort == self.sort.lstrip("-"):
+                title = fit(title, min(cell_len(title), placed.width - 1), cut=look.cut)
                 title += "-" if self.sort.startswith("-") else "+"
             titles.append(fit(title, placed.width, cut=look.cut, right=placed.column.right) + " ")
         return self.strip(0, [("".join(titles), style)])

@@ -63,7 +63,7 @@ class TextPane(Painted, can_focus=True):
             if not self.wrapped:
                 self._shown.append((index, Line(mark + line.text, line.tone)))
                 continue
-            for part in wrap(line.text, room - len(mark)):
+            for part in wrap(line.text, room - len(mark), line.indent):
                 self._shown.append((index, Line(mark + part, line.tone)))
                 mark = " " * len(mark)
         self.total = len(self._shown)
@@ -74,7 +74,10 @@ class TextPane(Painted, can_focus=True):
 
     def height_for(self, width: int) -> int:
         """Lines that the text takes in `width` cells."""
-        return sum(len(wrap(line.text, width - 1 - (len(line.mark) + 1 if line.mark else 0))) for line in self._lines)
+        return sum(
+            len(wrap(line.text, width - 1 - (len(line.mark) + 1 if line.mark else 0), line.indent))
+            for line in self._lines
+        )
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return max(1, self.height_for(width))

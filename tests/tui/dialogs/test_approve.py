@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from common.text import escape_argv
 from tests.tui.drive import Drive, drive
+from tests.tui.scripted_source import HOSTILE, NOW, request_row, staged
 from tui.client import CallFailed, CallRefused, LinkLost
 from tui.demo.cast import CODE
 from tui.dialogs.approve import ApproveDialog
 from tui.dialogs.edit import EditDialog
 from tui.dialogs.reject import RejectDialog
+from tui.safety import is_safe
+from tui.widgets.digits import Digits
+from tui.widgets.text import TextPane
 
 
 async def opened(d: Drive, with_code: bool = True) -> Any:
@@ -250,3 +255,35 @@ async def test_it_fits_every_size_and_keeps_the_code(size: tuple[int, int]) -> N
         await d.until(lambda: "[Approve]" in d.text and d.app.size == size)
         assert d.dialog.query_one("#code").value == "123"
         assert "esc close" in d.text
+
+
+async def test_leaving_before_the_answer_is_told() -> None:
+    """A second enter sends nothing more; who closes the dialog before the hub has answered is told that it may count."""
+    async with staged() as stage:
+        stage.source.answers["approve"] = [asyncio.get_running_loop().create_future()]
+        dialog = ApproveDialog(stage.console, request_row(41))
+        came_to = await stage.show(dialog)
+        for _ in range(2):
+            dialog.query_one("#code", Digits).value = "123456"
+            await stage.press("enter")
+            await stage.until(lambda: dialog.sending)
+        assert len(stage.source.asked("approve")) == 1
+        await stage.press("escape")
+        await stage.closed()
+        assert came_to == [None]
+        assert "41" in stage.said
+
+
+async def test_hostile_text_in_every_field() -> None:
+    """Nothing of it reaches the screen raw and nothing is parsed."""
+    async with staged() as stage:
+        for text in HOSTILE:
+            request = request_row(41, text=text, person=text, inlet=text, reason=text, rule=text, differs=[text])
+            request["approvals"] = [{"person": text, "at": NOW, "via": text}]
+            request["plan"] |= {"source": text, "steps": [{"argv": ["echo", text[:200]], "targets": [text]}]}
+            dialog = ApproveDialog(stage.console, request)
+            await stage.show(dialog)
+            assert all(is_safe(line.text) for line in dialog.query_one("#facts", TextPane).lines)
+            assert all(is_safe(line) for line in stage.text.split("\n"))
+            dialog.dismiss(None)
+            await stage.closed()

@@ -90,7 +90,7 @@ async def test_a_broadcast_needs_the_number_of_machines() -> None:
     """The hub counts; the number must be typed; where it has changed meanwhile it is asked and typed anew."""
     async with staged() as stage:
         stage.source.answers["targets"] = {"count": 61, "online": 60, "sample": ["web-1", "web-2"]}
-        stage.source.answers["run"] = CallRefused("count_changed", "it is 62 machines now")
+        stage.source.answers["run"] = CallRefused("selection_changed", "it is 62 machines now")
         dialog = RunDialog(stage.console, "role=web", many=True, command="uptime")
         await stage.show(dialog)
         await stage.until(lambda: dialog.reach is not None)

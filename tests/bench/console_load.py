@@ -1,0 +1,332 @@
+"""A hub with a full store and work going on, for consoles to look at.
+
+    python tests/bench/console_load.py serve FOLDER [--agents N] [--jobs N] [--changes N] [--linked N] [--seconds S]
+    python tests/bench/console_load.py measure FOLDER [… --consoles N]
+
+`serve` makes a hub in FOLDER, fills its store (`console_world`) where that is not done yet, starts a real hub process
+on it, and `--linked` scripted machines on real links: TLS, certificates of their own, the real session. An operator's
+link asks for real work (`run`), which they take and report accepted, started, printing, ended: about `--changes` rows
+change a second. The profile for a console is FOLDER/hub/profile. Ends after `--seconds`, or with Ctrl-C.
+
+`measure` does the same for a while with `--consoles` links that look at the jobs, and prints what they cost the hub.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import random
+import ssl
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import psutil
+from websockets.asyncio.client import connect as dial
+from websockets.exceptions import ConnectionClosed
+
+from common import handshake
+from common.identity import identity_in, make_request, new_key, request_key
+from common.messages import Accepted, Dispatch, Ended, Heartbeat, Message, Output, Report, Started, Welcome
+from common.plan import Order
+from common.session import Session
+from common.tls import client_context
+from hub.config import load
+from hub.records import Credential
+from hub.setup import load_keys
+from hub.store.engine import Store
+from tests.bench.console_world import fill, machine_names
+from tests.end_to_end.rig import Rig
+from tui.client import Client, connect
+from tui.profile import read_profile
+
+CHANGES_A_JOB = 5  # queued, leased, accepted, running, ended; and a chunk of output, which is a change too
+TEXT = b"Filesystem      Size  Used Avail Use% Mounted on\n/dev/sda1        40G   21G   17G  56% /\n"
+
+
+@dataclass
+class Counts:
+    jobs: int = 0
+    asked: int = 0
+    refused: int = 0
+    words: dict[str, int] = field(default_factory=dict)
+
+
+class Scripted:
+    """One machine on a real link: takes every job and tells the whole story of it."""
+
+    def __init__(self, name: str, url: str, context: ssl.SSLContext, hub: str, counts: Counts) -> None:
+        self.name = name
+        self._url = url
+        self._context = context
+        self._hub = hub
+        self._counts = counts
+        self._chance = random.Random(name)
+        self.online = asyncio.Event()
+
+    async def run(self) -> None:
+        async with (
+            asyncio.TaskGroup() as tasks,
+            dial(
+                f"{self._url}/agent",
+                ssl=self._context,
+                server_hostname=self._hub,
+                compression=None,
+                ping_interval=None,
+                open_timeout=60,
+                proxy=None,
+            ) as connection,
+        ):
+            session = Session("hub")
+
+            async def say(*messages: Message) -> None:
+                for message in messages:
+                    await connection.send(session.send(message))
+
+            facts = {"os": "Debian GNU/Linux 12", "cpus": "8"}
+            await say(handshake.make_hello("agent", self.name, None, facts=facts))
+            welcome = session.receive(await connection.recv(), time.monotonic())
+            assert welcome is not None
+            assert isinstance(welcome.message, Welcome), welcome
+            session.id, session.interval = welcome.message.session, welcome.message.heartbeat
+            await say(Report(f"journal-{self.name}", "boot", {}))
+            self.online.set()
+            beats = tasks.create_task(self._beat(say, session.interval))
+            working: set[asyncio.Task[None]] = set()
+            try:
+                async for data in connection:
+                    frame = session.receive(data, time.monotonic())
+                    if frame is None:
+                        continue
+                    if isinstance(frame.message, Dispatch):
+                        order = Order.from_bytes(frame.message.order)
+                        working.add(tasks.create_task(self._work(say, order)))
+                        working = {task for task in working if not task.done()}
+                    if frame.seq:
+                        session.done(frame.seq)
+                        if (ack := session.ack()) is not None:
+                            await connection.send(ack)
+            except ConnectionClosed:
+                pass
+            finally:
+                beats.cancel()
+                for task in working:
+                    task.cancel()
+
+    async def _beat(self, say: Any, interval: float) -> None:
+        while True:
+            load = self._chance.uniform(0.1, 4.0)
+            await say(Heartbeat({"load1": load, "cpu": load * 10, "memory": 40.0 + load, "disk": 56.0}))
+            await asyncio.sleep(min(interval, 10.0) * self._chance.uniform(0.8, 1.0))
+
+    async def _work(self, say: Any, order: Order) -> None:
+        begun = time.time()
+        with contextlib.suppress(ConnectionClosed):
+            await asyncio.sleep(self._chance.uniform(0.02, 0.2))
+            await say(Accepted(order.job, order.plan_hash))
+            await asyncio.sleep(self._chance.uniform(0.02, 0.2))
+            await say(Started(order.job, 4711, time.time()))
+            await asyncio.sleep(self._chance.lognormvariate(0.0, 0.6))
+            failed = self._chance.random() < 0.03
+            await say(
+                Output(order.job, 1, 1, TEXT, time.time()),
+                Ended(
+                    job=order.job,
+                    outcome="failed" if failed else "succeeded",
+                    exit_code=1 if failed else 0,
+                    signal=None,
+                    reason="",
+                    chunks=1,
+                    output_bytes=len(TEXT),
+                    output_digest="ab" * 32,
+                    truncated=False,
+                    started_at=begun,
+                    ended_at=time.time(),
+                    cpu_user=0.01,
+                    cpu_system=0.01,
+                    max_rss=9_000_000,
+                ),
+            )
+            self._counts.jobs += 1
+
+
+def invite(folder: Path, names: list[str]) -> dict[str, tuple[Path, Path]]:
+    """A certificate for each machine, recorded as if it had joined; where its files are."""
+    config = load(folder / "hub.toml")
+    authority, now = load_keys(config).authority, time.time()
+    store = Store.open(config.store.url, folder=folder, clock=time.time)
+    keys = folder.parent / "machines"
+    keys.mkdir(exist_ok=True)
+    found, credentials = {}, []
+    for name in names:
+        certificate, key = keys / f"{name}.pem", keys / f"{name}.key"
+        found[name] = (certificate, key)
+        if certificate.exists():
+            continue
+        made = new_key()
+        request = make_request(made, "agent", name)
+        pem = authority.issue(request, kind="agent", name=name, now=now)
+        identity = identity_in(pem, now, "agent")
+        key.write_bytes(made)
+        certificate.write_bytes(pem)
+        credentials.append(
+            Credential(identity.fingerprint, "agent", name, 1, now, identity.not_after, key_hash=request_key(request))
+        )
+    store.write_now(lambda txn: [txn.add_credential(credential) for credential in credentials])
+    store.close()
+    return found
+
+
+async def ask_for_work(client: Client, names: list[str], changes: float, counts: Counts) -> None:
+    """Asks for enough jobs that about `changes` rows change a second, ten machines at a time."""
+    chance = random.Random(11)
+    each = min(10, len(names))
+    pause = each * CHANGES_A_JOB / changes
+    due = time.monotonic()
+    while True:
+        chosen = ",".join(sorted(chance.sample(names, each)))
+        told = await client.call("run", target=chosen, argv=["uptime"])
+        counts.asked += each
+        counts.refused += told["state"] == "refused"
+        due = max(due + pause, time.monotonic() - 2.0)
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+
+@asynccontextmanager
+async def working_hub(chosen: argparse.Namespace, counts: Counts) -> AsyncIterator[Rig]:
+    """The hub, its machines and the work, until the block ends."""
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    async with Rig(chosen.folder) as rig:
+        names = machine_names(chosen.agents)
+        if rig.config.exists():
+            rig.edit(r'(?s)(\[http\].*?listen = )"[^"]*"', rf'\1"127.0.0.1:{rig.http}"')
+            rig.edit(r'(?s)(\[links\].*?listen = )"[^"]*"', rf'\1"127.0.0.1:{rig.links}"')
+            profile = rig.hub_dir / "profile" / "profile.toml"
+            text = profile.read_text().splitlines()
+            text = [f'url = "wss://127.0.0.1:{rig.links}"' if line.startswith("url") else line for line in text]
+            profile.write_text("\n".join(text) + "\n")
+        else:
+            await rig.init()
+            config = load(rig.config)
+            store = Store.open(config.store.url, folder=rig.hub_dir, clock=time.time)
+            fill(store, agents=chosen.agents, jobs=chosen.jobs, now=time.time())
+            store.close()
+        linked = random.Random(3).sample(names, chosen.linked)
+        files = invite(rig.hub_dir, linked)
+        authority = (rig.hub_dir / "ca" / "ca.pem").read_bytes()
+        await rig.start_hub()
+        profile = read_profile(rig.hub_dir / "profile")
+        machines = [
+            Scripted(name, profile.url, client_context(authority, *files[name]), profile.hub, counts) for name in linked
+        ]
+        async with asyncio.TaskGroup() as tasks:
+            running = []
+            for machine in machines:
+                running.append(tasks.create_task(machine.run()))
+                await machine.online.wait()
+            async with connect(profile) as client:
+                asking = tasks.create_task(ask_for_work(client, linked, chosen.changes, counts))
+                try:
+                    yield rig
+                finally:
+                    asking.cancel()
+                    for task in running:
+                        task.cancel()
+
+
+async def serve(chosen: argparse.Namespace) -> None:
+    counts = Counts()
+    async with working_hub(chosen, counts) as rig:
+        print(f"answerback --profile {rig.hub_dir / 'profile'} console", flush=True)
+        print(f"hub pid {rig.programs['hub'].pid}, {chosen.linked} machines linked; Ctrl-C ends it", flush=True)
+        begun = time.monotonic()
+        while chosen.seconds is None or time.monotonic() - begun < chosen.seconds:
+            before = counts.jobs
+            await asyncio.sleep(10)
+            rate = (counts.jobs - before) / 10
+            print(f"{rate:.0f} jobs/s, about {rate * CHANGES_A_JOB:.0f} changes/s", flush=True)
+
+
+@dataclass
+class Seen:
+    """What one console got."""
+
+    pushes: int = 0
+    rows: int = 0
+    bytes: int = 0
+
+
+async def look(profile: Any, seen: Seen, **query: Any) -> None:
+    async with connect(profile) as client:
+        async for push in client.subscribe("view", **query):
+            seen.pushes += 1
+            seen.rows += len(push.get("upsert", push.get("rows", ())))
+            seen.bytes = client.bytes_in
+
+
+async def measure(chosen: argparse.Namespace) -> None:
+    counts = Counts()
+    async with working_hub(chosen, counts) as rig:
+        hub = psutil.Process(rig.programs["hub"].pid)
+        profile = read_profile(rig.hub_dir / "profile")
+        await asyncio.sleep(5)
+
+        async def span(label: str, seconds: float) -> float:
+            jobs, spent = counts.jobs, hub.cpu_times()
+            begun = time.monotonic()
+            await asyncio.sleep(seconds)
+            took, after = time.monotonic() - begun, hub.cpu_times()
+            percent = (after.user + after.system - spent.user - spent.system) / took * 100
+            rate = (counts.jobs - jobs) / took
+            print(f"{label:<44} hub {percent:5.1f} % of a core, {rate * CHANGES_A_JOB:5.0f} changes/s", flush=True)
+            return percent
+
+        quiet = await span("no console", 15)
+        queries = (
+            {"view": "jobs", "n": 50},
+            {"view": "jobs", "n": 50, "filter": "state:running,queued"},
+        )
+        for query in queries:
+            seen = [Seen() for _ in range(chosen.consoles)]
+            async with asyncio.TaskGroup() as tasks:
+                looking = [tasks.create_task(look(profile, one, **query)) for one in seen]
+                await asyncio.sleep(2)
+                before = [(one.pushes, one.rows, one.bytes) for one in seen]
+                busy = await span(f"{chosen.consoles} consoles {query}", 15)
+                pushes = sum(one.pushes for one in seen) - sum(entry[0] for entry in before)
+                rows = sum(one.rows for one in seen) - sum(entry[1] for entry in before)
+                size = sum(one.bytes for one in seen) - sum(entry[2] for entry in before)
+                each = 15 * chosen.consoles
+                print(
+                    f"    {busy - quiet:+.1f} %; each console: {pushes / each:.1f} pushes/s, {rows / each:.0f} rows/s, "
+                    f"{size / each / 1024:.1f} KiB/s",
+                    flush=True,
+                )
+                for task in looking:
+                    task.cancel()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("act", choices=("serve", "measure"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--agents", type=int, default=10_000)
+    parser.add_argument("--jobs", type=int, default=100_000)
+    parser.add_argument("--changes", type=float, default=500.0)
+    parser.add_argument("--linked", type=int, default=40)
+    parser.add_argument("--consoles", type=int, default=5)
+    parser.add_argument("--seconds", type=float)
+    chosen = parser.parse_args()
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(chosen) if chosen.act == "serve" else measure(chosen))
+
+
+if __name__ == "__main__":
+    main()

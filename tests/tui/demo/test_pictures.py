@@ -1,0 +1,86 @@
+"""The main screens as pictures: every size, language and theme that people use, compared with the ones that were looked at.
+
+`pytest --snapshot-update` takes new ones; look at them before they are kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from tui.app import ConsoleApp
+from tui.console import Console, Settings
+from tui.demo import pictures
+from tui.demo.pictures import PICTURES, START, Picture, Studio, draw
+from tui.demo.source import DemoSource
+from tui.safety import is_safe
+
+SCENES = {name: getattr(pictures, name) for name in ("overview", "jobs", "approve", "edit", "agents", "audit", "lost")}
+LOOKS = [
+    *(
+        (scene, size, "en", "dark", False)
+        for scene in ("overview", "jobs", "approve", "agents")
+        for size in ((60, 16), (80, 24), (120, 36))
+    ),
+    *((scene, (80, 24), "zh", "light", False) for scene in SCENES),
+    ("overview", (120, 36), "zh", "contrast", False),
+    ("overview", (80, 24), "en", "contrast", True),
+    ("edit", (120, 36), "en", "ansi", True),
+]
+
+
+def name_of(look: Any) -> str:
+    scene, (width, height), language, theme, ascii_only = look
+    return f"{scene}-{width}x{height}-{language}-{theme}{'-ascii' if ascii_only else ''}"
+
+
+def made(picture: Picture) -> tuple[ConsoleApp, Callable[[Pilot[None]], Awaitable[None]]]:
+    """The app of a picture and what brings it to its scene."""
+    source = DemoSource(start=START, living=False)
+    settings = Settings(language=picture.language, theme=picture.theme, ascii=picture.ascii, still=True)
+    app = ConsoleApp(Console(source, settings))
+
+    async def play(pilot: Pilot[None]) -> None:
+        studio = Studio(app, pilot, source)
+        await studio.until(lambda: app.context.link.live and app.current_mode == "overview", "the link")
+        await picture.scene(studio)
+        await studio.calm()
+
+    return app, play
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=name_of)
+def test_screens_look_as_they_did(look: Any, snap_compare: Any) -> None:
+    """By screen, size, language, theme; the world and its clock stand still."""
+    scene, size, language, theme, ascii_only = look
+    app, play = made(Picture(scene, SCENES[scene], size, language, theme, ascii_only))
+    assert snap_compare(app, terminal_size=size, run_before=play)
+
+
+def words(svg: str) -> str:
+    return "".join(re.findall(r"<text[^>]*>([^<]*)</text>", svg)).replace("&#160;", " ")
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
+async def test_the_pictures_of_the_readme_are_drawn(picture: Picture) -> None:
+    """Each comes out, asks no other host for fonts, and is the same when it is drawn again."""
+    svg = await draw(picture)
+    assert "@font-face" not in svg
+    assert is_safe(words(svg).replace("\n", ""))
+    assert ("总览" if picture.language == "zh" else "Ov") in words(svg) or "作业" in words(svg)
+    assert words(await draw(picture)) == words(svg)
+
+
+async def test_ascii_means_ascii() -> None:
+    """But for what data holds, every character of the screen is one of seven bits."""
+    app, play = made(Picture("ascii", pictures.overview, (100, 30), ascii=True))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await play(pilot)
+        text = "".join(strip.text for strip in app.screen._compositor.render_strips())
+    data = "".join(row["text"] for row in app.context.overview["needs_you"])
+    odd = {char for char in text if ord(char) > 126} - set(data)
+    assert not odd, odd

@@ -1,0 +1,136 @@
+"""The three lines that never hide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from common.catalogue import Sentence
+from tests.tui.scripted_source import HOSTILE, NOW, ScriptedSource, job_row
+from tui.commands import Undo, bottom_line
+from tui.console import Console, Settings
+from tui.headline import MODES, Span, act_at, keys_line, pad, status_line, top_line, waiting_approvals, width
+from tui.safety import is_safe
+from tui.source import Link
+
+SPANS = st.lists(
+    st.builds(Span, st.text("ab 汉字é", max_size=9), st.just(""), st.sampled_from(["", "x", "y"])), max_size=5
+)
+
+
+def console(source: ScriptedSource | None = None, **settings: Any) -> Console:
+    return Console(source or ScriptedSource(), Settings(**settings))
+
+
+def text(spans: list[Span]) -> str:
+    return "".join(span.text for span in spans)
+
+
+@given(SPANS, SPANS, st.integers(0, 60))
+def test_left_and_right_make_exactly_a_line(left: list[Span], right: list[Span], cells: int) -> None:
+    """The right part stays whole and the left is cut by cells, never through a wide character."""
+    line = pad(left, right, cells)
+    assert width(line) == max(cells, width(right))
+    assert text(line).endswith(text(right))
+
+
+@given(SPANS, st.integers(0, 60))
+def test_a_click_means_the_run_it_is_on(spans: list[Span], x: int) -> None:
+    """By cells; beyond the line it means nothing."""
+    cells = [span.act for span in spans for _ in range(cell_len(span.text))]
+    assert act_at(spans, x) == (cells[x] if x < len(cells) else "")
+
+
+@pytest.mark.parametrize("cells", [60, 80, 100, 160])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_where_am_i_is_never_cut(cells: int, language: Any) -> None:
+    """Hub, link, who, and the screen one is on stand in the line of every width, in both languages."""
+    for mode in MODES:
+        spans = top_line(console(language=language, read_only=cells >= 80), mode, cells)
+        assert cell_len(text(spans)) == cells
+        assert "prod-1" in text(spans)
+        assert "alice" in text(spans)
+        assert ">" in text(spans)
+        assert {span.act for span in spans} >= {f"go_{name}" for name in MODES}
+
+
+def test_the_link_in_words() -> None:
+    """Live, connecting, and lost with for how long and when it is tried again; a click on a lost one connects."""
+    source = ScriptedSource()
+    place = console(source)
+    live = text(top_line(place, "jobs", 120))
+    source.link = Link("connecting", NOW)
+    connecting = text(top_line(place, "jobs", 120))
+    source.link, source.clock = Link("lost", NOW, NOW + 20), NOW + 12
+    spans = top_line(place, "jobs", 120)
+    assert len({live, connecting, text(spans)}) == 3
+    assert "12s" in text(spans)
+    assert "8" in text(spans)
+    assert "refresh" in {span.act for span in spans}
+
+
+def need(seconds: float) -> dict[str, Any]:
+    return {"kind": "approve", "number": int(seconds), "expires": NOW + seconds}
+
+
+def test_what_waits_for_approval_stands_on_the_tab() -> None:
+    """With its count, and a sign where the first one's time is nearly over; odd counts of a newer hub are none."""
+    source = ScriptedSource()
+    source.overview = {"counts": {"asking": 3}, "needs_you": [need(60), need(700)]}
+    place = console(source)
+    assert waiting_approvals(place) == (3, 60)
+    assert ":3!" in text(top_line(place, "jobs", 80))
+    source.overview = {"counts": {"asking": 3}, "needs_you": [need(600)]}
+    assert ":3!" not in text(top_line(place, "jobs", 80))
+    for odd in (
+        {},
+        {"counts": None},
+        {"counts": {"asking": "x"}, "needs_you": [{"expires": "y"}, 3, {}]},
+        {"counts": {}, "needs_you": 7},
+    ):
+        source.overview = odd
+        assert waiting_approvals(place) == (0, None)
+
+
+def test_the_status_line_says_the_most_urgent_thing() -> None:
+    """A lost link, what was said, rows that wait to move, the row at hand, in this order; undo can be clicked."""
+    source = ScriptedSource()
+    place = console(source, still=True)
+    assert "the row" in text(status_line(place, "the row", 80))
+    held = status_line(place, "the row", 80, held=12)
+    assert "12" in text(held)
+    assert "refresh" in {span.act for span in held}
+    place.undo = Undo(Sentence("console_whole_queue"), "resume", {}, NOW + 8)
+    place.tell("said [b]so[/b]", "ok")
+    spans = status_line(place, "the row", 80, held=12)
+    assert "said [b]so[/b]" in text(spans)
+    assert "undo" in {span.act for span in spans}
+    source.link, source.clock = Link("lost", NOW, NOW + 5), NOW + 6
+    assert "said" not in text(status_line(place, "the row", 80))
+    place.tell("refused", "bad")
+    assert "refused" in text(status_line(place, "the row", 80))
+
+
+@pytest.mark.parametrize("cells", [60, 80, 120])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_keys_never_lose_help_and_quit(cells: int, language: Any) -> None:
+    """However narrow, exactly one line, with help and quit at its end."""
+    place = console(language=language)
+    for row in (job_row(1), None):
+        spans = keys_line(place, bottom_line(place.scene("jobs", "job" if row else "", row), 11), cells)
+        assert cell_len(text(spans)) == cells
+        assert [act for act in ("help", "quit") if act not in {span.act for span in spans}] == []
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_names_in_the_lines(hostile: str) -> None:
+    """A hub's name, a person's and what was said are words."""
+    place = console(ScriptedSource(person=hostile, hub=hostile, roles=(hostile,)))
+    place.tell(hostile, "bad")
+    for line in (top_line(place, "jobs", 80), status_line(place, "", 80)):
+        assert is_safe(text(line))
+        assert width(line) == 80
