@@ -108,6 +108,8 @@ def identity_in(pem: bytes, now: float, kind: Kind | None = None) -> Identity:
 
 
 def _read_leaf(leaf: x509.Certificate, fingerprint: str, now: float) -> Identity:
+    if leaf.serial_number <= 0:
+        raise BadIdentity("a certificate without a positive serial number")  # RFC 5280, 4.1.2.2
     not_before, not_after = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
     if now < not_before:
         raise BadIdentity("a certificate that is not valid yet")

@@ -28,13 +28,14 @@ from tui.dialogs.pick import PickDialog, help_dialog
 from tui.flows import Flows
 from tui.format import one_line
 from tui.headline import MODES
+from tui.looks import NAMES
 from tui.pace import Pace
 from tui.safety import Gate
 from tui.screens.base import ConsoleScreen
 from tui.screens.full import FullScreen
 from tui.screens.listing import ListScreen
 from tui.screens.overview import OverviewScreen
-from tui.theme import NAMES, THEMES
+from tui.theme import THEMES
 from tui.widgets.choices import Choice
 
 BEAT: Final = 0.1

@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import click
 
 from common.catalogue import LANGUAGES, Language
 from common.config import read_toml
 from common.errors import UserError
-from tui import theme
-from tui.console import Console, Settings
-from tui.demo.world import Size
-from tui.source import Source
+from tui import looks
 
-THEMES: Final = ("auto", *theme.NAMES)
-SIZES: Final[tuple[Size, ...]] = get_args(Size)
+# What draws the screen takes half a second to load, and every other command goes through this file too: it is loaded
+# where it is used.
+
+THEMES: Final = ("auto", *looks.NAMES)
+SIZES: Final = ("small", "large")
 
 
 def language_of(environment: dict[str, str]) -> Language:
@@ -27,20 +27,20 @@ def language_of(environment: dict[str, str]) -> Language:
     return "zh" if locale.lower().startswith("zh") else "en"
 
 
-def settings_of(given: dict[str, Any], environment: dict[str, str]) -> Settings:
-    """What was given, and what the environment says where nothing was."""
+def settings_of(given: dict[str, Any], environment: dict[str, str]) -> dict[str, Any]:
+    """`tui.console.Settings` from what was given, and from the environment where nothing was."""
     chosen = given["theme"]
     slow = bool(given["slow"])
     if chosen == "auto":
-        chosen = "ansi" if slow else theme.auto(environment.get("COLORFGBG", ""))
-    return Settings(
-        language=given["language"] or language_of(environment),
-        theme=chosen,
-        ascii=bool(given["ascii"]) or environment.get("TERM") in ("linux", "dumb", "vt100"),
-        read_only=bool(given["read_only"]),
-        slow=slow,
-        hide_codes=bool(given["hide_codes"]),
-    )
+        chosen = "ansi" if slow else looks.auto(environment.get("COLORFGBG", ""))
+    return {
+        "language": given["language"] or language_of(environment),
+        "theme": chosen,
+        "ascii": bool(given["ascii"]) or environment.get("TERM") in ("linux", "dumb", "vt100"),
+        "read_only": bool(given["read_only"]),
+        "slow": slow,
+        "hide_codes": bool(given["hide_codes"]),
+    }
 
 
 def read_keymap(path: Path) -> dict[str, str]:
@@ -86,28 +86,53 @@ def console_command(context: click.Context, /, **given: Any) -> None:
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError("the console needs a terminal", "use answerback watch, jobs or agents, which print lines")
-    settings = settings_of(given, dict(os.environ))
-    if settings.slow:  # Textual reads these while it is imported
+    chosen = settings_of(given, dict(os.environ))
+    if chosen["slow"]:  # Textual reads these while it is imported
         os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
         os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
     os.environ.setdefault("TEXTUAL_FPS", "30")
     keymap = read_keymap(given["keymap"]) if given["keymap"] else {}
-    from tui.app import ConsoleApp  # half a second of imports that no other command needs
+    profile = getattr(context.obj, "profile", None)
+    sys.exit(
+        run(
+            chosen,
+            keymap,
+            demo=given["demo"],
+            seed=given["seed"],
+            size=given["size"],
+            profile=profile,
+            mouse=not given["no_mouse"],
+        )
+    )
 
-    app = ConsoleApp(Console(_source(context, given, settings), settings), keymap=keymap)
-    app.run(mouse=not (given["no_mouse"] or settings.slow))
-    sys.exit(app.return_code or 0)
 
+def run(
+    chosen: dict[str, Any],
+    keymap: dict[str, str],
+    *,
+    demo: bool,
+    seed: int,
+    size: Any,
+    profile: Path | None,
+    mouse: bool,
+) -> int:
+    """Runs the console to its end; the exit status."""
+    from tui.app import ConsoleApp
+    from tui.console import Console, Settings
 
-def _source(context: click.Context, given: dict[str, Any], settings: Settings) -> Source:
-    if given["demo"]:
-        from tui.demo.source import DemoSource  # as above
+    settings = Settings(**chosen)
+    if demo:
+        from tui.demo.source import DemoSource
 
-        return DemoSource(given["seed"], given["size"], language=settings.language)
-    from tui.profile import read_profile
-    from tui.source_hub import HubSource  # as above
+        console = Console(DemoSource(seed, size, language=settings.language), settings)
+    else:
+        from tui.profile import read_profile
+        from tui.source_hub import HubSource
 
-    return HubSource(read_profile(getattr(context.obj, "profile", None)))
+        console = Console(HubSource(read_profile(profile)), settings)
+    app = ConsoleApp(console, keymap=keymap)
+    app.run(mouse=mouse and not settings.slow)
+    return app.return_code or 0
 
 
 def list_acts() -> None:

@@ -7,14 +7,6 @@ from typing import Final
 
 from textual.theme import Theme
 
-NAMES: Final = {
-    "dark": "answerback-dark",
-    "light": "answerback-light",
-    "contrast": "answerback-contrast",
-    "ansi": "ansi-dark",
-    "ansi-light": "ansi-light",
-}
-
 THEMES: Final = (
     Theme(
         name="answerback-dark",
@@ -62,9 +54,3 @@ THEMES: Final = (
         variables={"tone-dim": "#d0d0d0"},
     ),
 )
-
-
-def auto(environment: str) -> str:
-    """dark or light from COLORFGBG, which some terminals set: `15;0` is light on dark; dark where it says nothing."""
-    last = environment.rpartition(";")[2]
-    return "light" if last in ("7", "15") else "dark"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from typing import Any, Final
 
 from common.catalogue import Language
@@ -140,16 +141,14 @@ class DemoSource:
 
     async def subscribe(self, verb: str, slot: str, **args: Any) -> AsyncIterator[Any]:
         self._need_link()
-        if verb == "view":
-            async for push in self._view(args):
-                yield push
-        elif verb == "output":
-            async for push in self._output(args):
-                yield push
-        else:
+        follow = {"view": self._view, "output": self._output}.get(verb)
+        if follow is None:
             raise BadCall(f"the hub has no verb {verb[:40]!r}")
+        async with aclosing(follow(args)) as pushes:
+            async for push in pushes:
+                yield push
 
-    async def _view(self, args: Mapping[str, Any]) -> AsyncIterator[Any]:
+    async def _view(self, args: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         window = Window(self.world, self.past, args, self.language)
         self.world.listeners.append(window.listen)
         try:
@@ -162,7 +161,7 @@ class DemoSource:
         finally:
             self.world.listeners.remove(window.listen)
 
-    async def _output(self, args: Mapping[str, Any]) -> AsyncIterator[Any]:
+    async def _output(self, args: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         identity, after = str(args["job"]), int(args.get("after", 0))
         while True:
             output, job = self.world.outputs.get(identity), self.world.jobs.get(identity)
