@@ -8,7 +8,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Final
 
@@ -188,8 +188,9 @@ class ConsoleApp(App[None]):
     # ---- going about
 
     def go(self, mode: str, narrow: str | None = None, select: str = "") -> None:
-        work: Callable[[], Coroutine[None, None, None]] = partial(self._go, mode, narrow, select)
-        self.run_worker(work, group="go", exclusive=True)  # not yet a coroutine: one that is never begun is a warning
+        # Not yet a coroutine: one that is cancelled before it has begun would be a warning.
+        work: Any = partial(self._go, mode, narrow, select)
+        self.run_worker(work, group="go", exclusive=True)
 
     async def _go(self, mode: str, narrow: str | None, select: str) -> None:
         if self.current_mode != mode:

@@ -25,6 +25,22 @@ def pause_before(attempt: int, chance: float) -> float:
     return max(0.1, min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (attempt - 1)) * chance)
 
 
+def who_of(told: Any) -> Who:
+    """What a hub's `whoami` says; raises where it is of another form."""
+    verbs = told.get("verbs") or {}  # an older hub does not say
+    denied = {
+        str(verb): str(right.get("role") or "admin") for verb, right in verbs.items() if not right.get("may", True)
+    }
+    return Who(
+        str(told["person"]),
+        tuple(map(str, told["roles"])),
+        str(told["hub"]),
+        str(told["version"]),
+        frozenset(map(str, verbs)),
+        denied,
+    )
+
+
 class HubSource:
     """See `tui.source.Source`."""
 
@@ -74,20 +90,13 @@ class HubSource:
     async def _use(self, client: Client, changed: Callable[[], None]) -> None:
         self._offset = client.clock_offset
         told = await client.call("whoami")
-        verbs = told.get("verbs") or {}  # an older hub does not say
         self._slots.clear()
-        self.who = Who(
-            str(told["person"]),
-            tuple(map(str, told["roles"])),
-            str(told["hub"]),
-            str(told["version"]),
-            frozenset(map(str, verbs)),
-            {
-                str(verb): str(right.get("role") or "admin")
-                for verb, right in verbs.items()
-                if not right.get("may", True)
-            },
-        )
+        try:
+            self.who = who_of(told)
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise LinkLost(
+                "the hub says who one is in words of another version", "upgrade the older of the two"
+            ) from None
         self._client = client
         self.link = Link("live", self.now(), round_trip=client.round_trip)
         changed()

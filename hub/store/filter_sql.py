@@ -173,6 +173,8 @@ def _test(view: View, term: Term) -> Condition:
     match test:
         case OneOf(field, names) if field.kind == "choice":
             return _states(names) if view == "jobs" else said(one_of(field.key, names))
+        case OneOf(field, patterns) if field.key == "plan.source":
+            return sa.or_(*map(_planned_by, patterns))
         case OneOf(field, patterns):
             return sa.or_(*(_pattern(columns[field.key], pattern) for pattern in patterns))
         case Flagged(_, names):
@@ -207,6 +209,12 @@ def _contains(column: ColumnElement[Any], key: str, texts: Sequence[str]) -> Con
     for text in texts:
         parts += [json.dumps(text)[1:-1] if key == "data" else text, Wild.ANY]
     return Fits(column, parts, loose=True)
+
+
+def _planned_by(pattern: str) -> Condition:
+    """A request's plan is canonical JSON, in which `source` stands right before the steps, and so only once."""
+    parts = [Wild(char) if char in "*?" else json.dumps(char)[1:-1] for char in pattern]
+    return Fits(requests.c.plan, (Wild.ANY, '"source":"', *parts, '","steps":[', Wild.ANY), loose=False)
 
 
 def _label(key: str, value: str) -> Condition:

@@ -12,6 +12,7 @@ from hub.store.database import Database, wait_for
 
 HEAD: Final = "0002"
 """The newest step; a test holds it to the files. Where a store has it, Alembic is not even imported."""
+TARGET: Final = "head"
 LOCK_SECONDS: Final = 5.0
 
 
@@ -56,5 +57,5 @@ def _upgrade(database: Database) -> None:
                 "install the newer Answerback again, or restore the backup made before it",
             )
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, TARGET)
         connection.exec_driver_sql("COMMIT")

@@ -24,11 +24,6 @@ _AFTER: Final = Statement(
     .limit(sa.bindparam("limit"))
 )
 _EXTENT: Final = Statement(sa.select(sa.func.count(), sa.func.max(table.c.seq)).where(_OF_JOB))
-_SIZE: Final = Statement(
-    sa.select(sa.func.coalesce(sa.func.sum(sa.func.length(table.c.data)), 0)).where(
-        _OF_JOB, table.c.seq <= sa.bindparam("upto")
-    )
-)
 _SEQS: Final = Statement(sa.select(table.c.seq).where(_OF_JOB).order_by(table.c.seq))
 # Job ids sort by time, so what may go lies at the front of the key; only chunks of jobs that have ended do go.
 _OLD: Final = (
@@ -61,10 +56,6 @@ class OutputRoom(Room):
                 break
             reached = seq
         return reached
-
-    def output_size(self, job_id: str, upto: int) -> int:
-        """Bytes in the chunks up to that seq."""
-        return int(self._db.value(_SIZE, {"job_id": job_id, "upto": upto}))
 
     def drop_output(self, before: float, limit: int = 1000) -> int:
         """Drops up to `limit` chunks of jobs that ended before that time, and says how many went: call until 0."""

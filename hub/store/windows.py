@@ -73,7 +73,7 @@ def _order(view: View, sort: str) -> list[Any]:
     if field is not None and field.kind == "age":  # a small age is a late moment
         descending = not descending
     column = COLUMNS[view].get(field.key if field is not None else name)
-    if column is None:
+    if column is None or (view == "requests" and name == "plan"):
         raise NoSort(name)
     turn: Callable[[Any], Any] = sa.desc if descending else sa.asc
     first = turn(column)

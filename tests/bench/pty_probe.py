@@ -114,6 +114,9 @@ class Probe:
         self.read(seconds)
         return (sum(self.process.cpu_times()[:2]) - before) / seconds
 
+    def alive(self) -> bool:
+        return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+
     def memory(self) -> float:
         """Resident, MiB."""
         return float(self.process.memory_info().rss) / 2**20

@@ -29,7 +29,9 @@ async def linked() -> AsyncIterator[tuple[Wire, ClientConnection]]:
 
     server = await serve(handle, "127.0.0.1", 0, compression=None, ping_interval=None, close_timeout=60)
     port = server.sockets[0].getsockname()[1]
-    peer = await connect(f"ws://127.0.0.1:{port}", compression=None, max_queue=1, ping_interval=None, proxy=None)
+    peer = await connect(
+        f"ws://127.0.0.1:{port}", compression=None, max_queue=1, max_size=None, ping_interval=None, proxy=None
+    )
     try:
         async with asyncio.timeout(TIMEOUT):
             yield Wire(await arrived.get()), peer
@@ -63,16 +65,18 @@ async def test_frames_leave_in_the_order_they_were_put() -> None:
 
 
 async def test_flush_returns_when_what_was_in_line_has_left() -> None:
-    """One who only flushes waits for the frames of the others."""
-    async with linked() as (wire, peer):
-        stuffed(wire)
-        async with asyncio.TaskGroup() as tasks:
-            _, second = tasks.create_task(wire.flush()), tasks.create_task(wire.flush())
-            for _ in range(64):
-                assert not (second.done() and wire._frames)
-                assert await peer.recv() == LARGE
-            await second
+    """One who only flushes waits for the frame that another is still sending."""
+    async with linked() as (wire, peer), asyncio.TaskGroup() as tasks:
+        wire.put(bytes(32 * 1024 * 1024))  # more than every buffer on the way holds
+        sending = tasks.create_task(wire.flush())
+        await asyncio.sleep(0)
         assert not wire._frames
+        waiting = tasks.create_task(wire.flush())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not sending.done()
+        assert not waiting.done()
+        assert len(await peer.recv()) == 32 * 1024 * 1024
 
 
 async def test_nothing_is_kept_once_the_connection_has_ended() -> None:

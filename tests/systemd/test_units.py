@@ -13,6 +13,7 @@ import pytest
 
 from agent.cli import _parser
 from agent.state import SOCKET_VARIABLE
+from hub.cli import hub
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 UNITS = sorted(FOLDER.glob("*.service"))
@@ -87,6 +88,19 @@ def test_the_agent_s_command_lines_are_taken(name: str) -> None:
     assert options.command == {"agent": "uplink", "runner": "runner"}[name]
     assert options.state == "/var/lib/answerback-agent"
     assert options.socket == "/run/answerback-runner/runner.sock"
+
+
+def test_the_hub_s_command_line_is_taken() -> None:
+    """ExecStart of the hub parses down to `serve`, and means the folder that the unit lets it write."""
+    unit = settings(FOLDER / "answerback-hub.service")
+    (line,) = unit["ExecStart"]
+    program, *arguments = shlex.split(line)
+    assert program == "/opt/answerback/bin/answerback-hub"
+    assert arguments[0] == "serve"
+    with hub.commands["serve"].make_context("serve", arguments[1:]) as context:
+        assert context.params == {"config_file": "/var/lib/answerback/hub.toml"}
+    assert unit["StateDirectory"] == ["answerback"]
+    assert unit["ConditionPathExists"] == ["/var/lib/answerback/hub.toml"]
 
 
 def test_nothing_ties_the_runner_to_the_uplink() -> None:

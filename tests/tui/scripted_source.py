@@ -19,7 +19,7 @@ import tui.app
 from common.catalogue import Language
 from common.plan import Plan, Step, plan_hash, plan_to_json
 from tui.app import ConsoleApp
-from tui.client import LinkLost
+from tui.client import BadCall, LinkLost
 from tui.console import Console, Settings
 from tui.dialogs.dialog import Dialog
 from tui.source import Link, Who
@@ -174,14 +174,11 @@ class ScriptedSource:
         return answer
 
     def _usual(self, verb: str, args: Mapping[str, Any]) -> Any:
-        if verb == "request":
-            return next(
-                row
-                for row in self.rows["requests"]
-                if args.get("number") in (None, row["number"]) and args.get("id") in (None, row["id"])
-            )
-        if verb == "job":
-            return next(row for row in self.rows["jobs"] if row["id"] == args["id"])
+        if verb in ("request", "job"):
+            rows = self.rows["requests" if verb == "request" else "jobs"]
+            wanted = {key: args[key] for key in ("id", "number") if key in args}
+            found = [row for row in rows if wanted.items() <= row.items()]
+            return found[0] if found else BadCall(f"there is no such {verb}")
         return [] if verb in ("audit", "jobs") else {}
 
     async def unsubscribe(self, slot: str) -> None:

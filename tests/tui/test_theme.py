@@ -6,7 +6,7 @@ import pytest
 from textual.color import Color
 from textual.theme import Theme
 
-from tui.theme import NAMES, THEMES, auto
+from tui.theme import THEMES
 
 
 def luminance(color: Color) -> float:
@@ -31,17 +31,3 @@ def test_every_tone_can_be_read_on_every_ground(theme: Theme) -> None:
         for tone in tones:
             assert tone is not None
             assert contrast(tone, ground) >= (7 if theme.name.endswith("contrast") else 4.5), (tone, ground)
-
-
-def test_every_name_has_its_theme() -> None:
-    """Ours, and Textual's own for the terminal's colours."""
-    assert {theme.name for theme in THEMES} | {"ansi-dark", "ansi-light"} == set(NAMES.values())
-
-
-@pytest.mark.parametrize(
-    ("environment", "theme"),
-    [("15;0", "dark"), ("0;15", "light"), ("0;default;7", "light"), ("", "dark"), ("x;y", "dark"), ("15", "light")],
-)
-def test_what_the_terminal_says(environment: str, theme: str) -> None:
-    """The last number is the ground; dark where nothing can be told."""
-    assert auto(environment) == theme

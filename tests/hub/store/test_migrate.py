@@ -16,7 +16,9 @@ from common.errors import UserError
 from hub.store import migrate as migrate_module
 from hub.store.database import Database
 from hub.store.engine import Store
+from hub.store.jobs import JOB
 from hub.store.migrate import HEAD, migrate
+from hub.store.requests import REQUEST
 from hub.store.schema import metadata
 
 
@@ -141,3 +143,29 @@ def test_a_store_up_to_date_opens_without_alembic(tmp_path: Path, clock: Callabl
     )
     said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert said.stdout == "False\n"
+
+
+def test_a_store_from_before_the_console_is_brought_along(
+    database: Database, monkeypatch: pytest.MonkeyPatch, make: Any
+) -> None:
+    """Jobs from the first schema get the facts of their request and step; a pause of then is still one."""
+    with database.engine.connect() as connection:
+        monkeypatch.setattr(migrate_module, "TARGET", "0001")
+        migrate_module._upgrade(database)
+        request = make.request(plan=make.plan, number=7)
+        row = REQUEST.row(request)
+        old = {name: value for name, value in row.items() if name not in ("behalf", "hold")}
+        columns = ", ".join(["number", *old])
+        marks = ", ".join(["7", *(f":{name}" for name in old)])
+        connection.execute(sa.text(f"INSERT INTO requests ({columns}) VALUES ({marks})"), old)
+        later = ("number", "inlet", "source", "command", "time_limit", "not_before")
+        job = {name: value for name, value in JOB.row(make.job(request)).items() if name not in later}
+        marks = ", ".join(f":{name}" for name in job)
+        connection.execute(sa.text(f"INSERT INTO jobs ({', '.join(job)}) VALUES ({marks})"), job)
+        connection.execute(sa.text("INSERT INTO switches VALUES ('queue', 'alice', 1.0, 'why')"))
+        monkeypatch.undo()
+        migrate(database)
+        found = connection.execute(sa.text("SELECT number, inlet, source, command, time_limit, not_before FROM jobs"))
+        assert tuple(found.one()) == (7, "ops", make.plan.source, "", make.plan.steps[0].time_limit, 0.0)
+        assert tuple(connection.execute(sa.text("SELECT reason, until FROM switches")).one()) == ("why", None)
+        assert connection.scalar(sa.text("SELECT behalf FROM requests")) == ""

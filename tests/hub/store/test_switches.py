@@ -13,6 +13,9 @@ def test_the_queue_is_paused_and_goes_on(store: Store, make: Any) -> None:
     store.write_now(lambda txn: txn.pause_queue("alice", make.now, "deploy"))
     store.write_now(lambda txn: txn.pause_queue("bob", make.now + 1, "维护"))
     assert store.read_now(lambda txn: txn.queue_paused()) == ("bob", make.now + 1, "维护")
+    assert store.read_now(lambda txn: txn.queue_paused_until()) is None
+    store.write_now(lambda txn: txn.pause_queue("bob", make.now + 1, "维护", make.now + 60))
+    assert store.read_now(lambda txn: txn.queue_paused_until()) == make.now + 60
     store.write_now(lambda txn: txn.resume_queue())
     store.write_now(lambda txn: txn.resume_queue())
     assert store.read_now(lambda txn: txn.queue_paused()) is None

@@ -258,7 +258,7 @@ async def test_it_fits_every_size_and_keeps_the_code(size: tuple[int, int]) -> N
 
 
 async def test_leaving_before_the_answer_is_told() -> None:
-    """A second enter sends nothing more; who closes the dialog before the hub has answered is told that it may count."""
+    """A second enter sends nothing more; who leaves before the hub has answered is told that it may count."""
     async with staged() as stage:
         stage.source.answers["approve"] = [asyncio.get_running_loop().create_future()]
         dialog = ApproveDialog(stage.console, request_row(41))

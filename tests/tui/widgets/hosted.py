@@ -18,7 +18,6 @@ from textual.widget import Widget
 import tui
 from tui.format import Look
 from tui.safety import Gate
-from tui.theme import NAMES, THEMES
 from tui.widgets.bars import Bar
 from tui.widgets.output import OutputPane
 from tui.widgets.table import Table
@@ -48,9 +47,6 @@ class Host(App[None]):
         self._widgets = widgets
         self._gated = gate
         self.performed: list[str] = []
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = NAMES["dark"]
 
     def get_css_variables(self) -> dict[str, str]:
         variables = super().get_css_variables()

@@ -1,0 +1,157 @@
+"""The demo world over an hour: bounded, and true to itself; and what keeps a job waiting in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.filter_match import is_stuck
+from common.lifecycle import JobState, RequestState
+from common.plan import DEFAULT_OUTPUT_CAP
+from tui.demo import cast, world
+from tui.demo.story import begin
+from tui.demo.world import ENDED, Row, World
+
+NOW = 1_790_000_000.0
+HOUR = 3_600.0
+
+
+def told(world: World) -> str:
+    """All of a world that can be seen."""
+    seen = [world.now, world.agents, world.jobs, world.requests, list(world.events), world.ended, world.failed]
+    output = {job: [chunk["data"].decode() for chunk in found.chunks] for job, found in world.outputs.items()}
+    return json.dumps([*seen, output], sort_keys=True)
+
+
+def quiet() -> World:
+    """A world of one machine in which nothing happens by itself."""
+    made = World(1, "small", NOW)
+    made.agents["web-1"] = {"name": "web-1", "labels": {}, "online": True, "paused_by": "", "draining": None}
+    made.agents["web-1"] |= {"queued": 0, "running": 0}
+    return made
+
+
+def asked(made: World, play: cast.Play = cast.PLAYS[1]) -> tuple[Row, Row]:
+    """A request and its job."""
+    row = made.ask(play, person="bob", inlet="slack", targets=["web-1"])
+    return row, made.jobs_of[row["id"]][0]
+
+
+def test_in_one_stride_or_in_many_it_is_the_same_world() -> None:
+    """How often one looks changes nothing, to the last byte that was printed."""
+    whole, steps = begin(7, "small", NOW), begin(7, "small", NOW)
+    whole.advance(NOW + 120)
+    at = NOW
+    while at < NOW + 120:
+        at = min(NOW + 120, at + 0.7)
+        steps.advance(at)
+    assert told(whole) == told(steps)
+
+
+def test_an_hour_is_bounded_and_true(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an hour nothing has grown beyond its bound, what is open is still known, and all counts add up."""
+    monkeypatch.setattr(world, "MAX_JOBS", 400)
+    monkeypatch.setattr(world, "MAX_REQUESTS", 300)
+    made = begin(7, "small", NOW)
+    made.advance(NOW + HOUR)
+    assert made.ended > 2_500
+    assert len(made.jobs) <= 400 + 200 + 50
+    assert len(made.requests) <= 300 + 200 + 50
+    assert made.jobs_of.keys() <= made.requests.keys()
+    assert made.outputs.keys() <= made.jobs.keys()
+    assert len(made._heap) < 1_000
+    assert made.events.maxlen is not None
+    assert {job["state"] for job in made.jobs.values()} <= {state.value for state in JobState}
+    assert {row["state"] for row in made.requests.values()} <= {state.value for state in RequestState}
+    for name, agent in made.agents.items():
+        for state in ("queued", "running"):
+            mine = [job for job in made.jobs.values() if job["agent"] == name and job["state"] == state]
+            assert agent[state] == len(mine), (name, state)
+    for row in made.requests.values():
+        if row["state"] == "done":
+            assert all(job["state"] in ENDED for job in made.jobs_of[row["id"]])
+        if row["state"] == "asking":
+            assert row["decide_by"] > made.now
+    assert any(is_stuck(job, made.now) for job in made.jobs.values())
+
+
+def test_events_are_one_chain() -> None:
+    """Numbered without a gap, never back in time, each with its own hash."""
+    events = list(begin(3, "small", NOW).events)
+    assert [event["seq"] for event in events] == list(range(events[0]["seq"], events[-1]["seq"] + 1))
+    assert [event["at"] for event in events] == sorted(event["at"] for event in events)
+    assert len({event["hash"] for event in events}) == len(events)
+
+
+@pytest.mark.parametrize(
+    ("on", "off"),
+    [
+        ({"online": False}, {"online": True}),
+        ({"paused_by": "dave"}, {"paused_by": ""}),
+        ({"draining": {"left": 0, "of": 0}}, {"draining": None}),
+        ({"running": 4}, {"running": 0}),
+        ({}, {}),
+    ],
+    ids=["offline", "paused", "draining", "busy", "the whole queue paused"],
+)
+def test_what_keeps_a_job_waiting(on: dict[str, Any], off: dict[str, Any]) -> None:
+    """While it lasts the job waits; when it is over the job runs."""
+    made = quiet()
+    made.agents["web-1"] |= on
+    made.queue_paused = None if on else {"by": "dave"}
+    _, job = asked(made)
+    made.advance(NOW + 60)
+    assert job["state"] == "queued"
+    made.agents["web-1"] |= off
+    made.queue_paused = None
+    made.advance(NOW + 120)
+    assert job["state"] in ENDED - {"expired"}
+
+
+def test_a_job_whose_machine_does_not_come_expires() -> None:
+    """Not before its time, then soon, with the reason; the machine's queue is empty again."""
+    made = quiet()
+    made.agents["web-1"]["online"] = False
+    row, job = asked(made)
+    made.advance(job["not_after"] - 1)
+    assert job["state"] == "queued"
+    made.advance(job["not_after"] + 2)
+    assert (job["state"], row["state"], made.agents["web-1"]["queued"]) == ("expired", "done", 0)
+    assert job["reason"]
+
+
+def test_output_is_capped() -> None:
+    """Beyond the cap nothing is kept, and the job says so; after the end nothing is printed."""
+    made = quiet()
+    _, job = asked(made, cast.STREAM)
+    made.advance(NOW + 1)
+    for _ in range(20):
+        made.print(job, "x" * 100_000)
+    assert made.outputs[job["id"]].size <= DEFAULT_OUTPUT_CAP
+    assert job["truncated"]
+    made.end(job, "failed")
+    size = job["output_bytes"]
+    made.advance(NOW + 60)
+    assert job["output_bytes"] == size
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(0, 50), max_size=20), st.lists(st.floats(0, 60), min_size=1, max_size=5))
+def test_what_is_to_come_comes_in_order(due: list[float], strides: list[float]) -> None:
+    """Everything due happens once, at its own time, in order; the clock never goes back."""
+    made = World(1, "small", 0.0)
+    happened: list[tuple[float, float]] = []
+
+    def plan(when: float) -> None:
+        made.at(when, lambda: happened.append((when, made.now)))
+
+    for when in due:
+        plan(when)
+    for to in strides:
+        made.advance(to)
+    assert happened == [(when, when) for when in sorted(when for when in due if when <= max(strides))]
+    assert made.now == max(strides)

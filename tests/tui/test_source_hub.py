@@ -1,0 +1,124 @@
+"""The hub as the console's source, with a hub that the test plays by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.messages import Answer, Call, Push
+from tests.common.scripted import HubEnd, ScriptedHub
+from tests.tui.scripted import profile_at
+from tui.source_hub import FIRST_PAUSE, LONGEST_PAUSE, HubSource, LinkLost, pause_before, who_of
+
+ME = {
+    "person": "alice",
+    "roles": ["operator"],
+    "hub": "h1",
+    "version": "1",
+    "verbs": {"jobs": {"may": True}, "pause": {"may": False, "role": "approver"}},
+}
+
+
+class Kept:
+    """A source whose link is kept, and what it told."""
+
+    def __init__(self, hub: ScriptedHub, source: HubSource) -> None:
+        self.hub = hub
+        self.source = source
+        self.changed = asyncio.Event()
+
+    async def until(self, state: str) -> None:
+        async with asyncio.timeout(20):
+            while self.source.link.state != state:
+                await self.changed.wait()
+                self.changed.clear()
+
+    async def welcomed(self, me: Any = ME, overview: Any = None) -> HubEnd:
+        """The hub's end of a console that has asked who it is and for the overview."""
+        end = await self.hub.arrival()
+        call = await end.expect(Call)
+        assert call.verb == "whoami"
+        await end.send(Answer(call.id, me))
+        if me is ME:
+            call = await end.expect(Call)
+            assert call.verb == "overview"
+            await end.send(Answer(call.id, {}))
+            await end.send(Push(call.id, overview or {"counts": {"asking": 3}}))
+        return end
+
+
+@pytest.fixture
+async def kept(tmp_path: Path) -> AsyncIterator[Kept]:
+    """A source at a hub that serves."""
+    async with ScriptedHub(tmp_path / "hub").serving() as hub:
+        source = HubSource(profile_at(hub, tmp_path / "alice"), chance=lambda: 0.0)
+        kept = Kept(hub, source)
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(source.keep(kept.changed.set))
+            yield kept
+            task.cancel()
+
+
+@given(st.integers(1, 1_000), st.floats(0, 1))
+def test_pauses_grow_and_are_bounded(attempt: int, chance: float) -> None:
+    """Never under a tenth of a second, never over the longest, twice as long at most each time."""
+    pause = pause_before(attempt, chance)
+    assert 0.1 <= pause <= LONGEST_PAUSE
+    assert pause_before(attempt, 1.0) == min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (attempt - 1))
+
+
+def test_who_one_is() -> None:
+    """What one may not and who may; an older hub says nothing of verbs; another form is an error."""
+    who = who_of(ME)
+    assert (who.person, who.roles, who.verbs, dict(who.denied)) == (
+        "alice",
+        ("operator",),
+        frozenset({"jobs", "pause"}),
+        {"pause": "approver"},
+    )
+    assert who_of({key: value for key, value in ME.items() if key != "verbs"}).verbs == frozenset()
+    for odd in (None, [], {}, {**ME, "roles": 3}, {**ME, "verbs": ["jobs"]}):
+        with pytest.raises((KeyError, TypeError, AttributeError)):
+            who_of(odd)
+
+
+async def test_connected_lost_and_connected_again(kept: Kept) -> None:
+    """Live it calls and knows the overview; lost it says since when and refuses calls; then it connects by itself."""
+    assert kept.source.link.state == "connecting"
+    with pytest.raises(LinkLost):
+        await kept.source.call("jobs")
+    end = await kept.welcomed()
+    await kept.until("live")
+    assert kept.source.who == who_of(ME)
+    async with asyncio.TaskGroup() as tasks:
+        answer = tasks.create_task(kept.source.call("jobs", limit=2))
+        call = await end.expect(Call)
+        assert call.args == {"language": "en", "limit": 2}
+        await end.send(Answer(call.id, [1, 2]))
+    assert answer.result() == [1, 2]
+    assert kept.source.overview == {"counts": {"asking": 3}}
+    end.cut()
+    await kept.until("lost")
+    assert kept.source.link.reason
+    assert (kept.source.link.retry_at or 0) >= kept.source.link.since
+    assert kept.source.overview == {"counts": {"asking": 3}}
+    with pytest.raises(LinkLost):
+        await kept.source.call("jobs")
+    kept.source.retry()
+    await kept.welcomed()
+    await kept.until("live")
+
+
+async def test_a_hub_of_another_version(kept: Kept) -> None:
+    """A whoami that is none is told as the reason, and it is tried again."""
+    await kept.welcomed({"nobody": 1})
+    await kept.until("lost")
+    assert "version" in kept.source.link.reason
+    await kept.welcomed()
+    await kept.until("live")
