@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format lint venv bench slow clean
+.PHONY: demo test format lint venv bench bench-console slow clean
 
 venv: $(VENV)/.installed
 
@@ -34,6 +34,9 @@ slow: venv
 
 bench: venv
 	$(BIN)/python tests/bench/throughput.py
+
+bench-console: venv
+	$(BIN)/python tests/bench/console.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

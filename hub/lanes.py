@@ -26,7 +26,7 @@ SLOTS: Final = 30
 RATE_SLOTS: Final = 6  # the rate is that of the last minute
 _GROWTH: Final = math.log(1.08)
 _LEAST: Final = 1e-4  # seconds; what is shorter counts as that
-_BUCKETS: Final = 330  # up to 120 days
+_MOST: Final = 1e7  # four months; what is longer counts as that
 
 STAGES: Final = ("received", "planning", "approval", "queued", "running", "done")
 FEEDS: Final[Mapping[str, str]] = {
@@ -100,7 +100,7 @@ def percentiles_of(counts: Mapping[int, int], shares: Iterable[float]) -> list[f
 def _bucket(seconds: float) -> int:
     if not seconds > _LEAST:  # NaN is not
         return 0
-    return min(_BUCKETS, 1 + int(math.log(seconds / _LEAST) / _GROWTH))
+    return 1 + int(math.log(min(seconds, _MOST) / _LEAST) / _GROWTH)
 
 
 def _middle(bucket: int) -> float:

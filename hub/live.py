@@ -55,7 +55,7 @@ class Told:
         else:
             here = set(order)
             push["upsert"] = [row.told for row in sent]
-            push["gone"] = [identity for identity in self.order if identity not in here]
+            push["gone"] = [identity for identity in self.rows if identity not in here]
             if order != self.order:
                 push["order"] = list(order)
         self.seq += 1

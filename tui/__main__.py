@@ -1,5 +1,20 @@
-"""python -m tui is answerback."""
+"""answerback, and `python -m tui`: where only the agent is installed it says what is missing."""
 
-from tui.cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def main() -> None:
+    try:
+        from tui.cli import main as run  # what it needs is an extra
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("common", "tui"):
+            raise
+        sys.stderr.write(f"answerback: {error.name} is not installed here: pip install 'answerback[console]'\n")
+        sys.exit(2)
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -2,8 +2,8 @@
 
     python tests/bench/console.py [--agents N] [--jobs N] [--changes N] [--soak S] [--folder DIR]
 
-Measured from outside (`pty_probe`): first paint, key to paint, CPU, memory over time, bytes to the terminal; and on a link of
-8 KiB a second, where a key must still be answered.
+Measured from outside (`pty_probe`): first paint, key to paint, CPU, memory over time, bytes to the terminal; and on a
+link of 8 KiB a second, where a key must still be answered.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.bench.pty_probe import Probe, python  # after the path is set: the bench is run as a file
+from tests.bench.pty_probe import Probe, python  # noqa: E402 - after the path is set: the bench is run as a file
 
 DOWN: Final = b"j"
 
@@ -100,9 +100,8 @@ def main() -> None:
                 os.write(probe.fd, b"2")
                 probe.read(5)
                 keys = [timed(probe) for _ in range(20)]
-                print(
-                    f"{'console at 8 KiB/s':<28} a key's row on the screen p50 {percentile(keys, 0.5):.2f} s, worst {max(keys):.2f} s"
-                )
+                half, worst = percentile(keys, 0.5), max(keys)
+                print(f"{'console at 8 KiB/s':<28} a key is answered p50 {half:.2f} s, worst {worst:.2f} s")
     for rows in (1_000, 10_000):
         with Probe(python(str(ROOT / "tests/bench/plain_table.py"), str(rows))) as probe:
             look(f"plain DataTable, {rows} rows", probe, b"uptime", 0)

@@ -1,4 +1,6 @@
-"""What a user would write instead: Textual's own DataTable with the jobs in it, ten cells changed ten times a second."""
+"""What a user would write instead: Textual's own DataTable with the jobs in it, ten cells changed ten times a
+second.
+"""
 
 from __future__ import annotations
 

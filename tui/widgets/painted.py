@@ -132,12 +132,16 @@ class Painted(Widget):
             return strip
         return Strip([*strip, self._bar(y)], width)
 
+    def bar_place(self) -> tuple[int, int]:
+        """At which line of the bar its handle begins, and how long it is."""
+        size = max(1, self.page * self.page // max(1, self.total))
+        return self.top * (self.page - size) // max(1, self.furthest), size
+
     def _bar(self, y: int) -> Segment:
         line = y - self.HEAD
         if line < 0 or self.page <= 0:
             return Segment(" ", self.style_of(""))
-        size = max(1, self.page * self.page // max(1, self.total))
-        start = self.top * (self.page - size) // max(1, self.furthest)
+        start, size = self.bar_place()
         if start <= line < start + size:
             return Segment("#" if self.ascii else "█", self.style_of("bar"))
         return Segment("|" if self.ascii else "│", self.style_of("bar"))

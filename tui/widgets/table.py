@@ -92,6 +92,7 @@ class Table(Painted, can_focus=True):
         self._lost = False
         self._touched = -QUIET
         self._seated = 0.0
+        self._bar_seen = (0, 0)
         self._range_from: int | None = None
 
     # ---- what is under the cursor
@@ -169,8 +170,11 @@ class Table(Painted, can_focus=True):
             self.top = max(0, min(self.furthest, self.top))
         if before_room != self.room:
             self._lay_out()
-        self.refresh()
-        self._painted.clear()
+        bar = self.bar_place()
+        if bar != self._bar_seen or not self.total:  # else the lines that differ are found one by one
+            self._bar_seen = bar
+            self._painted.clear()
+            self.refresh()
         self.scrolled()
         if self.cursor_id != known:
             self.post_message(self.Moved(self))
@@ -187,9 +191,10 @@ class Table(Painted, can_focus=True):
         if old is None or new[:3] != old[:3] or len(new[3]) != len(old[3]):
             self.refresh_row(y)
             return
-        for placed, cell, before in zip(self._placed, new[3], old[3], strict=False):
-            if cell != before:
-                self.refresh(Region(placed.x, y, placed.width, 1))
+        changed = [placed for placed, cell, before in zip(self._placed, new[3], old[3], strict=False) if cell != before]
+        # One region a line: each is sent from the left edge on, so two would send the beginning twice.
+        first, last = changed[0], changed[-1]
+        self.refresh(Region(first.x, y, last.x + last.width - first.x, 1))
 
     def forget_painted(self) -> None:
         self._painted.clear()

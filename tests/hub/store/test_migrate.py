@@ -157,11 +157,11 @@ def test_a_store_from_before_the_console_is_brought_along(
         old = {name: value for name, value in row.items() if name not in ("behalf", "hold")}
         columns = ", ".join(["number", *old])
         marks = ", ".join(["7", *(f":{name}" for name in old)])
-        connection.execute(sa.text(f"INSERT INTO requests ({columns}) VALUES ({marks})"), old)
+        connection.execute(sa.text(f"INSERT INTO requests ({columns}) VALUES ({marks})"), old)  # noqa: S608
         later = ("number", "inlet", "source", "command", "time_limit", "not_before")
         job = {name: value for name, value in JOB.row(make.job(request)).items() if name not in later}
         marks = ", ".join(f":{name}" for name in job)
-        connection.execute(sa.text(f"INSERT INTO jobs ({', '.join(job)}) VALUES ({marks})"), job)
+        connection.execute(sa.text(f"INSERT INTO jobs ({', '.join(job)}) VALUES ({marks})"), job)  # noqa: S608
         connection.execute(sa.text("INSERT INTO switches VALUES ('queue', 'alice', 1.0, 'why')"))
         monkeypatch.undo()
         migrate(database)

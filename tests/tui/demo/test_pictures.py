@@ -1,4 +1,5 @@
-"""The main screens as pictures: every size, language and theme that people use, compared with the ones that were looked at.
+"""The main screens as pictures: every size, language and theme that people use, compared with the ones that were
+looked at.
 
 `pytest --snapshot-update` takes new ones; look at them before they are kept.
 """
