@@ -134,7 +134,7 @@ def states(args: Args, kind: Any) -> Any:
     if value is None:
         return None
     names = {state.value: state for state in kind}
-    if not isinstance(value, list) or not value or any(name not in names for name in value):
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) and name in names for name in value):
         raise BadCall(f"states: some of {', '.join(names)} are expected")
     return tuple(names[name] for name in value)
 

@@ -7,7 +7,7 @@ for all machines.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,23 +18,27 @@ from hub.fleet import Fleet
 from hub.records import Agent
 from hub.rows import Row, agent_row
 from hub.store.windows import NoSort
+from hub.views import agent_view
 
 AGAIN: Final = 1.0
 """Seconds for which a list that loads or times decide about is taken as it is."""
+Told = Mapping[str, Any]
+
 _TEXT_KEYS: Final = frozenset({"name", "version", "state", "paused_by"})
 _CALM_KEYS: Final = frozenset({"name", "version", "state", "paused_by", "online", "labels"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Made:
-    """A row and what it was made of."""
+    """What is said of a machine, and what that was made of. The row is made only for those that are shown."""
 
     agent: Agent
     online: bool
-    vitals: Mapping[str, float] | None
+    vitals: dict[str, float] | None
     queued: int
     running: int
-    row: Row
+    told: dict[str, Any]
+    row: Row | None = None
 
 
 class Roster:
@@ -44,20 +48,32 @@ class Roster:
         self.queued: Mapping[str, int] = {}  # by machine; who has them may set them
         self.running: Mapping[str, int] = {}
 
-    def row(self, agent: Agent) -> Row:
-        """The machine's row; the same object as before where nothing of it has changed."""
+    def _look(self, agent: Agent) -> _Made:
         name = agent.name
         online, vitals = self._fleet.online(name), self._fleet.vitals.get(name)
         queued, running = self.queued.get(name, 0), self.running.get(name, 0)
         made = self._made.get(name)
         if (
-            made is None
-            or made.agent is not agent
-            or made.vitals is not vitals
-            or (made.online, made.queued, made.running) != (online, queued, running)
+            made is not None
+            and made.vitals is vitals
+            and (made.online, made.queued, made.running) == (online, queued, running)
+            and (made.agent is agent or made.agent == agent)
         ):
-            row = agent_row(agent, online=online, vitals=vitals, queued=queued, running=running)
-            made = self._made[name] = _Made(agent, online, vitals, queued, running, row)
+            made.agent = agent  # read again from the store it is another object: the next look need not compare
+            return made
+        told = agent_view(agent, online=online, vitals=vitals, queued=queued, running=running)
+        made = self._made[name] = _Made(agent, online, vitals, queued, running, told)
+        return made
+
+    def told(self, agent: Agent) -> Mapping[str, Any]:
+        """All that is said of the machine."""
+        return self._look(agent).told
+
+    def row(self, agent: Agent) -> Row:
+        """The machine's row; the same object as before where nothing of it has changed."""
+        made = self._look(agent)
+        if made.row is None:
+            made.row = agent_row(made.told)
         return made.row
 
     def forget_gone(self) -> None:
@@ -87,8 +103,8 @@ class AgentList:
         # A fleet of thousands changes all the time: membership is looked at again once a second all the same.
         if (changed or not self._calm) and not 0 <= now - self._looked_at < (AGAIN if len(self._names) > 500 else 0.0):
             self._version, self._looked_at = fleet.version, now
-            rows = [row for row in map(roster.row, fleet.agents()) if self._fits(row.told, now)]
-            self._names = [row.id for row in _sorted(rows, self._key, self._descending)]
+            found = [told for told in map(roster.told, fleet.agents()) if self._fits(told, now)]
+            self._names = [told["name"] for told in _sorted(found, self._key, self._descending)]
             roster.forget_gone()
         agents = [agent for name in self._names[lo : lo + n] if (agent := fleet.agent(name)) is not None]
         return tuple(map(roster.row, agents)), len(self._names), fleet.count()
@@ -111,21 +127,25 @@ def _sort_key(sort: str) -> tuple[str, bool]:
     return key, sort.startswith("-") is not turned
 
 
-def _sorted(rows: list[Row], key: str, descending: bool) -> list[Row]:
+def _sorted(found: list[Told], key: str, descending: bool) -> list[Told]:
     """By the key, then by name; machines without a value come last either way."""
     if key == "state":
-        return sorted(rows, key=lambda row: (_standing(row.told), row.id), reverse=descending)
+        return sorted(found, key=lambda told: (_standing(told), told["name"]), reverse=descending)
     if key == "name":
-        return sorted(rows, key=lambda row: row.id, reverse=descending)
-    value: Callable[[Row], Any] = lambda row: value_of(row.told, key)  # noqa: E731
-    present = [row for row in rows if value(row) is not None and value(row) != ""]
-    absent = [row for row in rows if value(row) is None or value(row) == ""]
-    present.sort(key=lambda row: row.id)
-    present.sort(key=(lambda row: str(value(row))) if key in _TEXT_KEYS else value, reverse=descending)
-    return [*present, *sorted(absent, key=lambda row: row.id)]
+        return sorted(found, key=lambda told: str(told["name"]), reverse=descending)
+    present: list[tuple[Any, Told]] = []
+    absent: list[Told] = []
+    for told in sorted(found, key=lambda told: str(told["name"])):
+        value = value_of(told, key)
+        if value is None or value == "":
+            absent.append(told)
+        else:
+            present.append((str(value) if key in _TEXT_KEYS else value, told))
+    present.sort(key=lambda pair: pair[0], reverse=descending)
+    return [*(told for _, told in present), *absent]
 
 
-def _standing(told: Mapping[str, Any]) -> int:
+def _standing(told: Told) -> int:
     """What needs a person comes first: locked, offline, paused, drained, then those that are well, then the revoked."""
     if told["state"] != "active":
         return 0 if told["state"] == "locked" else 5

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from common.filter_match import is_stuck
 from common.plan import Plan
-from hub.records import Agent, Event, Job, Request
-from hub.views import agent_view, event_view, job_view, request_view, weight
+from hub.records import Event, Job, Request
+from hub.views import event_view, job_view, request_view, weight
 
 CUT: Final = 200  # characters of a text in a row
 FEW_ARGS: Final = 32
@@ -98,9 +98,9 @@ def _plan(plan: Plan) -> dict[str, Any]:
     }
 
 
-def agent_row(agent: Agent, **facts: Any) -> Row:
-    """`facts` as `agent_view` takes them. Its id is its name."""
-    return row_of(agent.name, {"id": agent.name, **_cut(agent_view(agent, **facts))})
+def agent_row(view: Mapping[str, Any]) -> Row:
+    """Of a machine's view. Its id is its name."""
+    return row_of(view["name"], {"id": view["name"], **_cut(dict(view))})
 
 
 def event_row(event: Event, job: Job | None = None) -> Row:
@@ -138,7 +138,7 @@ def _cut(value: Any, depth: int = 3) -> Any:
         return short(value)
     if isinstance(value, dict):
         pairs = list(value.items()) if depth == 3 else list(value.items())[:FEW_KEYS]
-        return {key: _cut(part, depth - 1) for key, part in pairs} if depth else "…"
+        return {short(str(key)): _cut(part, depth - 1) for key, part in pairs} if depth else "…"
     if isinstance(value, list | tuple):
         return [_cut(part, depth - 1) for part in value[:FEW_TARGETS]] if depth else "…"
     return value

@@ -19,6 +19,13 @@ ELSEWHERE = {
 }
 """Folders of tests that mirror no package, and what they test."""
 
+ASPECTS = {
+    "tests/tui/demo/test_world_hour.py": "tui/demo/world.py",
+    "tests/tui/widgets/test_output_reading.py": "tui/widgets/output.py",
+    "tests/tui/widgets/test_table_repaint.py": "tui/widgets/table.py",
+}
+"""Tests of one aspect of a module that has its own test beside them."""
+
 WITHOUT_TEST = {
     "hub/records.py": "values without behaviour; every test of the hub makes some",
     "hub/store/migrations/versions/0001_first.py": "Alembic runs it; tests/hub/store/test_migrate.py runs Alembic",
@@ -72,8 +79,8 @@ def test_every_test_has_its_module() -> None:
     """A test that mirrors nothing is in the wrong place, or its module has moved."""
     lost = []
     for test in sorted(found_tests()):
-        parts = Path(test).parts
-        if len(parts) > 2 and parts[1] not in ELSEWHERE and not (ROOT / module_of(test)).exists():
+        parts, module = Path(test).parts, ASPECTS.get(test) or module_of(test)
+        if len(parts) > 2 and parts[1] not in ELSEWHERE and not (ROOT / module).exists():
             lost.append(f"    {test} -> {module_of(test)}")
     assert not lost, "tests without their module:\n" + "\n".join(lost)
 

@@ -59,14 +59,15 @@ def base(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_file_is_in_the_wheel(wheel: Path) -> None:
-    """Whatever lies in the packages, code or data, and nothing else: no tests, no leftovers."""
+    """Whatever lies in the packages, code or data, but pictures, and nothing else: no tests, no leftovers."""
     with zipfile.ZipFile(wheel) as file:
         names = {name for name in file.namelist() if ".dist-info/" not in name}
+    source = wheel.parent / "source"
     ours = {
-        str(path.relative_to(ROOT))
+        str(path.relative_to(source))
         for package in ("common", "hub", "agent", "tui")
-        for path in (ROOT / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        for path in (source / package).rglob("*")
+        if path.is_file() and path.suffix != ".svg"
     }
     assert names == ours
     assert names >= DATA
@@ -165,7 +166,9 @@ def script(wheel: Path, folder: Path, http: int, links: int) -> str:
     hub = replaced(hub, venv, f"{venv}({here} {fill_in} {folder}/hub-env {wheel} hub console)\n")
     hub = replaced(hub, "'answerback[hub,console]'", f"'{wheel}[hub,console]'")
     waiting = f'until curl -sf http://127.0.0.1:{http}/readyz >/dev/null; do kill -0 "$served"; sleep 0.1; done\n'
-    hub = replaced(hub, "serve &\n", f"serve 2>{folder}/hub.log &\nserved=$!; echo $served >>{folder}/pids\n{waiting}")
+    hub = replaced(
+        hub, "serve &\n", f"serve >{folder}/hub.log 2>&1 &\nserved=$!; echo $served >>{folder}/pids\n{waiting}"
+    )
     token = "answerback-hub token --agent web-1 --label role=web\n"
     hub = replaced(hub, token, f"{token.strip()} | tee {folder}/printed\n")
 
@@ -176,7 +179,7 @@ def script(wheel: Path, folder: Path, http: int, links: int) -> str:
     (paste,) = re.findall(r"^answerback-agent join .*…$", machine, re.MULTILINE)
     machine = replaced(machine, paste, f"sh {folder}/printed")
     machine = replaced(
-        machine, "answerback-agent run\n", f"answerback-agent run 2>{folder}/agent.log &\necho $! >>{folder}/pids\n"
+        machine, "answerback-agent run\n", f"answerback-agent run >{folder}/agent.log 2>&1 &\necho $! >>{folder}/pids\n"
     )
     online = f"until answerback --profile {folder}/etc/profile agents | grep -q online; do sleep 0.1; done\n"
     chat = common(chat, "hub-env")

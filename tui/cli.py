@@ -41,7 +41,7 @@ def answerback(context: click.Context, profile: Path | None) -> None:
       answerback approve r42 --code 123456   say yes to exactly that plan
       answerback watch                       everything, as it happens
     \b
-    Everything that prints takes --json.
+    Every command that shows something takes --json.
     Exit status: 0 done, 1 the work failed, 2 wrong usage or set-up, 3 refused by policy or rights.
     """
     context.obj = Context(profile)

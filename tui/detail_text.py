@@ -105,6 +105,7 @@ def approve_lines(request: Row, look: Look, person: str) -> list[Line]:
     lines = [fact(look, "asked_by", asked)]
     if request.get("text"):
         lines.append(fact(look, "said", one_line(request["text"], 1_000)))
+    lines += plan_lines(steps_of(request), look)  # before all else: on a small screen it must not be out of sight
     plan = request.get("plan") if isinstance(request.get("plan"), dict) else {}
     source = one_line((plan or {}).get("source", "-"), 64)
     if (plan or {}).get("tainted"):
@@ -122,7 +123,7 @@ def approve_lines(request: Row, look: Look, person: str) -> list[Line]:
     ]
     lines.append(fact(look, "plan", f"sha256 {hash_words(request.get('plan_hash'))}"))
     lines += [fact(look, "differs", one_line(note), "warn") for note in items(request.get("differs"))]
-    return [*lines, *plan_lines(steps_of(request), look)]
+    return lines
 
 
 def reach(request: Row, look: Look) -> str:

@@ -63,7 +63,12 @@ class Flows:
         flow = self.handlers.get(act.id)
         if flow is None:
             return False
-        self._app.run_worker(flow(kind, rows), group="flow", name=act.id)
+        name = " ".join([act.id, *(str(row.get("id")) for row in rows)])
+        if any(
+            worker.group == "flow" and worker.name == name and not worker.is_finished for worker in self._app.workers
+        ):
+            return True  # a key pressed twice before its first answer came means it once
+        self._app.run_worker(flow(kind, rows), group="flow", name=name)
         return True
 
     def _tell(self, answer: Answered, otherwise: Sentence) -> bool:
@@ -80,6 +85,14 @@ class Flows:
             self._tell(answer, Sentence("console_no_answer"))
             return None
         return answer.data
+
+    async def _told(self, kind: Kind, rows: Rows) -> Rows:
+        """A single job with its command: what needs a person is listed with less. Where the hub does not say, as it
+        is."""
+        if kind != "job" or len(rows) != 1 or "argv" in rows[0]:
+            return rows
+        answer = await ask(self._console.source.call, "job", id=rows[0]["id"])
+        return [{**rows[0], **answer.data}] if answer.next == "done" and isinstance(answer.data, dict) else rows
 
     # ---- decide
 
@@ -104,10 +117,10 @@ class Flows:
     # ---- intervene
 
     async def cancel(self, kind: Kind, rows: Rows) -> None:
-        await self._app.push_screen_wait(StopDialog(self._console, kind, rows, kill=False))
+        await self._app.push_screen_wait(StopDialog(self._console, kind, await self._told(kind, rows), kill=False))
 
     async def kill(self, kind: Kind, rows: Rows) -> None:
-        await self._app.push_screen_wait(StopDialog(self._console, kind, rows, kill=True))
+        await self._app.push_screen_wait(StopDialog(self._console, kind, await self._told(kind, rows), kill=True))
 
     async def retry(self, kind: Kind, rows: Rows) -> None:
         console = self._console
@@ -141,7 +154,7 @@ class Flows:
         await self._app.push_screen_wait(PriorityDialog(self._console, waiting or rows))
 
     async def settle(self, kind: Kind, rows: Rows) -> None:
-        await self._app.push_screen_wait(SettleDialog(self._console, rows[0]))
+        await self._app.push_screen_wait(SettleDialog(self._console, (await self._told(kind, rows[:1]))[0]))
 
     # ---- control
 

@@ -88,7 +88,7 @@ def test_a_machines_row_is_its_view() -> None:
         "queued": 2,
         "running": 3,
     }
-    row = agent_row(agent, **facts)
+    row = agent_row(agent_view(agent, **facts))
     assert row.id == "web-1"
     assert row.told == {"id": "web-1", **agent_view(agent, **facts)}
     assert row.told["draining"] == {"by": "bob", "at": NOW, "cancel_at": None, "left": 3, "of": 4}
@@ -123,11 +123,11 @@ def test_hostile_rows_fit_into_a_frame() -> None:
         "h",
     )
     agent = Agent("web-1", {f"k{n}": LONG for n in range(99)}, "active", NOW, version=LONG, facts={LONG: LONG})
-    step = Step(("/x", *["长" * 100] * 200), tuple(f"m{n}" for n in range(99)))
+    step = Step(("/x", *["长" * 100] * 200), tuple(f"m{n:02}" for n in range(99)))
     for row in (
         job_row(job, HERE, NOW),
         event_row(event),
-        agent_row(agent, online=True, vitals={f"v{n}": 1.0 for n in range(99)}),
+        agent_row(agent_view(agent, online=True, vitals={f"v{n}": 1.0 for n in range(99)})),
         request_row(a_request(Plan((step,) * 9, explanation="长" * 4_000), text=LONG, conversation=LONG), 0),
     ):
         assert row.size < 120_000

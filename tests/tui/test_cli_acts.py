@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -166,6 +169,25 @@ def test_only_an_unknown_outcome_is_settled(answerback: Live) -> None:
     assert answerback("settle", "0000000000", "done").code == 2
     assert "'maybe' is not one of" in answerback("settle", job, "maybe").err
     assert answerback.as_("carol", "settle", job, "done").code == 3
+
+
+def test_an_unknown_outcome_is_settled_by_a_persons_word(answerback: Live) -> None:
+    """A runner killed in the middle: nobody knows, and that is said with status 1; nothing is run again by that word."""
+    rig, jobs = answerback.rig, {}
+    for word in ("done", "failed"):
+        with answerback.process("run", "--json", "web-2", "--", "long") as process:
+            (running,) = answerback.until(lambda: answerback("jobs", "--state", "running", "--json").json)
+            os.kill(rig.runner_pid("web-2") or 0, signal.SIGKILL)
+            out, err = process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert "web-2: unknown" in err.decode()
+        assert json.loads(out)["jobs"][0]["state"] == "unknown"
+        jobs[word] = running["id"]
+        ended = answerback("settle", running["id"][-10:], word, *(["--json"] if word == "failed" else []))
+        assert ended.code == 0, ended.err
+    states = {word: answerback("job", job, "--json").json["state"] for word, job in jobs.items()}
+    assert states == {"done": "succeeded", "failed": "failed"}
+    assert answerback("run", "web-2", "--", "hello").code == 0
 
 
 def test_one_machine_is_paused_and_resumed(answerback: Live) -> None:

@@ -77,11 +77,20 @@ def make_past(seed: int, count: int, agents: list[str], until: float) -> list[Pa
     chance = random.Random(seed)  # noqa: S311 - a world that must come out the same, no secret
     made = []
     for index in range(count):
-        play = chance.randrange(len(_USUAL))
+        play = int(chance.random() * len(_USUAL))
         low, usual = _USUAL[play].seconds
         took, failed = low + chance.expovariate(1 / max(0.01, usual - low)), chance.random() < _USUAL[play].fails
-        person, inlet = chance.randrange(len(PEOPLE)), chance.randrange(len(INLETS))
+        person, inlet = int(chance.random() * len(PEOPLE)), int(chance.random() * len(INLETS))
         made.append(
-            Past(index, until - SPACING * (index + 1), play, chance.choice(agents), person, inlet, took, failed)
+            Past(
+                index,
+                until - SPACING * (index + 1),
+                play,
+                agents[int(chance.random() * len(agents))],
+                person,
+                inlet,
+                took,
+                failed,
+            )
         )
     return made

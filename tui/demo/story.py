@@ -58,7 +58,7 @@ def _machines(world: World) -> None:
             "queued": 0,
             "running": 0,
         }
-    _breathe(world)
+    world.at(world.now + BEFORE - 1, lambda: _breathe(world))  # nobody sees how they were before
 
 
 def _vitals(world: World) -> dict[str, float]:

@@ -31,6 +31,10 @@ from tui.widgets.digits import Digits
 from tui.widgets.text import TextPane
 
 
+COMMAND = "|"
+"""The mark of the lines that are what runs: nobody approves what was not on the screen."""
+
+
 class ApproveDialog(Dialog):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "leave('reject')", show=False, id="approve_reject"),
@@ -121,6 +125,11 @@ class ApproveDialog(Dialog):
 
     def send(self) -> None:
         if not self.may_send():
+            return
+        facts = self.query_one("#facts", TextPane)
+        if unseen := facts.unseen(COMMAND):
+            facts.show_line(unseen[0])
+            self.note(Sentence("console_see_first"), "warn")
             return
         digits = self.query_one("#code", Digits)
         if self.with_code and not digits.complete:

@@ -51,6 +51,7 @@ class Dialog(ModalScreen[Any]):
         self.console = console
         self.over = False  # nothing more can be sent from here
         self.sending = False
+        self._acting = True  # what is sent changes something
         self._title = title
         self._opened = time.monotonic()
         self._noted: tuple[str, Tone] = ("", "")
@@ -187,7 +188,7 @@ class Dialog(ModalScreen[Any]):
         return True
 
     async def ask(self, verb: str, **args: Any) -> Answered:
-        self.sending = True
+        self.sending, self._acting = True, not args.get("dry_run")
         self.note(Sentence("console_sending"))
         try:
             return await ask(self.console.source.call, verb, **args)
@@ -196,7 +197,7 @@ class Dialog(ModalScreen[Any]):
 
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Left before the hub has answered, it is told that what was sent may have been done."""
-        if self.sending:
+        if self.sending and self._acting:
             self.console.tell(Sentence("console_left_unanswered", {"what": self._title}), "warn", lasting=True)
         return super().dismiss(result)
 

@@ -34,6 +34,7 @@ class TextPane(Painted, can_focus=True):
         self._lines: list[Line] = []
         self._shown: list[tuple[int, Line]] = []  # lines as wrapped, each with the index of its line
         self._width = 0
+        self._seen: set[int] = set()  # lines that have been on the screen to their end
         self.wrapped = True
 
     def set_lines(self, lines: Sequence[Line], *, keep_place: bool = False) -> None:
@@ -45,6 +46,7 @@ class TextPane(Painted, can_focus=True):
         self._fold()
         if not keep_place:
             self.top = 0
+            self._seen.clear()
         self.top = min(self.top, self.furthest)
         if not keep_place or len(before) != len(self._shown):
             self.refresh()
@@ -67,6 +69,14 @@ class TextPane(Painted, can_focus=True):
                 self._shown.append((index, Line(mark + part, line.tone)))
                 mark = " " * len(mark)
         self.total = len(self._shown)
+
+    def unseen(self, mark: str) -> list[int]:
+        """Which lines with this mark have not been on the screen to their end."""
+        return [index for index, line in enumerate(self._lines) if line.mark == mark and index not in self._seen]
+
+    def show_line(self, index: int) -> None:
+        """Scrolls so that a line begins at the top."""
+        self.scroll_lines(next((at for at, shown in enumerate(self._shown) if shown[0] == index), 0))
 
     @property
     def lines(self) -> list[Line]:
@@ -92,7 +102,9 @@ class TextPane(Painted, can_focus=True):
         index = self.top + y
         if index >= len(self._shown):
             return self.strip(y, [("", self.style_of(""))])
-        line = self._shown[index][1]
+        number, line = self._shown[index]
+        if index + 1 == len(self._shown) or self._shown[index + 1][0] != number:
+            self._seen.add(number)
         style: Style = self.style_of(line.tone)
         return self.strip(y, [(fit(line.text, self.room, cut=self._look().cut), style)])
 

@@ -43,7 +43,7 @@ async def test_written_checked_and_sent() -> None:
     """By keys: what changes and what policy says is shown before anything is sent; then a reason goes with it."""
     source = ScriptedSource()
     source.rows["requests"] = [OLD]
-    source.answers["edit"] = lambda args: ALLOWED if args.get("check") else {"number": 43}
+    source.answers["edit"] = lambda args: ALLOWED if args.get("dry_run") else {"number": 43}
     async with staged(source, "approve") as stage:
         dialog = await stage.open("e", EditDialog)
         text = dialog.query_one("#text", TextArea).text
@@ -63,7 +63,7 @@ async def test_written_checked_and_sent() -> None:
         await stage.press("enter")
         await stage.closed()
         check, sent = source.asked("edit")
-        assert (check["check"], "why" in check) == (True, False)
+        assert (check["dry_run"], "why" in check) == (True, False)
         assert (sent["number"], sent["base_hash"], sent["why"]) == (41, OLD["plan_hash"], "reload is not enough")
         assert sent["steps"] == check["steps"]
         assert sent["steps"][0]["argv"] == ["systemctl", "restart", "nginx"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tests.tui.scripted_source import ScriptedSource, agent_row, job_row, request_row, staged
 from tui.dialogs.approve import ApproveDialog
 from tui.screens.base import ConsoleScreen
@@ -103,6 +105,26 @@ async def test_a_mode_gone_to_twice_at_once_is_shown() -> None:
         stage.app.go("jobs")
         await stage.until(lambda: "sleep 1" in stage.text)
         assert isinstance(stage.app.screen, ConsoleScreen)
+
+
+async def test_a_key_pressed_twice_before_its_answer_means_it_once() -> None:
+    """No second dialog on the first, and nothing done twice, however slow the hub is."""
+    source = full_source()
+    source.rows["jobs"] = [job_row(1, "failed")]
+    async with staged(source, "jobs") as stage:
+        loop = asyncio.get_running_loop()
+        late: list[asyncio.Future[object]] = [loop.create_future(), loop.create_future()]
+        source.answers["retry"], source.answers["request"] = lambda args: late[0], lambda args: late[1]
+        await stage.press("r", "r", "r")
+        assert len(source.asked("retry")) == 1
+        late[0].set_result({"number": 50, "state": "working"})
+        await stage.until(lambda: "50" in stage.said)
+        await stage.go("approve")
+        await stage.press("a", "a")
+        late[1].set_result(request_row(41))
+        await stage.until(lambda: stage.in_dialog)
+        await stage.settle()
+        assert len(stage.app.screen_stack) == 2
 
 
 async def test_connecting_again_by_key() -> None:
