@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from common.codec import encode
 from common.identity import identity_in, make_request, new_key
 from common.lifecycle import JobState
 from common.messages import (
@@ -22,6 +23,7 @@ from common.messages import (
     Heartbeat,
     Message,
     Output,
+    Refuse,
     Renew,
     Renewed,
     Report,
@@ -326,6 +328,28 @@ async def test_a_cancel_never_overtakes_its_dispatch(inside: House) -> None:
             assert await dispatched(end) == job.id
             assert await end.expect(Cancel) == Cancel(job.id, False)
         await end.turn()
+
+
+async def test_a_cancel_never_overtakes_its_dispatch_on_a_link_that_is_stuck(inside: House) -> None:
+    """The orders wait in line for a machine that does not read; the cancel of the last one waits behind them all."""
+    async with serving(inside) as port:
+        end = await port.reported()
+        link = port.link()
+        assert link._wire is not None
+        chatter = encode(Refuse("chatter", "x" * 60_000), epoch=link.session.epoch)
+        link._wire.put(*[chatter] * 200)  # more than every buffer on the way holds
+        jobs = [await inside.working() for _ in range(3)]
+        await port.until(lambda: all(inside.job(job.id).state is JobState.LEASED for job in jobs))
+        request = inside.request(jobs[-1].request_id)
+        await inside.said(f"cancel r{request.number}")
+        told: list[str] = []
+        while len(told) < 4:
+            match await end.receive():
+                case Dispatch(order=order):
+                    told.append(f"run {Order.from_bytes(order).job}")
+                case Cancel(job=job):
+                    told.append(f"cancel {job}")
+        assert told == [*(f"run {job.id}" for job in jobs), f"cancel {jobs[-1].id}"]
 
 
 async def test_a_job_settled_while_the_machine_is_away_takes_no_room(inside: House) -> None:
