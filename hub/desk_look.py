@@ -23,7 +23,9 @@ from hub.desk_args import (
     text,
 )
 from hub.find_output import find
+from hub.roster import AgentList, Roster
 from hub.rows import short
+from hub.store.boards import jobs_by_agent
 from hub.store.jobs import JOB
 from hub.store.requests import REQUEST
 from hub.store.verbs import Txn
@@ -168,17 +170,12 @@ class LookRoom:
     async def agents(self, caller: Caller, args: Args) -> Any:
         office = self._office
         office.allow(caller, "machines")
+        if "filter" in args:
+            return await self._filtered_agents(caller, args)
         after = text(args, "after")
         found = [agent for agent in office.fleet.agents() if agent.name > after][:MAX_LIMIT]
 
-        def unit(txn: Txn) -> tuple[dict[str, int], dict[str, int]]:
-            running: dict[str, int] = {}
-            for entry in txn.open_by_agent():
-                if entry.state != "unknown":
-                    running[entry.agent] = running.get(entry.agent, 0) + entry.jobs
-            return {entry.agent: entry.jobs for entry in txn.queued_by_agent()}, running
-
-        queued, running = await office.store.read(unit)
+        queued, running = await office.store.read(jobs_by_agent)
         return fitting(
             agent_view(
                 agent,
@@ -189,6 +186,18 @@ class LookRoom:
             )
             for agent in found
         )
+
+    async def _filtered_agents(self, caller: Caller, args: Args) -> Any:
+        """Machines that fit a filter, from the position `lo` on."""
+        office = self._office
+        roster = Roster(office.fleet)
+        try:
+            listed = AgentList(roster, office.fleet, filter_of(args, "agents", caller.person), text(args, "sort"))
+        except NoSort as error:
+            raise BadCall(f"sort: there is no {short(str(error))!r} to sort by here") from None
+        roster.queued, roster.running = await office.store.read(jobs_by_agent)
+        rows, _, _ = listed.window(integer(args, "lo", 0) or 0, limit_of(args), office.clock())
+        return fitting(row.told for row in rows)
 
     async def queue(self, caller: Caller, args: Args) -> Any:
         self._office.allow(caller, "jobs")

@@ -169,7 +169,6 @@ class Lanes:
             "note": note.say(language) if note is not None else "",
         }
 
-
     def _rate(self, counts: Sequence[int], now: float) -> float:
         span = min(SLOT * (RATE_SLOTS - 1) + now % SLOT, max(1.0, now - self.begun))
         return round(sum(counts[-RATE_SLOTS:]) / span, 3)

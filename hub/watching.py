@@ -25,6 +25,7 @@ from hub.log import logger
 from hub.making import MAKERS, Made
 from hub.roster import AgentList, Roster
 from hub.rows import Row
+from hub.store.boards import jobs_by_agent
 from hub.store.engine import Store
 from hub.store.verbs import Txn
 from hub.store.windows import Listing
@@ -50,7 +51,9 @@ class Query(NamedTuple):
 
 
 class Looker(Protocol):
-    """Reads one list."""
+    """Reads one list. `again_at` is when it would be read again though nothing changes, by the loop's clock."""
+
+    again_at: float
 
     async def look(self, now: float) -> Sight: ...
 
@@ -171,7 +174,7 @@ class Watching:
             now = loop.time()
             seen.next_at = begun + max(TICK, (now - begun) / SHARE)
             timely = seen.query.filter.timely or seen.query.filter.view == "agents"
-            seen.again_at = begun + (TIMELY_EVERY if timely else ANYWAY_EVERY)
+            seen.again_at = min(begun + (TIMELY_EVERY if timely else ANYWAY_EVERY), seen.looker.again_at)
             for subscription, link in list(seen.watchers.items()):
                 link.poke(subscription)
         finally:
@@ -184,19 +187,14 @@ class Watching:
         if 0 <= now - self._counted_at < COUNT_EVERY:
             return
         self._counted_at = now
-        queued, opened = await self._store.read(lambda txn: (txn.queued_by_agent(), txn.open_by_agent()))
-        self._roster.queued = {entry.agent: entry.jobs for entry in queued}
-        counts: dict[str, int] = {}
-        for entry in opened:
-            if entry.state != "unknown":
-                counts[entry.agent] = counts.get(entry.agent, 0) + entry.jobs
-        self._roster.running = counts
+        self._roster.queued, self._roster.running = await self._store.read(jobs_by_agent)
 
 
 class AgentLooker:
     def __init__(self, fleet: Fleet, roster: Roster, query: Query) -> None:
         self._list = AgentList(roster, fleet, query.filter, query.sort)
         self._query = query
+        self.again_at = float("inf")
 
     async def look(self, now: float) -> Sight:
         rows, total, whole = self._list.window(self._query.lo, self._query.n, now)
@@ -215,6 +213,7 @@ class StoreLooker:
         self._made: dict[Any, Made] = {}
         self._total = self._all = 0
         self._count_at = float("-inf")  # by the loop's clock
+        self.again_at = float("inf")
 
     async def look(self, now: float) -> Sight:
         lo, n = self._query.lo, self._query.n
@@ -226,6 +225,9 @@ class StoreLooker:
             begun = clock()
             self._all, self._total = await self._store.read(lambda txn: self._count(txn, now, end if whole else None))
             self._count_at = clock() + max(COUNT_EVERY, (clock() - begun) / COUNT_SHARE)
+            self.again_at = float("inf")
+        else:
+            self.again_at = self._count_at  # it may be longer or shorter by now
         total = end if whole else max(self._total, end)
         return Sight(tuple(rows), total, max(self._all, total), lo)
 

@@ -12,7 +12,7 @@ import click
 
 from common.errors import UserError
 from common.version import VERSION
-from tui import cli_acts, cli_console, cli_look, cli_run
+from tui import cli_acts, cli_console, cli_control, cli_look, cli_run
 from tui.cli_base import Context, pass_context
 from tui.profile import VARIABLE, default_path
 
@@ -96,6 +96,12 @@ for command in (
     cli_acts.settle_command,
     cli_acts.pause_command,
     cli_acts.resume_command,
+    cli_control.priority_command,
+    cli_control.take_back_command,
+    cli_control.drain_command,
+    cli_control.undrain_command,
+    cli_control.edit_command,
+    cli_control.broadcast_command,
 ):
     answerback.add_command(command)
 

@@ -4,35 +4,64 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 import click
 
+from common.errors import UserError
 from common.text import clean
 from tui import show
 from tui.cli_base import Context, json_option, number_of, pass_context, to_json
-from tui.client import Client
+from tui.client import CallRefused, Client
 from tui.streams import Streams
+
+filter_argument = click.argument("filter", metavar="[FILTER]", nargs=-1)
+PAGE: Final = 500
+
+
+async def filtered(client: Client, verb: str, words: Sequence[str], limit: int, sort: str = "") -> list[dict[str, Any]]:
+    """What fits a filter, page by page. A filter that does not read is shown with the place."""
+    text = " ".join(words)
+    found: list[dict[str, Any]] = []
+    while len(found) < limit:
+        try:
+            page = await client.call(verb, filter=text, sort=sort, lo=len(found), limit=min(PAGE, limit - len(found)))
+        except CallRefused as error:
+            if error.code != "filter":
+                raise
+            position, _, reason = str(error).partition(": ")
+            place = " " * show.width(clean(text)[: int(position)]) if position.isdigit() else ""
+            raise UserError(f"{clean(text)}\n            {place}^ {reason}", "") from None
+        if not page:
+            break
+        found += page
+    return found
 
 
 @click.command("agents", short_help="Machines: online, labels, load, what waits.")
+@filter_argument
 @json_option
 @pass_context
-def agents_command(context: Context, as_json: bool) -> None:
-    """Machines: online, labels, load, what waits for them.
+def agents_command(context: Context, filter: tuple[str, ...], as_json: bool) -> None:  # noqa: A002
+    """Machines: online, labels, load, what waits for them; with FILTER only those that fit it.
 
     \b
     answerback agents
+    answerback agents 'state:offline label:env=prod'
     answerback agents --json | jq '.[] | select(.online | not) | .name'
     """
 
     async def act(client: Client) -> int:
-        found = page = await client.call("agents")
-        while page:
-            page = await client.call("agents", after=found[-1]["name"])
-            if page and page[0]["name"] <= found[-1]["name"]:  # a hub that knows no pages gives them all each time
-                break
-            found += page
+        if filter:
+            found = await filtered(client, "agents", filter, 10_000)
+        else:
+            found = page = await client.call("agents")
+            while page:
+                page = await client.call("agents", after=found[-1]["name"])
+                if page and page[0]["name"] <= found[-1]["name"]:  # a hub that knows no pages gives them all each time
+                    break
+                found += page
         if as_json:
             click.echo(to_json(found))
             return 0
@@ -59,32 +88,52 @@ def agents_command(context: Context, as_json: bool) -> None:
                 ]
             )
         head = ["NAME", "STATE", "SEEN", "QUEUED", "LOAD", "VERSION", "LABELS"]
-        click.echo(show.table(head, rows) or "no machine has joined yet: answerback-hub token --agent NAME")
+        nobody = "no machine fits" if filter else "no machine has joined yet: answerback-hub token --agent NAME"
+        click.echo(show.table(head, rows) or nobody)
         return 0
 
     context.run(act)
 
 
 @click.command("jobs", short_help="Jobs, newest first.")
+@filter_argument
+@click.option("--sort", metavar="COLUMN", default="", help="by this column; -COLUMN the other way round")
 @click.option("--state", "states", multiple=True, help="only these: queued, running, failed, unknown …")
 @click.option("--agent", default="", metavar="NAME", help="only this machine")
 @click.option("--person", default="", metavar="NAME", help="only this person's")
 @click.option("--limit", default=30, show_default=True, type=click.IntRange(1, 500))
 @json_option
 @pass_context
-def jobs_command(context: Context, states: tuple[str, ...], agent: str, person: str, limit: int, as_json: bool) -> None:
-    """Jobs, newest first: one command on one machine each.
+def jobs_command(
+    context: Context,
+    filter: tuple[str, ...],  # noqa: A002
+    sort: str,
+    states: tuple[str, ...],
+    agent: str,
+    person: str,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Jobs, newest first: one command on one machine each; with FILTER only those that fit it.
 
     \b
     answerback jobs --state running --state queued
     answerback jobs --agent web-1 --limit 5
+    answerback jobs 'state:failed age<1h agent:web-eu-* !user:cron'
+    answerback jobs 'took>10s label:env=prod "git pull"' --sort -took
+    Fields: state is agent user src rb plan label id r age started ended took left exit signal pri step output
     """
 
     async def act(client: Client) -> int:
-        args: dict[str, Any] = {"limit": limit, "agent": agent, "person": person}
-        if states:
-            args["states"] = list(states)
-        found = await client.call("jobs", **args)
+        if filter or sort:
+            options = {"state": ",".join(states), "agent": agent, "user": person}
+            words = [*filter, *(f"{name}:{value}" for name, value in options.items() if value)]
+            found = await filtered(client, "jobs", words, limit, sort)
+        else:
+            args: dict[str, Any] = {"limit": limit, "agent": agent, "person": person}
+            if states:
+                args["states"] = list(states)
+            found = await client.call("jobs", **args)
         if as_json:
             click.echo(to_json(found))
             return 0
@@ -160,23 +209,32 @@ def job_command(context: Context, job_id: str, as_json: bool) -> None:
 
 
 @click.command("requests", short_help="Requests, newest first.")
+@filter_argument
 @click.option("--state", "states", multiple=True, help="only these: asking, working, done, refused …")
 @click.option("--limit", default=30, show_default=True, type=click.IntRange(1, 500))
 @json_option
 @pass_context
-def requests_command(context: Context, states: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """Requests, newest first: who asked what, and what became of it.
+def requests_command(
+    context: Context,
+    filter: tuple[str, ...],  # noqa: A002
+    states: tuple[str, ...],
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Requests, newest first: who asked what, and what became of it; with FILTER only those that fit it.
 
     \b
+    answerback requests 'state:asking left<10m'
     answerback requests --state asking                     what waits for an approval
     answerback request r42                                 one of them, with its plan
     """
 
     async def act(client: Client) -> int:
-        args: dict[str, Any] = {"limit": limit}
-        if states:
-            args["states"] = list(states)
-        found = await client.call("requests", **args)
+        if filter:
+            words = [*filter, *([f"state:{','.join(states)}"] if states else [])]
+            found = await filtered(client, "requests", words, limit)
+        else:
+            found = await client.call("requests", limit=limit, **({"states": list(states)} if states else {}))
         if as_json:
             click.echo(to_json(found))
             return 0

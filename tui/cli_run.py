@@ -46,13 +46,23 @@ class RunCommand(click.Command):
 )
 @click.option("--timeout", type=click.IntRange(1, 86_400), help="seconds the command may run  [default: 60]")
 @click.option("--in", "cwd", metavar="DIR", default="", help="the folder to run in, on the machine")
+@click.option("--expect", type=click.IntRange(1, 10_000), metavar="N", help="refuse where TARGET is not N machines")
+@click.option("--hold", type=click.IntRange(0, 60), metavar="S", help="seconds in which `take-back` undoes it")
 @click.option("--no-wait", is_flag=True, help="print the request and leave")
 @json_option
 @click.argument("target")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @pass_context
 def run_command(
-    context: Context, timeout: int | None, cwd: str, no_wait: bool, as_json: bool, target: str, command: tuple[str, ...]
+    context: Context,
+    timeout: int | None,
+    cwd: str,
+    expect: int | None,
+    hold: int | None,
+    no_wait: bool,
+    as_json: bool,
+    target: str,
+    command: tuple[str, ...],
 ) -> None:
     """Run COMMAND on TARGET (a machine, web-*, role=web) and wait for its end.
 
@@ -70,8 +80,8 @@ def run_command(
 
     async def act(client: Client) -> int:
         args: dict[str, Any] = {"target": target, "argv": list(command), "cwd": cwd}
-        if timeout is not None:
-            args["timeout"] = timeout
+        given = {"timeout": timeout, "expect": expect, "hold": hold}
+        args.update((name, value) for name, value in given.items() if value is not None)
         request = await client.call("run", **args)
         return await see_through(client, request, as_json=as_json, wait=not no_wait)
 

@@ -296,17 +296,21 @@ AGENTS: Final = (
 # ---- audit, activity
 
 
+SAID_ELSEWHERE: Final = frozenset({"argv", "at", "number"})
+
+
 def event_words(row: Row) -> str:
-    """An event's data on one line."""
+    """An event's data on one line: the command first, hashes short, without what the other columns say."""
     data = row.get("data")
     if not isinstance(data, dict):
         return one_line(data) if data else ""
-    parts = []
+    argv = data.get("argv") or row.get("argv")
+    parts = [command(argv)] if argv else []
     for key, value in data.items():
-        said = command(value) if isinstance(value, list) and key == "argv" else value
-        known = value in ("", None) or (key == "agent" and value == row.get("actor"))
-        parts.append("" if known else f"{key}={said}")
-    return one_line("  ".join(part for part in parts if part))
+        if value in ("", None) or key in SAID_ELSEWHERE or (key == "agent" and value == row.get("actor")):
+            continue
+        parts.append(f"{key}={str(value)[:8] if str(key).endswith('hash') else value}")
+    return one_line("  ".join(parts))
 
 
 def event_tone(row: Row) -> Tone:

@@ -79,6 +79,15 @@ _RELEASED: Final = Statement(
 )
 
 
+def jobs_by_agent(txn: BoardRoom) -> tuple[dict[str, int], dict[str, int]]:
+    """How many jobs each machine has waiting, and how many under way."""
+    running: dict[str, int] = {}
+    for entry in txn.open_by_agent():
+        if entry.state != "unknown":
+            running[entry.agent] = running.get(entry.agent, 0) + entry.jobs
+    return {entry.agent: entry.jobs for entry in txn.queued_by_agent()}, running
+
+
 class BoardRoom(Room):
     def queued_by_agent(self) -> list[Waiting]:
         return [Waiting(agent, "queued", count, oldest) for agent, count, oldest in self._db.rows(_QUEUED_BY_AGENT)]

@@ -26,7 +26,9 @@ async def edit(
     edits = Edits(inside.people, inside.fleet, inside.engine.checker, 1_800.0)
     values = {"base_hash": request.plan_hash, "why": "better so", "dry_run": False, **more}
     current, done = inside.request(request.id), []
-    await inside.change(lambda change: done.append(edits.edit(change, By(by, "console"), current, steps=steps, **values)))
+    await inside.change(
+        lambda change: done.append(edits.edit(change, By(by, "console"), current, steps=steps, **values))
+    )
     told: Done = done[0]
     return told
 

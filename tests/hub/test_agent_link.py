@@ -338,7 +338,10 @@ async def test_a_cancel_never_overtakes_its_dispatch_on_a_link_that_is_stuck(ins
         assert link._wire is not None
         chatter = encode(Refuse("chatter", "x" * 60_000), epoch=link.session.epoch)
         link._wire.put(*[chatter] * 200)  # more than every buffer on the way holds
+        inside.write(lambda txn: txn.pause_queue("bob", inside.clock.now, "until all three are there"))
         jobs = [await inside.working() for _ in range(3)]
+        inside.write(lambda txn: txn.resume_queue())
+        port.links.wake(["web-1"])
         await port.until(lambda: all(inside.job(job.id).state is JobState.LEASED for job in jobs))
         request = inside.request(jobs[-1].request_id)
         await inside.said(f"cancel r{request.number}")

@@ -110,7 +110,9 @@ class Drive:
         return self.app.screen
 
     async def dialog_of(self, kind: type) -> Any:
-        await self.until(lambda: isinstance(self.app.screen, kind) and self.app.screen.is_mounted, f"no {kind.__name__}")
+        await self.until(
+            lambda: isinstance(self.app.screen, kind) and self.app.screen.is_mounted, f"no {kind.__name__}"
+        )
         await self.settle()
         return self.app.screen
 
@@ -132,7 +134,9 @@ class Drive:
 
 
 @asynccontextmanager
-async def drive(size: tuple[int, int] = (120, 36), *, guard: float = 0.0, roles: tuple[str, ...] = ("admin",), **settings: Any) -> AsyncIterator[Drive]:
+async def drive(
+    size: tuple[int, int] = (120, 36), *, guard: float = 0.0, roles: tuple[str, ...] = ("admin",), **settings: Any
+) -> AsyncIterator[Drive]:
     """The console, connected, on its first screen."""
     source = Scripted(roles=roles)
     console = Console(source, Settings(**{"still": True, **settings}))

@@ -30,7 +30,6 @@ from tui.widgets.choices import Choice, Choices
 from tui.widgets.digits import Digits
 from tui.widgets.text import TextPane
 
-
 COMMAND = "|"
 """The mark of the lines that are what runs: nobody approves what was not on the screen."""
 
