@@ -134,7 +134,7 @@ def status_line(console: Console, about: str, cells: int, *, held: int = 0) -> l
         text = say(language, "console_status_lost", age=console.lost_for())
         if said is not None and said.tone in ("bad", "warn"):
             text = said.text
-        return pad([Span(" "), Span(text, "bad")], right, cells)
+        return pad([Span(" "), Span(text, "bad")], [], cells)
     if said is not None:
         undo = console.open_undo()
         way = f"  u {undo.what.say(language)}" if undo else ""

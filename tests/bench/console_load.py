@@ -271,46 +271,72 @@ async def look(profile: Any, seen: Seen, **query: Any) -> None:
             seen.bytes = client.bytes_in
 
 
+@dataclass
+class Span:
+    """What a while came to."""
+
+    cpu: float  # seconds of the hub's
+    took: float
+    jobs: int
+    pushes: int = 0
+    rows: int = 0
+    size: int = 0
+
+    def told(self, label: str) -> str:
+        changes = self.jobs * CHANGES_A_JOB
+        return (
+            f"{label:<34} hub {self.cpu / self.took * 100:5.1f} % of a core, {changes / self.took:4.0f} changes/s, "
+            f"{self.cpu / max(1, changes) * 1e6:4.0f} us a change"
+        )
+
+
 async def measure(chosen: argparse.Namespace) -> None:
+    """Turns of a quiet while and one with consoles, so that what else this machine does falls on both."""
     counts = Counts()
     async with working_hub(chosen, counts) as rig:
         hub = psutil.Process(rig.programs["hub"].pid)
         profile = read_profile(rig.hub_dir / "profile")
         await asyncio.sleep(5)
+        seconds = chosen.seconds or 10.0
 
-        async def span(label: str, seconds: float) -> float:
-            jobs, spent = counts.jobs, hub.cpu_times()
-            begun = time.monotonic()
+        async def span(seen: list[Seen]) -> Span:
+            jobs, spent, begun = counts.jobs, hub.cpu_times(), time.monotonic()
+            before = [(one.pushes, one.rows, one.bytes) for one in seen]
             await asyncio.sleep(seconds)
-            took, after = time.monotonic() - begun, hub.cpu_times()
-            percent = (after.user + after.system - spent.user - spent.system) / took * 100
-            rate = (counts.jobs - jobs) / took
-            print(f"{label:<44} hub {percent:5.1f} % of a core, {rate * CHANGES_A_JOB:5.0f} changes/s", flush=True)
-            return percent
+            after = hub.cpu_times()
+            found = Span(
+                after.user + after.system - spent.user - spent.system, time.monotonic() - begun, counts.jobs - jobs
+            )
+            found.pushes = sum(one.pushes for one in seen) - sum(entry[0] for entry in before)
+            found.rows = sum(one.rows for one in seen) - sum(entry[1] for entry in before)
+            found.size = sum(one.bytes for one in seen) - sum(entry[2] for entry in before)
+            return found
 
-        quiet = await span("no console", 15)
-        queries = (
+        queries: tuple[dict[str, Any], ...] = (
             {"view": "jobs", "n": 50},
             {"view": "jobs", "n": 50, "filter": "state:running,queued"},
+            {"view": "jobs", "n": 200, "sort": "-took"},
         )
         for query in queries:
-            seen = [Seen() for _ in range(chosen.consoles)]
-            async with asyncio.TaskGroup() as tasks:
-                looking = [tasks.create_task(look(profile, one, **query)) for one in seen]
-                await asyncio.sleep(2)
-                before = [(one.pushes, one.rows, one.bytes) for one in seen]
-                busy = await span(f"{chosen.consoles} consoles {query}", 15)
-                pushes = sum(one.pushes for one in seen) - sum(entry[0] for entry in before)
-                rows = sum(one.rows for one in seen) - sum(entry[1] for entry in before)
-                size = sum(one.bytes for one in seen) - sum(entry[2] for entry in before)
-                each = 15 * chosen.consoles
+            print(f"{chosen.consoles} consoles look at {query}")
+            for _ in range(2):
+                quiet = await span([])
+                print(quiet.told("  nobody looks"), flush=True)
+                seen = [Seen() for _ in range(chosen.consoles)]
+                async with asyncio.TaskGroup() as tasks:
+                    looking = [tasks.create_task(look(profile, one, **query)) for one in seen]
+                    await asyncio.sleep(1)
+                    busy = await span(seen)
+                    for task in looking:
+                        task.cancel()
+                each = busy.took * chosen.consoles
+                more = busy.cpu / busy.took - quiet.cpu / max(1, quiet.jobs) * busy.jobs / busy.took
+                print(busy.told("  they look"))
                 print(
-                    f"    {busy - quiet:+.1f} %; each console: {pushes / each:.1f} pushes/s, {rows / each:.0f} rows/s, "
-                    f"{size / each / 1024:.1f} KiB/s",
+                    f"    about {more * 100:+.1f} % of a core for it; each gets {busy.pushes / each:.1f} pushes/s, "
+                    f"{busy.rows / each:.0f} rows/s, {busy.size / each / 1024:.1f} KiB/s",
                     flush=True,
                 )
-                for task in looking:
-                    task.cancel()
 
 
 def main() -> None:

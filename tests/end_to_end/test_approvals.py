@@ -31,8 +31,8 @@ async def test_approval_by_command_line_of_exactly_that_plan(rig: Rig) -> None:
     assert reply["jobs"][0]["state"] == "succeeded"
     assert (rig.folder / "touched").read_text() == "x\n"
     chain = [e["kind"] for e in rig.events() if e["subject"] in (answer["request"], reply["jobs"][0]["id"])]
-    chain.remove("act.refused")  # the approval of another hash
-    assert chain == [
+    assert chain.count("act.refused") == 1  # the approval of another hash
+    assert [kind for kind in chain if not kind.startswith("act.")] == [
         "message.accepted",
         "plan.judged",
         "request.approved",

@@ -505,6 +505,7 @@ async def test_the_lists_show_what_there_is(inside: House) -> None:
         assert [one["number"] for one in await counter.ask("requests", states=["asking"])] == [asking.number]
         assert [one["id"] for one in await counter.ask("jobs", states=["leased"], agent="web-1")] == [job.id]
         assert await counter.ask("jobs", person="dave") == []
+        inside.fleet.came("web-1")
         (machine,) = await counter.ask("agents")
         assert (machine["name"], machine["online"], machine["queued"]) == ("web-1", True, 0)
         assert (await counter.ask("queue"))["states"]["leased"] == 1

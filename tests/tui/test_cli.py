@@ -94,15 +94,6 @@ def test_a_token_is_good_once(answerback: Live, tmp_path: Path) -> None:
     assert answerback_alone("--profile", str(tmp_path / "one"), "agents").code == 0
 
 
-def test_a_machines_token_logs_nobody_in(answerback: Live, tmp_path: Path) -> None:
-    """It is for `answerback-agent join`."""
-    words = answerback.hub("token", "--agent", "web-7").text.split()
-    ended = answerback_alone("login", *words[2:], "--profile", str(tmp_path / "p"))
-    assert ended.code == 1
-    assert "agent" in ended.err
-    assert not (tmp_path / "p" / "profile.toml").exists()
-
-
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
@@ -204,7 +195,7 @@ def test_a_renewal_that_is_refused_is_told_beside_the_work(answerback: Live, tmp
     assert "the certificate of lena could not be renewed" in ended.err
 
 
-@pytest.mark.parametrize("argv", [["frobnicate"], ["agents", "--frob"], ["agents", "extra"], ["jobs", "--limit", "0"]])
+@pytest.mark.parametrize("argv", [["frobnicate"], ["agents", "--frob"], ["queue", "extra"], ["jobs", "--limit", "0"]])
 def test_wrong_usage(argv: list[str]) -> None:
     """Status 2 and a hint on standard error."""
     ended = answerback_alone(*argv)

@@ -214,11 +214,11 @@ def test_numbers() -> None:
 
 
 def test_an_events_data_on_one_line() -> None:
-    """Pairs without what is empty; a command as a command."""
+    """The command first, hashes short; without what is empty or stands in another column."""
     assert (
-        event_words({"data": {"reason": "fine", "old": "", "new": None, "argv": ["ls", "-l"]}})
-        == "reason=fine  argv=ls -l"
+        event_words({"data": {"reason": "fine", "old": "", "new": None, "argv": ["ls", "-l"]}}) == "ls -l  reason=fine"
     )
+    assert event_words({"data": {"plan_hash": "ab" * 32, "at": 1.5}, "argv": ["df"]}) == "df  plan_hash=abababab"
     assert event_words({"data": None}) == ""
 
 

@@ -287,3 +287,22 @@ async def test_hostile_text_in_every_field() -> None:
             assert all(is_safe(line) for line in stage.text.split("\n"))
             dialog.dismiss(None)
             await stage.closed()
+
+
+async def test_nobody_approves_what_was_not_on_the_screen() -> None:
+    """A command too long for the dialog is shown to its end before a yes is sent."""
+    async with drive((60, 16)) as d:
+        dialog = await opened(d)
+        argv = ["/usr/bin/rm", "-rf", *(f"/srv/some/folder/{index:03d}" for index in range(60))]
+        dialog.request["plan"]["steps"][0]["argv"] = argv
+        dialog._fill()
+        await d.settle()
+        await d.press(*CODE, "enter")
+        await d.sees("read the whole command first")
+        assert not d.source.made("approve")
+        await d.until(lambda: "/srv/some/folder/000" in d.text)
+        for _ in range(12):
+            await d.press("pagedown")
+        await d.press("enter")
+        await d.no_dialog()
+        assert d.source.made("approve")[0]["code"] == CODE
