@@ -1,4 +1,5 @@
-"""What people do to requests, jobs and machines: approve, reject, cancel, retry, pause, resume, settle, ask for status.
+"""What people do to requests and jobs: approve, reject, cancel, settle, ask for status. What they do to plans, machines
+and the queue is in `acts_edit`, `acts_machines`, `acts_queue`.
 
 Chat and the operators' link come through the same methods. Each runs inside one store unit, asks `authorize()` first,
 and returns what to tell the person; a refusal is a sentence too, and an audit row.
@@ -7,7 +8,7 @@ and returns what to tell the person; a refusal is a sentence too, and an audit r
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ulid import ULID
@@ -238,34 +239,6 @@ class Acts:
             return Done(Sentence("not_unknown", {"job": job.id, "state": job.state.value}), "too_late")
         change.job(job, jobs_of_hub.Settle(by.person, done), by.person)
         return Done(Sentence("settled_now", {"job": job.id}))
-
-    # ---- machines and queue
-
-    def pause(self, change: Change, by: By, agent: str, reason: str) -> Done:
-        """Stops handing out jobs to a machine, or to all where `agent` is "". What runs goes on."""
-        if not agent:
-            change.txn.pause_queue(by.person, change.now, reason)
-        else:
-            row = change.txn.agent(agent)
-            if row is None:
-                return Done(Sentence("no_machine_named", {"agent": agent}), "unknown")
-            paused = replace(row, paused_at=change.now, paused_by=by.person, pause_reason=reason[:500])
-            change.txn.save_agent(row, paused)
-        change.txn.audit("queue.paused", agent or "queue", by.person, {"reason": reason[:500]}, change.now)
-        return Done(Sentence("paused_now", {"what": agent or Sentence("queue_of_all")}))
-
-    def resume(self, change: Change, by: By, agent: str) -> Done:
-        if not agent:
-            change.txn.resume_queue()
-            change.effects.wake.update(row.name for row in self._fleet.agents())
-        else:
-            row = change.txn.agent(agent)
-            if row is None:
-                return Done(Sentence("no_machine_named", {"agent": agent}), "unknown")
-            change.txn.save_agent(row, replace(row, paused_at=None, paused_by="", pause_reason=""))
-            change.effects.wake.add(agent)
-        change.txn.audit("queue.resumed", agent or "queue", by.person, {}, change.now)
-        return Done(Sentence("resumed_now", {"what": agent or Sentence("queue_of_all")}))
 
     # ---- refusals
 

@@ -2,10 +2,10 @@
 who look at the same one.
 
 A commit says only "something changed". A list is then read again when its turn has come: not before a tenth of a second
-after the last time, and later where reading it is costly, so that no list takes more than `SHARE` of the time; at most
-`AT_ONCE` are read at a time, which leaves the store's other readers to the rest of the hub. How long a list is, is
-counted at most once a second. What was read becomes the list's `Sight`; each console then hears what it was not told
-yet, when it has taken the push before (`hub.consoles`).
+after the last time, and later where reading it is costly, so that all lists together take no more than `SHARE` of one
+reader's time; at most `AT_ONCE` are read at a time, which leaves the store's other readers to the rest of the hub. How
+long a list is, is counted at most once a second. What was read becomes the list's `Sight`; each console then hears what
+it was not told yet, when it has the push before (`hub.consoles`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from hub.store.verbs import Txn
 from hub.store.windows import Listing
 
 TICK: Final = 0.1
-SHARE: Final = 0.2
+SHARE: Final = 0.3
 COUNT_SHARE: Final = 0.05
 COUNT_EVERY: Final = 1.0
 TIMELY_EVERY: Final = 1.0
@@ -172,7 +172,7 @@ class Watching:
             seen.next_at = loop.time() + ANYWAY_EVERY
         else:
             now = loop.time()
-            seen.next_at = begun + max(TICK, (now - begun) / SHARE)
+            seen.next_at = begun + max(TICK, (now - begun) * len(self._lists) / SHARE)
             timely = seen.query.filter.timely or seen.query.filter.view == "agents"
             seen.again_at = min(begun + (TIMELY_EVERY if timely else ANYWAY_EVERY), seen.looker.again_at)
             for subscription, link in list(seen.watchers.items()):

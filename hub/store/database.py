@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -187,12 +187,15 @@ class _AdvisoryLock:
 
     def release(self) -> None:
         if self._connection is not None:
+            # Said rather than left to the connection's end, which the server notices only some time later.
+            with suppress(sa.exc.SQLAlchemyError):
+                self._connection.scalar(sa.select(sa.func.pg_advisory_unlock(_HUB_LOCK)))
             self._connection.close()
             self._connection = None
 
 
 def wait_for(lock: Lock, seconds: float) -> bool:
-    """Tries until it is had or the time is over; only `open` waits so, in a process that does nothing else yet."""
+    """Tries until it is had or the time is over; only for a process that does nothing else yet."""
     until = time.monotonic() + seconds
     while not lock.acquire():
         if time.monotonic() >= until:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from common.errors import UserError
-from hub.store.database import Database, Lock
+from hub.store.database import Database, Lock, wait_for
 from hub.store.errors import StoreBusy
 from hub.store.migrate import migrate
 from hub.store.sql import Connection
@@ -20,6 +20,7 @@ from hub.store.writer import Writer
 READERS: Final = 3
 MAX_READING: Final = 1_000
 _EPOCH: Final = "epoch"
+_PATIENCE: Final = 1.0  # seconds that a hub just ended has to let go: a server notices a killed one with a delay
 
 T = TypeVar("T")
 
@@ -79,7 +80,7 @@ class Store:
         if self._lock is None:
             with self._database.saying():
                 lock = self._database.lock()
-                if not lock.acquire():
+                if not wait_for(lock, _PATIENCE):
                     raise UserError(
                         f"store {self.name}: another hub serves it", "stop that one first, or set another [store] url"
                     )

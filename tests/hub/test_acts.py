@@ -386,47 +386,6 @@ async def test_a_persons_word_settles_an_unknown(inside: House, well: bool, stat
     assert (await act(inside, unit)).code == "too_late"
 
 
-# ---- machines and queue
-
-
-async def test_a_paused_machine_gets_nothing_and_the_others_do(inside: House) -> None:
-    """Who paused it and why is kept; resumed, it is woken."""
-    await inside.machine("web-2")
-    await inside.working("@web-* uptime")
-    await act(inside, lambda change: inside.acts.pause(change, By("bob", "console"), "web-1", "w" * 900))
-    row = inside.read(lambda txn: txn.agent("web-1"))
-    assert row is not None
-    assert (row.paused_by, row.paused_at, len(row.pause_reason)) == ("bob", NOW, 500)
-    assert await inside.claim("web-1") == []
-    assert len(await inside.claim("web-2")) == 1
-    await act(inside, lambda change: inside.acts.resume(change, By("bob", "console"), "web-1"))
-    assert inside.effects[-1].wake == {"web-1"}
-    assert len(await inside.claim("web-1")) == 1
-
-
-async def test_the_whole_queue_is_paused_and_resumed(inside: House) -> None:
-    """All machines are woken again."""
-    await inside.machine("web-2")
-    await inside.working("@web-* uptime")
-    await act(inside, lambda change: inside.acts.pause(change, By("bob", "console"), "", "deploy"))
-    assert await inside.claim("web-1") == []
-    assert [row.subject for row in inside.events("queue.")] == ["queue"]
-    await act(inside, lambda change: inside.acts.resume(change, By("bob", "console"), ""))
-    assert inside.effects[-1].wake == {"web-1", "web-2"}
-    assert len(await inside.claim("web-1")) == 1
-
-
-@pytest.mark.parametrize("verb", ["pause", "resume"])
-async def test_an_unknown_machine_is_not_paused(inside: House, verb: str) -> None:
-    """And above all not everything instead."""
-    if verb == "pause":
-        done = await act(inside, lambda change: inside.acts.pause(change, By("bob", "console"), "web-9", ""))
-    else:
-        done = await act(inside, lambda change: inside.acts.resume(change, By("bob", "console"), "web-9"))
-    assert done.code == "unknown"
-    assert inside.events("queue.") == []
-
-
 # ---- looking
 
 

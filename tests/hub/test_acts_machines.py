@@ -153,3 +153,15 @@ async def test_machines_are_woken_when_a_hold_ends(inside: House) -> None:
         inside.clock.pass_(seconds)
         await keep.keep()
         assert [effects.wake for effects in inside.effects] == ([] if seconds == 29 else [{"web-1"}])
+
+
+async def test_a_paused_machine_gets_nothing_and_the_others_do(inside: House) -> None:
+    """Its jobs wait in the queue, and are handed out when it is resumed."""
+    await inside.machine("web-2")
+    await inside.working("@web-* uptime")
+    await do(inside, lambda change: machines.pause(change, BOB, ["web-1"], "disk", None))
+    assert await inside.claim("web-1") == []
+    assert len(await inside.claim("web-2")) == 1
+    await do(inside, lambda change: machines.resume(change, BOB, ["web-1"]))
+    assert inside.effects[-1].wake == {"web-1"}
+    assert len(await inside.claim("web-1")) == 1
