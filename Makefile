@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test format lint venv bench bench-console slow clean
+.PHONY: demo test format lint venv bench bench-console bench-models models slow clean
 
 venv: $(VENV)/.installed
 
@@ -37,6 +37,12 @@ bench: venv
 
 bench-console: venv
 	$(BIN)/python tests/bench/console.py
+
+models:
+	PYTHON=$(PYTHON) tests/models/setup.sh .models
+
+bench-models: venv
+	$(BIN)/python tests/bench/nodes.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

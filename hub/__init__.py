@@ -5,6 +5,7 @@ A message's way, and the file that owns each part of it:
     chat/        one file a platform: verify the raw bytes, parse, render a reply; nothing else knows the platform
     webhook      HTTP in: bounds, signature, de-duplication, commit, 2xx; work comes after the answer
     plan/        a chain of planners, first answer wins: explicit, built-in answers, runbooks; later a model
+    models/      the servers of language models: protocols, routing, failover, budgets, the cache of plans
     request      pure: what a request does on an event (the request lifecycle with its actions)
     job          pure: what a job does on an event
     approval     pure: who may approve what; second factors

@@ -149,11 +149,56 @@ class PersonTable:
 
 @dataclass(frozen=True, slots=True)
 class ModelTable:
-    """A language model that may plan from plain words. Nothing asks one yet."""
+    """A server of a language model, which plans from plain words that no runbook fits. There may be several."""
 
-    url: str = required("Where it is served, http:// or https://.")
-    kind: str = setting("ollama", 'How it is spoken to: "ollama" or "openai" (any compatible server).')
-    model: str = setting("", "Which model to ask for.")
+    url: str = required("Where it is served, http:// or https://. OpenAI: with its path, /v1 where none is given.")
+    model: str = required("Which model to ask for, by the name that the server has for it.")
+    kind: Literal["ollama", "openai"] = setting(
+        "ollama", 'How it is spoken to: "ollama" or "openai" (llama.cpp, vLLM, clouds: any compatible server).'
+    )
+    key_file: Path | None = setting(
+        None,
+        "The server's API key, mode 0600. Several, one a line, while it changes: the next is tried where one fails.",
+    )
+    parallel: int = setting(2, "Requests that it works on at a time; the rest wait here.", low=1, high=256)
+    timeout: Duration = setting(Duration(60.0), "How long one answer may take.", low=1.0, high=10 * _MINUTE)
+    keep_alive: Duration = setting(
+        Duration(30 * _MINUTE),
+        "How long an Ollama server keeps the model loaded after a request.",
+        low=0.0,
+        high=7 * _DAY,
+    )
+    context: int = setting(8_192, "Tokens that fit, prompt and answer together.", low=512, high=10_000_000)
+    priority: int = setting(
+        1, "Servers of a higher number are asked only while none of a lower one is up.", low=0, high=100
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningTable:
+    """How models are used: what a person may use of them, and what is kept of what they said. Tokens are theirs."""
+
+    models: bool = setting(True, "Whether models are asked at all.")
+    deadline: Duration = setting(Duration(45.0), "How long a person waits for a plan.", low=1.0, high=10 * _MINUTE)
+    prompt_tokens: int = setting(6_000, "The longest prompt.", low=256, high=1_000_000)
+    max_tokens: int = setting(512, "The longest answer.", low=16, high=32_768)
+    person_minute: int = setting(
+        60_000, "Tokens of one person a minute, prompt and answer; 0 is no bound.", low=0, high=1_000_000_000
+    )
+    person_day: int = setting(2_000_000, "Tokens of one person a day; 0 is no bound.", low=0, high=1_000_000_000)
+    queue: int = setting(256, "Requests that wait for a model, in all.", low=1, high=10_000)
+    hedge: bool = setting(True, "Whether a second server is asked as well where the first one is slower than usual.")
+    merge: int = setting(
+        1, "Short messages of one person that may share a call while they wait; 1: none.", low=1, high=16
+    )
+    cache_folder: Path = setting(Path("data/plans"), "Where plans are kept, sealed.")
+    cache_entries: int = setting(10_000, "Plans kept in memory, and as many on disk.", low=0, high=1_000_000)
+    cache_memory: Size = setting(Size(8 * 1024 * 1024), "What they may take in memory.", low=0, high=1024**3)
+    cache_disk: Size = setting(Size(64 * 1024 * 1024), "What they may take on disk; 0: none are kept there.", low=0)
+    cache_ttl: Duration = setting(Duration(_DAY), "How long a plan is kept.", low=0.0, high=30 * _DAY)
+    cache_negative_ttl: Duration = setting(
+        Duration(10 * _MINUTE), "How long it is kept that a model did not know.", low=0.0, high=30 * _DAY
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +274,7 @@ class HubConfig:
     inlets: Mapping[str, InletTable] = tables()
     people: Mapping[str, PersonTable] = tables()
     models: Mapping[str, ModelTable] = tables()
+    planning: PlanningTable = table(PlanningTable)
     policy: PolicyTable = table(PolicyTable)
     runbooks: RunbooksTable = table(RunbooksTable)
     log: LogTable = table(LogTable)
@@ -260,6 +306,7 @@ def load(path: Path, platforms: Collection[str] = PLATFORMS) -> HubConfig:
         policy=PolicyTable(folder / config.policy.file),
         runbooks=RunbooksTable(folder / config.runbooks.file),
         store=replace(config.store, seal_key_file=folder / config.store.seal_key_file),
+        planning=replace(config.planning, cache_folder=folder / config.planning.cache_folder),
     )
     problems: list[str] = []
     inlets: dict[str, InletTable] = {}
@@ -309,8 +356,18 @@ def _problems(config: HubConfig, platforms: Collection[str]) -> Iterator[tuple[s
                 yield f"[inlets.{name}] reply_hosts", f'"{host}" is no host; write "HOST" or "HOST:PORT" and no more'
     yield from _people_problems(config)
     for name, model in config.models.items():
-        if not re.match(r"https?://[^/]", model.url):
-            yield f"[models.{name}] url", "does not begin with http:// or https:// and a host"
+        yield from _model_problems(f"[models.{name}]", model)
+
+
+def _model_problems(where: str, model: ModelTable) -> Iterator[tuple[str, str]]:
+    if not re.fullmatch(r"https?://[^/?#@]+(/[^?#]*)?", model.url):
+        # Not shown: there may be a password in it, which is one of the things that do not belong there.
+        yield f"{where} url", "not http:// or https://, a host and maybe a path; a key belongs into key_file"
+    if model.key_file is not None:
+        try:
+            _secrets(model.key_file)
+        except UserError as error:
+            yield f"{where} key_file", str(error)
 
 
 def _store_problems(url: str) -> Iterator[tuple[str, str]]:

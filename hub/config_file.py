@@ -90,6 +90,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "public": Address("hub.example.org", 8443),
     "rate": 500,
     "body_limit": 8 * 1024 * 1024,
+    "key_file": Path("secrets/NAME"),
 }
 
 

@@ -192,11 +192,37 @@ def test_missing_policy_and_runbooks(tmp_path: Path) -> None:
     assert "[runbooks] file" in str(caught.value)
 
 
-def test_models_are_kept(tmp_path: Path) -> None:
-    """A model's table is read and checked, though nothing asks one yet."""
+def test_models_have_their_defaults_and_keys(tmp_path: Path) -> None:
+    """A model's table is read and checked; its key's file is of the folder, and must be one."""
     text = GOOD + '[models.local]\nurl = "http://127.0.0.1:11434"\nmodel = "qwen"\n'
-    assert load(save(tmp_path, text)).models["local"].kind == "ollama"
-    assert problems(tmp_path, text.replace("http://", "ftp://"))[0].startswith("[models.local] url")
+    local = load(save(tmp_path, text)).models["local"]
+    assert (local.kind, local.parallel, local.timeout, local.priority, local.key_file) == ("ollama", 2, 60.0, 1, None)
+    keyed = load(save(tmp_path, text + 'kind = "openai"\nkey_file = "secrets/ops"\n')).models["local"]
+    assert keyed.key_file == tmp_path / "secrets" / "ops"
+    (found,) = problems(tmp_path, text + 'key_file = "secrets/none"\n')
+    assert found.startswith("[models.local] key_file: ")
+    assert problems(tmp_path, text.replace('model = "qwen"\n', ""))[0].startswith("[models.local] model: missing")
+    assert problems(tmp_path, text + 'kind = "gemini"\n')[0].startswith(
+        '[models.local] kind: one of "ollama", "openai"'
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://h", "http://", "http:///x", "http://u:canary@h", "https://h/v1?key=canary", "https://h#canary", "h:1"],
+)
+def test_a_models_url_holds_no_key(tmp_path: Path, url: str) -> None:
+    """A host and maybe a path: user, query and fragment are where keys get into logs. Told without the URL."""
+    (found,) = problems(tmp_path, GOOD + f'[models.x]\nurl = "{url}"\nmodel = "m"\n')
+    assert found.startswith("[models.x] url: ")
+    assert "canary" not in found
+
+
+def test_planning_is_of_the_folder_and_within_bounds(tmp_path: Path) -> None:
+    """Plans are kept under the hub's folder; a budget below nothing is refused."""
+    assert load(save(tmp_path, GOOD)).planning.cache_folder == tmp_path / "data" / "plans"
+    assert load(save(tmp_path, GOOD + '[planning]\ncache_disk = "0B"\n')).planning.cache_disk == 0
+    assert problems(tmp_path, GOOD + "[planning]\nperson_day = -1\n")[0].startswith("[planning] person_day: ")
 
 
 def test_a_hub_without_a_file_is_told_how_to_make_one(tmp_path: Path) -> None:
