@@ -39,6 +39,7 @@ from hub.setup import load_keys, refresh_certificate
 from hub.speech import Speech
 from hub.store.engine import Store
 from hub.store.verbs import Txn
+from hub.thinking import Thinker
 from hub.timers import Timers
 from hub.webhook import Deps, Limits, make_app
 
@@ -84,12 +85,14 @@ class Hub:
             self._keys.sealer,
             lambda language: speech.help(self._chain.value.runbooks, fleet.inventory, language),
         )
+        thinker = Thinker(chain=lambda: self._chain.value, people=people, fleet=fleet, clock=clock)
         engine = Engine(
             store=store,
             fleet=fleet,
             people=people,
             policy=lambda: self._policy.value,
-            chain=lambda: self._chain.value,
+            thinker=thinker,
+            sealer=self._keys.sealer,
             speech=speech,
             acts=acts,
             authority=self._keys.authority,

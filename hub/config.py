@@ -191,6 +191,9 @@ class PlanningTable:
     merge: int = setting(
         1, "Short messages of one person that may share a call while they wait; 1: none.", low=1, high=16
     )
+    conversation: Duration = setting(
+        Duration(30 * _MINUTE), "How long a message may refer to those before it; 0: never.", low=0.0, high=7 * _DAY
+    )
     cache_folder: Path = setting(Path("data/plans"), "Where plans are kept, sealed.")
     cache_entries: int = setting(10_000, "Plans kept in memory, and as many on disk.", low=0, high=1_000_000)
     cache_memory: Size = setting(Size(8 * 1024 * 1024), "What they may take in memory.", low=0, high=1024**3)

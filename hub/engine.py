@@ -28,6 +28,7 @@ from common.messages import (
 )
 from common.plan import DEFAULT_TTL, BadPlan, Order, Plan, Step, step_hashes, targets_hash
 from common.policy import Policy, Verdict, check
+from common.seal import Sealer
 from common.sign import ORDER, SigningKey
 from hub import job as jobs_of_hub
 from hub import request as requests_of_hub
@@ -42,13 +43,14 @@ from hub.log import logger
 from hub.metrics import Metrics
 from hub.people import People
 from hub.plan.acts import redact
-from hub.plan.chain import Chain
-from hub.plan.outcome import Act, Cannot, Context, Planned, Said
+from hub.plan.outcome import Act, Cannot, Outcome, Planned, Said
+from hub.pondering import Ponderer, place_of
 from hub.records import Job, Request
 from hub.speech import Speech
 from hub.store.engine import Store
 from hub.store.errors import Conflict
 from hub.store.verbs import Txn
+from hub.thinking import Thinker
 
 PLANNERS: Final = 16
 BACKLOG: Final = 10_000
@@ -75,7 +77,8 @@ class Engine:
         fleet: Fleet,
         people: People,
         policy: Callable[[], Policy],
-        chain: Callable[[], Chain],
+        thinker: Thinker,
+        sealer: Sealer,
         speech: Speech,
         acts: Acts,
         authority: Authority,
@@ -90,7 +93,8 @@ class Engine:
         self._fleet = fleet
         self._people = people
         self._policy = policy
-        self._chain = chain
+        self._thinker = thinker
+        self._sealer = sealer
         self._speech = speech
         self._acts = acts
         self._authority = authority
@@ -102,6 +106,18 @@ class Engine:
         self._planning: set[str] = set()
         self._thinking = 0
         self._ears = Ears()
+        self._ponderer = Ponderer(
+            store=store,
+            write=self.write,
+            thinker=thinker,
+            sealer=sealer,
+            speech=speech,
+            settle=lambda change, request, thought: self.settle(change, request, thought.outcome),
+            give_up=self._give_up,
+            clock=clock,
+            room=config.planning.queue,
+            memory=config.planning.conversation,
+        )
         self.after: Callable[[Effects], None] = lambda effects: None
 
     async def write(self, unit: Callable[[Change], object]) -> None:
@@ -144,9 +160,13 @@ class Engine:
             received_at=now,
         )
 
+        pictures = [self._sealer.seal(image, place_of(request.id)) for image in incoming.images]
+
         def unit(txn: Txn) -> Request | None:
             added = txn.add_request(request)
             if added is not None:
+                for picture in pictures:
+                    txn.add_sealed(added.id, "picture", picture, now)
                 data = {
                     "inlet": inlet,
                     "event": added.event_id,
@@ -183,15 +203,17 @@ class Engine:
     async def sweep(self) -> None:
         """Requests that were committed and not planned: after a restart, or when the backlog was full."""
         for request in await self._store.read(lambda txn: txn.received_requests()):
-            if request.id not in self._planning:
+            if request.id not in self._planning and request.id not in self._ponderer:
                 self._planning.add(request.id)
-                self._plan_soon(request, request.text, 0)
+                papers = await self._store.read(lambda txn, request=request: txn.sealed_of(request.id))  # type: ignore[misc]
+                self._plan_soon(request, request.text, sum(paper.kind in ("picture", "reading") for paper in papers))
 
     async def run(self) -> None:
         """Plans what was accepted, several at a time so that they share commits."""
         async with asyncio.TaskGroup() as tasks:
             for index in range(PLANNERS):
                 tasks.create_task(self._planner(), name=f"planner {index}")
+            tasks.create_task(self._ponderer.run(), name="ponderer")
 
     async def _planner(self) -> None:
         while True:
@@ -220,50 +242,41 @@ class Engine:
             log.exception("request.not_given_up", request=request.id)
 
     async def plan(self, request: Request, text: str, images: int = 0) -> None:
-        """Thinks about one received request and commits what came of it. Planning has no effects: it may be done
-        again.
+        """Understands one received request and commits what came of it, or hands it to the slow lane. Planning has no
+        effects: it may be done again.
         """
         begun = self._clock()
         self._thinking += 1
         try:
-            outcome = self.think(request, text, images)
-            thought = self._clock() - begun
-
-            def unit(change: Change) -> None:
-                current = change.txn.request(request.id)
-                if current is None or current.state is not RequestState.RECEIVED:
-                    return
-                self.settle(change, current, outcome)
-                change.effects.stages += [("wait", begun - request.received_at), ("think", thought)]
-
-            await self.write(unit)
+            outcome = self._thinker.at_once(request, text, images)
+            if outcome is None and not self._ponderer.submit(request, text):
+                outcome = Cannot(Sentence("planning_busy"), "busy")
+            if outcome is not None:
+                await self._commit(request, outcome, begun)
         finally:
             self._thinking -= 1
 
+    async def _commit(self, request: Request, outcome: Outcome, begun: float) -> None:
+        thought = self._clock() - begun
+
+        def unit(change: Change) -> None:
+            current = change.txn.request(request.id)
+            if current is None or current.state is not RequestState.RECEIVED:
+                return
+            self.settle(change, current, outcome)
+            change.effects.stages += [("wait", begun - request.received_at), ("think", thought)]
+
+        await self.write(unit)
+
+    async def ponder(self, request: Request, text: str) -> None:
+        """Thinks at length about a request, as the slow lane does."""
+        await self._ponderer.ponder(request, text)
+
     def planning(self) -> int:
         """How many messages are thought about now."""
-        return self._thinking
+        return self._thinking + self._ponderer.thinking
 
-    def think(self, request: Request, text: str, images: int) -> Planned | Said | Act | Cannot:
-        if not request.person:
-            identity = f"{request.inlet}:{request.chat_user}"
-            return Cannot(Sentence("unknown_person", {"identity": identity}), code="unknown_person")
-        if images and not text.strip():
-            return Cannot(Sentence("images_unread"), code="images")
-        context = Context(
-            text=text,
-            language=request.language,
-            person=request.person,
-            roles=self._people.roles(request.person),
-            inventory=self._fleet.inventory,
-            now=self._clock(),
-        )
-        try:
-            return self._chain().plan(context)
-        except BadPlan as error:
-            return Cannot(Sentence("plan_too_big", {"problem": str(error)}), code="plan")
-
-    def settle(self, change: Change, request: Request, outcome: Planned | Said | Act | Cannot) -> None:
+    def settle(self, change: Change, request: Request, outcome: Outcome) -> None:
         actor = request.person or f"{request.inlet}:{request.chat_user}"
         match outcome:
             case Said(text):

@@ -16,8 +16,26 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-STAGES: Final = ("wait", "think", "plan", "approve", "queue", "start", "run", "reply", "total")
-"""wait: received to taken up by a planner. think: what the planner took. plan: received to planned. approve: planned
+STAGES: Final = (
+    "wait",
+    "think",
+    "read",
+    "recall",
+    "prompt",
+    "line",
+    "first",
+    "answer",
+    "plan",
+    "approve",
+    "queue",
+    "start",
+    "run",
+    "reply",
+    "total",
+)
+"""wait: received to taken up by a planner. think: what the planner took; in the slow lane that is made of read (its
+pictures), recall (the cache of plans), prompt (making the prompt), line (waiting for a model), first (until its first
+token) and answer (until its last). plan: received to planned. approve: planned
 to decided. queue: queued to leased. start: leased to started. run: as the machine measured. reply: a reply written to
 posted. total: received to ended."""
 _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1_800, 7_200)

@@ -205,3 +205,30 @@ class Token:
     expires_at: float
     created_by: str
     used_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Something of a request that is kept sealed: a picture until it is read, what was read, prompts and answers."""
+
+    id: int
+    request_id: str
+    kind: str  # picture | reading | prompt | answer
+    data: bytes  # sealed for the context (sealed, data, REQUEST ID)
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A runbook made of a plan that was approved, for an admin to accept or reject."""
+
+    number: int  # what people call it: d3 is 3
+    request_id: str
+    name: str
+    body: str  # the runbook's TOML
+    state: str  # proposed | accepted | rejected
+    by: str
+    at: float
+    decided_by: str = ""
+    decided_at: float | None = None
+    reason: str = ""

@@ -73,6 +73,13 @@ class Speech:
         self._send(txn, request, "progress", text, (_view(request, job, tail),), now)
         return True
 
+    def picture(self, txn: Txn, request: Request, text: str, now: float) -> bool:
+        """What was read in a message's pictures, wherever it can be said: nothing is planned from it unseen."""
+        if not request.reply_url:
+            return False
+        self._send(txn, request, "progress", present.plain_text(text, request.language), (), now)
+        return True
+
     def late(self, txn: Txn, request: Request, job: Job, now: float) -> bool:
         """The truth about a job that was told as unknown; True where something was said."""
         if not request.reply_url:

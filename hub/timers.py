@@ -200,9 +200,11 @@ class Timers:
         await self._flush(self._clock())
 
     async def clean(self) -> None:
-        """Output older than the retention goes; the audit and the rows stay."""
+        """Output and what is sealed with requests go after the retention; the audit and the rows stay."""
         before = self._clock() - self._retention
         while await self._store.write(lambda txn: txn.drop_output(before)):
+            pass
+        while await self._store.write(lambda txn: txn.drop_old_sealed(before)):
             pass
         await self._store.write(lambda txn: txn.purge_tokens(before))
         await self._store.write(lambda txn: txn.purge_credentials(before))

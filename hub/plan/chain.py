@@ -24,14 +24,27 @@ def plan(context: Context, planners: Iterable[Planner]) -> Outcome:
 
 
 class Chain:
-    """The hub's planners around its runbooks; `others` are asked after the runbooks."""
+    """The hub's planners around its runbooks; `others` are asked after the runbooks.
+
+    These answer at once. What none of them understands may go to a model (`hub.thinking`) before the last resort.
+    """
 
     def __init__(self, runbooks: Runbooks, others: Sequence[Planner] = ()) -> None:
         self.runbooks = runbooks
-        self._planners: tuple[Planner, ...] = (Acts(), Explicit(), runbooks, *others, LastResort(runbooks))
+        self._planners: tuple[Planner, ...] = (Acts(), Explicit(), runbooks, *others)
+        self._last = LastResort(runbooks)
 
     def plan(self, context: Context) -> Outcome:
-        return plan(context, self._planners)
+        return plan(context, (*self._planners, self._last))
+
+    def at_once(self, context: Context) -> Outcome | None:
+        """What is understood without thinking; None where a model is worth asking."""
+        if not context.text.strip():
+            return None
+        return next((outcome for one in self._planners if (outcome := one.plan(context)) is not None), None)
+
+    def last_resort(self, context: Context) -> Outcome:
+        return self._last.plan(context)
 
 
 class LastResort:

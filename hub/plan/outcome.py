@@ -22,9 +22,10 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A plain answer; no machine is needed."""
+    """A plain answer; no machine is needed. `asks`: it is a question back, which the next message answers."""
 
     text: str
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,17 @@ Outcome = Planned | Said | Act | Cannot
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """An earlier message of the same conversation and what became of it."""
+
+    text: str  # the person's words
+    own: bool  # of the person who speaks now; others' words taint what is planned from them
+    at: float
+    plan: Plan | None = None  # what was planned; None where it was answered in words, or not understood
+    answer: str = ""  # a model's own plain answer or question back
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """One message and the world it is read in. `text` is the person's, already without a mention of the bot."""
 
@@ -58,6 +70,8 @@ class Context:
     roles: Sequence[str]
     inventory: Inventory
     now: float
+    thread: tuple[Exchange, ...] = ()  # what was said before, the newest last
+    seen: str = ""  # what was read in the message's pictures: no person's words
 
 
 class Planner(Protocol):

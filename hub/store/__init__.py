@@ -5,7 +5,7 @@
     sql          a statement compiled once a database, and the connection that runs it
     mapping      records to rows and back; guarded updates
     room         what the verbs stand on; then the verbs by room:
-                 requests, jobs, claims, output, outbox, people, access, switches, events,
+                 requests, jobs, claims, output, outbox, people, access, switches, papers, events,
                  windows and boards (what operators look at; filter_sql makes their conditions)
     verbs        `Txn`: all rooms together, what can be asked and changed inside one transaction
     database     which database: its URL, its connections, its lock, its errors said in words

@@ -116,6 +116,7 @@ requests: Final = sa.Table(
 )
 index("ix_requests_person", requests.c.person, requests.c.number)
 index("ix_requests_open", requests.c.state, requests.c.person, where=REQUEST_OPEN)
+index("ix_requests_conversation", requests.c.inlet, requests.c.conversation, requests.c.number)  # what was said before
 
 jobs: Final = sa.Table(
     "jobs",
@@ -315,6 +316,42 @@ tokens: Final = sa.Table(
     time("used_at"),
     check("kind", one_of("kind", ("agent", "operator"))),
 )
+
+SEALED: Final = ("picture", "reading", "prompt", "answer")
+DRAFT_STATES: Final = ("proposed", "accepted", "rejected")
+
+sealed: Final = sa.Table(
+    "sealed",  # what belongs to a request and is nobody's to read by accident; the audit has its digests
+    metadata,
+    sa.Column("id", Counter, primary_key=True),
+    sa.Column("request_id", sa.Text, sa.ForeignKey("requests.id"), nullable=False),
+    text("kind"),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    time("at", nullable=False),
+    check("kind", one_of("kind", SEALED)),
+    sqlite_autoincrement=True,
+)
+index("ix_sealed_request_id", sealed.c.request_id, sealed.c.id)
+index("ix_sealed_at", sealed.c.at)
+
+drafts: Final = sa.Table(
+    "drafts",  # runbooks that people made of approved plans, for an admin to look at
+    metadata,
+    sa.Column("number", Counter, primary_key=True),
+    sa.Column("request_id", sa.Text, sa.ForeignKey("requests.id"), nullable=False),
+    text("name"),
+    text("body"),  # the runbook's TOML
+    text("state"),
+    text("by"),
+    time("at", nullable=False),
+    text("decided_by"),
+    time("decided_at"),
+    text("reason"),
+    check("state", one_of("state", DRAFT_STATES)),
+    sqlite_autoincrement=True,
+)
+PROPOSED: Final = sa.text("state = 'proposed'")
+index("ix_drafts_proposed", drafts.c.number, where=PROPOSED)
 
 switches: Final = sa.Table(
     "switches",

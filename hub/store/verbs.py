@@ -9,6 +9,7 @@ from hub.store.events import EventRoom
 from hub.store.jobs import JobRoom
 from hub.store.outbox import OutboxRoom
 from hub.store.output import OutputRoom
+from hub.store.papers import PaperRoom
 from hub.store.people import PeopleRoom
 from hub.store.requests import RequestRoom
 from hub.store.switches import SwitchRoom
@@ -24,6 +25,7 @@ class Txn(
     PeopleRoom,
     AccessRoom,
     SwitchRoom,
+    PaperRoom,
     WindowRoom,
     BoardRoom,
     EventRoom,

@@ -39,6 +39,7 @@ from hub.setup import init, load_keys
 from hub.speech import Speech
 from hub.store.engine import Store
 from hub.store.verbs import Txn
+from hub.thinking import Eyes, Model, Thinker
 
 T = TypeVar("T")
 NOW = 1_800_000_000.0
@@ -91,6 +92,8 @@ class House:
         self.chain: Chain = once(read_chain, self.config.runbooks.file)
         self.store = Store.open(self.config.store.url, folder=self.folder, clock=clock)
         self.effects: list[Effects] = []
+        self.model: Model | None = None  # those of a test: take effect with `build`
+        self.eyes: Eyes | None = None
         self.build()
 
     def build(self) -> None:
@@ -111,7 +114,15 @@ class House:
             fleet=self.fleet,
             people=self.people,
             policy=lambda: self.policy,
-            chain=lambda: self.chain,
+            thinker=Thinker(
+                chain=lambda: self.chain,
+                people=self.people,
+                fleet=self.fleet,
+                clock=self.clock,
+                model=self.model,
+                eyes=self.eyes,
+            ),
+            sealer=self.keys.sealer,
             speech=self.speech,
             acts=self.acts,
             authority=self.keys.authority,
@@ -199,8 +210,11 @@ class House:
         """A message accepted and planned; the request as it stands then."""
         images = len(more.get("images", ()))
         receipt = await self.accept(text, user, inlet=inlet, **more)
-        await self.engine.plan(self.request(receipt.request), text, images)
-        return self.request(receipt.request)
+        request = self.request(receipt.request)
+        await self.engine.plan(request, text, images)
+        if self.request(request.id).state is RequestState.RECEIVED:
+            await self.engine.ponder(request, text)
+        return self.request(request.id)
 
     async def said(self, text: str, user: str = "carol", **more: Any) -> str:
         """The text that answers a message at once."""

@@ -32,7 +32,7 @@ class Planner:
         self.say = say
         self.asked: list[Context] = []
 
-    def plan(self, context: Context) -> Outcome:
+    def at_once(self, context: Context) -> Outcome:
         self.asked.append(context)
         return self.say(context)
 

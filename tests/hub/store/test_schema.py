@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from common.lifecycle import JOB_ENDS, REQUEST_ENDS, JobState, RequestState
 from hub import records
-from hub.store import claims, events, jobs, outbox, output, requests, schema
+from hub.store import claims, events, jobs, outbox, output, papers, requests, schema
 from hub.store.engine import Store
 from hub.store.sql import Statement
 
@@ -49,6 +49,8 @@ def test_the_tables_know_the_lifecycles(
         (records.Person, schema.people),
         (records.Credential, schema.credentials),
         (records.Token, schema.tokens),
+        (records.Sealed, schema.sealed),
+        (records.Draft, schema.drafts),
     ],
 )
 def test_tables_hold_their_records_and_nothing_else(record: type, table: sa.Table) -> None:
@@ -82,6 +84,10 @@ def test_what_is_asked_often_is_found_by_an_index(tmp_path: Path, clock: Callabl
         (outbox, "_COUNT"): "ix_outbox_",
         (output, "_AFTER"): "sqlite_autoindex_output_1 (job_id=? AND seq>?)",
         (output, "_DROP"): "sqlite_autoindex_output_1 (job_id<?)",
+        (papers, "_OF"): "ix_sealed_request_id (request_id=?)",
+        (papers, "_DROP_OLD"): "ix_sealed_at (at<?)",
+        (papers, "_EARLIER"): "ix_requests_conversation (inlet=? AND conversation=? AND number<?)",
+        (papers, "_PROPOSED"): "ix_drafts_proposed",
         (events, "_CHAIN"): "INTEGER PRIMARY KEY (rowid>?)",
     }
     store = Store.open("sqlite:///a.sqlite", folder=tmp_path, clock=clock)
