@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test format lint venv bench bench-console bench-models models slow clean
+.PHONY: demo test format lint venv bench bench-console bench-models bench-matcher bench-ocr models slow clean
 
 venv: $(VENV)/.installed
 
@@ -43,6 +43,12 @@ models:
 
 bench-models: venv
 	$(BIN)/python tests/bench/nodes.py
+
+bench-matcher: venv
+	@$(BIN)/python tests/bench/matcher.py
+
+bench-ocr: venv
+	@$(BIN)/python tests/bench/ocr.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

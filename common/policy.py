@@ -16,10 +16,22 @@ from typing import Final
 from common.catalogue import Sentence
 from common.plan import BadPlan, check_argv
 from common.policy_match import Match, match
-from common.policy_rules import ROLES, Kind, Policy, Rule, usage
+from common.policy_rules import ROLES, Deny, Kind, Policy, Rule, usage
 from common.policy_values import Misfit, Type, shown
 
-__all__ = ["DEFAULT", "Kind", "Policy", "Rule", "Verdict", "check", "stricter", "usage"]
+__all__ = [
+    "DEFAULT",
+    "Kind",
+    "Policy",
+    "Rule",
+    "Verdict",
+    "check",
+    "denied",
+    "for_machine",
+    "for_roles",
+    "stricter",
+    "usage",
+]
 
 DEFAULT: Final = "default"
 """The rule named in a verdict that no rule gave."""
@@ -62,10 +74,10 @@ def check(
         check_argv(argv)
     except BadPlan as error:
         return _deny(Sentence("policy_bad_argv", {"detail": str(error)}))
-    for deny in policy.denies:
-        if argv[0] in deny.programs or _any_name(argv[0], deny.names):
-            values = {"program": shown(argv[0]), "about": deny.about}
-            return _deny(Sentence("policy_program_denied", values), deny.id)
+    deny = denied(policy, argv[0])
+    if deny is not None:
+        values = {"program": shown(argv[0]), "about": deny.about}
+        return _deny(Sentence("policy_program_denied", values), deny.id)
     best: tuple[int, Sentence, Rule] | None = None
     for rule in policy.by_name.get(argv[0], ()):
         found = match(rule, argv, cwd)
@@ -89,6 +101,24 @@ def check(
     if policy.default == "allow":
         return _allow_by_default(policy, argv, cwd, env, tainted)
     return _deny(_unknown_program(policy, argv))
+
+
+def denied(policy: Policy, program: str) -> Deny | None:
+    """The deny that names the program."""
+    return next((one for one in policy.denies if program in one.programs or _any_name(program, one.names)), None)
+
+
+def for_roles(rule: Rule, roles: Collection[str]) -> bool:
+    """Whether the rule is for people with these roles."""
+    rank = max((ROLES.index(role) for role in roles if role in ROLES), default=-1)
+    return rank >= ROLES.index(_lowest(rule))
+
+
+def for_machine(rule: Rule, agent: str, labels: Mapping[str, str]) -> bool:
+    """Whether the rule is for this machine."""
+    if rule.agents and not any(_name_matches(agent, pattern) for pattern in rule.agents):
+        return False
+    return all(labels.get(key) == value for key, value in rule.labels)
 
 
 def stricter(a: Verdict, b: Verdict) -> Verdict:
@@ -185,15 +215,16 @@ def _any_name(program: str, names: frozenset[str]) -> bool:
 
 def _not_here(rule: Rule, roles: Collection[str], agent: str, labels: Mapping[str, str]) -> Sentence | None:
     """Why the rule is not for these people or this machine."""
-    rank = max((ROLES.index(role) for role in roles if role in ROLES), default=-1)
-    lowest = min(rule.roles, key=ROLES.index)
-    if rank < ROLES.index(lowest):
-        return Sentence("policy_role", {"rule": rule.id, "role": lowest})
-    if rule.agents and not any(_name_matches(agent, pattern) for pattern in rule.agents):
-        return Sentence("policy_machine", {"rule": rule.id, "agent": shown(agent)})
-    if any(labels.get(key) != value for key, value in rule.labels):
+    if not for_roles(rule, roles):
+        return Sentence("policy_role", {"rule": rule.id, "role": _lowest(rule)})
+    if not for_machine(rule, agent, labels):
         return Sentence("policy_machine", {"rule": rule.id, "agent": shown(agent)})
     return None
+
+
+def _lowest(rule: Rule) -> str:
+    """The least of the roles that a person needs one of."""
+    return min(rule.roles, key=ROLES.index)
 
 
 def _name_matches(name: str, pattern: str) -> bool:

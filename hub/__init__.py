@@ -4,8 +4,13 @@ A message's way, and the file that owns each part of it:
 
     chat/        one file a platform: verify the raw bytes, parse, render a reply; nothing else knows the platform
     webhook      HTTP in: bounds, signature, de-duplication, commit, 2xx; work comes after the answer
-    plan/        a chain of planners, first answer wins: explicit, built-in answers, runbooks; later a model
+    plan/        a chain of planners, first answer wins: explicit, built-in answers, follow-ups, runbooks
+    planner/     the planner that asks a language model, after the chain
     models/      the servers of language models: protocols, routing, failover, budgets, the cache of plans
+    thinking     what is understood at once, and what takes pictures, models or a look into what was said before
+    pondering    the slow lane, where that happens
+    drafting     pure: a runbook learned from a plan; acts_drafts proposes, reviews and writes it
+    summaries    a model's words on long output, behind the reply
     request      pure: what a request does on an event (the request lifecycle with its actions)
     job          pure: what a job does on an event
     approval     pure: who may approve what; second factors
@@ -28,7 +33,7 @@ A message's way, and the file that owns each part of it:
     metrics      counters, histograms
     log          structured logs
     config       hub.toml; `init` writes it
-    cli          answerback-hub
+    cli          answerback-hub; model_report and model_trial are what `models` tells
     app          the composition root: the only file that knows everyone
 
 Facts in, intentions out: the pure files return what to save and what to do; the shells save first, then do.

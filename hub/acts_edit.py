@@ -7,6 +7,7 @@ the one it replaces, and neither the editor nor anyone it is made on behalf of i
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -29,6 +30,8 @@ from hub.request import Judgement
 
 MAX_EDIT_TARGETS: Final = 10_000
 MAX_WHO: Final = 20
+MAX_WORDS: Final = 4_000
+"""Characters of each plan in the audit row of an edit."""
 
 Checker = Callable[[Step, str], Verdict]
 
@@ -62,7 +65,8 @@ class Edits:
             return no
         assert request.plan is not None  # noqa: S101 - it is asking, so it was judged
         try:
-            plan = edited_plan(request.plan, steps, self._targets)
+            inserted = inserted_by_rules(request.plan, self._checker(request.person, request.plan.tainted))
+            plan = without_env(edited_plan(request.plan, steps, self._targets), inserted)
             judgement = requests_of_hub.judge(plan, self._checker(by.person, plan.tainted))
         except BadPlan as error:
             return Done(Sentence("edit_bad_plan", {"problem": str(error)}), "bad_plan")
@@ -146,6 +150,8 @@ class Edits:
             "base_hash": old.plan_hash,
             "plan_hash": digest,
             "why": why,
+            "before": plan_words(old.plan),
+            "after": plan_words(terms.plan),
             "from": by.remote,
         }
         txn.audit("request.edited", new.id, by.person, data, now)
@@ -159,9 +165,44 @@ class Edits:
         return resolve(said, self._fleet.inventory, MAX_EDIT_TARGETS)
 
 
+def plan_words(plan: Plan | None) -> str:
+    """A plan for the audit, a fact a line, so that two of them can be compared by people; cut where it is very long."""
+    lines: list[str] = []
+    for step in plan.steps if plan is not None else ():
+        lines += [f"run: {shlex.join(step.argv)}", f"on: {' '.join(step.targets)}"]
+        lines += [f"in: {step.cwd}"] if step.cwd else []
+        lines += [f"env: {name}={value}" for name, value in step.env]
+        lines.append(f"limit: {step.time_limit}s")
+    text = "\n".join(lines)
+    return text if len(text) <= MAX_WORDS else text[: MAX_WORDS - 1] + "…"
+
+
 def askers_after_edit(request: Request) -> set[str]:
     """Everybody who had a hand in the request: who asked, who edited it before, whose it is."""
     return {request.person, *request.behalf.split()}
+
+
+Pairs = frozenset[tuple[str, str]]
+
+
+def inserted_by_rules(plan: Plan, check: Checker) -> list[Pairs]:
+    """Of each step, the environment that a rule gave it when the plan was judged: nobody wrote it."""
+    found = []
+    for step in plan.steps:
+        verdict = check(replace(step, env=()), step.targets[0])
+        found.append(frozenset(verdict.env) if verdict.kind != "deny" else frozenset())
+    return found
+
+
+def without_env(plan: Plan, inserted: Sequence[Pairs]) -> Plan:
+    """The plan without what rules had put into the environment of the step at each place, so that it is judged afresh:
+    what runs now may be another rule's, which knows nothing of it; the same rule gives it again.
+    """
+    steps = [
+        replace(step, env=tuple(pair for pair in step.env if pair not in inserted[min(index, len(inserted) - 1)]))
+        for index, step in enumerate(plan.steps)
+    ]
+    return replace(plan, steps=tuple(steps))
 
 
 def edited_plan(plan: Plan, steps: Sequence[Mapping[str, Any]], targets: Callable[[str], tuple[str, ...]]) -> Plan:

@@ -8,7 +8,8 @@ import asyncio
 import gc
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 import uvloop
 from starlette.applications import Starlette
@@ -19,6 +20,7 @@ from common.policy import Policy
 from common.tls import server_context
 from hub import http
 from hub.acts import Acts
+from hub.acts_drafts import Drafts
 from hub.acts_machines import Keeper
 from hub.change import Effects
 from hub.chat.inlets import inlets_of
@@ -32,13 +34,18 @@ from hub.limits import Refusal
 from hub.links import Links
 from hub.log import configure, logger
 from hub.metrics import Gauges, Metrics
+from hub.ocr.eyes import Sight
+from hub.ocr.reader import Bounds, Reader, installed
+from hub.ocr.settings import Settings
 from hub.people import People
 from hub.plan.chain import Chain
+from hub.planner.build import models_of, prompt_tokens
 from hub.replies import Courier
 from hub.setup import load_keys, refresh_certificate
 from hub.speech import Speech
 from hub.store.engine import Store
 from hub.store.verbs import Txn
+from hub.summaries import Summaries
 from hub.thinking import Thinker
 from hub.timers import Timers
 from hub.webhook import Deps, Limits, make_app
@@ -85,7 +92,34 @@ class Hub:
             self._keys.sealer,
             lambda language: speech.help(self._chain.value.runbooks, fleet.inventory, language),
         )
-        thinker = Thinker(chain=lambda: self._chain.value, people=people, fleet=fleet, clock=clock)
+        models = models_of(
+            config,
+            sealer=self._keys.sealer,
+            policy=lambda: self._policy.value,
+            chain=lambda: self._chain.value,
+            clock=clock,
+            monotonic=time.monotonic,
+            told=metrics.model,
+        )
+        drafts = Drafts(
+            store=store,
+            people=people,
+            fleet=fleet,
+            policy=lambda: self._policy.value,
+            file=config.runbooks.file,
+            memory=config.planning.conversation,
+            clock=clock,
+        )
+        reader = reader_of(config)
+        thinker = Thinker(
+            chain=lambda: self._chain.value,
+            people=people,
+            fleet=fleet,
+            clock=clock,
+            model=models.planner if models is not None else None,
+            eyes=Sight(reader) if reader is not None else None,
+            scribe=drafts,
+        )
         engine = Engine(
             store=store,
             fleet=fleet,
@@ -107,6 +141,7 @@ class Hub:
             store=store,
             engine=engine,
             acts=acts,
+            drafts=drafts,
             fleet=fleet,
             people=people,
             hub_id=self._keys.hub_id,
@@ -151,6 +186,14 @@ class Hub:
                 limits=Limits(concurrency=config.http.concurrency),
             )
         )
+
+        keeper = Keeper(store, engine, fleet, clock)
+
+        async def keep() -> None:
+            if models is not None and models.cache.look():
+                log.info("plans.cleared")
+            await keeper.keep()
+
         timers = Timers(
             store=store,
             engine=engine,
@@ -164,19 +207,36 @@ class Hub:
             reload_files=self._reload,
             renew_certificate=renew_certificate,
             flush=web.state.webhook.flush,
-            keep=Keeper(store, engine, fleet, clock).keep,
+            keep=keep,
             clock=clock,
         )
+
+        summaries = None
+        if models is not None and config.planning.summaries:
+            summaries = Summaries(
+                store=store,
+                write=engine.write,
+                models=models.pool,
+                sealer=self._keys.sealer,
+                speech=speech,
+                tokens=prompt_tokens(config),
+                clock=time.monotonic,
+            )
 
         def after(effects: Effects) -> None:
             if effects.replies:
                 courier.wake()
+            if summaries is not None:
+                summaries.after(effects)
             links.after(effects)
             verbs.after(effects)
 
         engine.after = after
         await people.refresh()
         await fleet.refresh()
+        if models is not None:
+            metrics.registry.register(models.metrics)
+            models.planner.warm(("operator",), fleet.inventory)
         now = clock()
         await store.write(lambda txn: txn.audit("hub.started", self._keys.hub_id, "hub", {"epoch": epoch}, now))
         gc.freeze()  # what is built now lives as long as the hub: no collection need walk it
@@ -185,7 +245,14 @@ class Hub:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         try:
-            await self._until(stop, engine, links, courier, timers, web, store, verbs)
+            besides: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
+            if models is not None:
+                besides["models"] = models.pool.run
+            if summaries is not None:
+                besides["summaries"] = summaries.run
+            if reader is not None:
+                besides["ocr"] = reader.run
+            await self._until(stop, engine, links, courier, timers, web, verbs, besides)
         except* UserError as group:
             raise first_of(group) from None
         now = clock()
@@ -199,10 +266,12 @@ class Hub:
         courier: Courier,
         timers: Timers,
         web: Starlette,
-        store: Store,
         verbs: Verbs,
+        besides: Mapping[str, Callable[[], Coroutine[Any, Any, None]]],
     ) -> None:
-        """Starts everything, says it is ready, and ends it in order: no new work, then the links, then the rest."""
+        """Starts everything (`besides`: what only some hubs have, by name), says it is ready, and ends it in order: no
+        new work, then the links, then the rest.
+        """
         web_up, links_up, web_stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             posting = tasks.create_task(courier.run(), name="courier")
@@ -212,6 +281,7 @@ class Hub:
                 tasks.create_task(verbs.run(), name="consoles"),
                 tasks.create_task(watchdog(), name="watchdog"),
             ]
+            doers += [tasks.create_task(run(), name=name) for name, run in besides.items()]
             serving = tasks.create_task(
                 http.serve(web, str(self._config.http.listen), started=web_up, stop=web_stop), name="http"
             )
@@ -254,6 +324,15 @@ class Hub:
             problem = watched.look()
             if problem:
                 log.error("file.refused", file=str(watched.path), problem=problem)
+
+
+def reader_of(config: HubConfig) -> Reader | None:
+    """What reads pictures; None where it is not wanted, or the extra `ocr` is not installed."""
+    table = config.ocr
+    if not table.read or not installed():
+        return None
+    child = Settings(size=table.size, pixels=table.pixels, memory=table.memory, seconds=table.timeout)
+    return Reader(Bounds(children=table.children, queue=table.queue, idle=table.idle, child=child))
 
 
 def unready(links: Links, timers: Timers) -> list[str]:

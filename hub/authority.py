@@ -29,6 +29,8 @@ VERBS: Final[Mapping[str, str]] = {
     "retry": "operator",
     "cancel": "operator",
     "take_back": "operator",
+    "propose": "operator",  # a runbook, of a plan of one's own; of others' plans: approvers
+    "drafts": "operator",
     # stepping in
     "cancel_others": "approver",
     "approve": "approver",
@@ -44,6 +46,7 @@ VERBS: Final[Mapping[str, str]] = {
     "token": "admin",
     "revoke": "admin",
     "people": "admin",
+    "review": "admin",  # drafts of runbooks
 }
 
 

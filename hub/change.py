@@ -40,6 +40,7 @@ class Effects:
     told: list[tuple[str, dict[str, str]]] = field(default_factory=list)  # for the log: event, ids bound
     queued: int = 0
     failed: int = 0  # jobs that ended otherwise than well
+    finals: list[str] = field(default_factory=list)  # requests whose outcome on machines was told
 
 
 class Change:
@@ -163,6 +164,8 @@ class Change:
         jobs: Sequence[Job] = self.txn.jobs_of(request.id) if request.plan is not None else ()
         self._speech.tell(self.txn, request, kind, text, jobs, self.now)
         self.effects.replies = True
+        if kind == "final" and jobs:
+            self.effects.finals.append(request.id)
 
 
 def command_of(step: Step) -> str:

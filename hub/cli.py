@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +15,11 @@ from common.config import Address, parse_address, parse_duration
 from common.errors import UserError
 from common.version import VERSION
 from hub import keeping
-from hub.config import HubConfig, load
+from hub.cli_base import DEFAULT_CONFIG, config_option
+from hub.cli_models import models_group
+from hub.config import HubConfig
 from hub.policy_check import rows
 from hub.setup import init
-
-DEFAULT_CONFIG = "/etc/answerback/hub.toml"
-
-
-def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    @click.option(
-        "--config",
-        "config_file",
-        metavar="FILE",
-        help=f"hub.toml; else $ANSWERBACK_CONFIG, else {DEFAULT_CONFIG}",
-    )
-    @functools.wraps(command)
-    def with_config(*args: Any, config_file: str | None, **kwargs: Any) -> Any:
-        return command(
-            *args, config=load(Path(config_file or os.environ.get("ANSWERBACK_CONFIG") or DEFAULT_CONFIG)), **kwargs
-        )
-
-    return with_config
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -338,6 +320,9 @@ def audit_export(config: HubConfig, output: str) -> None:
         raise
     except OSError as error:
         raise UserError(f"cannot write {output} ({error.strerror})", "name another file, or make room") from None
+
+
+hub.add_command(models_group)
 
 
 def main() -> None:

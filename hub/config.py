@@ -175,12 +175,26 @@ class ModelTable:
 
 
 @dataclass(frozen=True, slots=True)
+class OcrTable:
+    """Pictures of messages become text, where the extra `ocr` is installed. What they say always needs a person."""
+
+    read: bool = setting(True, "Whether pictures are read at all.")
+    children: int = setting(1, "Processes that read, each with 400 to 600 MiB while it does.", low=1, high=4)
+    queue: int = setting(16, "Pictures that wait, in all.", low=1, high=1_000)
+    size: Size = setting(Size(8 * 1024 * 1024), "The largest file.", low=1024, high=64 * 1024 * 1024)
+    pixels: int = setting(20_000_000, "The most pixels of a picture.", low=10_000, high=100_000_000)
+    memory: Size = setting(Size(1536 * 1024 * 1024), "What a process may fill.", low=512 * 1024 * 1024)
+    timeout: Duration = setting(Duration(20.0), "How long one picture may take.", low=1.0, high=2 * _MINUTE)
+    idle: Duration = setting(Duration(5 * _MINUTE), "How long a process stays without work.", low=1.0, high=_DAY)
+
+
+@dataclass(frozen=True, slots=True)
 class PlanningTable:
     """How models are used: what a person may use of them, and what is kept of what they said. Tokens are theirs."""
 
     models: bool = setting(True, "Whether models are asked at all.")
     deadline: Duration = setting(Duration(45.0), "How long a person waits for a plan.", low=1.0, high=10 * _MINUTE)
-    prompt_tokens: int = setting(6_000, "The longest prompt.", low=256, high=1_000_000)
+    prompt_tokens: int = setting(6_000, "The longest prompt.", low=1_000, high=1_000_000)
     max_tokens: int = setting(512, "The longest answer.", low=16, high=32_768)
     person_minute: int = setting(
         60_000, "Tokens of one person a minute, prompt and answer; 0 is no bound.", low=0, high=1_000_000_000
@@ -190,6 +204,12 @@ class PlanningTable:
     hedge: bool = setting(True, "Whether a second server is asked as well where the first one is slower than usual.")
     merge: int = setting(
         1, "Short messages of one person that may share a call while they wait; 1: none.", low=1, high=16
+    )
+    confirm: bool = setting(
+        False, "Whether each plan of a model waits for a person's yes, also where policy allows it."
+    )
+    summaries: bool = setting(
+        False, "Whether a model sums up long output, told after the output itself. The model then reads output."
     )
     conversation: Duration = setting(
         Duration(30 * _MINUTE), "How long a message may refer to those before it; 0: never.", low=0.0, high=7 * _DAY
@@ -278,6 +298,7 @@ class HubConfig:
     people: Mapping[str, PersonTable] = tables()
     models: Mapping[str, ModelTable] = tables()
     planning: PlanningTable = table(PlanningTable)
+    ocr: OcrTable = table(OcrTable)
     policy: PolicyTable = table(PolicyTable)
     runbooks: RunbooksTable = table(RunbooksTable)
     log: LogTable = table(LogTable)

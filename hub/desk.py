@@ -9,7 +9,7 @@ desk_look     whoami                                    person, roles, hub, vers
               search_output  job, text                  lines of its output
               agents    after?                          machines by name, vitals, queue
               queue                                     depth, oldest, by state, paused
-              audit     after?, limit?, subject?, kind?
+              audit     after?, limit?, subject?, kind? | filter, sort?, lo?    newest first with a filter
 desk_pick     targets   selector                        which machines a selection means
               complete  view, text, cursor?             what may come next in a filter
 desk_ask      run       target, argv, timeout?, cwd?, expect?, hold?     a new request with exactly this command
@@ -21,6 +21,10 @@ desk_acts     approve   number | id, code?, plan_hash?, reason?, nonce?
               take_back number | id                     what is held
               settle    job, done
               priority  jobs, priority, dry_run?
+desk_drafts   drafts                                    of runbooks: those that wait
+              draft, accept_draft                       number
+              reject_draft                              number, why?
+              propose   number, name, say?              a runbook made of what a request did
 desk_control  pause     agent? | selector?, reason?, until?, expect?     "" is the whole queue
               resume    agent? | selector?, expect?
               drain     agent, cancel_after?
@@ -39,6 +43,7 @@ from typing import Final
 
 from common.version import VERSION
 from hub.acts import Acts
+from hub.acts_drafts import Drafts
 from hub.acts_edit import Edits
 from hub.authority import may
 from hub.change import Effects
@@ -47,6 +52,7 @@ from hub.desk_acts import ActRoom
 from hub.desk_args import Office
 from hub.desk_ask import AskRoom
 from hub.desk_control import ControlRoom
+from hub.desk_drafts import DraftRoom
 from hub.desk_live import LiveRoom
 from hub.desk_look import LookRoom
 from hub.desk_pick import PickRoom
@@ -69,6 +75,7 @@ class Verbs:
         store: Store,
         engine: Engine,
         acts: Acts,
+        drafts: Drafts,
         fleet: Fleet,
         people: People,
         hub_id: str,
@@ -85,6 +92,7 @@ class Verbs:
         self.overview = Overview(store=store, fleet=fleet, hub=hub, planning=engine.planning, clock=clock)
         look, pick = LookRoom(office, lambda: self.table), PickRoom(office, choices)
         ask, act = AskRoom(office), ActRoom(office, Edits(people, fleet, engine.checker, decide_within))
+        draft = DraftRoom(office, drafts)
         control, live = ControlRoom(office), LiveRoom(office, self.watching, self.overview)
         self.table: dict[str, Verb] = {
             "whoami": look.whoami,
@@ -107,6 +115,11 @@ class Verbs:
             "take_back": act.take_back,
             "settle": act.settle,
             "priority": act.priority,
+            "drafts": draft.drafts,
+            "draft": draft.draft,
+            "propose": draft.propose,
+            "accept_draft": draft.accept_draft,
+            "reject_draft": draft.reject_draft,
             "pause": control.pause,
             "resume": control.resume,
             "drain": control.drain,

@@ -76,7 +76,7 @@ class ActRoom:
             done = self._edits.edit(change, by, request, base_hash=base_hash, steps=steps, why=why, dry_run=dry_run)
             return decided(change.txn, request, done, by)
 
-        return await self._office.act(caller, args, "edit", unit)
+        return await self._office.act(caller, args, "edit", unit, dry_run=dry_run)
 
     # ---- jobs
 
@@ -114,7 +114,7 @@ class ActRoom:
             jobs = {job.id: job for job in (job_of(change.txn, name) for name in names)}
             return set_priority(change, by, list(jobs.values()), priority, dry_run=dry_run)
 
-        return await self._office.act(caller, args, "priority", unit)
+        return await self._office.act(caller, args, "priority", unit, dry_run=dry_run)
 
     async def take_back(self, caller: Caller, args: Args) -> Any:
         """Takes back what is held, as if it had never been asked; too late once a job has been handed out."""

@@ -53,10 +53,18 @@ class Office:
         return By(caller.person, "console", remote=caller.link.remote)
 
     async def act(
-        self, caller: Caller, args: Args, verb: str, unit: Callable[[Change, By], Done], *, right: str = ""
+        self,
+        caller: Caller,
+        args: Args,
+        verb: str,
+        unit: Callable[[Change, By], Done],
+        *,
+        right: str = "",
+        dry_run: bool = False,
     ) -> dict[str, Any]:
         """Does an act in one transaction and tells what became of it: {"code": "ok" or why not, "text", …}. It raises
-        for a call that is none, never for a no. What was done is an audit row, with who and from where.
+        for a call that is none, never for a no. What was done is an audit row, with who and from where; a dry run does
+        nothing, and so has none.
         """
         language = language_of(args)
         try:
@@ -67,7 +75,7 @@ class Office:
 
         def whole(change: Change) -> None:
             told[:] = [unit(change, by)]
-            if not told[0].code:
+            if not told[0].code and not dry_run:
                 data = {"verb": verb, "via": by.via, "from": by.remote}
                 change.txn.audit("act.done", told[0].subject or by.person, by.person, data, change.now)
 

@@ -57,9 +57,7 @@ class ControlRoom:
         office, language = self._office, language_of(args)
         selection = text(args, "selector", 8_192) or text(args, "agent")
         if not selection:
-            told = await office.act(caller, args, verb, queue)
-            office.engine.after(Effects(wake={agent.name for agent in office.fleet.agents()}))
-            return told
+            return await office.act(caller, args, verb, queue)  # what is woken, the act says itself
         try:
             by = office.allow(caller, verb)
         except Refused as error:
@@ -76,8 +74,10 @@ class ControlRoom:
         count = 0
         for first in range(0, len(names), machines.SHARE):  # one transaction each: nobody waits for ten thousand
             count += await self._some(by, names[first : first + machines.SHARE], some)
+        await office.engine.write(lambda change: _done(change, by, verb, selection, names, count))
         await office.fleet.refresh()
-        office.engine.after(Effects(wake=set(names)))
+        if verb == "resume":
+            office.engine.after(Effects(wake=set(names)))
         values = {"what": names[0], "count": count}
         one = "paused_now" if verb == "pause" else "resumed_now"
         many = "paused_some" if verb == "pause" else "resumed_some"
@@ -103,5 +103,13 @@ class ControlRoom:
         agent = text(args, "agent")
         told = await self._office.act(caller, args, "undrain", lambda change, by: machines.undrain(change, by, agent))
         await self._office.fleet.refresh()
-        self._office.engine.after(Effects(wake={agent}))
+        if told["code"] == "ok":  # again: it was woken by the act, maybe before the fleet knew
+            self._office.engine.after(Effects(wake={agent}))
         return told
+
+
+def _done(change: Change, by: By, verb: str, selection: str, names: Sequence[str], count: int) -> None:
+    """The row of an act on a selection, as every act has one; each machine's own row says what became of it."""
+    data = {"verb": verb, "selector": selection, "count": count, "via": by.via, "from": by.remote}
+    subject = names[0] if len(names) == 1 else "queue"
+    change.txn.audit("act.done", subject, by.person, data, change.now)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from common.filter_fields import View
 from common.lifecycle import JobState, RequestState
 from common.version import VERSION
+from hub.audit import Link, to_event
 from hub.authority import VERBS, may
 from hub.consoles import BadCall, Caller
 from hub.desk_args import (
@@ -23,6 +24,7 @@ from hub.desk_args import (
     text,
 )
 from hub.find_output import find
+from hub.records import Event
 from hub.roster import AgentList, Roster
 from hub.rows import short
 from hub.store.boards import jobs_by_agent
@@ -121,7 +123,7 @@ class LookRoom:
         return await self._office.store.read(unit)
 
     async def _listed(self, caller: Caller, args: Args, view: View, limit: int) -> Any:
-        """Jobs or requests that fit a filter, from the position `lo` on."""
+        """Jobs, requests or events that fit a filter, from the position `lo` on."""
         try:
             listing = Listing(filter_of(args, view, caller.person), text(args, "sort"))
         except NoSort as error:
@@ -132,6 +134,8 @@ class LookRoom:
             rows = txn.window(listing, lo, limit, now)
             if view == "requests":
                 return fitting(map(request_view, REQUEST.records(rows)))
+            if view == "audit":
+                return fitting(_numbered(txn, to_event(Link(*row))) for row in rows)
             jobs = JOB.records(rows)
             requests = {job.request_id: txn.request(job.request_id) for job in jobs}
             return fitting(job_view(job, requests[job.request_id]) for job in jobs)
@@ -215,8 +219,16 @@ class LookRoom:
     async def audit(self, caller: Caller, args: Args) -> Any:
         self._office.allow(caller, "audit")
         after, limit = integer(args, "after") or 0, limit_of(args)
+        if "filter" in args:
+            return await self._listed(caller, args, "audit", limit)
         subject, kind = text(args, "subject") or None, text(args, "kind") or None
         events = await self._office.store.read(
             lambda txn: txn.events(after_seq=after, limit=limit, subject=subject, kind_prefix=kind)
         )
         return fitting(map(event_view, events))
+
+
+def _numbered(txn: Txn, event: Event) -> dict[str, Any]:
+    """An event with the number of the request that it is about, where it is about one or a job of one."""
+    about = txn.job(event.subject) if event.kind.startswith("job.") else txn.request(event.subject)
+    return event_view(event) | ({"number": about.number} if about is not None else {})

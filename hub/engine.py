@@ -27,11 +27,12 @@ from common.messages import (
     Renew,
 )
 from common.plan import DEFAULT_TTL, BadPlan, Order, Plan, Step, step_hashes, targets_hash
-from common.policy import Policy, Verdict, check
+from common.policy import Policy, Verdict
 from common.seal import Sealer
 from common.sign import ORDER, SigningKey
 from hub import job as jobs_of_hub
 from hub import request as requests_of_hub
+from hub import verdicts
 from hub.acts import Acts
 from hub.ca import renew
 from hub.change import Change, Effects
@@ -311,16 +312,7 @@ class Engine:
 
     def checker(self, person: str, tainted: bool) -> Callable[[Step, str], Verdict]:
         """Policy with this person bound, for `request.judge`."""
-        policy, roles = self._policy(), self._people.roles(person)
-
-        def of(step: Step, target: str) -> Verdict:
-            agent = self._fleet.agent(target)
-            labels = agent.labels if agent is not None else {}
-            return check(
-                policy, step.argv, roles=roles, agent=target, labels=labels, cwd=step.cwd, env=step.env, tainted=tainted
-            )
-
-        return of
+        return verdicts.checker(self._policy(), self._people.roles(person), self._fleet.labels, tainted)
 
     def _full(self, txn: Txn, person: str, targets: Sequence[str]) -> Sentence | None:
         """Back-pressure is visible: a full queue is a polite refusal in chat."""

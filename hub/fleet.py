@@ -7,7 +7,7 @@ change. It is asked for from the store's writer thread too, so what is kept of i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from hub.machines import Inventory, Machine
@@ -73,6 +73,10 @@ class Fleet:
 
     def agent(self, name: str) -> Agent | None:
         return self._agents.get(name)
+
+    def labels(self, name: str) -> Mapping[str, str]:
+        agent = self._agents.get(name)
+        return agent.labels if agent is not None else {}
 
     def agents(self) -> list[Agent]:
         return sorted(self._agents.values(), key=lambda agent: agent.name)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
@@ -60,6 +60,17 @@ def configure(level: str = "info", fmt: Format = "json", stream: TextIO | None =
     root.handlers[:] = [handler]
     # Libraries speak at "warning": what they say at "info" is about themselves.
     root.setLevel(max(LEVELS[level], logging.WARNING))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing is logged within: for small commands, which say what there is to say themselves."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:

@@ -20,6 +20,9 @@ from hub.store.requests import REQUEST
 from hub.store.sql import Row as StoredRow
 from hub.store.verbs import Txn
 
+ULID: Final = 26
+"""Characters of a request's id; names of machines and people that are as long are not found among the requests."""
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -64,8 +67,10 @@ def _event(txn: Txn, fleet: Fleet, stored: StoredRow, before: Made | None, now: 
     if before is not None:
         return before  # events never change
     event = to_event(Link(*stored))
-    job = txn.job(event.subject) if event.kind.startswith("job.") else None
-    return Made(stored, event, None, event_row(event, job))
+    if event.kind.startswith("job."):
+        return Made(stored, event, None, event_row(event, txn.job(event.subject)))
+    request = txn.request(event.subject) if len(event.subject) == ULID else None
+    return Made(stored, event, None, event_row(event, number=request.number if request is not None else None))
 
 
 Maker = Callable[[Txn, Fleet, StoredRow, Made | None, float], Made]

@@ -75,6 +75,12 @@ class Metrics:
         self._replies = Counter(
             "answerback_replies", "Attempts to post a reply: done, retry, dead.", ["result"], registry=self.registry
         )
+        self._models = Counter(
+            "answerback_model_plans",
+            "Messages that went to a model, by what came of them: a kind of answer, or why there is none.",
+            ["result"],
+            registry=self.registry,
+        )
         stages = Histogram(
             "answerback_stage_seconds", "Time that a stage took.", ["stage"], buckets=_SECONDS, registry=self.registry
         )
@@ -91,6 +97,10 @@ class Metrics:
 
     def reply(self, result: str) -> None:
         self._replies.labels(result).inc()
+
+    def model(self, result: str) -> None:
+        """One message planned with models: runbook, commands, say, ask, unknown, unfit, again, or a reason for none."""
+        self._models.labels(result).inc()
 
     def stage(self, stage: str, seconds: float) -> None:
         """`stage` is one of STAGES. A negative time (two clocks, or one set back) counts as 0."""

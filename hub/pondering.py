@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from common.catalogue import Sentence
@@ -21,7 +22,8 @@ from common.text import clean_output
 from hub.change import Change
 from hub.log import logger
 from hub.plan.outcome import Exchange
-from hub.records import Request
+from hub.planner.kept import pack, read_kept
+from hub.records import Request, Sealed
 from hub.speech import Speech
 from hub.store.engine import Store
 from hub.store.errors import Conflict
@@ -171,19 +173,46 @@ class Ponderer:
         if not self._memory:
             return ()
         since = request.received_at - self._memory
-        before = await self._store.read(lambda txn: txn.said_before(request, since, MOST_BEFORE))
-        return tuple(
-            Exchange(one.text, one.person == request.person, one.received_at, one.plan)
-            for one in reversed(before)
-            if one.person
+
+        def unit(txn: Txn) -> list[tuple[Request, list[Sealed]]]:
+            before = [one for one in txn.said_before(request, since, MOST_BEFORE) if one.person]
+            return [(one, [] if one.plan is not None else txn.sealed_of(one.id)) for one in reversed(before)]
+
+        return tuple(self._exchange(one, papers, request.person) for one, papers in await self._store.read(unit))
+
+    def _exchange(self, earlier: Request, papers: list[Sealed], person: str) -> Exchange:
+        """An earlier message, with what a model answered to it in words."""
+        exchange = Exchange(
+            earlier.text, _own(earlier, person), earlier.received_at, earlier.plan, asked=earlier.approvers > 0
         )
+        answers = [paper for paper in papers if paper.kind == "answer"]
+        if not answers:
+            return exchange
+        try:
+            kept = read_kept(self._sealer.open(answers[-1].data, place_of(earlier.id)).decode("utf-8", "replace"))
+        except CannotOpen:
+            kept = None  # of a key that is gone: the message is understood without it, or not
+        if kept is None:
+            return exchange
+        return replace(exchange, answer=kept.said, asks=kept.asks, tainted=kept.tainted)
 
     def _keep(self, txn: Txn, request: Request, note: Note, now: float) -> None:
-        data = note.text.encode("utf-8", "replace")
-        txn.add_sealed(request.id, note.kind, self._sealer.seal(data, place_of(request.id)), now)
-        facts = {**note.facts, "sha256": hashlib.sha256(data).hexdigest()}
-        kind = "picture.read" if note.kind == "reading" else f"model.{note.kind}"
-        txn.audit(kind, request.id, request.person, facts, now)
+        keep(txn, self._sealer, request, note, now)
+
+
+def keep(txn: Txn, sealer: Sealer, request: Request, note: Note, now: float) -> None:
+    """Seals a note with its request; the audit has its facts and digest."""
+    data = note.text.encode("utf-8", "replace")
+    kept = pack(note.text) if note.kind == "prompt" else data
+    txn.add_sealed(request.id, note.kind, sealer.seal(kept, place_of(request.id)), now)
+    facts = {**note.facts, "sha256": hashlib.sha256(data).hexdigest()}
+    kind = "picture.read" if note.kind == "reading" else f"model.{note.kind}"
+    txn.audit(kind, request.id, request.person, facts, now)
+
+
+def _own(earlier: Request, person: str) -> bool:
+    """Whether its words are this person's: of an edited request the plan is the editor's, and the words are not."""
+    return earlier.person == person and not earlier.behalf
 
 
 def place_of(request_id: str) -> str:
@@ -198,4 +227,6 @@ def shown(seen: Seen, request: Request) -> str:
     if seen.key_lines and len(text.splitlines()) > len(seen.key_lines) + 2:
         lines = clean_output("\n".join(seen.key_lines).encode(), limit=MAX_READ)
         said += "\n" + Sentence("picture_key_lines", {"lines": lines}).say(request.language)
+    if seen.note is not None:
+        said += "\n" + seen.note.say(request.language)
     return said

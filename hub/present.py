@@ -6,6 +6,7 @@ that is never cut is what an approval is about: a plan too long for it is not to
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Final
 from common.catalogue import Language, Sentence, say
 from common.lifecycle import JOB_ENDS, JobState, RequestState
 from common.plan import Plan, Step
-from common.text import escape_argv
+from common.text import clean_output, escape_argv
 from hub.machines import Inventory, Machine
 from hub.plan.match import Runbooks, sample_machine
 from hub.records import Job, Request
@@ -37,6 +38,10 @@ MAX_GROUPS: Final = 20
 MAX_LINES: Final = 40
 MIN_ROOM: Final = 120  # an output that gets fewer characters than this is only pointed to
 PROGRESS_TAIL: Final = 1_200
+MAX_SUMMARY: Final = 800
+_LINK: Final = re.compile(r"\b[a-z][a-z0-9+.-]{0,20}://\S*|\bwww\.\S+|\]\(\S*", re.IGNORECASE)
+MAX_MODEL_LINES: Final = 10
+MAX_MODEL_LINE: Final = 400
 HEAD_BYTES: Final = 32 * 1024
 """Callers give at least this much of an output's beginning."""
 
@@ -62,6 +67,7 @@ def asked_text(request: Request, reason: str, now: float) -> str:
         lines.append(_exact_plan(plan, language))
     else:
         lines.append(say(language, "ask_too_long", steps=len(plan.steps), count=len(plan.targets)))
+    lines += _model_words(plan, language)
     if reason:
         lines.append(say(language, "ask_reason", reason=prose(reason)))
     lines.append(say(language, "ask_plan", hash=request.plan_hash[:8]))
@@ -74,6 +80,14 @@ def asked_text(request: Request, reason: str, now: float) -> str:
     else:
         lines.append(say(language, "ask_how_code" if request.second_factor else "ask_how", **number))
     return neutral("\n".join(lines))
+
+
+def _model_words(plan: Plan, language: Language) -> Iterable[str]:
+    """What the model that made a plan says of it: apart, marked as its own, and each line no more than one."""
+    if plan.source.startswith("model:") and plan.explanation:
+        yield say(language, "ask_model")
+        for line in plan.explanation.splitlines()[:MAX_MODEL_LINES]:
+            yield f"> {prose(line, MAX_MODEL_LINE)}"
 
 
 def _exact_plan(plan: Plan, language: Language) -> str:
@@ -293,6 +307,13 @@ def _signal_name(number: int) -> str:
         return str(number)
 
 
+def summary_text(request: Request, summary: str) -> str:
+    """A model's words on output that was told before: marked as its own, on one line, with no link in them."""
+    words = prose(_LINK.sub("[…]", " ".join(clean_output(summary).split())), MAX_SUMMARY)
+    head = say(request.language, "summary_head", number=request.number)
+    return _reply([head, f"> {words}"], request.language)
+
+
 # ---- looking around
 
 
@@ -358,6 +379,7 @@ def help_text(runbooks: Runbooks, inventory: Inventory, language: Language) -> s
     """What can be said here; the examples are for a machine that exists."""
     machine = sample_machine(inventory) or "web-1"
     lines = [say(language, "help_head"), say(language, "help_explicit", machine=machine), say(language, "help_acts")]
+    lines += [say(language, "help_follow_up"), say(language, "help_drafts")]  # above what may be cut
     if runbooks.all:
         lines.append(say(language, "help_runbooks"))
         for runbook in runbooks.all:

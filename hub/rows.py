@@ -103,9 +103,12 @@ def agent_row(view: Mapping[str, Any]) -> Row:
     return row_of(view["name"], {"id": view["name"], **_cut(dict(view))})
 
 
-def event_row(event: Event, job: Job | None = None) -> Row:
-    """`job` where the event is about one: whose it was, where, and what it ran."""
+def event_row(event: Event, job: Job | None = None, number: int | None = None) -> Row:
+    """`job` where the event is about one: whose it was, where, and what it ran; `number` of the request that it is
+    about."""
     told = {"id": str(event.seq), **_cut(event_view(event))}
+    if number is not None:
+        told["number"] = number
     if job is not None:
         told |= {"number": job.number, "agent": job.agent, "person": job.person}
         if job.command:

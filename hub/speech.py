@@ -3,7 +3,8 @@ hand.
 
     final      the request has ended, or is answered
     question   it waits for approvals
-    progress   it waits for a machine, or goes on running; only where the inlet takes more than the final reply
+    progress   it waits for a machine, goes on running, or what a model says of its output afterwards; only where the
+               inlet takes more than the final reply
     late       an outcome that was told as unknown has become known
 
 A request without a reply address (the command line, a message without `reply_url`) is answered to nobody: its outcome
@@ -59,18 +60,25 @@ class Speech:
 
     def waiting(self, txn: Txn, request: Request, jobs: Sequence[Job], now: float) -> None:
         """Machines are away: until when their jobs wait."""
-        if self._may_update(request):
+        if self.may_update(request):
             views = tuple(_view(request, job, "") for job in jobs[:50])
             self._send(txn, request, "progress", present.queued_offline_text(request, jobs, now), views, now)
 
     def progress(self, txn: Txn, request: Request, job: Job, now: float) -> bool:
         """A job goes on running; True where something was said."""
-        if not self._may_update(request):
+        if not self.may_update(request):
             return False
         chunks = txn.chunks(job.id, after_seq=max(0, txn.output_seq(job.id) - TAIL_CHUNKS))
         tail = clean_output(b"".join(chunk.data for chunk in chunks)[-TAIL_BYTES:])
         text = present.progress_text(request, job, tail, now)
         self._send(txn, request, "progress", text, (_view(request, job, tail),), now)
+        return True
+
+    def summary(self, txn: Txn, request: Request, text: str, now: float) -> bool:
+        """What a model says of the output that was told; True where it was said."""
+        if not self.may_update(request):
+            return False
+        self._send(txn, request, "progress", present.summary_text(request, text), (), now)
         return True
 
     def picture(self, txn: Txn, request: Request, text: str, now: float) -> bool:
@@ -88,7 +96,8 @@ class Speech:
         self._send(txn, request, "late", present.late_text(request, job, outputs.get(job.id, ""), now), views, now)
         return True
 
-    def _may_update(self, request: Request) -> bool:
+    def may_update(self, request: Request) -> bool:
+        """Whether more than the final reply is taken where the request came from."""
         return bool(request.reply_url) and self._updates.get(request.inlet, False)
 
     def _views(self, txn: Txn, request: Request, jobs: Sequence[Job]) -> tuple[tuple[JobView, ...], dict[str, str]]:

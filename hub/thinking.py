@@ -17,13 +17,14 @@ from common.plan import BadPlan
 from hub.fleet import Fleet
 from hub.people import People
 from hub.plan.chain import Chain
-from hub.plan.outcome import Act, Cannot, Context, Exchange, Outcome, Planned
+from hub.plan.followup import refers
+from hub.plan.outcome import DRAFT_VERBS, Act, Cannot, Context, Exchange, Outcome, Planned, Said
 from hub.records import Request
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that belongs into the audit: sealed itself, its digest and `facts` for everyone who may read the audit."""
+    """Something for the audit: sealed itself, its digest and `facts` for everyone who may read the audit."""
 
     kind: Literal["reading", "prompt", "answer"]
     text: str
@@ -44,6 +45,7 @@ class Seen:
     text: str = ""
     key_lines: tuple[str, ...] = ()
     problem: Sentence | None = None  # why there is no text
+    note: Sentence | None = None  # what people are told beside the text
     seconds: float = 0.0
 
 
@@ -59,6 +61,14 @@ class Eyes(Protocol):
     async def read(self, pictures: Sequence[bytes]) -> Seen: ...
 
 
+class Scribe(Protocol):
+    """Does what people say about drafts of runbooks, in units of its own, and gives the answer. Done twice, it is the
+    same act.
+    """
+
+    async def from_chat(self, request: Request, act: Act) -> str: ...
+
+
 class Thinker:
     def __init__(
         self,
@@ -69,6 +79,7 @@ class Thinker:
         clock: Callable[[], float],
         model: Model | None = None,
         eyes: Eyes | None = None,
+        scribe: Scribe | None = None,
     ) -> None:
         """Without `model` plain words that no runbook fits are not understood; without `eyes` pictures are not read."""
         self._chain = chain
@@ -76,6 +87,7 @@ class Thinker:
         self._fleet = fleet
         self._clock = clock
         self._model = model
+        self._scribe = scribe
         self.eyes = eyes
 
     def at_once(self, request: Request, text: str, pictures: int) -> Outcome | None:
@@ -90,8 +102,12 @@ class Thinker:
         context = self._context(request, text)
         try:
             outcome = self._chain().at_once(context)
+            if (outcome is None or isinstance(outcome, Cannot)) and refers(text):
+                return None  # it may lean on what was said before, which takes a look into the store
+            if isinstance(outcome, Act) and outcome.verb in DRAFT_VERBS:
+                return None
             if outcome is None and self._model is None:
-                outcome = self._chain().last_resort(context)
+                outcome = self._without_model(context)
         except BadPlan as error:
             outcome = too_big(error)
         return outcome
@@ -109,15 +125,29 @@ class Thinker:
             outcome = self._chain().at_once(context)
             if read_only and isinstance(outcome, Act):
                 thought = Thought(Cannot(Sentence("picture_acts"), code="images"))
+            elif isinstance(outcome, Act) and outcome.verb in DRAFT_VERBS:
+                thought = Thought(await self._about_drafts(request, outcome))
             elif outcome is not None:
                 thought = Thought(outcome)
             elif self._model is not None:
                 thought = await self._model.plan(context)
             else:
-                thought = Thought(self._chain().last_resort(context))
+                thought = Thought(self._without_model(context))
         except BadPlan as error:
             thought = Thought(too_big(error))
         return thought if seen is None else replace(thought, outcome=tainted(thought.outcome))
+
+    def _without_model(self, context: Context) -> Outcome:
+        """The last resort, which says what it cannot do for want of a model."""
+        outcome = self._chain().last_resort(context)
+        if isinstance(outcome, Cannot):
+            outcome = replace(outcome, sentence=Sentence("model_none", {"offer": outcome.sentence}))
+        return outcome
+
+    async def _about_drafts(self, request: Request, act: Act) -> Outcome:
+        if self._scribe is None:
+            return Cannot(Sentence("not_understood"), code="not_understood")
+        return Said(await self._scribe.from_chat(request, act))
 
     def _context(self, request: Request, text: str) -> Context:
         return Context(

@@ -160,7 +160,7 @@ class Timers:
         await self._links.close_untrusted(set(revoked), outcast)
         self._looked_at = now
         await self._links.close_lost(now)
-        self._reload_files()
+        await asyncio.to_thread(self._reload_files)  # many runbooks take a while to be tried out
         waiting = await self._store.read(lambda txn: txn.agents_with_queue())
         await self._end_jobs_of_revoked(waiting)
         self._links.wake(waiting)

@@ -12,7 +12,7 @@ import click
 
 from common.errors import UserError
 from common.version import VERSION
-from tui import cli_acts, cli_console, cli_control, cli_look, cli_run
+from tui import cli_acts, cli_audit, cli_console, cli_control, cli_look, cli_run, cli_runbooks, cli_watch
 from tui.cli_base import Context, pass_context
 from tui.profile import VARIABLE, default_path
 
@@ -39,6 +39,7 @@ def answerback(context: click.Context, profile: Path | None) -> None:
       answerback jobs                        what runs and what ran
       answerback request r42                 what r42 would do, and what became of it
       answerback approve r42 --code 123456   say yes to exactly that plan
+      answerback audit kind:request.edited   who did what; here: who changed which plan
       answerback watch                       everything, as it happens
     \b
     Every command that shows something takes --json.
@@ -89,7 +90,8 @@ for command in (
     cli_look.requests_command,
     cli_look.request_command,
     cli_look.queue_command,
-    cli_look.watch_command,
+    cli_audit.audit_command,
+    cli_watch.watch_command,
     cli_acts.approve_command,
     cli_acts.reject_command,
     cli_acts.cancel_command,
@@ -102,6 +104,7 @@ for command in (
     cli_control.undrain_command,
     cli_control.edit_command,
     cli_control.broadcast_command,
+    cli_runbooks.runbook_group,
 ):
     answerback.add_command(command)
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import sys
 import time
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from common.config import parse_duration
-from common.errors import UserError
+from common.errors import EXIT_REFUSED, UserError
 from common.text import clean
 from tui.cli_base import Context, is_number, json_option, number_of, pass_context, tell_done
 from tui.client import Client
+
+HASH: Final = re.compile(r"[0-9a-f]{64}")
+MAX_CODE: Final = 64
 
 
 def act_on(context: Context, verb: str, as_json: bool, **args: Any) -> None:
@@ -36,11 +41,30 @@ def approve_command(context: Context, request: str, code: str, plan_hash: str, r
 
     \b
     answerback approve r42
-    answerback approve r42 --code 123456                   where a second factor is asked for
+    answerback approve r42 --code 123456                   where a second factor is needed; at a terminal it is asked
     answerback approve r42 --plan 8f3a…                    refused if it has become another plan since
     """
-    secret = sys.stdin.readline().strip() if code == "-" else code
-    act_on(context, "approve", as_json, number=number_of(request), code=secret, plan_hash=plan_hash, reason=reason)
+    number = number_of(request)
+    if plan_hash and not HASH.fullmatch(plan_hash):
+        raise UserError(
+            f"--plan {clean(plan_hash, limit=80)}: a plan's hash has 64 characters, and all of them count",
+            f"copy it from answerback request r{number}",
+        )
+    secret = sys.stdin.readline(MAX_CODE).strip() if code == "-" else code
+
+    async def act(client: Client) -> int:
+        args: dict[str, Any] = {"number": number, "plan_hash": plan_hash, "reason": reason}
+        done = await client.call("approve", code=secret, **args)
+        if done.get("code") != "code_needed" or secret or as_json:
+            return tell_done(done, as_json)
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            again = f"answerback approve r{number} --code 123456"
+            click.echo(f"answerback: r{number} needs your code too, from your second factor: {again}", err=True)
+            return EXIT_REFUSED
+        typed = await asyncio.to_thread(click.prompt, f"r{number} needs your second factor; code", err=True)
+        return tell_done(await client.call("approve", code=typed.strip(), **args), as_json)
+
+    context.run(act)
 
 
 @click.command("reject", short_help="Say no to a request.")

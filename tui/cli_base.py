@@ -15,7 +15,7 @@ import click
 from common.errors import EXIT_OK, EXIT_REFUSED, EXIT_USAGE, UserError
 from common.text import clean
 from tui.client import Client, connect
-from tui.profile import read_profile
+from tui.profile import default_path, read_profile
 
 NOT_THERE: Final = frozenset({"unknown", "no_plan", "not_ended"})
 """Codes of acts that were asked of what is not there, or not there yet: wrong usage. Others are refusals."""
@@ -40,7 +40,22 @@ class Context:
 
 
 pass_context = click.make_pass_decorator(Context)
+view_option = click.option(
+    "--view", "view", metavar="NAME", default="", help="a view saved in the console with `:w NAME`"
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="one JSON document on standard output")
+
+
+def saved_view(context: Context, name: str, of: str) -> tuple[list[str], str]:
+    """The filter, as words, and the order of a saved view of the list `of`; nothing where none is named."""
+    if not name:
+        return [], ""
+    from tui.saved import Saved  # loads the filter language, which most commands leave to the hub
+
+    view = Saved((context.profile or default_path()).absolute()).get(name)
+    if view.list != of:
+        raise UserError(f"{name} is a view of {view.list}", f"answerback {view.list} --view {name}")
+    return [view.filter] if view.filter else [], view.sort
 
 
 def to_json(data: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -40,6 +41,7 @@ def settings_of(given: dict[str, Any], environment: dict[str, str]) -> dict[str,
         "read_only": bool(given["read_only"]),
         "slow": slow,
         "hide_codes": bool(given["hide_codes"]),
+        "log": given.get("log"),
     }
 
 
@@ -67,6 +69,7 @@ def read_keymap(path: Path) -> dict[str, str]:
 @click.option("--theme", type=click.Choice(THEMES), default="auto", show_default=True)
 @click.option("--language", type=click.Choice(LANGUAGES), help="[default: as the locale]")
 @click.option("--no-mouse", is_flag=True, help="leave the mouse to the terminal")
+@click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="a file for faults of the console's own")
 @click.option("--hide-codes", is_flag=True, help="dots for the digits of codes, for recordings")
 @click.option(
     "--keymap", type=click.Path(path_type=Path, dir_okay=False, exists=True), help='a TOML file: act = "keys"'
@@ -84,13 +87,13 @@ def console_command(context: click.Context, /, **given: Any) -> None:
     if given["acts"]:
         list_acts()
         return
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))):
         raise UserError("the console needs a terminal", "use answerback watch, jobs or agents, which print lines")
     chosen = settings_of(given, dict(os.environ))
     if chosen["slow"]:  # Textual reads these while it is imported
         os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
         os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
-    os.environ.setdefault("TEXTUAL_FPS", "30")
+    os.environ.setdefault("TEXTUAL_FPS", "30" if chosen["slow"] else "60")  # a key is painted in the next one
     keymap = read_keymap(given["keymap"]) if given["keymap"] else {}
     profile = getattr(context.obj, "profile", None)
     sys.exit(
@@ -119,6 +122,7 @@ def run(
     """Runs the console to its end; the exit status."""
     from tui.app import ConsoleApp
     from tui.console import Console, Settings
+    from tui.saved import Saved
 
     settings = Settings(**chosen)
     if demo:
@@ -129,8 +133,10 @@ def run(
         from tui.profile import read_profile
         from tui.source_hub import HubSource
 
-        console = Console(HubSource(read_profile(profile)), settings)
+        found = read_profile(profile)
+        console = Console(HubSource(found), settings, Saved(found.path))
     app = ConsoleApp(console, keymap=keymap)
+    gc.freeze()  # what is loaded stays: looking through all of it would stop the screen for a moment now and then
     app.run(mouse=mouse and not settings.slow)
     return app.return_code or 0
 

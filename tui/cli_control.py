@@ -12,7 +12,7 @@ import click
 from common.config import parse_duration
 from common.errors import EXIT_OK, EXIT_REFUSED, UserError
 from common.text import clean
-from tui.cli_base import Context, json_option, number_of, pass_context, tell_done
+from tui.cli_base import Context, json_option, number_of, pass_context, tell_done, to_json
 from tui.cli_run import RunCommand, see_through
 from tui.client import Client
 from tui.plan_text import BadText, from_text, to_text
@@ -115,23 +115,32 @@ def undrain_command(context: Context, agent: str, as_json: bool) -> None:
 @click.argument("request", metavar="R")
 @click.option("--why", default="", help="told to whoever asked")
 @click.option("--file", "source", type=click.File("r"), help="the new plan as text; - reads it from standard input")
+@click.option("--print", "only_print", is_flag=True, help="print the plan as text, to be changed and given with --file")
 @click.option("--dry-run", is_flag=True, help="show what would change and what the policy says, and change nothing")
 @click.option("--yes", is_flag=True, help="do not ask")
 @json_option
 @pass_context
 def edit_command(
-    context: Context, request: str, why: str, source: Any, dry_run: bool, yes: bool, as_json: bool
+    context: Context,
+    request: str,
+    why: str,
+    source: Any,
+    only_print: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Change the plan of request R in $EDITOR. R is rejected as edited, and a new request in your name, on behalf of
     whoever asked, waits for approval anew: neither they nor you can give it.
 
     \b
     answerback edit r42 --why "keep the newest"
+    answerback edit r42 --print > plan.txt                 where there is no terminal: the text to change
     answerback edit r42 --file plan.txt --dry-run
     """
     text = source.read(MAX_PLAN) if source is not None else None
-    if text is None and not sys.stdin.isatty():
-        raise UserError("there is no terminal to edit on", "give the plan with --file")
+    if text is None and not only_print and not sys.stdin.isatty():
+        raise UserError("there is no terminal to edit on", "print the plan with --print, give the new one with --file")
 
     async def act(client: Client) -> int:
         number = number_of(request)
@@ -139,22 +148,22 @@ def edit_command(
         if not found["plan"]:
             raise UserError(f"r{number} has no plan to change", "only what waits for approval can be edited")
         old = to_text(found["plan"]["steps"])
-        new = text if text is not None else await asyncio.to_thread(click.edit, old, extension=".plan")
-        if new is None or new == old:
+        if only_print:
+            click.echo(old, nl=False)
+            return EXIT_OK
+        base = found["plan"]["steps"]
+        steps = read_steps(text, base) if text is not None else await asyncio.to_thread(steps_from_editor, old, base)
+        if steps is None or to_text(steps) == old:
             click.echo("nothing is changed", err=True)
             return EXIT_OK
-        try:
-            steps = from_text(new, found["plan"]["steps"])
-        except BadText as error:
-            raise UserError(f"line {error.line}: {error.sentence}", "nothing was sent") from None
         args: dict[str, Any] = {"number": number, "base_hash": found["plan_hash"], "steps": steps, "why": why}
         tried = await client.call("edit", dry_run=True, **args)
         if tried.get("code", "ok") != "ok" or dry_run:
             return tell_tried(tried, as_json)
-        if not as_json:
-            tell_tried(tried, as_json)
-        if tried["verdict"] == "deny":
-            return EXIT_REFUSED
+        if not as_json or tried["verdict"] == "deny":
+            status = tell_tried(tried, as_json)
+            if status != EXIT_OK:
+                return status
         if not yes and not await asyncio.to_thread(click.confirm, "send the new plan?", err=True):
             return EXIT_OK
         return tell_done(await client.call("edit", **args), as_json)
@@ -162,10 +171,33 @@ def edit_command(
     context.run(act)
 
 
+def read_steps(text: str, base: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    try:
+        return from_text(text, base)
+    except BadText as error:
+        raise UserError(f"line {error.line}: {error.sentence}", "nothing was sent") from None
+
+
+def steps_from_editor(old: str, base: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """What comes back from $EDITOR; None where nothing was saved. A text that is no plan may be mended: it is not lost
+    by one wrong line."""
+    text: str | None = old
+    while (text := click.edit(text, extension=".plan")) is not None:
+        try:
+            return from_text(text, base)
+        except BadText as error:
+            click.echo(f"answerback: line {error.line}: {error.sentence}", err=True)
+            click.confirm("edit it again?", default=True, abort=True, err=True)
+    return None
+
+
 def tell_tried(tried: dict[str, Any], as_json: bool) -> int:
     """What an edit would change, and what policy says to it."""
-    if tried.get("code", "ok") != "ok" or as_json:
+    if tried.get("code", "ok") != "ok":
         return tell_done(tried, as_json)
+    if as_json:
+        click.echo(to_json(tried))
+        return EXIT_REFUSED if tried["verdict"] == "deny" else EXIT_OK
     old, new = (to_text(tried[side]["steps"]).splitlines() for side in ("old", "new"))
     for line in difflib.unified_diff(old, new, "now", "edited", lineterm=""):
         click.echo(clean(line))

@@ -1,8 +1,7 @@
-"""answerback agents, jobs, job, requests, watch: looking around."""
+"""answerback agents, jobs, job, requests, request, queue: looking around."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,9 +9,10 @@ from typing import Any, Final
 import click
 
 from common.errors import UserError
+from common.filter_match import is_stuck
 from common.text import clean
 from tui import show
-from tui.cli_base import Context, json_option, number_of, pass_context, to_json
+from tui.cli_base import Context, json_option, number_of, pass_context, saved_view, to_json, view_option
 from tui.client import CallRefused, Client
 from tui.streams import Streams
 
@@ -41,9 +41,10 @@ async def filtered(client: Client, verb: str, words: Sequence[str], limit: int, 
 
 @click.command("agents", short_help="Machines: online, labels, load, what waits.")
 @filter_argument
+@view_option
 @json_option
 @pass_context
-def agents_command(context: Context, filter: tuple[str, ...], as_json: bool) -> None:  # noqa: A002
+def agents_command(context: Context, filter: tuple[str, ...], view: str, as_json: bool) -> None:  # noqa: A002
     """Machines: online, labels, load, what waits for them; with FILTER only those that fit it.
 
     \b
@@ -52,9 +53,11 @@ def agents_command(context: Context, filter: tuple[str, ...], as_json: bool) -> 
     answerback agents --json | jq '.[] | select(.online | not) | .name'
     """
 
+    saved, sort = saved_view(context, view, "agents")
+
     async def act(client: Client) -> int:
-        if filter:
-            found = await filtered(client, "agents", filter, 10_000)
+        if filter or view:
+            found = await filtered(client, "agents", [*saved, *filter], 10_000, sort)
         else:
             found = page = await client.call("agents")
             while page:
@@ -71,6 +74,8 @@ def agents_command(context: Context, filter: tuple[str, ...], as_json: bool) -> 
             state = "online" if agent["online"] else "OFFLINE"
             if agent["state"] != "active":
                 state = agent["state"].upper()
+            if agent.get("draining"):
+                state += ", DRAINING"
             if agent["paused_by"]:
                 state += f", PAUSED by {agent['paused_by']}"
             seen = "now" if agent["online"] else show.age(now - agent["last_seen"]) if agent["last_seen"] else "never"
@@ -88,7 +93,7 @@ def agents_command(context: Context, filter: tuple[str, ...], as_json: bool) -> 
                 ]
             )
         head = ["NAME", "STATE", "SEEN", "QUEUED", "LOAD", "VERSION", "LABELS"]
-        nobody = "no machine fits" if filter else "no machine has joined yet: answerback-hub token --agent NAME"
+        nobody = "no machine fits" if filter or view else "no machine has joined yet: answerback-hub token --agent NAME"
         click.echo(show.table(head, rows) or nobody)
         return 0
 
@@ -97,6 +102,7 @@ def agents_command(context: Context, filter: tuple[str, ...], as_json: bool) -> 
 
 @click.command("jobs", short_help="Jobs, newest first.")
 @filter_argument
+@view_option
 @click.option("--sort", metavar="COLUMN", default="", help="by this column; -COLUMN the other way round")
 @click.option("--state", "states", multiple=True, help="only these: queued, running, failed, unknown …")
 @click.option("--agent", default="", metavar="NAME", help="only this machine")
@@ -107,6 +113,7 @@ def agents_command(context: Context, filter: tuple[str, ...], as_json: bool) -> 
 def jobs_command(
     context: Context,
     filter: tuple[str, ...],  # noqa: A002
+    view: str,
     sort: str,
     states: tuple[str, ...],
     agent: str,
@@ -121,14 +128,17 @@ def jobs_command(
     answerback jobs --agent web-1 --limit 5
     answerback jobs 'state:failed age<1h agent:web-eu-* !user:cron'
     answerback jobs 'took>10s label:env=prod "git pull"' --sort -took
+    answerback jobs --view slow                            saved in the console with `:w slow`
     Fields: state is agent user src rb plan label id r age started ended took left exit signal pri step output
     """
 
+    saved, order = saved_view(context, view, "jobs")
+
     async def act(client: Client) -> int:
-        if filter or sort:
+        if filter or sort or view:
             options = {"state": ",".join(states), "agent": agent, "user": person}
-            words = [*filter, *(f"{name}:{value}" for name, value in options.items() if value)]
-            found = await filtered(client, "jobs", words, limit, sort)
+            words = [*saved, *filter, *(f"{name}:{value}" for name, value in options.items() if value)]
+            found = await filtered(client, "jobs", words, limit, sort or order)
         else:
             args: dict[str, Any] = {"limit": limit, "agent": agent, "person": person}
             if states:
@@ -142,7 +152,7 @@ def jobs_command(
             [
                 job["id"][-10:],
                 f"r{job.get('number', '?')}",
-                job["state"] + (" (cancel asked)" if job["cancel_asked_at"] and not job["ended_at"] else ""),
+                state_of(job, now),
                 show.age(now - job["queued_at"]),
                 job["agent"],
                 job["person"],
@@ -154,6 +164,13 @@ def jobs_command(
         return 0
 
     context.run(act)
+
+
+def state_of(job: dict[str, Any], now: float) -> str:
+    """A job's state, and what a person should know of it beside."""
+    if job["cancel_asked_at"] and not job["ended_at"]:
+        return f"{job['state']} (cancel asked)"
+    return f"{job['state']}, STUCK" if is_stuck(job, now) else str(job["state"])
 
 
 @click.command("job", short_help="One job with its output.")
@@ -199,7 +216,7 @@ def job_command(context: Context, job_id: str, as_json: bool) -> None:
             ),
         ]
         for name, value in facts:
-            click.echo(f"{name:<8} {value}", err=True)
+            click.echo(f"{name:<8} {clean(value, limit=100_000)}", err=True)  # whatever field it came from
         streams = Streams(named=False)
         for chunk in chunks:
             streams.write({**chunk, "job": job["id"], "agent": job["agent"]})
@@ -210,6 +227,7 @@ def job_command(context: Context, job_id: str, as_json: bool) -> None:
 
 @click.command("requests", short_help="Requests, newest first.")
 @filter_argument
+@view_option
 @click.option("--state", "states", multiple=True, help="only these: asking, working, done, refused …")
 @click.option("--limit", default=30, show_default=True, type=click.IntRange(1, 500))
 @json_option
@@ -217,6 +235,7 @@ def job_command(context: Context, job_id: str, as_json: bool) -> None:
 def requests_command(
     context: Context,
     filter: tuple[str, ...],  # noqa: A002
+    view: str,
     states: tuple[str, ...],
     limit: int,
     as_json: bool,
@@ -229,10 +248,12 @@ def requests_command(
     answerback request r42                                 one of them, with its plan
     """
 
+    saved, sort = saved_view(context, view, "requests")
+
     async def act(client: Client) -> int:
-        if filter:
-            words = [*filter, *([f"state:{','.join(states)}"] if states else [])]
-            found = await filtered(client, "requests", words, limit)
+        if filter or view:
+            words = [*saved, *filter, *([f"state:{','.join(states)}"] if states else [])]
+            found = await filtered(client, "requests", words, limit, sort)
         else:
             found = await client.call("requests", limit=limit, **({"states": list(states)} if states else {}))
         if as_json:
@@ -332,37 +353,3 @@ def queue_command(context: Context, as_json: bool) -> None:
         return 0
 
     context.run(act)
-
-
-@click.command("watch", short_help="Everything as it happens.")
-@click.option("--after", type=int, help="begin after this audit row instead of now")
-@json_option
-@pass_context
-def watch_command(context: Context, after: int | None, as_json: bool) -> None:
-    """Everything as it happens, one event a line; Ctrl-C ends it.
-
-    \b
-    answerback watch
-    answerback watch --after 0 --json                      the whole audit, then what follows
-    """
-
-    async def act(client: Client) -> int:
-        args = {} if after is None else {"after": after}
-        async for events in client.subscribe("watch", **args):
-            for event in events:
-                click.echo(to_json(event) if as_json else event_line(event))
-        return 0
-
-    context.run(act)
-
-
-def event_line(event: dict[str, Any]) -> str:
-    told = " ".join(f"{key}={short(value)}" for key, value in event["data"].items())
-    return clean(
-        f"{show.moment(event['at'])} {event['kind']} {event['subject'][-10:]} {event['actor']} {told}", limit=500
-    )
-
-
-def short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return show.cut(text, 80)

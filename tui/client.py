@@ -84,8 +84,13 @@ class Client:
 
     async def call(self, verb: str, **args: Any) -> Any:
         """The verb's answer; raises BadCall, CallRefused or CallFailed as the hub said, LinkLost where it is gone."""
+        return await self._call(self.new_id(), verb, args)
+
+    def new_id(self) -> int:
+        """An id that no call has had on this link. The hub knows a subscription by it, in `replace` and
+        `unsubscribe`."""
         self._next += 1
-        return await self._call(self._next, verb, args)
+        return self._next
 
     async def _call(self, identity: int, verb: str, args: dict[str, Any]) -> Any:
         if self._ended is not None:
@@ -110,13 +115,15 @@ class Client:
             raise CallFailed(answer.code, answer.reason)
         raise CallRefused(answer.code, answer.reason)
 
-    async def subscribe(self, verb: str, *, idle: float | None = None, **args: Any) -> AsyncIterator[Any]:
+    async def subscribe(
+        self, verb: str, *, idle: float | None = None, known_as: int | None = None, **args: Any
+    ) -> AsyncIterator[Any]:
         """The pushes of a subscription, until the caller stops or the link ends (LinkLost).
 
-        With `idle`, also None whenever nothing has come for so many seconds.
+        With `idle`, also None whenever nothing has come for so many seconds. `known_as` is an id from `new_id`, for
+        whoever has to name the subscription later.
         """
-        self._next += 1
-        identity = self._next
+        identity = self.new_id() if known_as is None else known_as
         queue: asyncio.Queue[Any] = asyncio.Queue(PUSHES)
         self._pushes[identity] = queue
         try:

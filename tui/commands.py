@@ -44,6 +44,7 @@ class Act:
     role: str = ""  # the least role that may, as far as the console knows; the hub has the word
     verb: str = ""  # the hub's verb, so that an older hub's lack of it can be told
     changes: bool = False  # it changes something at the hub
+    many: bool = False  # it is about all marked rows where there are some; all others are about the cursor's row alone
     rung: Rung = Rung.NONE
     twin: str = ""  # the same on the command line
     shown: int = 0  # the lower, the earlier in the bottom line; 0: not there
@@ -63,8 +64,10 @@ class Scene:
 
     screen: str = ""
     kind: Kind = ""
-    row: Row | None = None
+    row: Row | None = None  # under the cursor
     marked: int = 0
+    marked_kind: Kind = ""
+    marked_row: Row | None = None  # the first of them
     live: bool = True
     lost_for: str = ""
     read_only: bool = False
@@ -75,6 +78,10 @@ class Scene:
     has_undo: bool = False
     held: int = 0
     now: float = 0.0
+
+    def about(self, act: Act) -> tuple[Kind, Row | None]:
+        """What an act would be about: its kind, and the row or the first of several."""
+        return (self.marked_kind, self.marked_row) if act.many and self.marked else (self.kind, self.row)
 
 
 def _kinds(*kinds: Kind) -> frozenset[Kind]:
@@ -93,33 +100,33 @@ ACTS: Final[tuple[Act, ...]] = (
         twin="answerback edit r{number}", shown=12),
     # intervene
     Act("cancel", "c", "intervene", kinds=_kinds("job", "request"), role="operator", verb="cancel", changes=True,
-        rung=Rung.ASK, twin="answerback cancel {target}", shown=20),
-    Act("kill", "K", "intervene", kinds=JOB, role="operator", verb="cancel", changes=True, rung=Rung.ASK,
+        many=True, rung=Rung.ASK, twin="answerback cancel {target}", shown=20),
+    Act("kill", "K", "intervene", kinds=JOB, role="operator", verb="cancel", changes=True, many=True, rung=Rung.ASK,
         twin="answerback cancel --kill {target}", shown=21),
     Act("retry", "r", "intervene", kinds=_kinds("job", "request"), role="operator", verb="retry", changes=True,
-        twin="answerback retry {target}", shown=22),
-    Act("priority", "p", "intervene", kinds=JOB, role="approver", verb="priority", changes=True, rung=Rung.FORM,
-        twin="answerback priority {target} N", shown=23),
+        many=True, twin="answerback retry {target}", shown=22),
+    Act("priority", "p", "intervene", kinds=JOB, role="approver", verb="priority", changes=True, many=True,
+        rung=Rung.FORM, twin="answerback priority {target} N", shown=23),
     Act("settle", "S", "intervene", kinds=JOB, role="approver", verb="settle", changes=True, rung=Rung.ASK,
         twin="answerback settle {target} done|failed", shown=19),
     # control
     Act("pause", "P", "control", kinds=_kinds("agent", "lane", "job"), role="approver", verb="pause", changes=True,
-        rung=Rung.FORM, twin="answerback pause {agent}", shown=30),
+        many=True, rung=Rung.FORM, twin="answerback pause {agent}", shown=30),
     Act("pause_all", "", "control", role="approver", verb="pause", changes=True, rung=Rung.FORM,
         twin="answerback pause"),
     Act("drain", "D", "control", kinds=AGENT, role="approver", verb="drain", changes=True, rung=Rung.FORM,
         twin="answerback drain {agent}", shown=31),
     # ask for work
-    Act("run", "n", "ask", kinds=_kinds("agent", "job"), role="operator", verb="run", changes=True, rung=Rung.FORM,
-        twin="answerback run {agent} -- COMMAND", shown=40),
+    Act("run", "n", "ask", kinds=_kinds("agent", "job"), role="operator", verb="run", changes=True, many=True,
+        rung=Rung.FORM, twin="answerback run {agent} -- COMMAND", shown=40),
     Act("broadcast", "B", "ask", role="operator", verb="targets", changes=True, rung=Rung.COUNT,
-        twin="answerback run SELECTOR -- COMMAND", shown=41),
-    Act("undo", "u", "ask", changes=True, twin="", shown=5),
+        twin="answerback broadcast SELECTOR -- COMMAND", shown=41),
+    Act("undo", "u", "ask", changes=True, twin="answerback take-back R", shown=5),
     # look
     Act("open", "enter", "view", place="table", shown=1, action="open"),
     Act("output", "l", "view", kinds=JOB, shown=45, screens=frozenset({"jobs"})),
     Act("row_audit", "A", "view", kinds=_kinds("job", "request", "agent", "event"), role="approver", verb="audit",
-        twin="answerback watch"),
+        twin="answerback audit subject:{subject}"),
     Act("copy", "y", "view", kinds=_kinds("job", "request", "agent", "event"), shown=60),
     Act("filter", "slash", "view", shown=50, screens=frozenset({"jobs", "approve", "agents", "audit"})),
     Act("problems", "exclamation_mark", "view", screens=frozenset({"jobs", "agents"})),
@@ -189,7 +196,8 @@ def why_off(act: Act, scene: Scene) -> Sentence | None:
         return Sentence("console_off_screen")
     if act.id == "undo" and not scene.has_undo:
         return Sentence("console_off_nothing_to_undo")
-    if act.kinds and (scene.row is None or scene.kind not in act.kinds):
+    kind, row = scene.about(act)
+    if act.kinds and (row is None or kind not in act.kinds):
         return Sentence(f"console_off_row_{min(act.kinds)}") if len(act.kinds) == 1 else Sentence("console_off_row")
     if act.changes and scene.read_only:
         return Sentence("console_off_read_only")
@@ -216,15 +224,15 @@ def _own(act: Act, scene: Scene) -> bool:
 
 
 def _why_off_state(act: Act, scene: Scene) -> Sentence | None:
-    row = scene.row
+    kind, row = scene.about(act)
     if row is None or not act.kinds:
         return None
     state = str(row.get("state", ""))
-    if scene.kind == "request":
+    if kind == "request":
         return _why_off_request(act, state, row)
-    if scene.kind == "job" and scene.marked <= 1:
+    if kind == "job" and (scene.marked <= 1 or not act.many):
         return _why_off_job(act, state)
-    if scene.kind == "agent" and act.id in ("run", "pause", "drain") and state == "revoked":
+    if kind == "agent" and act.id in ("run", "pause", "drain") and state == "revoked":
         return Sentence("console_off_revoked")
     return None
 
@@ -257,7 +265,7 @@ def rung(act: Act, scene: Scene) -> Rung:
     """How this act is confirmed on these rows; a higher rung where it is about many."""
     if act.id == "approve":
         return Rung.CODE if (scene.row or {}).get("second_factor") else Rung.ASK
-    if scene.marked > 1 and act.id in ("cancel", "kill", "retry", "settle", "run"):
+    if scene.marked > 1 and act.id in ("cancel", "kill", "retry", "run"):
         return Rung.COUNT
     return act.rung
 
@@ -274,6 +282,7 @@ class Entry:
 
     act: Act
     off: Sentence | None
+    count: int = 0  # how many marked rows it would be about; 0: not about marks
 
 
 def entries(scene: Scene, places: Iterable[Place] = ("screen", "table", "app")) -> list[Entry]:
@@ -285,8 +294,12 @@ def entries(scene: Scene, places: Iterable[Place] = ("screen", "table", "app")) 
 
 def bottom_line(scene: Scene, most: int) -> list[Entry]:
     """At most `most` acts for the row at hand: what is on, by rank; then what is off though it is about such a row."""
-    shown = [Entry(act, why_off(act, scene)) for act in ACTS if act.shown]
-    near = [entry for entry in shown if entry.off is None or (scene.kind in entry.act.kinds and not entry.act.screens)]
+    shown = [Entry(act, why_off(act, scene), scene.marked if act.many else 0) for act in ACTS if act.shown]
+    near = [
+        entry
+        for entry in shown
+        if entry.off is None or (scene.about(entry.act)[0] in entry.act.kinds and not entry.act.screens)
+    ]
     near.sort(key=lambda entry: (entry.act.id not in STAY, entry.off is not None, entry.act.shown))
     return sorted(near[:most], key=lambda entry: entry.act.shown)
 
@@ -323,9 +336,10 @@ def twin_of(act: Act, row: Row | None) -> str:
     row = row or {}
     values: dict[str, Any] = {
         "number": one_line(row.get("number", "?"), 20),
-        "hash": one_line(row.get("plan_hash", ""), 64)[:8],
+        "hash": one_line(row.get("plan_hash", ""), 64),
         "target": short_id(row["id"]) if "agent" in row else f"r{one_line(row.get('number', '?'), 20)}",
         "agent": one_line(row.get("agent") or row.get("name") or "", 64),
+        "subject": one_line(row.get("subject") or row.get("name") or row.get("id", ""), 64),
     }
     return act.twin.format(**values).rstrip()
 

@@ -18,6 +18,7 @@ from tui.format import Line, Look, age, command, latency, moment, number, one_li
 from tui.model import Row
 from tui.rows import (
     agent_state,
+    event_order,
     event_words,
     is_cut,
     job_state,
@@ -160,7 +161,7 @@ def diff_lines(before: str, after: str) -> list[Line]:
     lines = []
     for text in list(difflib.unified_diff(before.split("\n"), after.split("\n"), lineterm="", n=2))[2:]:
         tone: Any = {"+": "ok", "-": "bad", "@": "dim"}.get(text[:1], "")
-        lines.append(Line(clean(text, limit=40_000), tone))
+        lines.append(Line(clean(text, limit=40_000), tone, indent=2))  # a wrapped line begins with no sign
     return lines
 
 
@@ -301,7 +302,12 @@ def agent_lines(agent: Row, look: Look) -> list[Line]:
         fact(
             look,
             "queue",
-            f"{number(number_or_none(agent.get('queued')))} / {number(number_or_none(agent.get('running')))}",
+            say(
+                language,
+                "console_queue_of",
+                queued=number(number_or_none(agent.get("queued"))),
+                running=number(number_or_none(agent.get("running"))),
+            ),
         ),
         fact(look, "link", latency(number_or_none(agent.get("rtt")))),
         fact(look, "labels", labels(agent) or "-"),
@@ -322,23 +328,34 @@ def agent_lines(agent: Row, look: Look) -> list[Line]:
 
 
 def event_lines(event: Row, look: Look) -> list[Line]:
+    """Why comes before what: an edit's change may be longer than the screen."""
+    subject = one_line(event.get("subject") or "-", 64)
+    if event.get("number"):
+        subject = f"r{one_line(event['number'], 12)}  {subject}"
     lines = [
         fact(look, "event", f"{one_line(event.get('kind', '?'), 64)}  #{one_line(event.get('seq', '?'), 16)}", "key"),
         fact(look, "time", moment(number_or_none(event.get("at")), look.now)),
         fact(look, "actor", one_line(event.get("actor") or "-", 64)),
-        fact(look, "subject", one_line(event.get("subject") or "-", 64)),
-        fact(look, "chain", hash_words(event.get("hash"))),
+        fact(look, "subject", subject),
     ]
     data = event.get("data")
     if isinstance(data, dict):
+        told = sorted(data.items(), key=event_order)
         before, after = data.get("before"), data.get("after")
-        if isinstance(before, str) and isinstance(after, str):
-            lines += diff_lines(before, after)
-            data = {key: value for key, value in data.items() if key not in ("before", "after")}
-        for key, value in data.items():
-            said = escape_argv(list(map(str, value))) if key == "argv" and isinstance(value, list) else value
-            lines.append(Line(f"{one_line(key, 40)}: {one_line(said, 4_000)}"))
-    return lines
+        is_edit = isinstance(before, str) and isinstance(after, str)
+        if is_edit:
+            told = [item for item in told if item[0] not in ("before", "after")]
+        first = sum(event_order(item) < 0 for item in told)
+        lines += [_event_fact(*item) for item in told[:first]]
+        if is_edit:
+            lines += diff_lines(str(before), str(after))
+        lines += [_event_fact(*item) for item in told[first:]]
+    return [*lines, fact(look, "chain", hash_words(event.get("hash")))]
+
+
+def _event_fact(key: Any, value: Any) -> Line:
+    said = escape_argv(list(map(str, value))) if key == "argv" and isinstance(value, list) else value
+    return Line(f"{one_line(key, 40)}: {one_line(said, 4_000)}")
 
 
 def event_line(event: Row, look: Look) -> Line:

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Final
 
 from textual.app import App
 
 from common.catalogue import Sentence, say
+from common.ids import is_name
 from common.text import escape_argv
 from tui.answers import Answered, ask, tally
-from tui.commands import Act, Kind, Undo
+from tui.commands import Act, Kind, Rung, Undo
 from tui.console import Console
 from tui.dialogs.approve import ApproveDialog
 from tui.dialogs.count import CountDialog
+from tui.dialogs.dialog import Dialog
 from tui.dialogs.edit import EditDialog
 from tui.dialogs.hold import DrainDialog, PauseDialog, chosen
 from tui.dialogs.pick import PickDialog
@@ -33,6 +37,8 @@ from tui.rows import number_or_none, steps_of
 from tui.widgets.choices import Choice
 
 UNDO_FOR: Final = 8.0
+JUST_DONE: Final = 2.0
+"""Seconds after an act in which the same one on the same rows is taken for a slip of the finger."""
 Rows = Sequence[Row]
 
 
@@ -40,6 +46,7 @@ class Flows:
     def __init__(self, app: App[None], console: Console) -> None:
         self._app = app
         self._console = console
+        self._done: tuple[str, float] = ("", 0.0)  # the last act that changed something at once, and when it ended
         self.handlers: dict[str, Callable[[Kind, Rows], Coroutine[Any, Any, None]]] = {
             "approve": self.approve,
             "reject": self.reject,
@@ -68,7 +75,22 @@ class Flows:
             worker.group == "flow" and worker.name == name and not worker.is_finished for worker in self._app.workers
         ):
             return True  # a key pressed twice before its first answer came means it once
-        self._app.run_worker(flow(kind, rows), group="flow", name=name)
+        at_once = act.changes and act.rung is Rung.NONE and act.kinds and len(rows) == 1
+        if at_once and self._done[0] == name and time.monotonic() - self._done[1] < JUST_DONE:
+            self._console.tell(Sentence("console_just_done", {"act": act.name(self._console.language)}), "warn")
+            return True
+
+        async def run() -> None:
+            try:
+                await flow(kind, rows)
+            except Exception as error:
+                self._console.fault(act.name(self._console.language), error)
+            finally:
+                if at_once:
+                    self._done = name, time.monotonic()
+
+        work: Any = run
+        self._app.run_worker(work, group="flow", name=name)
         return True
 
     def _tell(self, answer: Answered, otherwise: Sentence) -> bool:
@@ -111,8 +133,12 @@ class Flows:
             request = await self._request(row)
             if request is None:
                 return
-            makers = {"approve": ApproveDialog, "reject": RejectDialog, "edit": EditDialog}
-            how = await self._app.push_screen_wait(makers[how](self._console, request))
+            makers: dict[str, Callable[[], Dialog]] = {
+                "approve": partial(ApproveDialog, self._console, request, row=str(row["id"])),
+                "reject": partial(RejectDialog, self._console, request),
+                "edit": partial(EditDialog, self._console, request),
+            }
+            how = await self._app.push_screen_wait(makers[how]())
 
     # ---- intervene
 
@@ -164,13 +190,13 @@ class Flows:
         if kind == "lane":
             await self.pause_all(kind, rows)
             return
-        names = sorted({str(row.get("name") or row.get("agent") or "") for row in rows} - {""})
-        if kind == "agent" and row.get("paused_by"):
+        running = [row for row in rows if not row.get("paused_by")] if kind == "agent" else rows
+        if not running:
             reason = str(row.get("pause_reason") or "")
-            await self._resume(",".join(names), reason)
+            await self._resume(names_of(rows), reason)
             return
-        known = row if kind == "agent" and len(names) == 1 else None
-        await self._app.push_screen_wait(PauseDialog(self._console, ",".join(names), known))
+        known = row if kind == "agent" and len(rows) == 1 else None
+        await self._app.push_screen_wait(PauseDialog(self._console, names_of(running), known))
 
     async def pause_all(self, kind: Kind, rows: Rows) -> None:
         paused = self._console.queue_paused
@@ -200,9 +226,9 @@ class Flows:
     # ---- ask for work
 
     async def run(self, kind: Kind, rows: Rows) -> None:
-        names = sorted({str(row.get("name") or row.get("agent") or "") for row in rows} - {""})
+        names = names_of(rows)
         # The command is typed anew: to run the same again is another act, retry, which keeps its parent.
-        await self._app.push_screen_wait(RunDialog(self._console, ",".join(names), many=len(names) > 1))
+        await self._app.push_screen_wait(RunDialog(self._console, names, many="," in names))
 
     async def broadcast(self, kind: Kind, rows: Rows) -> None:
         await self._app.push_screen_wait(RunDialog(self._console, "", many=True))
@@ -232,6 +258,11 @@ class Flows:
         if taken is not None:
             self._app.copy_to_clipboard(texts[taken])
             self._console.tell(Sentence("console_copied", {"size": number(len(texts[taken]))}), "ok")
+
+
+def names_of(rows: Rows) -> str:
+    """The machines that rows are, or are of, by comma."""
+    return ",".join(sorted(filter(is_name, {str(row.get("name") or row.get("agent") or "") for row in rows})))
 
 
 def copies(kind: Kind, row: Row) -> dict[str, str]:

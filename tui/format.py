@@ -57,6 +57,10 @@ class Line:
     indent: int = 0
 
 
+LONG_FOLDER: Final = 12
+"""Cells of a program's folder up to which a table shows it."""
+
+
 def one_line(value: Any, limit: int = 400) -> str:
     """Any value from outside as one safe line."""
     return clean(value if isinstance(value, str) else str(value), limit=limit)
@@ -201,6 +205,15 @@ def command(argv: Any, limit: int = 300) -> str:
     if folder in USUAL and program:
         words[0] = program
     return one_line(shlex.join(words), limit)
+
+
+def brief(line: str, cut: str) -> str:
+    """A command line for a cell: a long folder before its program gives way to what runs, with a sign of it."""
+    program, blank, rest = line.partition(" ")
+    folder, slash, name = program.rpartition("/")
+    if not slash or not name or len(folder) <= LONG_FOLDER or program.startswith("'"):
+        return line
+    return f"{cut}/{name}{blank}{rest}"
 
 
 def joined(parts: Iterable[str], between: str = "  ") -> str:

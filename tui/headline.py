@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from rich.cells import cell_len
 
@@ -21,6 +21,8 @@ MODES: Final = ("overview", "jobs", "approve", "agents", "audit")
 URGENT: Final = 120.0
 """Seconds before a plan's time runs out from which on the tab says so."""
 WIDE: Final = 112
+
+TabSize = Literal["long", "short", "digit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,41 +48,51 @@ def act_at(spans: Sequence[Span], x: int) -> str:
     return ""
 
 
-def pad(spans: list[Span], right: list[Span], cells: int) -> list[Span]:
-    """Left and right parts on a line of `cells`; the left is cut where both do not fit."""
+def pad(spans: list[Span], right: list[Span], cells: int, cut: str) -> list[Span]:
+    """Left and right parts on a line of `cells`; the left is cut, with `cut` as the sign of it, where both do not
+    fit.
+    """
     space = cells - width(spans) - width(right)
     if space >= 0:
         return [*spans, Span(" " * space), *right]
-    room, cut = max(0, cells - width(right)), list(spans)
-    while cut and width(cut) > room:
-        last = cut.pop()
-        left = room - width(cut)
+    room, kept = max(0, cells - width(right)), list(spans)
+    while kept and width(kept) > room:
+        last = kept.pop()
+        left = room - width(kept)
         if left > 0:
-            cut.append(Span(fit(last.text, left), last.tone, last.act))
-    return [*cut, Span(" " * max(0, room - width(cut))), *right]
+            kept.append(Span(fit(last.text, left, cut=cut), last.tone, last.act))
+    return [*kept, Span(" " * max(0, room - width(kept))), *right]
 
 
 # ---- top
 
 
 def top_line(console: Console, mode: str, cells: int) -> list[Span]:
-    """` prod-1 [LIVE 12ms]  alice/operator  >1 Overview< 2 Jobs 3 Approve:3! …   14:03:22Z`"""
+    """` prod-1 [LIVE 12ms]  alice/operator  >1 Overview< 2 Jobs 3 Approve:3! …   14:03:22Z`
+
+    Where one is never gives way: the titles of the other screens do, then the clock, then the person.
+    """
     look, who, wide = console.look(), console.source.who, cells >= WIDE
-    spans = [Span(" "), Span(one_line(who.hub if who else "?", 24), "head"), Span(" "), link_span(console)]
+    head = [Span(" "), Span(one_line(who.hub if who else "?", 24), "head"), Span(" "), link_span(console)]
+    person = []
     if who is not None:
         role = one_line(who.roles[-1] if who.roles else "-", 12)
-        spans.append(Span(f" {one_line(who.person, 16)}/{role if wide else role[:3]}"))
+        person = [Span(f" {one_line(who.person, 16)}/{role if wide else role[:3]}")]
     if console.settings.read_only:
-        spans.append(Span(" " + say(look.language, "console_read_only"), "warn"))
-    spans.append(Span("  " if wide else " "))
-    for index, name in enumerate(MODES, 1):
-        spans += _tab(console, look, index, name, name == mode, wide)
+        head.append(Span(" " + say(look.language, "console_read_only"), "warn"))
+    between = [Span("  " if wide else " ")]
     time_now = [] if console.settings.still else [Span(clock(look.now) + "Z ", "dim")]
     if console.settings.slow:
         time_now = [Span(clock(look.now)[:5] + "Z ", "dim")]
-    if width(spans) + width(time_now) > cells:
-        time_now = []
-    return pad(spans, time_now, cells)
+    sizes: tuple[TabSize, ...] = ("long", "short", "digit") if wide else ("short", "digit")
+    for size in sizes:
+        tabs = [span for at, name in enumerate(MODES, 1) for span in _tab(console, look, at, name, name == mode, size)]
+        if width([*head, *person, *between, *tabs]) <= cells:
+            break
+    else:
+        person = []
+    spans = [*head, *person, *between, *tabs]
+    return pad(spans, time_now if width([*spans, *time_now]) <= cells else [], cells, look.cut)
 
 
 def link_span(console: Console) -> Span:
@@ -94,8 +106,9 @@ def link_span(console: Console) -> Span:
     return Span(f"[{say(language, 'console_link_lost', age=console.lost_for(), seconds=retry)}]", "bad", "refresh")
 
 
-def _tab(console: Console, look: Look, index: int, name: str, here: bool, wide: bool) -> list[Span]:
-    title = say(look.language, f"console_tab_{name}" if wide else f"console_tab_short_{name}")
+def _tab(console: Console, look: Look, index: int, name: str, here: bool, size: TabSize) -> list[Span]:
+    wide = size == "long"
+    title = "" if size == "digit" and not here else say(look.language, f"console_tab_{'' if wide else 'short_'}{name}")
     between = " " if wide else ""
     mark = ""
     if name == "approve":
@@ -128,20 +141,21 @@ def waiting_approvals(console: Console) -> tuple[int, float | None]:
 
 def status_line(console: Console, about: str, cells: int, *, held: int = 0) -> list[Span]:
     """What was last said, else what the row at hand is; at the right how the stream is doing."""
-    language, said = console.language, console.last_said()
+    language, said, cut = console.language, console.last_said(), console.look().cut
     right = [] if cells < 100 else _stream(console)
     if not console.link.live and console.link.state == "lost":
-        text = say(language, "console_status_lost", age=console.lost_for())
-        if said is not None and said.tone in ("bad", "warn"):
+        why = one_line(console.link.reason or "-", 200)
+        text = say(language, "console_status_lost", age=console.lost_for(), why=why)
+        if said is not None and said.tone in ("bad", "warn") and said.at >= console.link.since:
             text = said.text
-        return pad([Span(" "), Span(text, "bad")], [], cells)
+        return pad([Span(" "), Span(text, "bad")], [], cells, cut)
     if said is not None:
         undo = console.open_undo()
         way = f"  u {undo.what.say(language)}" if undo else ""
-        return pad([Span(" "), Span(said.text, said.tone), Span(way, "key", "undo")], right, cells)
+        return pad([Span(" "), Span(said.text, said.tone), Span(way, "key", "undo")], right, cells, cut)
     if held:
-        return pad([Span(" "), Span(say(language, "console_held", count=held), "warn", "refresh")], right, cells)
-    return pad([Span(" " + about)], right, cells)
+        return pad([Span(" "), Span(say(language, "console_held", count=held), "warn", "refresh")], right, cells, cut)
+    return pad([Span(" " + about)], right, cells, cut)
 
 
 def _stream(console: Console) -> list[Span]:
@@ -149,7 +163,7 @@ def _stream(console: Console) -> list[Span]:
     spans = []
     if not console.settings.still:
         rate = f"{console.rate_out / 1024:.1f} KiB/s {console.frames:.0f}/s"
-        spans.append(Span(rate + "  ", "dim"))
+        spans.append(Span(f"  {rate}  ", "dim"))
     if console.settings.slow:
         spans.append(Span(say(language, "console_slow_on") + "  ", "dim"))
     waiting, _ = waiting_approvals(console)
@@ -163,7 +177,7 @@ def _stream(console: Console) -> list[Span]:
 
 def keys_line(console: Console, entries: Sequence[Entry], cells: int) -> list[Span]:
     """`enter Open  a Approve …`: what is on, then greyed what is off; help and quit stay."""
-    language, spans = console.language, [Span(" ")]
+    spans = [Span(" ")]
     keep = [entry for entry in entries if entry.act.id in STAY]
     tail = [span for entry in keep for span in _key(entry, console)]
     room = cells - width(tail) - 1
@@ -174,12 +188,11 @@ def keys_line(console: Console, entries: Sequence[Entry], cells: int) -> list[Sp
         if width(spans) + width(shown) > room:
             break
         spans += shown
-    del language
-    return pad(spans, tail, cells)
+    return pad(spans, tail, cells, console.look().cut)
 
 
 def _key(entry: Entry, console: Console) -> list[Span]:
-    text = entry.act.short(console.language)
+    text = entry.act.short(console.language) + (f" {number(entry.count)}" if entry.count else "")
     tone: Tone = "dim" if entry.off is not None else ""
     return [
         Span(first_key(entry.act), "dim" if entry.off is not None else "key", entry.act.id),

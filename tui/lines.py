@@ -38,10 +38,12 @@ class _Stream:
 
 
 class OutputLines:
-    """See the module. Line numbers count from 0 over everything that came."""
+    """See the module. Line numbers count from 0 over everything that came, or from where `rebase` put it."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_LINES) -> None:
         self.first = 0  # number of the first line kept
+        self._most = most
+        self._starts: deque[tuple[int, int]] = deque()  # line number, and the chunk with which it could begin
         self.seq = 0  # of the last chunk taken
         self.bytes = 0
         self.missed = 0  # chunks that never came
@@ -78,6 +80,9 @@ class OutputLines:
                 self.missed += seq - self.seq - 1
             self.seq = seq
             self.bytes += len(data)
+            number = self.first + len(self._lines)
+            if not self._starts or self._starts[-1][0] < number:
+                self._starts.append((number, seq))
             self._take(stream, data, chunk.get("at"))
         self.version += 1
 
@@ -106,18 +111,56 @@ class OutputLines:
     def _add(self, line: OutLine) -> None:
         self._lines.append(line)
         self._chars += len(line.text)
-        while len(self._lines) > MAX_LINES or self._chars > MAX_CHARS:
+        while len(self._lines) > self._most or self._chars > MAX_CHARS:
             self._chars -= len(self._lines.popleft().text)
             self.first += 1
+        while len(self._starts) > 1 and self._starts[1][0] <= self.first:
+            self._starts.popleft()
 
-    def find(self, text: str, start: int, step: int) -> int | None:
-        """The number of the next line with `text` in it (case folded) from `start` on, around the end; None where
-        none has."""
+    # ---- which chunks these are, for what is kept elsewhere
+
+    @property
+    def first_seq(self) -> int:
+        """The chunk in which the first line kept ends, at the latest, and at most begins one before; 0 where nothing
+        has come."""
+        return self._starts[0][1] if self._starts else 0
+
+    def seq_at(self, number: int) -> int:
+        """The chunk in which line `number` begins, at the latest."""
+        return next((seq for start, seq in reversed(self._starts) if start <= number), self.first_seq)
+
+    def forget_first(self) -> None:
+        """Drops what the first chunk ended: where there were chunks before it, its first line is half a line."""
+        if len(self._starts) > 1:
+            while self.first < self._starts[1][0]:
+                self._chars -= len(self._lines.popleft().text)
+                self.first += 1
+            self._starts.popleft()
+            self.version += 1
+
+    def rebase(self, other: OutputLines) -> bool:
+        """Gives lines the numbers that they have in `other`, which was made of some of the same chunks; whether there
+        are such."""
+        theirs = {seq: number for number, seq in other._starts}
+        shift = next((theirs[seq] - number for number, seq in reversed(self._starts) if seq in theirs), None)
+        if shift is None:
+            return False
+        self.first += shift
+        self._starts = deque((number + shift, seq) for number, seq in self._starts)
+        self.version += 1
+        return True
+
+    def find(self, text: str, start: int, step: int, *, around: bool = True) -> int | None:
+        """The number of the next line with `text` in it (case folded) from `start` on, `around` the end or not; None
+        where none has."""
         wanted, count = text.casefold(), self.end - self.first
         if not wanted or not count:
             return None
         for offset in range(count):
-            number = self.first + (start - self.first + offset * step) % count
+            place = start - self.first + offset * step
+            if not around and not 0 <= place < count:
+                return None
+            number = self.first + place % count
             line = self.line(number)
             if line is not None and wanted in line.text.casefold():
                 return number

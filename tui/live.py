@@ -15,12 +15,15 @@ from typing import Any, Final, cast
 from common.errors import UserError
 from common.text import clean
 from tui.client import CallRefused, LinkLost
+from tui.faults import fault_words
 from tui.filter_text import Problem
 from tui.model import BadPush, Query, Window
 from tui.source import Source
 
 SETTLE: Final = 0.05
 """Seconds that a wanted window must stand still before it is asked for: a scroll is one question."""
+AGAIN: Final = 5.0
+"""Seconds after which a view that failed is asked for again."""
 MARGIN: Final = 1.0
 """Screens of rows asked for above and below the one shown."""
 _AT = re.compile(r"\s*(\d{1,5}):\s*(.*)", re.DOTALL)
@@ -34,6 +37,7 @@ class Live:
         self.shown = query  # what the window holds; differs from `query` until its snapshot is here
         self.problem: Problem | None = None
         self.at: float | None = None  # when something last came
+        self.broken = False  # nothing comes any more: what the window holds is as old as `at`
         self._source = source
         self._slot = slot
         self._asked = asyncio.Event()
@@ -92,15 +96,25 @@ class Live:
                     follower = tasks.create_task(self._follow(self.query), name=f"view {self._slot}")
 
     async def _follow(self, query: Query) -> None:
+        """Until the link is lost or the hub says no; what fails otherwise is told and tried again after a while."""
         try:
             while await self._once(query):
                 pass
-        except LinkLost:
-            pass  # the link's state says so; `start` comes when it is back
+            problem = Problem("the hub ended the view")
         except CallRefused as error:
-            self.problem = problem_of(error)
+            self.problem, self.broken = problem_of(error), True
+            return
+        except LinkLost as error:
+            if not self._source.link.live:
+                return  # the link's state says so; `start` comes when it is back
+            problem = Problem(clean(str(error), limit=300))
         except (UserError, BadPush) as error:
-            self.problem = Problem(clean(str(error), limit=300))
+            problem = Problem(clean(str(error), limit=300))
+        except Exception as error:
+            problem = Problem(fault_words(error))
+        self.problem, self.broken = problem, True
+        await asyncio.sleep(AGAIN)
+        self._asked.set()
 
     async def _once(self, query: Query) -> bool:
         """One subscription; True where it must be made again."""
@@ -113,7 +127,7 @@ class Live:
                     self.window.clear()
                 if self.typed == query.filter:
                     self.problem = None
-                self.shown, self.at = query, self._source.now()
+                self.shown, self.at, self.broken = query, self._source.now(), False
                 if not self.window.apply(push):
                     return True
         return False

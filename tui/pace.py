@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 INTERVALS: Final = (0.1, 0.2, 0.5, 1.0)
-FULL: Final = 2
-"""Frames waiting to be written from which on the terminal is behind."""
 CALM: Final = 2.0
-"""Seconds without a frame waiting after which it may go faster again."""
+"""Seconds in which the terminal is not behind, after which it may go faster again."""
 
 
 @dataclass(slots=True)
@@ -24,18 +22,16 @@ class Pace:
     def interval(self) -> float:
         return INTERVALS[-1] if self.slow else INTERVALS[self._step]
 
-    def due(self, now: float, waiting: int) -> bool:
-        """Whether to bring the screen up to date at `now`, with `waiting` frames not yet written."""
-        if waiting > FULL:
+    def due(self, now: float, behind: bool) -> bool:
+        """Whether to bring the screen up to date at `now`; `behind` is a terminal that has not taken the last frame."""
+        if behind:
             if now - self._slowed >= INTERVALS[0]:  # a step at a time, however often it is looked at
                 self._step = min(self._step + 1, len(INTERVALS) - 1)
                 self._slowed = now
             self._calm_since = now
             self._next = max(self._next, now + self.interval)
             return False
-        if waiting:
-            self._calm_since = now
-        elif self._step and now - self._calm_since >= CALM:
+        if self._step and now - self._calm_since >= CALM:
             self._step -= 1
             self._calm_since = now
         if now + 0.01 < self._next:

@@ -13,15 +13,18 @@ from typing import Any, Final
 
 from common.catalogue import say
 from common.filter_match import is_stuck
-from tui.commands import SETTLED
+from tui.commands import SETTLED, Kind
 from tui.format import (
     Cell,
     Look,
     Tone,
     age,
+    brief,
     clock,
     command,
+    is_date,
     latency,
+    moment,
     number,
     one_line,
     rate,
@@ -67,6 +70,8 @@ NEED_TONES: Final[dict[str, Tone]] = {
 }
 NEED_STATES: Final = {"approve": "asking", "unknown": "unknown", "stuck": "running"}
 SOON: Final = 120.0
+A_DATE: Final = 1_000_000_000.0
+"""A number of an event's from which on it is a moment, in seconds since the epoch."""
 
 
 def number_or_none(value: Any) -> float | None:
@@ -124,7 +129,8 @@ def who(row: Row, look: Look) -> Cell:
 
 
 def _command(row: Row, look: Look) -> Cell:
-    return Cell(command(row.get("argv")) if row.get("argv") else shorter(one_line(row.get("text") or "-")))
+    line = command(row.get("argv")) if row.get("argv") else shorter(one_line(row.get("text") or "-"))
+    return Cell(brief(line, look.cut))
 
 
 def _exit(row: Row, look: Look) -> Cell:
@@ -138,11 +144,11 @@ JOBS: Final = (
     Column("age", 6, job_age, right=True, sort="age"),
     Column("state", 9, job_state, sort="state"),
     Column("job", 7, lambda row, look: Cell(short_id(row["id"]), "dim"), drop=4),
-    Column("agent", 14, lambda row, look: Cell(one_line(row.get("agent", "-"), 64)), flex=1, sort="agent"),
-    Column("who", 14, who, flex=1, drop=2, sort="person"),
+    Column("agent", 12, lambda row, look: Cell(one_line(row.get("agent", "-"), 64)), flex=1, sort="agent"),
+    Column("who", 12, who, flex=1, drop=2, sort="person"),
     Column(
         "priority",
-        4,
+        5,
         lambda row, look: Cell(one_line(row.get("priority", "-"), 4)),
         drop=5,
         right=True,
@@ -174,7 +180,7 @@ def request_command(row: Row, look: Look) -> Cell:
     if not steps:
         return Cell(one_line(row.get("text") or "-"))
     more = say(look.language, "console_more_steps", count=len(steps) - 1) + " " if len(steps) > 1 else ""
-    return Cell(more + command(steps[0].get("argv")))
+    return Cell(more + brief(command(steps[0].get("argv")), look.cut))
 
 
 def steps_of(row: Row) -> list[dict[str, Any]]:
@@ -227,9 +233,9 @@ REQUESTS: Final = (
     Column("left", 6, request_left, right=True, sort="decide_by"),
     Column("state", 9, request_state, drop=1, sort="state"),
     Column("request", 7, lambda row, look: Cell(f"r{one_line(row.get('number', '?'), 12)}"), sort="number"),
-    Column("who", 14, who, flex=1, sort="person"),
+    Column("who", 12, who, flex=1, sort="person"),
     Column("needs", 12, _needs, drop=2),
-    Column("machines", 13, _machines, drop=1),
+    Column("machines", 12, _machines, drop=1),
     Column("command", 20, request_command, flex=5),
 )
 
@@ -296,21 +302,44 @@ AGENTS: Final = (
 # ---- audit, activity
 
 
-SAID_ELSEWHERE: Final = frozenset({"argv", "at", "number"})
+SAID_ELSEWHERE: Final = frozenset({"argv", "at", "number", "before", "after"})
+EVENT_ORDER: Final = {"verb": -2, "was": -1, "why": -1, "reason": -1, "of": 1, "via": 1, "from": 1}
+"""What of an event's data is told before all else, and after it."""
 
 
-def event_words(row: Row) -> str:
-    """An event's data on one line: the command first, hashes short, without what the other columns say."""
+def event_order(item: tuple[Any, Any]) -> int:
+    """What of an event's data is told first."""
+    return EVENT_ORDER.get(str(item[0]), 0)
+
+
+def event_words(row: Row, cut: str = "…") -> str:
+    """An event's data on one line: the command first, hashes short, without what the other columns say and what is
+    not so."""
     data = row.get("data")
     if not isinstance(data, dict):
         return one_line(data) if data else ""
     argv = data.get("argv") or row.get("argv")
-    parts = [command(argv)] if argv else []
-    for key, value in data.items():
-        if value in ("", None) or key in SAID_ELSEWHERE or (key == "agent" and value == row.get("actor")):
+    parts = [brief(command(argv), cut)] if argv else []
+    for key, value in sorted(data.items(), key=event_order):
+        if value in ("", None) or value is False or key in SAID_ELSEWHERE:
             continue
-        parts.append(f"{key}={str(value)[:8] if str(key).endswith('hash') else value}")
+        if key == "agent" and value == row.get("actor"):
+            continue
+        parts.append(f"{key}={_event_value(str(key), value)}")
     return one_line("  ".join(parts))
+
+
+def _event_value(key: str, value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}:{count}" for name, count in value.items())
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    at = number_or_none(value)
+    if at is not None and at > A_DATE and is_date(at):
+        return moment(at, 0.0)
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return str(value)[:8] if key.endswith("hash") else str(value)
 
 
 def event_tone(row: Row) -> Tone:
@@ -334,7 +363,7 @@ AUDIT: Final = (
     Column("event", 19, lambda row, look: Cell(one_line(row.get("kind", "?"), 40), event_tone(row)), flex=1),
     Column("actor", 12, lambda row, look: Cell(one_line(row.get("actor") or "-", 64)), flex=1),
     Column("subject", 12, _subject, flex=1, drop=1),
-    Column("told", 16, lambda row, look: Cell(event_words(row)), flex=6),
+    Column("told", 16, lambda row, look: Cell(event_words(row, look.cut)), flex=6),
     Column("seq", 8, lambda row, look: Cell(one_line(row.get("seq", ""), 12), "dim"), drop=2, right=True),
 )
 ACTIVITY: Final = tuple(column for column in AUDIT if column.key not in ("seq",))
@@ -369,10 +398,10 @@ LANES: Final = (
     Column("oldest", 6, lambda row, look: Cell(age(number_or_none(row.get("oldest")))), right=True),
     Column("p50", 6, _lane_latency("p50"), right=True, drop=2),
     Column("p95", 6, _lane_latency("p95"), right=True, drop=1),
-    Column("p99", 6, _lane_latency("p99"), right=True, drop=4),
+    Column("p99", 6, _lane_latency("p99"), right=True, drop=5),
     Column("rate", 6, lambda row, look: Cell(rate(number_or_none(row.get("rate")))), right=True, drop=3),
-    Column("trend", 20, _trend, drop=5),
-    Column("lane_state", 14, _lane_state, flex=1),
+    Column("trend", 20, _trend, drop=4),
+    Column("lane_state", 27, _lane_state, flex=1),
 )
 
 
@@ -408,8 +437,8 @@ NEEDS: Final = (
     Column("left_or_age", 11, _need_age, right=True),
     Column("need", 9, _need),
     Column("request", 7, lambda row, look: Cell(f"r{one_line(row.get('number', '?'), 12)}")),
-    Column("who", 14, who, flex=1),
-    Column("where", 13, lambda row, look: Cell(_where(row, look)), flex=1, drop=1),
+    Column("who", 12, who, flex=1),
+    Column("where", 11, lambda row, look: Cell(_where(row, look)), flex=1, drop=1),
     Column("command", 16, _command, flex=5),
 )
 
@@ -419,3 +448,12 @@ def _where(row: Row, look: Look) -> str:
     if row.get("agent"):
         return one_line(row["agent"], 64)
     return say(look.language, "console_machines", count=number(count)) if count else "-"
+
+
+def title_of(kind: Kind, row: Row) -> str:
+    """What a row is called in a line about it: r41, web-1, "web-1 4f2a1c"."""
+    if kind == "request":
+        return f"r{one_line(row.get('number') or '?', 12)}"
+    if kind == "job":
+        return f"{one_line(row.get('agent') or '?', 64)} {short_id(row['id'])}"
+    return one_line(row.get("name") or row.get("agent") or row.get("stage") or row["id"], 64)

@@ -7,22 +7,27 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from common.catalogue import Language
 from common.errors import UserError
 from tui.client import BadCall, CallRefused, Client, LinkLost, connect
+from tui.faults import fault_words
 from tui.profile import Profile
 from tui.source import Link, Who
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 15.0
+HOLDS: Final = 30.0
+"""Seconds that a link must have held before the pauses begin small again: one that is lost sooner is no cure."""
 POLL: Final = 2.0
 
 
 def pause_before(attempt: int, chance: float) -> float:
     """Seconds to wait before attempt `attempt` (from 1); `chance` is 0 to 1. Full jitter, never under a tenth."""
-    return max(0.1, min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (attempt - 1)) * chance)
+    doubled = min(attempt - 1, 16)  # far beyond the longest, and no number too large for a float
+    return max(0.1, min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**doubled) * chance)
 
 
 def who_of(told: Any) -> Who:
@@ -41,6 +46,18 @@ def who_of(told: Any) -> Who:
     )
 
 
+@dataclass(slots=True)
+class Backoff:
+    """How long to wait before each attempt. Pure."""
+
+    attempt: int = 0
+
+    def pause(self, held: float, chance: float) -> float:
+        """Seconds to wait after a link that held for so many seconds; 0 is one that never came about."""
+        self.attempt = 1 if held >= HOLDS else self.attempt + 1
+        return pause_before(self.attempt, chance)
+
+
 class HubSource:
     """See `tui.source.Source`."""
 
@@ -52,6 +69,7 @@ class HubSource:
         self._profile = profile
         self._chance = chance
         self._client: Client | None = None
+        self._live_since: float | None = None  # monotonic
         self._offset = 0.0
         self._again = asyncio.Event()
         self._slots: dict[str, int] = {}  # slot -> the call that began what is in it
@@ -63,22 +81,24 @@ class HubSource:
         self._again.set()
 
     async def keep(self, changed: Callable[[], None]) -> None:
-        attempt = 0
+        backoff = Backoff()
         while True:
+            self._live_since = None
             try:
                 async with connect(self._profile) as client:
                     await self._use(client, changed)
-                    attempt = 0
                     await self._watch(client, changed)
             except UserError as error:  # refused for good reasons too: an admin may let us in again meanwhile
                 reason = str(error)
+            except Exception as error:  # what the hub said was of no known form: the next link may say better
+                reason = fault_words(error)
             else:
                 reason = "the hub closed the link"
-            was_live = self.link.live
             self._client = None
-            attempt = 1 if was_live else attempt + 1
-            pause = pause_before(attempt, self._chance())
-            self.link = Link("lost", self.now() if was_live else self.link.since, self.now() + pause, reason)
+            held = 0.0 if self._live_since is None else time.monotonic() - self._live_since
+            pause = backoff.pause(held, self._chance())
+            since = self.now() if self.link.live else self.link.since
+            self.link = Link("lost", since, self.now() + pause, reason)
             changed()
             self._again.clear()
             try:
@@ -98,6 +118,7 @@ class HubSource:
                 "the hub says who one is in words of another version", "upgrade the older of the two"
             ) from None
         self._client = client
+        self._live_since = time.monotonic()
         self.link = Link("live", self.now(), round_trip=client.round_trip)
         changed()
 
@@ -134,8 +155,8 @@ class HubSource:
     async def subscribe(self, verb: str, slot: str, **args: Any) -> AsyncIterator[Any]:
         client, before = self._linked(), self._slots.get(slot)
         replaced = {} if before is None else {"replace": before}
-        self._slots[slot] = client._next + 1  # the id that the call below gets
-        pushes = client.subscribe(verb, **{"language": self.language, **args, **replaced})
+        self._slots[slot] = identity = client.new_id()
+        pushes = client.subscribe(verb, known_as=identity, **{"language": self.language, **args, **replaced})
         try:
             async with aclosing(cast(Any, pushes)) as stream:
                 async for push in stream:

@@ -107,12 +107,13 @@ def read_message(body: Any, *, event_id: str = "") -> Incoming:
     """
     if type(body) is not dict:
         raise BadBody("the body must be a JSON object")
+    images = _images(body)
     return Incoming(
         event_id=event_id or _name(body, "id", 1),
         user=_name(body, "user", 1),
         conversation=_name(body, "conversation", 0),
-        text=_string(body, "text", 1, MAX_TEXT),
-        images=_images(body),
+        text=_string(body, "text", 0 if images else 1, MAX_TEXT),  # a picture may come without words
+        images=images,
         reply_url="" if body.get("reply_url") is None else _string(body, "reply_url", 0, MAX_URL),
     )
 

@@ -25,6 +25,8 @@ from hub.models.lru import Lru
 from hub.models.shelf import Shelf
 
 MAX_VALUE: Final = 64 * 1024
+_MARK: Final = "cleared"
+"""A file in the folder of plans, written whenever another process has cleared them."""
 _VERSION: Final = 1
 _HEAD: Final = struct.Struct(">BBdd")  # version, negative, stored at, expires at
 _SET_BACK: Final = 60.0  # seconds: an entry from further in the future was made under another clock
@@ -47,6 +49,12 @@ class Counts:
     disk_bytes: int = 0
     evicted: int = 0
     corrupt: int = 0
+
+
+def mark_cleared(folder: Path) -> None:
+    """Tells the hub that serves with this folder to forget what it has in memory."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / _MARK).write_bytes(b"")
 
 
 def normalised(request: str) -> str:
@@ -86,6 +94,8 @@ class PlanCache:
         self._shelf = Shelf(folder, sealer, entries, disk) if folder is not None and disk else None
         self._lock = asyncio.Lock()  # the shelf is one at a time
         self._results: Counter[str] = Counter()
+        self._mark = folder / _MARK if folder is not None else None
+        self._cleared = self._mark_time()
 
     async def get(self, key: str, now: float) -> Hit | None:
         entry = self._memory.get(key)
@@ -94,6 +104,8 @@ class PlanCache:
             async with self._lock:
                 entry = await asyncio.to_thread(self._shelf.get, key)
             layer = "disk"
+            if entry is None and (entry := self._memory.get(key)) is not None:
+                layer = "memory"  # it was put there while the disk was looked at
         hit = _parsed(entry, now)
         if hit is None:
             if entry is not None:
@@ -131,6 +143,23 @@ class PlanCache:
             async with self._lock:
                 await asyncio.to_thread(self._shelf.clear)
         return count
+
+    def look(self) -> bool:
+        """Forgets what is in memory where another process has cleared the plans since; a stat. What it has taken from
+        the disk the shelf notices by itself.
+        """
+        at = self._mark_time()
+        if at == self._cleared:
+            return False
+        self._cleared = at
+        self._memory.clear()
+        return True
+
+    def _mark_time(self) -> int:
+        try:
+            return 0 if self._mark is None else self._mark.stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def counts(self) -> Counts:
         shelf = self._shelf

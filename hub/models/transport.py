@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -35,14 +36,15 @@ class TooLarge(httpx.ReadError):
 class Keys(httpx.Auth):
     """A node's keys: the one that worked last is sent; where it is refused, the next one, until one is taken.
 
-    The file has one key a line, so that a new one can be added before the old one ends; it is read again after all
-    were refused.
+    The file has one key a line, so that a new one can be added before the old one ends. It is read again when it has
+    changed, and after all were refused.
     """
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
         self._keys: tuple[str, ...] = ()
         self._at = 0
+        self._mark = self._stat()
         self.reload()
 
     def reload(self) -> None:
@@ -50,7 +52,23 @@ class Keys(httpx.Auth):
         if self._file is not None:
             self._keys, self._at = read_keys(self._file), 0
 
+    def _look(self) -> None:
+        """Reads the file again where it is another than before; a stat a request."""
+        mark = self._stat()
+        if mark != self._mark:
+            self._mark = mark
+            with suppress(UserError):  # `check` tells of it; the keys in use may still do
+                self.reload()
+
+    def _stat(self) -> tuple[int, int, int]:
+        try:
+            found = self._file.stat() if self._file is not None else None
+        except OSError:
+            found = None
+        return (found.st_mtime_ns, found.st_size, found.st_ino) if found is not None else (0, 0, 0)
+
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        self._look()
         if not self._keys:
             request.headers.pop("authorization", None)  # the ollama client takes one from the environment
             yield request

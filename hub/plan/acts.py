@@ -5,7 +5,7 @@
 
 A request is `r42`, `#42` or `42`. Without one, approve, reject and cancel mean the only one that is open in the
 conversation. The whole message must be of one of these forms: "approve the budget" is none. A message that holds a
-second factor's code is stored without it (`redact`).
+second factor's code is stored without it (`redact`). What is said about drafts of runbooks is in `draft_acts`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 from typing import Final
 
 from common.catalogue import Sentence
+from hub.plan import draft_acts
 from hub.plan.outcome import Act, Cannot, Context, Outcome, Verb
 from hub.plan.words import fold_width
 
@@ -50,6 +51,8 @@ class Acts:
 
     def plan(self, context: Context) -> Outcome | None:
         text = fold_width(context.text).strip()
+        if (about_draft := draft_acts.read(text, context.text.strip())) is not None:
+            return about_draft
         found = _HEAD.match(text)
         if found is None:
             return None

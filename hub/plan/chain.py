@@ -8,6 +8,7 @@ from typing import Final
 from common.catalogue import Sentence
 from hub.plan.acts import Acts
 from hub.plan.explicit import Explicit
+from hub.plan.followup import FollowUps
 from hub.plan.match import Runbooks, sample_machine
 from hub.plan.outcome import Cannot, Context, Outcome, Planner
 from hub.plan.runbook import Runbook
@@ -31,7 +32,8 @@ class Chain:
 
     def __init__(self, runbooks: Runbooks, others: Sequence[Planner] = ()) -> None:
         self.runbooks = runbooks
-        self._planners: tuple[Planner, ...] = (Acts(), Explicit(), runbooks, *others)
+        # Follow-ups first: "what about memory?" is to a runbook a question without a machine.
+        self._planners: tuple[Planner, ...] = (Acts(), Explicit(), FollowUps(runbooks), runbooks, *others)
         self._last = LastResort(runbooks)
 
     def plan(self, context: Context) -> Outcome:

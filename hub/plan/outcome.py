@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from common.catalogue import Language, Sentence
 from common.plan import Plan
 from hub.machines import Inventory
 
-Verb = Literal["approve", "reject", "cancel", "status", "machines", "help", "whoami"]
+Verb = Literal[
+    "approve",
+    "reject",
+    "cancel",
+    "status",
+    "machines",
+    "help",
+    "whoami",
+    "propose",
+    "drafts",
+    "draft",
+    "accept",
+    "decline",
+]
+DRAFT_VERBS: Final[frozenset[Verb]] = frozenset({"propose", "drafts", "draft", "accept", "decline"})
+"""What is said about drafts of runbooks (`hub.acts_drafts`); `Act.number` is the draft's then, but with `propose`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +51,8 @@ class Act:
     number: int | None = None  # the request's; None means the only one that is open here
     code: str = ""  # second factor: digits, as typed
     why: str = ""
+    name: str = ""  # of the runbook that is proposed
+    phrase: str = ""  # how people are to ask for it; "" where the message itself says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,9 @@ class Exchange:
     at: float
     plan: Plan | None = None  # what was planned; None where it was answered in words, or not understood
     answer: str = ""  # a model's own plain answer or question back
+    asks: bool = False  # `answer` is a question back
+    tainted: bool = False  # text of somebody else took part in `answer`
+    asked: bool = False  # its plan needed a person's yes
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,14 +37,16 @@ _REQUESTING: Final = _phrases(
 """Courtesy that makes a question a request: "can you restart …?"."""
 
 _COURTESY: Final = _phrases(
-    "kindly|the|a|an|now|right now|for me|hey|hi|hello|thanks|thank you",
+    "kindly|the|a|an|now|right now|for me|hey|hi|hello|thanks|thank you|good morning|good afternoon|good evening|hi all"
+    "|hello team|hi team",
     "一下 谢谢 现在 你好 您好 的 上 吧 请问",
 )
 COURTESY: Final = _by_first(_REQUESTING | _COURTESY)
 ASKING: Final = _by_first(
     _phrases(
         "show|show me|tell me|give me|get|get me|check|check on|list|display|print|see|let me see|look at|what is"
-        "|what are|current|currently|at the moment",
+        "|what are|current|currently|at the moment|send me|can i see|could i see|i want to see|i would like to see"
+        "|i'd like to see|i need to see|i want to know|i would like to know|i'd like to know|i need to know",
         "看 看看 看一看 看下 查 查看 查看下 查查 查下 查一查 查询 检查 显示 列出 "
         "告诉我 给我 给我看 我想看 我想知道 当前 目前",
     )
@@ -76,6 +78,8 @@ LINKS: Final = word_set("on of for from at in to 's 在")
 """Small words that tie a machine's name to the rest."""
 HOLLOW: Final = LINKS | NEVER_VALUES | word_set("怎 么 样 什 哪 些 个 多 少 有 没 是 几 了 还 最 高 谁 对 用 情 况")
 """Words that tell nothing of what is asked about."""
+_ALERTS: Final = _phrases("tell me|let me know", "告诉我 通知我 提醒我 告诉我一声")
+"""At the end of a message they ask to be told later: "disk full on web-1, tell me"."""
 _VERBS: Final = _by_first(_phrases("free the|free a|free up|open the|open a|open up", ""))
 """An article makes a verb of "free" and "open": "free memory" is looked at, "free the memory" is to be done."""
 
@@ -84,10 +88,16 @@ _VERBS: Final = _by_first(_phrases("free the|free a|free up|open the|open a|open
 class Message:
     """A message ready to be compared: `strict` keeps all but courtesy, `loose` drops what only asks to be shown."""
 
+    words: tuple[Word, ...]  # all of them
     strict: tuple[Word, ...]
     loose: tuple[Word, ...]
     question: bool  # and no courtesy made it a request
     negated: bool
+
+    @property
+    def asked(self) -> bool:
+        """Whether it says in so many words that it asks for something."""
+        return self.question or len(self.loose) < len(self.strict) or len(self.strict) < len(self.words)
 
 
 def read(text: str) -> Message | None:
@@ -102,8 +112,11 @@ def prepare(found: Words) -> Message:
     while words and words[-1].key in QUESTIONS:
         words, question = words[:-1], True
     requested = any(_requests(words, start) for start in range(len(words)))
+    if any(tuple(word.key for word in words[-len(phrase) :]) == phrase for phrase in _ALERTS):
+        words = (*words, Word("!", "!"))
     strict = _trim(_replace(drop(_replace(words, _VERBS, "!"), COURTESY), EVERY, "*"))
     return Message(
+        found.words,
         strict,
         _trim(drop(strict, ASKING)),
         question and not requested,

@@ -12,7 +12,7 @@
     examples.en = ["disk on {machine}"] every example names {machine} and every slot without a default
     examples.zh = ["{machine} 的磁盘"]
     [runbooks.NAME.slots.SLOT]
-    type = "path"                       path unit port host int enum duration word
+    type = "path"                       path unit port host int enum duration size word
     default = "/"                       makes the slot optional
     sample = "/srv"                     what examples show
     values = ["a", "b"]                 of enum
@@ -70,7 +70,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class SlotTable:
-    type: Literal["path", "unit", "port", "host", "int", "enum", "duration", "word"] = required(
+    type: Literal["path", "unit", "port", "host", "int", "enum", "duration", "size", "word"] = required(
         "the type of its values"
     )
     default: str | None = setting(None, "taken where the message does not say")

@@ -26,16 +26,34 @@ _INT: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 _DURATION: Final = re.compile(
     r"([0-9]{1,7})\s*(s|sec|second|seconds|m|min|minute|minutes|h|hour|hours|d|day|days|)", re.I | re.A
 )
+_SIZE: Final = re.compile(r"([0-9]{1,7})([kmg]?)(?:i?b)?", re.I | re.A)
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}", re.ASCII)
+_BINARY: Final = {"k": "k", "m": "M", "g": "G"}
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "": 1}
 
 NEVER_VALUES: Final = word_set(
-    "a all an and any anything are at both can cannot did do does done don't down each else everything for from had "
-    "has have he her his how i if in is it its just me my never no none not nothing of off on or our out she should "
-    "so some something that the their them then there these they thing things this those to too up us was we were "
-    "what when where which who why will with would yes you your yesterday today tomorrow"
+    "a after again ago all already also although always an and another any anybody anymore anyone anything are "
+    "asap at because been before being both but by can cannot could despite did didn't do does doesn't don't done "
+    "dont down each else eventually ever everything except few first for from had has hasn't have he her here his "
+    "how i if immediately in instead into is isn't it it's its just later like many maybe me might more most much "
+    "must my myself never next no nobody none not nothing now of off often on once only or other otherwise our "
+    "out over perhaps please quickly rather really same several shall she should shouldn't since so some "
+    "something soon sooner still such than that the their them then there these they thing things this those "
+    "though through till to today together tomorrow tonight too twice unless until up us very was wasn't we were "
+    "what when whenever where whether which while who why will with without won't would wouldn't yes yesterday "
+    "yet you your"
 )
 """English words that are never a service, a host or a word of somebody's, whatever stands around them."""
+ACTS: Final = word_set(
+    "add attach block bounce cancel change check clean clear close compress configure copy create cut delete deploy "
+    "detach disable download drain drop edit empty enable erase export extend failover find fix flush format free "
+    "get grep halt import increase install kill launch limit list lock make migrate mount move mute open pause "
+    "print prune pull purge push read rebuild recover reduce reinstall reload remove rename renew repair replace "
+    "reset resize restore resume revoke roll rollback rotate run save scale send set show shutdown shrink start "
+    "stop suspend switch tail test throttle trim truncate tune unblock undo uninstall unlock unmount update upgrade "
+    "upload verify wait wipe write"
+)
+"""What people would have done to things; never a thing's name: "delete logs" are no logs of a service "delete"."""
 
 
 def seconds(text: str) -> int | None:
@@ -100,6 +118,12 @@ def _duration(slot: Slot, word: str) -> str | None:
     return str(found) if found is not None and slot.low <= found <= slot.high else None
 
 
+def _size(slot: Slot, word: str) -> str | None:
+    """A size with its unit, as find and journalctl take it: `500M`, `2G`; mebibytes where none is written."""
+    found = _SIZE.fullmatch(word)
+    return f"{int(found[1])}{_BINARY[found[2].lower() or 'm']}" if found else None
+
+
 def _word(slot: Slot, word: str) -> str | None:
     if slot.pattern is not None:
         return word if not word.startswith("-") and slot.pattern.fullmatch(word) is not None else None
@@ -114,6 +138,7 @@ TYPES: Final[Mapping[str, Callable[[Slot, str], str | None]]] = {
     "int": _int,
     "enum": _enum,
     "duration": _duration,
+    "size": _size,
     "word": _word,
 }
 BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
@@ -128,5 +153,6 @@ SAMPLES: Final[Mapping[str, str]] = {
     "host": "db.example",
     "int": "20",
     "duration": "5m",
+    "size": "100M",
     "word": "main",
 }

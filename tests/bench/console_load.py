@@ -185,9 +185,11 @@ def invite(folder: Path, names: list[str]) -> dict[str, tuple[Path, Path]]:
 
 
 async def ask_for_work(client: Client, names: list[str], changes: float, counts: Counts) -> None:
-    """Asks for enough jobs that about `changes` rows change a second, ten machines at a time."""
+    """Asks for enough jobs that about `changes` rows change a second: ten machines at a time, or fewer, so that there
+    are a few asks a second at the least.
+    """
     chance = random.Random(11)
-    each = min(10, len(names))
+    each = max(1, min(10, len(names), int(changes / CHANGES_A_JOB / 2)))
     pause = each * CHANGES_A_JOB / changes
     due = time.monotonic()
     while True:

@@ -19,6 +19,8 @@ from types import TracebackType
 
 import psutil
 
+KEPT = 400_000
+
 
 @dataclass
 class Probe:
@@ -40,7 +42,7 @@ class Probe:
         os.set_blocking(self.fd, False)
         self.process = psutil.Process(self.pid)
         self.total = 0
-        self.text = b""
+        self.text = bytearray()  # the last of what came
         self._allowance, self._filled = 0.0, time.perf_counter()
         return self
 
@@ -83,8 +85,10 @@ class Probe:
                 break
             self._allowance -= len(data)
             count += len(data)
-            self.text = (self.text + data)[-400_000:]
-        self.total += count
+            self.total += len(data)
+            self.text += data
+            if len(self.text) > 2 * KEPT:
+                del self.text[:-KEPT]
         return count
 
     def until(self, text: bytes, within: float = 30.0) -> float:
@@ -92,27 +96,35 @@ class Probe:
         deadline = time.perf_counter() + within
         while text not in self.text:
             if time.perf_counter() > deadline:
-                raise TimeoutError(f"{text!r} was not painted in {within} s: {self.text[-300:]!r}")
+                raise TimeoutError(f"{text!r} was not painted in {within} s: {bytes(self.text[-300:])!r}")
             self.read(0.005)
         return time.perf_counter() - self.began
 
-    def key(self, keys: bytes, within: float = 2.0) -> float:
-        """Seconds from a key to the first byte that follows it. The screen should be still before."""
-        while self.read(0.03):
+    def key(self, keys: bytes, answer: bytes = b"", within: float = 5.0) -> float:
+        """Seconds from a key to the text that answers it; where no text tells, to the first byte after a still
+        moment. `within` where none came.
+        """
+        until = time.perf_counter() + 1
+        while self.read(0.03) and not answer and time.perf_counter() < until:
             pass
+        self.text.clear()
         began = time.perf_counter()
         os.write(self.fd, keys)
-        if not select.select([self.fd], [], [], within)[0]:
-            return within
-        took = time.perf_counter() - began
-        self.read(0.02)
-        return took
+        while time.perf_counter() - began < within:
+            if self.read(0.002) and (not answer or answer in self.text):
+                return time.perf_counter() - began
+        return within
 
-    def cpu(self, seconds: float) -> float:
-        """Share of one core over so long."""
-        before = sum(self.process.cpu_times()[:2])
+    def spent(self) -> float:
+        """Processor time since the start."""
+        return float(sum(self.process.cpu_times()[:2]))
+
+    def over(self, seconds: float) -> tuple[float, float]:
+        """Share of one core, and bytes a second to the terminal, over so long."""
+        before, total, began = self.spent(), self.total, time.perf_counter()
         self.read(seconds)
-        return (sum(self.process.cpu_times()[:2]) - before) / seconds
+        took = time.perf_counter() - began
+        return (self.spent() - before) / took, (self.total - total) / took
 
     def alive(self) -> bool:
         return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE

@@ -24,6 +24,7 @@ from common.plan import Order
 from common.policy import Policy
 from hub import audit, secondfactor
 from hub.acts import Acts
+from hub.acts_drafts import Drafts
 from hub.change import Change, Effects
 from hub.chat.platform import Incoming
 from hub.config import HubConfig, QueueTable, load
@@ -109,6 +110,15 @@ class House:
             self.keys.sealer,
             lambda language: self.speech.help(self.chain.runbooks, self.fleet.inventory, language),
         )
+        self.drafts = Drafts(
+            store=self.store,
+            people=self.people,
+            fleet=self.fleet,
+            policy=lambda: self.policy,
+            file=self.config.runbooks.file,
+            memory=self.config.planning.conversation,
+            clock=self.clock,
+        )
         self.engine = Engine(
             store=self.store,
             fleet=self.fleet,
@@ -121,6 +131,7 @@ class House:
                 clock=self.clock,
                 model=self.model,
                 eyes=self.eyes,
+                scribe=self.drafts,
             ),
             sealer=self.keys.sealer,
             speech=self.speech,

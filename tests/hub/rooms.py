@@ -45,6 +45,7 @@ class Rooms:
             store=inside.store,
             engine=inside.engine,
             acts=inside.acts,
+            drafts=inside.drafts,
             fleet=inside.fleet,
             people=inside.people,
             hub_id=inside.keys.hub_id,

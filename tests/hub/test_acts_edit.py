@@ -11,7 +11,7 @@ import pytest
 from common.lifecycle import RequestState
 from common.plan import DEFAULT_TIME_LIMIT, MAX_STEPS, BadPlan, Plan, Step
 from hub.acts import By, Done
-from hub.acts_edit import Edits, askers_after_edit, edited_plan
+from hub.acts_edit import MAX_WORDS, Edits, askers_after_edit, edited_plan, plan_words
 from hub.records import Request
 from tests.hub.house import House
 
@@ -51,6 +51,8 @@ async def test_the_old_request_ends_and_a_new_one_asks(inside: House) -> None:
     (row,) = inside.events("request.edited", new.id)
     assert (row.actor, row.data["base_hash"], row.data["plan_hash"]) == ("bob", old.plan_hash, new.plan_hash)
     assert (row.data["why"], new.plan_hash == old.plan_hash) == ("better so", False)
+    gone, came = (set(row.data[side].split("\n")) for side in ("before", "after"))
+    assert [line.rpartition(" ")[2] for line in (*(gone - came), *(came - gone))] == ["nginx.service", "cron.service"]
 
 
 async def test_neither_editor_nor_asker_says_yes_to_it(inside: House) -> None:
@@ -69,7 +71,7 @@ async def test_a_dry_run_tells_the_terms_and_changes_nothing(inside: House) -> N
     """What policy lets through at once is asked for all the same; those who made it cannot approve it."""
     old = await inside.ask(RESTART)
     before = inside.events()
-    done = await edit(inside, old, [{"argv": ["uptime"], "env": {}}], dry_run=True)
+    done = await edit(inside, old, [{"argv": ["uptime"]}], dry_run=True)
     assert done.more["verdict"] == "ask", done.more["reason"]
     assert (done.code, done.more["verdict"], done.more["approvers"]) == ("", "ask", 1)
     assert done.more["who"] == ["alice", "ann"]
@@ -77,6 +79,30 @@ async def test_a_dry_run_tells_the_terms_and_changes_nothing(inside: House) -> N
     assert (await edit(inside, old, [{"argv": ["bash"]}], dry_run=True)).more["verdict"] == "deny"
     assert inside.events() == before
     assert inside.request(old.id) == old
+
+
+async def test_the_environment_of_the_old_rule_does_not_stick_to_another_command(inside: House) -> None:
+    """What a rule gave its program is no part of what a person wrote: with another program the plan is judged afresh,
+    whether the old environment is sent along, as a console that shows it does, or not at all; the same program has it
+    again; a variable that a person makes up is refused as ever.
+    """
+    inside.allow("paged", more='env = { PAGER = "cat" }', verdict="ask")
+    inside.allow("plain", verdict="ask")
+    old = await inside.ask("@web-1 paged it")
+    assert old.plan is not None
+    env = dict(old.plan.steps[0].env)
+    assert env == {"PAGER": "cat"}
+    for said in ({"argv": ["plain", "it"]}, {"argv": ["plain", "it"], "env": env}):
+        told = await edit(inside, old, [said], dry_run=True)
+        assert told.more["verdict"] == "ask", told.more["reason"]
+        assert told.more["new"]["steps"][0].get("env", {}) == {}
+    told = await edit(inside, old, [{"argv": ["paged", "that"], "env": {}}], dry_run=True)
+    assert told.more["new"]["steps"][0]["env"] == env
+    told = await edit(inside, old, [{"argv": ["plain", "it"], "env": {"PAGER": "less"}}], dry_run=True)
+    assert told.more["verdict"] == "deny"
+    new = inside.request((await edit(inside, old, [{"argv": ["plain", "it"], "env": env}])).more["id"])
+    assert new.plan is not None
+    assert new.plan.steps[0].env == ()
 
 
 async def test_the_terms_are_never_easier(inside: House) -> None:
@@ -151,3 +177,11 @@ def test_a_step_of_the_wrong_form_names_its_part(steps: list[Any], problem: str)
     """Whatever a console sends, it is a bad plan and not a fault."""
     with pytest.raises(BadPlan, match=problem):
         edited_plan(PLAN, steps, known)
+
+
+def test_a_plan_in_words_is_bounded() -> None:
+    """Every fact of a step on a line of its own; a plan that is very long is cut, and none is nothing."""
+    assert plan_words(PLAN).split("\n") == ["run: a b", "on: web-1", "in: /tmp", "env: K=v", "limit: 7s"]
+    assert plan_words(None) == ""
+    many = replace(PLAN, steps=(replace(PLAN.steps[0], targets=tuple(f"machine-{n:04}" for n in range(2_000))),))
+    assert len(plan_words(many)) == MAX_WORDS

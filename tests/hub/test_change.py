@@ -152,6 +152,16 @@ async def test_a_request_looks_at_all_its_jobs_only_when_none_is_waited_for(insi
     assert inside.request(request.id).state is RequestState.DONE
 
 
+async def test_the_end_of_work_on_machines_comes_out_once(inside: House) -> None:
+    """For those who say more about its output; an answer in words, a refusal and a late truth are no such end."""
+    await inside.ask("help")
+    await inside.ask("@web-1 rm -rf /")
+    job = await inside.leased()
+    assert [name for effects in inside.effects for name in effects.finals] == []
+    await inside.heard("web-1", ended(job.id))
+    assert [name for effects in inside.effects for name in effects.finals] == [job.request_id]
+
+
 async def test_truth_that_comes_late_is_told_after_the_final_word(inside: House) -> None:
     """Chat heard "unknown"; it hears the truth too, in a reply of its own, whatever the machine says before it."""
     job = await inside.leased()

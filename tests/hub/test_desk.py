@@ -92,6 +92,7 @@ async def hall(inside: House) -> AsyncIterator[Hall]:
             store=inside.store,
             engine=inside.engine,
             acts=inside.acts,
+            drafts=inside.drafts,
             fleet=inside.fleet,
             people=inside.people,
             hub_id=inside.keys.hub_id,
@@ -139,6 +140,11 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     "cancel": ("operator", NOTHING),
     "take_back": ("operator", NOTHING),
     "reject": ("operator", NOTHING),  # their own; the right to reject others' is asked for with the request at hand
+    "drafts": ("operator", {}),
+    "draft": ("operator", NOTHING),
+    "propose": ("operator", {**NOTHING, "name": "x"}),
+    "reject_draft": ("operator", NOTHING),  # their own, as above
+    "accept_draft": ("admin", NOTHING),
     "approve": ("approver", NOTHING),
     "edit": ("approver", {**NOTHING, "steps": [], "base_hash": ""}),
     "settle": ("approver", {"job": "01JZZZZZ", "done": True}),
@@ -282,6 +288,10 @@ ARGUMENTS: dict[str, dict[str, list[Any]]] = {
     "take_back": {"number": WHOLE, "id": TEXT},
     "settle": {"job": TEXT, "done": [*FLAGS, None]},
     "priority": {"jobs": LISTS, "priority": [*WHOLE, -1, 10, None], "dry_run": FLAGS},
+    "draft": {"number": [*WHOLE, 0, -1, None]},
+    "propose": {"number": [*WHOLE, 0, None], "name": [*TEXT, "", "two words", "../x", "名字", "-x"], "say": TEXT},
+    "accept_draft": {"number": [*WHOLE, 0, None]},
+    "reject_draft": {"number": [*WHOLE, 0, None], "why": TEXT},
     "pause": {"agent": TEXT, "selector": TEXT, "reason": TEXT, "until": NUMBERS},
     "resume": {"agent": TEXT, "selector": TEXT},
     "drain": {"agent": [*TEXT, ""], "cancel_after": NUMBERS},
@@ -330,7 +340,7 @@ async def test_arguments_that_are_none_are_the_callers_to_mend(inside: House) ->
 
 def test_the_table_of_arguments_is_whole() -> None:
     """Every verb that takes any is in it."""
-    assert VERBS.keys() - ARGUMENTS.keys() == {"whoami", "queue", "overview"}
+    assert VERBS.keys() - ARGUMENTS.keys() == {"whoami", "queue", "overview", "drafts"}
 
 
 # ---- asking for work

@@ -108,6 +108,7 @@ async def test_priority_counts_a_job_named_twice_once(inside: House) -> None:
     rooms = Rooms(inside)
     names = [job.id, job.id[:12]]
     told = await rooms.call("bob", "priority", jobs=names, priority=9, dry_run=True)
+    assert not [row for row in inside.events("act.done") if row.data["verb"] == "priority"]
     assert (told["code"], told["count"], inside.job(job.id).priority) == ("ok", 1, job.priority)
     for wrong in (None, -1, 10):
         with pytest.raises(BadCall, match="priority"):

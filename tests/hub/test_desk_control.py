@@ -28,6 +28,16 @@ async def test_a_selection_is_paused_and_resumed(inside: House) -> None:
     told = await rooms.call("bob", "resume", selector="web-*")
     assert (told["code"], told["count"], paused(inside)) == ("ok", 2, [])
     assert inside.effects[-1].wake == {"web-1", "web-2"}
+    done = [(row.actor, row.data["verb"], row.data["selector"], row.data["count"]) for row in inside.events("act.done")]
+    assert done == [("bob", "pause", "web-*", 2), ("bob", "resume", "web-*", 2)]
+
+
+async def test_one_machine_is_the_subject_of_its_act(inside: House) -> None:
+    """By name or by a selection that means it alone."""
+    rooms = Rooms(inside)
+    await rooms.call("bob", "pause", agent="web-1")
+    await rooms.call("bob", "resume", selector="web-1")
+    assert [row.subject for row in inside.events("act.done")] == ["web-1", "web-1"]
 
 
 async def test_no_machine_named_is_the_whole_queue(inside: House) -> None:
@@ -79,6 +89,7 @@ async def test_an_operator_may_not(inside: House, where: dict[str, str]) -> None
     assert paused(inside) == []
     assert inside.read(lambda txn: txn.queue_paused()) is None
     assert inside.events("queue.") == inside.events("agent.") == inside.events("act.") == []
+    assert [effects.wake for effects in inside.effects if effects.wake] == []
 
 
 async def test_a_machine_is_drained_and_comes_back(inside: House) -> None:
@@ -107,4 +118,7 @@ async def test_what_cannot_be_drained(inside: House) -> None:
         with pytest.raises(BadCall, match="cancel_after"):
             await rooms.call("bob", "drain", agent="web-1", cancel_after=seconds)
     assert (await rooms.call("bob", "drain", agent="db-9"))["code"] == "unknown"
+    inside.effects.clear()
+    assert (await rooms.call("bob", "undrain", agent="db-9"))["code"] == "unknown"
+    assert [effects.wake for effects in inside.effects if effects.wake] == []
     assert inside.events("agent.drained") == []

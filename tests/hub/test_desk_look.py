@@ -103,3 +103,21 @@ async def test_the_audit_takes_its_right(inside: House) -> None:
     for verb in ("jobs", "requests", "agents", "queue", "whoami"):
         with pytest.raises(Refused):
             await rooms.call("nobody", verb)
+
+
+async def test_the_audit_is_filtered_as_other_lists_are(inside: House) -> None:
+    """Newest first, from a place on, with the number of the request that an event is about."""
+    job = await inside.leased()
+    rooms = Rooms(inside)
+    rows = await rooms.call("bob", "audit", filter="kind:job.*")
+    assert [row["seq"] for row in rows] == sorted((row["seq"] for row in rows), reverse=True)
+    assert {row["kind"].split(".")[0] for row in rows} == {"job"}
+    assert {row["number"] for row in rows if row["subject"] == job.id} == {1}
+    every = await rooms.call("bob", "audit", filter="")
+    assert await rooms.call("bob", "audit", filter="", lo=1, limit=1) == every[1:2] != []
+    (asked,) = await rooms.call("bob", "audit", filter="kind:message.accepted")
+    assert asked["number"] == 1
+    with pytest.raises(BadCall, match="sort"):
+        await rooms.call("bob", "audit", filter="", sort="nope")
+    with pytest.raises(Refused):
+        await rooms.call("carol", "audit", filter="")

@@ -98,7 +98,7 @@ def test_done_counts_what_ended_and_what_failed() -> None:
     """Of the five minutes, in jobs that did not end well."""
     found = lane(Board(NOW, {}), "done")
     assert found["count"] == 1
-    assert "2 jobs did not end well" in str(found["note"])
+    assert "2 did not end well" in str(found["note"])
 
 
 @pytest.mark.parametrize(

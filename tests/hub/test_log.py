@@ -13,7 +13,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.log import HIDDEN, bound, configure, logger, scrub
+from hub.log import HIDDEN, bound, configure, logger, quiet, scrub
 
 
 @pytest.fixture(autouse=True)
@@ -153,3 +153,14 @@ def test_no_value_breaks_a_line(values: dict[str, Any]) -> None:
     """Whatever is logged, the line is written and is UTF-8."""
     event = scrub(None, "info", dict(values))
     json.dumps(event, ensure_ascii=False).encode()
+
+
+def test_quiet_is_for_a_while() -> None:
+    """Nothing within, everything after, also where the work within fails."""
+    stream = io.StringIO()
+    configure("debug", "json", stream)
+    with pytest.raises(RuntimeError), quiet():
+        logger("x").error("unheard")
+        raise RuntimeError
+    logger("x").debug("heard")
+    assert [line["event"] for line in lines(stream)] == ["heard"]

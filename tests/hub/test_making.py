@@ -36,6 +36,12 @@ async def test_a_job(inside: House) -> None:
     await inside.change_machine("web-1", paused_at=1.0, paused_by="bob")
     paused = look(inside, "jobs", away)
     assert paused[job.id].row.told["agent_paused"] is True
+    await inside.change_machine("web-1", paused_at=None, paused_by="")
+    free = look(inside, "jobs", paused)
+    assert free[job.id].row.told["agent_paused"] is False
+    await inside.change_machine("web-1", drain_at=1.0, drain_by="bob")
+    paused = look(inside, "jobs", free)
+    assert paused[job.id].row.told["agent_paused"] is True  # a drained one takes nothing new either
     inside.clock.pass_(31)
     stuck = look(inside, "jobs", paused)
     assert stuck[job.id].row.told["stuck"] is True

@@ -85,3 +85,13 @@ def test_every_stage_that_the_hub_observes_exists() -> None:
     }
     assert named
     assert named <= set(STAGES)
+
+
+def test_what_came_of_asking_models_is_counted() -> None:
+    """By the answer's kind, or by why there is none."""
+    metrics = Metrics()
+    for result in ("runbook", "runbook", "down"):
+        metrics.model(result)
+    text = metrics.render(Gauges()).decode()
+    assert 'answerback_model_plans_total{result="runbook"} 2.0' in text
+    assert 'answerback_model_plans_total{result="down"} 1.0' in text

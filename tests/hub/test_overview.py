@@ -80,7 +80,7 @@ async def test_lanes_follow_the_work(inside: House) -> None:
     found = await view(overview)
     assert lane(found, "running")["p50"] == pytest.approx(1.5, rel=0.04)
     assert lane(found, "done")["count"] == 1
-    assert "1 jobs did not end well" in lane(found, "done")["note"]
+    assert "1 did not end well" in lane(found, "done")["note"]
 
 
 async def test_received_and_planning(inside: House) -> None:

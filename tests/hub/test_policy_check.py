@@ -16,6 +16,9 @@ from common.grammar import is_showable, tokenize
 from common.policy import Policy, Rule, Verdict, check, usage
 from common.policy_file import parse_policy
 from common.policy_rules import NUMBER
+from hub.plan.runbook_file import default_text
+from hub.plan.runbook_file import parse as parse_runbooks
+from hub.plan.slots import SAMPLES
 from hub.policy_check import rows
 
 DEFAULTS = resources.files("hub").joinpath("defaults")
@@ -406,13 +409,12 @@ def test_viewers_run_nothing() -> None:
 
 def test_runbooks_pass_the_default_policy() -> None:
     """What the default runbooks plan, the default policy lets through or asks about."""
-    samples = {"path": "/srv/app", "unit": "nginx", "lines": "50", "count": "5"}
-    book = tomllib.loads(DEFAULTS.joinpath("runbooks.toml").read_text(encoding="utf-8"))
-    for name, runbook in book["runbooks"].items():
-        values = dict(samples, path="/etc/ssl/certs/x.pem") if "certificate" in name else samples
-        for step in runbook["steps"]:
-            verdict = verdict_on(*(word.format(**values) for word in step))
-            assert verdict.kind != "deny", (name, str(verdict.reason))
+    for runbook in parse_runbooks(tomllib.loads(default_text()), Path("runbooks.toml")).all:
+        words = {name: slot.sample or slot.default or SAMPLES[slot.type] for name, slot in runbook.slots.items()}
+        values = {name: runbook.slots[name].value(word) or word for name, word in words.items()}
+        for step in runbook.plan(values, ("web-1",), "en").steps:
+            verdict = verdict_on(*step.argv)
+            assert verdict.kind != "deny", (runbook.name, str(verdict.reason))
 
 
 def test_tightening_a_rule_is_enough() -> None:

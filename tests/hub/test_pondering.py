@@ -9,6 +9,7 @@ from typing import Any
 from common.catalogue import Sentence
 from common.lifecycle import RequestState
 from hub.plan.outcome import Context, Said
+from hub.planner.kept import unpack
 from hub.pondering import place_of
 from hub.thinking import Note, Seen, Thought
 from tests.hub.house import House
@@ -94,7 +95,7 @@ async def test_prompts_and_answers_are_kept_sealed(inside: House) -> None:
     assert inside.kinds(request.id) == ["message.accepted", "model.prompt", "model.answer", "request.answered"]
     papers = inside.read(lambda txn: txn.sealed_of(request.id))
     opened = [inside.keys.sealer.open(paper.data, place_of(request.id)) for paper in papers]
-    assert opened == [b"P", b"A"]
+    assert (unpack(opened[0]), opened[1]) == ("P", b"A")
 
 
 async def test_plain_commands_do_not_wait_behind_a_model(inside: House) -> None:

@@ -17,7 +17,10 @@ from hub.machines import Inventory, Machine
 from hub.plan.runbook_file import default_text, parse
 from hub.present import (
     MAX_APPROVAL,
+    MAX_MODEL_LINE,
+    MAX_MODEL_LINES,
     MAX_REPLY,
+    MAX_SUMMARY,
     asked_text,
     ended_text,
     final_text,
@@ -31,6 +34,7 @@ from hub.present import (
     queued_offline_text,
     refused_text,
     status_text,
+    summary_text,
 )
 from hub.records import Job, Request
 
@@ -437,6 +441,19 @@ def test_help_shows_what_works_here() -> None:
         assert runbook.title["zh"] in chinese
 
 
+def test_a_summary_is_a_models_and_says_so() -> None:
+    """One marked line in either language: no link, no markup, no control character, bounded."""
+    hostile = (
+        "see https://evil.example/a?b [here](javascript:x) www.evil.example\n\x1b[1m`rm -rf /` @all " + "y" * 5_000
+    )
+    heads: dict[Language, str] = {"en": "a model's summary", "zh": "模型对上述输出的概括"}
+    for language, head in heads.items():
+        first, second = summary_text(request_of(language), hostile).split("\n")
+        assert head in first
+        assert second.startswith("> see […] [here[…] […] 'rm -rf /' ＠all y")
+        assert len(second) <= MAX_SUMMARY + 2
+
+
 def test_a_plain_answer_is_bounded_and_neutral() -> None:
     """Whatever its sentence was filled with."""
     text = plain_text("@everyone " + "line\n" * 5_000, "en")
@@ -444,3 +461,17 @@ def test_a_plain_answer_is_bounded_and_neutral() -> None:
     assert "@everyone" not in text
     assert text.endswith("(cut here: chat does not hold more)")
     assert plain_text(Sentence("open_none"), "zh") == "没有进行中的请求。"
+
+
+@pytest.mark.parametrize(("language", "marked"), [("en", "which nobody has checked"), ("zh", "未经任何人核实")])
+def test_a_models_words_stand_apart_in_the_card(language: Language, marked: str) -> None:
+    """Marked as its own, each line one line, bounded, and nothing in them that looks like the card's own words."""
+    plan = plan_of(Step(("/usr/bin/df",), ("web-1",)))
+    words = 'It looks. ```\n["/bin/rm"] @everyone\u202e\n' + "\n".join(["more " * 90] * 7 + ["more"] * 9)
+    card = asking(language, replace(plan, source="model:gpu-1/m", explanation=words))
+    assert marked in card
+    quoted = [line for line in card.splitlines() if line.startswith("> ")]
+    assert quoted[:2] == ["> It looks. '''", '> ["/bin/rm"] ＠everyone\\u202e']
+    assert len(quoted) == MAX_MODEL_LINES
+    assert max(map(len, quoted)) <= MAX_MODEL_LINE + 2
+    assert marked not in asking(language, replace(plan, explanation=words))  # a runbook's title needs no mark

@@ -123,3 +123,53 @@ async def test_the_model_is_told_what_was_said_and_seen(inside: House, request_:
     assert (model.asked[0].thread, model.asked[0].seen) == (thread, "No space left on device")
     assert thought.outcome == Planned(replace(model.outcome.plan, tainted=True))
     assert (await thinks.at_length(request_("x"), "what is this")).outcome == model.outcome
+
+
+async def test_what_leans_on_the_message_before_takes_a_look_at_it(inside: House, request_: Any) -> None:
+    """It goes to the slow lane, model or not, and is resolved there; what stands by itself is answered at once."""
+    await inside.machine("web-2")
+    thinks = thinker(inside)
+    before = thinks.at_once(request_("x"), "disk on web-1", 0)
+    assert isinstance(before, Planned)
+    thread = (Exchange("disk on web-1", True, 0.0, before.plan),)
+    for text in ("and on web-2?", "what about memory?", "再看看内存", "again"):
+        assert thinks.at_once(request_(text), text, 0) is None, text
+        assert isinstance((await thinks.at_length(request_(text), text, thread)).outcome, Planned), text
+        assert isinstance((await thinks.at_length(request_(text), text)).outcome, Cannot), text
+    assert isinstance(thinks.at_once(request_("x"), "and disk on web-2", 0), Planned)
+
+
+class Desk:
+    """A scribe that keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Act] = []
+
+    async def from_chat(self, request: Request, act: Act) -> str:
+        self.asked.append(act)
+        return "written down"
+
+
+async def test_drafts_are_the_scribes(inside: House, request_: Any) -> None:
+    """In the slow lane, since they take longer than a store unit may; never out of a picture."""
+    desk, text = Desk(), "make r7 a runbook x"
+    thinks = Thinker(
+        chain=lambda: inside.chain, people=inside.people, fleet=inside.fleet, clock=inside.clock, scribe=desk
+    )
+    assert thinks.at_once(request_(text), text, 0) is None
+    assert (await thinks.at_length(request_(text), text)).outcome == Said("written down")
+    assert [(act.verb, act.number, act.name) for act in desk.asked] == [("propose", 7, "x")]
+    outcome = (await thinks.at_length(request_(""), "", (), Seen(text))).outcome
+    assert isinstance(outcome, Cannot)
+    assert len(desk.asked) == 1
+
+
+def test_without_a_model_the_last_resort_says_what_it_cannot_do(inside: House, request_: Any) -> None:
+    """What works is offered as ever; and that plain words would take a model, with where to add one."""
+    outcome = thinker(inside).at_once(request_("write a poem about the machines"), "write a poem about the machines", 0)
+    assert isinstance(outcome, Cannot)
+    for language, cure in (("en", "No language model is set up here"), ("zh", "没有配置语言模型")):
+        said = outcome.sentence.say(language)  # type: ignore[arg-type]
+        assert cure in said
+        assert "[models.NAME]" in said
+        assert "web-1" in said

@@ -17,6 +17,7 @@ from hub import audit, ca
 from hub import timers as module
 from hub.audit import Checkpoint
 from hub.records import Agent, Credential, Person, Token
+from hub.store.errors import StoreFull
 from hub.store.verbs import Txn
 from hub.timers import Timers
 from tests.hub.house import NOW, Clock, House, ended, house
@@ -409,3 +410,37 @@ async def test_everything_that_can_be_due_is_looked_at(work: Clockwork) -> None:
         names = {task.get_name() for task in asyncio.all_tasks()}
         running.cancel()
     assert names >= {"lapse", "progress", "look", "sweep", "checkpoint", "flush", "clean", "renew"}
+
+
+async def test_a_full_store_is_a_problem_until_there_is_room(
+    work: Clockwork, inside: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store's own words say why the hub is not ready; what was due is done once there is room, and nothing is
+    left of the problem.
+    """
+    monkeypatch.setattr(module, "AGAIN_AFTER", 0.0)
+    request = await inside.ask(RESTART)
+    inside.clock.pass_(inside.config.queue.decide_within)
+    write, seen, lapsed = inside.engine.write, asyncio.Event(), asyncio.Event()
+    room = False
+
+    async def full(unit: Any) -> Any:
+        if not room:
+            seen.set()
+            raise StoreFull("store a.sqlite: the disk is full", "make room")
+        await write(unit)
+        lapsed.set()
+
+    monkeypatch.setattr(inside.engine, "write", full)
+    async with asyncio.TaskGroup() as tasks:
+        ticking = tasks.create_task(work.timers._every(0.001, work.timers.lapse))
+        await asyncio.wait_for(seen.wait(), 10)
+        await asyncio.sleep(0)
+        assert work.timers.problems() == ["lapse: store a.sqlite: the disk is full: make room"]
+        assert inside.request(request.id).state is RequestState.ASKING
+        room = True
+        await asyncio.wait_for(lapsed.wait(), 10)
+        await asyncio.sleep(0)
+        ticking.cancel()
+    assert inside.request(request.id).state is RequestState.EXPIRED
+    assert work.timers.problems() == []

@@ -50,6 +50,12 @@ def installed() -> Installed | None:
     return Installed(folder, weights[0], node) if weights and node and library.exists() else None
 
 
+def converter() -> Path | None:
+    """llama.cpp's own converter of schemas to grammars, where it was built."""
+    found = Path(os.environ.get("ANSWERBACK_LLAMA", ROOT / ".models")) / "grammar"
+    return found if found.exists() else None
+
+
 @asynccontextmanager
 async def openai_server(slots: int = 2, threads: int = 1) -> AsyncIterator[Running]:
     """The model behind OpenAI's protocol, with a key."""

@@ -3,8 +3,12 @@
 //     NODE_LLAMA=FOLDER MODEL=FILE.gguf KEY=… SLOTS=2 node server.mjs        prints its port, runs until stdin ends
 //
 // GET /v1/models, POST /v1/chat/completions (streamed or not, response_format json_schema), 401 without the key. A client
-// that hangs up ends its generation. Each slot is a sequence of its own in one context, with its prefix kept.
+// that hangs up ends its generation. Each slot is a sequence of its own in one context, with its prefix kept. A schema
+// becomes a grammar by llama.cpp's own converter where that was built (FOLDER/grammar), else by the library's, which knows
+// `anyOf` as `oneOf` only.
 
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
 import http from "node:http";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -31,6 +35,29 @@ function history(messages) {
     role === "assistant" ? { type: "model", response: [content] } : { type: role, text: content });
 }
 
+const converter = path.join(NODE_LLAMA, "grammar");
+const grammars = new Map();
+
+const renamed = (value) =>
+  Array.isArray(value) ? value.map(renamed)
+  : value && typeof value === "object"
+    ? Object.fromEntries(Object.entries(value).map(([key, each]) => [key === "anyOf" ? "oneOf" : key, renamed(each)]))
+    : value;
+
+async function grammarFor(schema) {
+  const text = JSON.stringify(schema);
+  if (!grammars.has(text)) {
+    if (grammars.size > 20) grammars.clear();
+    if (!fs.existsSync(converter)) grammars.set(text, await llama.createGrammarForJsonSchema(renamed(schema)));
+    else {
+      const made = spawnSync(converter, { input: text, encoding: "utf-8" });
+      if (made.status !== 0) throw new Error(`the schema is not accepted: ${made.stderr}`);
+      grammars.set(text, await llama.createGrammar({ grammar: made.stdout, rootRuleName: "root" }));
+    }
+  }
+  return grammars.get(text);
+}
+
 async function generate(body, signal, onText) {
   const sequence = await take();
   const chat = new LlamaChat({ contextSequence: sequence, autoDisposeSequence: false });
@@ -43,7 +70,7 @@ async function generate(body, signal, onText) {
       signal,
       maxTokens: body.max_tokens ?? 256,
       temperature: body.temperature ?? 0,
-      grammar: schema && (await llama.createGrammarForJsonSchema(schema)),
+      grammar: schema && (await grammarFor(schema)),
       onTextChunk: onText,
     });
     const used = sequence.tokenMeter.diff(before);

@@ -15,6 +15,7 @@ from tui.app import ConsoleApp
 from tui.console import Console, Settings
 from tui.demo.source import DemoSource
 from tui.dialogs.dialog import Dialog
+from tui.held import Held
 
 START = 1_790_000_000.0
 
@@ -141,12 +142,14 @@ async def drive(
     source = Scripted(roles=roles)
     console = Console(source, Settings(**{"still": True, **settings}))
     app = ConsoleApp(console)
-    before, Dialog.GUARD = Dialog.GUARD, guard
+    before, Dialog.GUARD = (Dialog.GUARD, Held.WITHIN), guard
+    Held.WITHIN = 0.0
     try:
         async with app.run_test(size=size, notifications=True) as pilot:
             driven = Drive(app, pilot, source, console)
             await driven.until(lambda: console.link.live and console.overview and app.current_mode == "overview")
             await driven.settle()
             yield driven
+            assert not console.last_fault  # it goes on after a fault of its own; a test does not
     finally:
-        Dialog.GUARD = before
+        Dialog.GUARD, Held.WITHIN = before

@@ -18,10 +18,12 @@ from textual.widget import Widget
 import tui.app
 from common.catalogue import Language
 from common.plan import Plan, Step, plan_hash, plan_to_json
+from common.version import VERSION
 from tui.app import ConsoleApp
 from tui.client import BadCall, LinkLost
 from tui.console import Console, Settings
 from tui.dialogs.dialog import Dialog
+from tui.held import Held
 from tui.source import Link, Who
 
 NOW = 1_790_000_000.0
@@ -129,7 +131,7 @@ class ScriptedSource:
 
     def __init__(self, **who: Any) -> None:
         self.link = Link("live", NOW)
-        told = {"person": "alice", "roles": ("approver",), "hub": "prod-1", "version": "1.0"}
+        told = {"person": "alice", "roles": ("approver",), "hub": "prod-1", "version": VERSION}
         self.who: Who | None = Who(**{**told, **who})
         self.overview: Mapping[str, Any] = {"counts": {"asking": 2}, "lanes": [], "needs_you": [], "fleet": {}}
         self.rows: dict[str, list[Row]] = defaultdict(list)
@@ -334,9 +336,14 @@ async def staged(
     mode: str = "overview",
     size: tuple[int, int] = (110, 32),
     guard: float = 0.0,
+    held: float = 0.0,
+    faults: bool = False,
     **settings: Any,
 ) -> AsyncIterator[Stage]:
-    """The real console over a scripted source, with no pauses but those that a test is about."""
+    """The real console over a scripted source, with no pauses but those that a test is about: `guard` after a dialog
+    has opened, `held` within which the same key again may be one that is held down. The console must have had no
+    fault of its own in it, but where the test is about `faults`.
+    """
     source = source or ScriptedSource()
     app = ConsoleApp(Console(source, Settings(still=True, **settings)))
     with ExitStack() as stack:
@@ -349,6 +356,7 @@ async def staged(
             stack.enter_context(patch(name, 0.0))
         stack.enter_context(patch("tui.screens.listing.TYPING", 0.001))
         stack.enter_context(patch.object(Dialog, "GUARD", guard))
+        stack.enter_context(patch.object(Held, "WITHIN", held))
         async with app.run_test(size=size) as pilot:
             stage = Stage(app, pilot, source)
             await stage.until(
@@ -358,6 +366,7 @@ async def staged(
             if mode != "overview":
                 await stage.go(mode)
             yield stage
+            assert faults or not stage.console.last_fault
 
 
 class Bench(App[None]):

@@ -88,6 +88,7 @@ async def test_the_link_is_lost_and_comes_back() -> None:
         assert not d.source.made("cancel")
         d.source.retry()
         await d.sees("LIVE")
+        await d.sees("link is back")  # and no longer why the act was off
 
 
 async def test_ctrl_q_ends_it() -> None:

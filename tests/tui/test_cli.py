@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import tui.cli
@@ -15,6 +18,7 @@ from common.version import VERSION
 from tests.end_to_end.rig import ROOT
 from tests.in_process import Ended, run
 from tests.tui.live import Live
+from tui.commands import ACTS, Act, twin_of
 
 pytestmark = pytest.mark.xdist_group("live")
 NO_PIN = "sha256:" + "0" * 64
@@ -216,3 +220,35 @@ def test_the_module_is_the_command() -> None:
     ended = subprocess.run([sys.executable, "-m", "tui", "--version"], cwd=ROOT, capture_output=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, b"")
     assert VERSION in ended.stdout.decode()
+
+
+# ---- the console's acts from the command line
+
+SAMPLES = {"WHY": "not now", "N": "5", "R": "r42", "done|failed": "done", "COMMAND": "uptime", "SELECTOR": "role=web"}
+TWINS = [act for act in ACTS if act.twin]
+
+
+def test_every_act_that_changes_something_has_a_twin() -> None:
+    """What the console does can be done without it."""
+    assert not [act.id for act in ACTS if act.changes and not act.twin]
+
+
+@pytest.mark.parametrize("act", TWINS, ids=lambda act: act.id)
+def test_the_twin_that_help_names_is_a_command_line(act: Act) -> None:
+    """With something in each of its places the command of that name takes every word of it, and its help shows an
+    example of itself."""
+    row = {"id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "number": 42, "plan_hash": "8f3d" * 16, "agent": "web-1"}
+    words = shlex.split(twin_of(act, row))
+    assert words[0] == "answerback"
+    command = tui.cli.answerback.commands[words[1]]
+    given = [SAMPLES.get(word, word) for word in words[2:]]
+    parsed = command.make_context(words[1], given)
+    assert not parsed.args
+    assert f"answerback {words[1]} " in command.get_help(click.Context(command)) or not given
+
+
+def test_every_command_teaches_with_an_example() -> None:
+    """Its help has a line that begins as one would type it."""
+    for name, command in tui.cli.answerback.commands.items():
+        if name != "login":
+            assert re.search(rf"^ *answerback {name}\b", command.get_help(click.Context(command)), re.MULTILINE), name

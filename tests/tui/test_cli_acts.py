@@ -251,3 +251,15 @@ def test_an_operator_pauses_nothing(answerback: Live) -> None:
     ended = answerback.as_("carol", "pause", "web-1")
     assert ended.code == 3
     assert "approver" in ended.err
+
+
+def test_a_short_hash_is_not_taken_for_another_plan() -> None:
+    """Wrong usage, told before the hub is asked: all 64 characters count."""
+    from click.testing import CliRunner
+
+    from common.errors import UserError
+    from tui.cli import answerback as program
+
+    ended = CliRunner().invoke(program, ["approve", "r42", "--plan", "8f3d1234"])
+    assert isinstance(ended.exception, UserError)
+    assert "64" in str(ended.exception)

@@ -1,15 +1,14 @@
-"""answerback agents, jobs, job, requests, request, queue, watch: what they show, to people and to scripts."""
+"""answerback agents, jobs, job, requests, request, queue: what they show, to people and to scripts."""
 
 from __future__ import annotations
 
 import json
-import signal
 from typing import Any
 
 import pytest
 
 from tests.tui.live import Live
-from tui.cli_look import event_line, request_lines
+from tui.cli_look import request_lines, state_of
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -229,35 +228,18 @@ def test_a_viewer_may_look(answerback: Live) -> None:
         assert answerback.as_("vera", command).code == 0
 
 
-def test_watch_tells_what_happens_until_it_is_interrupted(answerback: Live) -> None:
-    """One event a line as it happens; Ctrl-C ends it without noise."""
-    with answerback.process("watch", "--json", "--after", "0") as process:
-        assert process.stdout is not None
-        first = json.loads(process.stdout.readline())
-        assert (first["seq"], first["kind"]) == (1, "hub.created")
-        assert answerback("run", "web-1", "--", "rm", "-rf", "/").code == 3
-        for line in process.stdout:
-            event = json.loads(line)
-            if event["kind"] == "plan.judged" and event["data"].get("verdict") == "deny":
-                break
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=15)
-        assert (process.returncode, err.strip()) == (130, b"")
+def test_a_job_that_is_stuck_says_so() -> None:
+    """Far past its time limit, or handed out and not taken up; not while a cancel is under way."""
+    job = {"state": "running", "started_at": 0.0, "time_limit": 60, "cancel_asked_at": None, "ended_at": None}
+    assert state_of(job, 70.0) == "running"
+    assert state_of(job, 7_000.0) == "running, STUCK"
+    assert state_of({**job, "cancel_asked_at": 1.0}, 7_000.0) == "running (cancel asked)"
 
 
-def test_watch_for_people(answerback: Live) -> None:
-    """Time, kind, the end of the subject's id, who, and the facts."""
-    with answerback.process("watch", "--after", "0") as process:
-        assert process.stdout is not None
-        line = process.stdout.readline().decode()
-    assert line.split()[2] == "hub.created"
-    assert "admin=alice" in line
-
-
-def test_an_event_is_one_safe_line() -> None:
-    """Whatever chat put into it, and however much."""
-    event = {"at": 0.0, "kind": "message.accepted", "subject": "s", "actor": "a\x1b[2J", "data": {"text": "x\n" * 500}}
-    line = event_line(event)
-    assert line.isprintable()
-    assert len(line) <= 500
-    assert "a\\x1b[2J" in line
+def test_a_drained_machine_is_shown_as_such(answerback: Live) -> None:
+    """Beside that it is online."""
+    answerback("drain", "web-2")
+    try:
+        assert "online, DRAINING" in answerback("agents", "state:draining").text
+    finally:
+        answerback("undrain", "web-2")

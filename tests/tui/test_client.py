@@ -325,3 +325,29 @@ async def test_heartbeats_measure_the_round_trip(hub: ScriptedHub, alice: Profil
         return client.round_trip
 
     assert 0 <= await played(hub, alice, play, act) < 5
+
+
+async def test_a_subscription_may_be_known_before_it_begins(hub: ScriptedHub, alice: Profile) -> None:
+    """An id from `new_id` is the one that the hub sees; none is given out twice."""
+    asked: list[Call] = []
+
+    async def play(end: HubEnd) -> None:
+        for _ in range(3):
+            asked.append(call := await end.expect(Call))
+            await end.send(Answer(call.id, {}))
+            if call.verb == "follow":
+                await end.send(Push(call.id, {"state": "done"}))
+
+    async def act(client: Client) -> int:
+        await client.call("whoami")
+        identity = client.new_id()
+        await client.call("jobs")
+        async for push in client.subscribe("follow", known_as=identity, number=4):
+            assert push == {"state": "done"}
+            break
+        return identity
+
+    identity = await played(hub, alice, play, act)
+    assert [call.verb for call in asked] == ["whoami", "jobs", "follow"]
+    assert asked[2].id == identity
+    assert len({call.id for call in asked}) == 3

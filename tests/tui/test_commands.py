@@ -135,9 +135,25 @@ def test_nothing_to_act_on() -> None:
 def test_many_and_codes_take_a_higher_rung() -> None:
     """Marked rows need their number; an approval its code where there is one."""
     assert rung(BY_ID["cancel"], scene("job", job_row(1), marked=3)) is Rung.COUNT
+    assert rung(BY_ID["settle"], scene("job", job_row(1), marked=3)) is Rung.ASK
     assert rung(BY_ID["cancel"], scene("job", job_row(1), marked=1)) is Rung.ASK
     assert rung(BY_ID["approve"], scene("request", request_row(1))) is Rung.CODE
     assert rung(BY_ID["approve"], scene("request", request_row(1, second_factor=False))) is Rung.ASK
+
+
+def test_marks_are_what_an_act_on_several_is_about_and_no_other() -> None:
+    """Whether an act is on is asked of the rows it would be about: the marked ones, or the cursor's."""
+    on_job = scene("job", job_row(1, "unknown"), marked=2, marked_kind="agent", marked_row=agent_row("web-1"))
+    for act in ACTS:
+        kind, row = on_job.about(act)
+        assert (kind, row) == (("agent", on_job.marked_row) if act.many else ("job", on_job.row))
+    assert why("settle", on_job) == ""
+    assert why("cancel", on_job) == "row"
+    assert why("pause", on_job) == ""
+    off = scene("request", request_row(1), marked=1, marked_kind="job", marked_row=job_row(2, "running"))
+    assert (why("approve", off), why("kill", off), why("retry", off)) == ("", "", "not_ended")
+    line = {entry.act.id: entry.count for entry in bottom_line(on_job, 99)}
+    assert (line["pause"], line["settle"]) == (2, 0)
 
 
 @given(st.lists(st.sampled_from([*ROLES, "owner", ""]), max_size=4), st.sampled_from(ROLES))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from common.catalogue import Sentence
-from tests.tui.scripted_source import HOSTILE, NOW, ScriptedSource, job_row
+from tests.tui.scripted_source import HOSTILE, NOW, ScriptedSource, agent_row, job_row
 from tui.commands import Undo
 from tui.console import MAX_SAID, SAID_FOR, Console, Settings
 from tui.safety import is_safe
@@ -59,7 +61,7 @@ def test_the_scene_is_what_is_known() -> None:
     """The row and its kind together or neither; who I am, the link and for how long it is lost."""
     source = ScriptedSource(roles=("operator",), verbs=frozenset({"cancel"}))
     console = Console(source, Settings(read_only=True))
-    scene = console.scene("jobs", "job", job_row(1), marked=2, held=3)
+    scene = console.scene("jobs", "job", job_row(1), ("agent", [agent_row("a"), agent_row("b")]), held=3)
     assert (scene.kind, scene.person, scene.roles, scene.verbs) == (
         "job",
         "alice",
@@ -67,7 +69,9 @@ def test_the_scene_is_what_is_known() -> None:
         frozenset({"cancel"}),
     )
     assert (scene.read_only, scene.live, scene.marked, scene.held) == (True, True, 2, 3)
+    assert (scene.kind, scene.marked_kind, (scene.marked_row or {})["id"]) == ("job", "agent", "a")
     assert console.scene("jobs", "job", None).kind == ""
+    assert (console.scene("jobs").marked, console.scene("jobs").marked_row) == (0, None)
     source.link, source.clock = Link("lost", NOW), NOW + 90
     assert (console.scene("jobs").live, console.scene("jobs").lost_for) == (False, "1m30s")
     source.who = None
@@ -80,3 +84,16 @@ def test_settings_change_and_the_look_follows() -> None:
     console.set(language="zh", ascii=True)
     look = console.look()
     assert (look.language, look.ascii, look.now, console.language) == ("zh", True, NOW, "zh")
+
+
+def test_a_fault_is_told_once_and_logged(tmp_path: Path) -> None:
+    """By the name of what failed; the same one again says nothing new, another one does."""
+    console = Console(ScriptedSource(), Settings(log=tmp_path / "log"))
+    words = [console.fault(Sentence("console_settled"), ValueError("a")) for _ in range(3)]
+    assert len(set(words)) == 1
+    assert "ValueError: a" in words[0]
+    assert [said.text for said in console.said] == [words[0]]
+    assert console.said[-1].lasting
+    console.fault("approve", KeyError("b"))
+    assert len(console.said) == 2
+    assert (tmp_path / "log").read_text().count("Error") == 2

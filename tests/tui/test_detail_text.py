@@ -174,3 +174,16 @@ def test_whatever_the_hub_says(row: dict[str, Any]) -> None:
     """Rows of any fields of any type are told in safe lines."""
     for make in MAKERS:
         assert all(is_safe(line.text) for line in make({**row, "id": "x"}))
+
+
+def test_an_edit_says_why_before_what() -> None:
+    """Who, of which request, why, then the lines that went and came; where one is wrapped it goes on under its text."""
+    data = {"plan_hash": "ab", "before": "run: a\non: x", "after": "run: b\non: x", "was": 5, "why": "too much"}
+    lines = told.event_lines(event_row(1, kind="request.edited", actor="bob", number=6, data=data), LOOK)
+    texts = [line.text for line in lines]
+    assert any(text.endswith("bob") for text in texts)
+    assert any("r6  " in text for text in texts)
+    order = [texts.index(text) for text in ("was: 5", "why: too much", "-run: a", "+run: b", "plan_hash: ab")]
+    assert order == sorted(order)
+    assert next(line for line in lines if line.text == "+run: b").indent == 2
+    assert not any(text.startswith(("before", "after")) for text in texts)

@@ -80,3 +80,12 @@ def test_hostile_values_become_one_safe_line() -> None:
     assert form.one_line("a\nb\x1b]0;x\x07") == "a\\nb\\x1b]0;x\\x07"
     assert form.one_line(5) == "5"
     assert form.short_id("01JDZZZZZZZZZZZZZZZZABCDEF") == "abcdef"
+
+
+def test_a_command_in_a_cell_begins_with_what_runs() -> None:
+    """A long folder gives way to a sign of it; what is quoted, short or no path stays as it is."""
+    assert form.brief("/opt/somewhere/far/away/dump-db nightly", "…") == "…/dump-db nightly"
+    assert form.brief("/opt/somewhere/far/away/dump-db", "~") == "~/dump-db"
+    quoted = "'/opt/somewhere/far/a way/x' y"
+    for line in ("df -h /opt/somewhere/far/away/x", "/opt/x/run", quoted, "/opt/somewhere/far/", ""):
+        assert form.brief(line, "…") == line

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from common.catalogue import Sentence
+from common.catalogue import Sentence, say
 from tests.tui.scripted_source import HOSTILE, NOW, ScriptedSource, job_row
 from tui.commands import Undo, bottom_line
 from tui.console import Console, Settings
@@ -33,9 +33,37 @@ def text(spans: list[Span]) -> str:
 @given(SPANS, SPANS, st.integers(0, 60))
 def test_left_and_right_make_exactly_a_line(left: list[Span], right: list[Span], cells: int) -> None:
     """The right part stays whole and the left is cut by cells, never through a wide character."""
-    line = pad(left, right, cells)
+    line = pad(left, right, cells, "~")
     assert width(line) == max(cells, width(right))
     assert text(line).endswith(text(right))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("cells", [60, 61, 80, 100])
+def test_lines_that_are_cut_have_no_sign_beyond_ascii_with_ascii(cells: int, language: Any) -> None:
+    """`--ascii` holds where a line is cut too: no ellipsis, in any of the lines, whatever they say."""
+    place = console(ascii=True, language=language, read_only=True)
+    row = job_row(1)
+    lines = [top_line(place, mode, cells) for mode in MODES]
+    lines.append(keys_line(place, bottom_line(place.scene("jobs", "job", row), 11), cells))
+    lines.append(status_line(place, "x" * 300, cells))
+    place.tell("y" * 300, "bad")
+    lines.append(status_line(place, "", cells))
+    place.source.link.state = "lost"
+    place.source.link.reason = "z" * 300
+    lines.append(status_line(place, "", cells))
+    lines.append(top_line(place, "jobs", cells))
+    assert all("\u2026" not in text(spans) for spans in lines)
+    assert any("~" in text(spans) for spans in lines)
+
+
+def test_the_reason_of_a_lost_link_is_told() -> None:
+    """Why it cannot be had stands beside since when; what a hub says is made safe."""
+    place = console()
+    place.source.link.state, place.source.link.reason = "lost", "the hub refused alice: \x1b[31mrevoked"
+    line = text(status_line(place, "", 160))
+    assert "the hub refused alice" in line
+    assert is_safe(line)
 
 
 @given(SPANS, st.integers(0, 60))
@@ -134,3 +162,20 @@ def test_hostile_names_in_the_lines(hostile: str) -> None:
     for line in (top_line(place, "jobs", 80), status_line(place, "", 80)):
         assert is_safe(text(line))
         assert width(line) == 80
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("state", ["live", "lost"])
+def test_where_one_is_never_gives_way(state: Any, language: Any) -> None:
+    """On the least screen, with the longest words: the other screens' titles go, then the person, never this one's."""
+    place = console(language=language)
+    place.source.link.state = state
+    place.source.link.retry_at = NOW + 12
+    place.source.link.since = NOW - 723
+    for index, mode in enumerate(MODES, 1):
+        spans = top_line(place, mode, 60)
+        assert width(spans) == 60
+        title = say(language, f"console_tab_short_{mode}")
+        assert any(span.text.startswith(f">{index}{title}") for span in spans), text(spans)
+        for other in range(1, len(MODES) + 1):
+            assert str(other) in text(spans)

@@ -77,3 +77,45 @@ def test_no_control_character_is_left(data: list[bytes]) -> None:
     lines = fed(*(chunk(seq, piece) for seq, piece in enumerate(data, 1)))
     for text in texts(lines):
         assert not any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in text)
+
+
+def numbered(first: int, last: int, size: int = 100) -> list[dict[str, object]]:
+    """The chunks `first` to `last` of an output whose lines are their numbers."""
+    data = "".join(f"{number}\n" for number in range(1_000)).encode()
+    return [chunk(seq, data[(seq - 1) * size : seq * size]) for seq in range(first, last + 1)]
+
+
+def test_pages_of_one_output_have_the_same_numbers() -> None:
+    """Where they have a chunk in common; half a line at a page's beginning is left out."""
+    whole, page = fed(*numbered(1, 30)), fed(*numbered(10, 20))
+    page.forget_first()
+    assert page.first_seq > 10
+    assert page.rebase(whole)
+    assert page.first > 0
+    for number in range(page.first, page.end - 1):
+        mine, theirs = page.line(number), whole.line(number)
+        assert mine is not None
+        assert theirs is not None
+        assert mine.text == theirs.text == str(number)
+    assert whole.seq_at(page.first) <= page.seq_at(page.first) <= 20
+    assert not fed(*numbered(25, 30)).rebase(fed(*numbered(1, 20)))
+
+
+def test_what_is_kept_says_with_which_chunk_it_begins() -> None:
+    """Also after lines were dropped; from there on what is not kept can be asked for."""
+    lines = OutputLines(most=50)
+    assert lines.first_seq == 0
+    lines.feed(numbered(1, 30))
+    first = lines.line(lines.first)
+    assert first is not None
+    again = fed(*numbered(lines.first_seq - 1, 30))
+    assert first.text in texts(again)
+
+
+def test_finding_without_going_around() -> None:
+    """Ends where the lines end, both ways."""
+    lines = fed(chunk(1, b"a\nb\na\nb\n"))
+    assert lines.find("a", 3, 1) == 0
+    assert lines.find("a", 3, 1, around=False) is None
+    assert lines.find("b", 0, -1, around=False) is None
+    assert lines.find("a", 3, -1, around=False) == 2

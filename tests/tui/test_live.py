@@ -12,7 +12,7 @@ import pytest
 
 from common.errors import WorkFailed
 from tests.tui.scripted_source import HOSTILE, ScriptedSource, job_row
-from tui.client import CallRefused
+from tui.client import CallRefused, LinkLost
 from tui.filter_text import Problem
 from tui.live import Live, problem_of
 from tui.model import Query
@@ -134,6 +134,44 @@ async def test_an_error_of_the_hub_is_told() -> None:
         await until(lambda: view.problem is not None)
         assert view.problem is not None
         assert is_safe(view.problem.text)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [WorkFailed("the store is busy", "try again"), LinkLost("no answer within 60 s", "try again"), KeyError("total")],
+)
+async def test_what_fails_while_the_link_is_there_is_asked_for_again_by_itself(error: Exception) -> None:
+    """Told meanwhile, and what is shown is known to be old; then it goes on, and the problem is gone."""
+    source = source_of(2)
+    async with following(source) as view:
+        await until(lambda: view.window.loaded)
+        with patch("tui.live.AGAIN", 0.0):
+            source.answers["view"] = error
+            source._pushes["jobs"].put_nowait(error)
+            await until(lambda: view.broken)
+            assert view.problem is not None
+            assert str(error)[:10] in view.problem.text
+            assert view.window.total == 2
+            source.answers.clear()
+            source.rows["jobs"].append(job_row(9))
+            await until(lambda: view.window.total == 3)
+            assert (view.broken, view.problem) == (False, None)
+
+
+async def test_a_no_is_not_asked_for_again_by_itself() -> None:
+    """A right that was taken away: it is told, and asked for when the operator says so."""
+    source = source_of(2)
+    async with following(source) as view:
+        await until(lambda: view.window.loaded)
+        with patch("tui.live.AGAIN", 0.0):
+            source._pushes["jobs"].put_nowait(CallRefused("no_right", "alice may not see jobs"))
+            await until(lambda: view.broken)
+            source.rows["jobs"].append(job_row(9))
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert (view.window.total, view.problem is not None) == (2, True)
+            view.start()
+            await until(lambda: view.window.total == 3)
 
 
 async def test_stopped_it_follows_nothing() -> None:

@@ -32,6 +32,7 @@ from tui.rows import (
     request_left,
     request_state,
     steps_of,
+    title_of,
     who,
 )
 from tui.safety import is_safe
@@ -238,3 +239,55 @@ def test_what_needs_a_person_becomes_rows_that_acts_take() -> None:
     assert (found[0]["state"], found[0]["decide_by"], found[1]["state"]) == ("asking", NOW + 60, "unknown")
     assert [need_rows(value) for value in (None, {}, 7, "rows")] == [[]] * 4
     assert len(need_rows([{"kind": "approve", "number": index} for index in range(1, 1_000)])) == 200
+
+
+def test_what_an_event_says_is_read_by_people() -> None:
+    """What was done comes first, from where last; moments are dates, counts are words, what is not so is left out."""
+    said = event_words(
+        {
+            "data": {
+                "from": "10.0.0.1",
+                "verb": "reject",
+                "why": "not now",
+                "late": False,
+                "expires_at": 1_790_000_000.5,
+                "jobs": {"failed": 2, "done": 1},
+                "labels": ["a", "b"],
+                "load": 0.123456,
+                "before": "x",
+                "after": "y",
+            }
+        }
+    )
+    assert said.startswith("verb=reject  why=not now  ")
+    assert said.endswith("  from=10.0.0.1")
+    for part in ("expires_at=2026-09-21 14:13:20Z", "jobs=failed:2 done:1", "labels=a,b", "load=0.123"):
+        assert part in said
+    assert "late" not in said
+    assert "before" not in said
+
+
+def test_a_long_folder_does_not_hide_what_runs() -> None:
+    """In tables; a short one stays, and with ASCII alone the sign is another."""
+    row = job_row(1, argv=["/opt/somewhere/far/away/dump-db", "nightly"])
+    column = next(column for column in JOBS if column.key == "command")
+    assert column.cell(row, LOOK).text == "…/dump-db nightly"
+    assert column.cell(row, Look("en", True, NOW)).text == "~/dump-db nightly"
+    assert column.cell({**row, "argv": ["/opt/x/run"]}, LOOK).text == "/opt/x/run"
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "title"),
+    [
+        ("request", {"id": "x", "number": 41}, "r41"),
+        ("request", {"id": "x"}, "r?"),
+        ("job", {"id": "01J0000000000000000000J001", "agent": "web-1"}, "web-1 00j001"),
+        ("agent", {"id": "web-1", "name": "web-1"}, "web-1"),
+        ("lane", {"id": "queued", "stage": "queued"}, "queued"),
+        ("event", {"id": "7"}, "7"),
+        ("agent", {"id": "x", "name": "a\x1b[31m\nb"}, "a\\x1b[31m\\nb"),
+    ],
+)
+def test_what_a_row_is_called(kind: Any, row: dict[str, Any], title: str) -> None:
+    """Short, safe, and enough to tell it from its neighbours."""
+    assert title_of(kind, row) == title

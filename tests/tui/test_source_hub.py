@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from common.messages import Answer, Call, Push
 from tests.common.scripted import HubEnd, ScriptedHub
 from tests.tui.scripted import profile_at
-from tui.source_hub import FIRST_PAUSE, LONGEST_PAUSE, HubSource, LinkLost, pause_before, who_of
+from tui.source_hub import FIRST_PAUSE, HOLDS, LONGEST_PAUSE, Backoff, HubSource, LinkLost, pause_before, who_of
 
 ME = {
     "person": "alice",
@@ -65,12 +65,21 @@ async def kept(tmp_path: Path) -> AsyncIterator[Kept]:
             task.cancel()
 
 
-@given(st.integers(1, 1_000), st.floats(0, 1))
+@given(st.integers(1, 100_000), st.floats(0, 1))
 def test_pauses_grow_and_are_bounded(attempt: int, chance: float) -> None:
     """Never under a tenth of a second, never over the longest, twice as long at most each time."""
     pause = pause_before(attempt, chance)
     assert 0.1 <= pause <= LONGEST_PAUSE
-    assert pause_before(attempt, 1.0) == min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (attempt - 1))
+    assert pause_before(attempt, 1.0) == min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempt - 1, 99))
+
+
+def test_a_link_that_does_not_hold_makes_the_pauses_longer() -> None:
+    """A hub that lets in and drops at once is left alone more and more; only a link that held begins anew."""
+    backoff = Backoff()
+    flapping = [backoff.pause(held, 1.0) for held in (0.2, 0.2, 1.0, HOLDS - 0.1, 0.0, 0.2, 0.2)]
+    assert flapping == [0.5, 1.0, 2.0, 4.0, 8.0, LONGEST_PAUSE, LONGEST_PAUSE]
+    assert backoff.pause(HOLDS, 1.0) == FIRST_PAUSE
+    assert backoff.pause(0.0, 1.0) == 2 * FIRST_PAUSE
 
 
 def test_who_one_is() -> None:
@@ -122,3 +131,69 @@ async def test_a_hub_of_another_version(kept: Kept) -> None:
     assert "version" in kept.source.link.reason
     await kept.welcomed()
     await kept.until("live")
+
+
+async def test_a_hub_that_drops_every_link_at_once_is_asked_ever_more_rarely(kept: Kept) -> None:
+    """Let in, told who one is, and dropped: each pause may be twice the one before, though each link was live."""
+    chances: list[float] = []
+    pauses: list[float] = []
+
+    def chance() -> float:
+        chances.append(1.0)
+        return 1.0
+
+    kept.source._chance = chance
+    for attempt in range(4):
+        (await kept.welcomed()).cut()
+        async with asyncio.timeout(20):
+            while len(chances) <= attempt or kept.source.link.state != "lost":
+                await kept.changed.wait()
+                kept.changed.clear()
+        pauses.append((kept.source.link.retry_at or 0) - kept.source.now())
+        kept.source.retry()
+    assert [round(pause * 2) / 2 for pause in pauses] == [0.5, 1.0, 2.0, 4.0]
+
+
+async def test_words_of_no_known_form_do_not_end_the_keeping(kept: Kept) -> None:
+    """An older hub whose queue is no table: the link is lost with the reason, and is made again."""
+    end = await kept.hub.arrival()
+    call = await end.expect(Call)
+    await end.send(Answer(call.id, ME))
+    call = await end.expect(Call)
+    await end.send(Answer(call.id, None, "usage", "no such verb"))
+    call = await end.expect(Call)
+    assert call.verb == "queue"
+    await end.send(Answer(call.id, 7))
+    await kept.until("lost")
+    assert "AttributeError" in kept.source.link.reason
+    await kept.welcomed()
+    await kept.until("live")
+
+
+async def test_a_slot_is_replaced_and_ended_by_the_id_that_the_hub_knows(kept: Kept) -> None:
+    """The next subscription in a slot names the one before; ending it names the last; others do not disturb it."""
+    end = await kept.welcomed()
+    await kept.until("live")
+    ids: list[int] = []
+
+    async def watch() -> None:
+        async for _ in kept.source.subscribe("view", "jobs", view="jobs"):
+            break
+
+    for _ in range(2):
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(watch())
+            call = await end.expect(Call)
+            assert call.args.get("replace") == (ids[-1] if ids else None)
+            ids.append(call.id)
+            await end.send(Answer(call.id, {}))
+            await end.send(Push(call.id, {"rows": []}))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(kept.source.call("jobs"))
+            call = await end.expect(Call)
+            await end.send(Answer(call.id, []))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(kept.source.unsubscribe("jobs"))
+        call = await end.expect(Call)
+        assert (call.verb, call.args) == ("unsubscribe", {"id": ids[-1]})
+        await end.send(Answer(call.id, {}))

@@ -12,10 +12,12 @@ from tui.commands import SETTLED
 from tui.demo.cast import CODE, ME
 from tui.demo.past import Past
 from tui.demo.world import DECIDE_WITHIN, Row, World
+from tui.plan_text import to_text
 
 Args = Mapping[str, Any]
 TRIES: Final = 5
 SAMPLE: Final = 8
+CHUNKS: Final = 12
 
 
 class Acts:
@@ -91,7 +93,9 @@ class Acts:
         return {**row, "online": online, "jobs": [dict(job) for job in self.world.jobs_of.get(row["id"], [])]}
 
     def job(self, args: Args) -> Any:
-        return {**self._job(args), "output": []}
+        job = self._job(args)
+        output, after = self.world.outputs.get(job["id"]), int(args.get("after") or 0)
+        return {**job, "output": output.chunks[after : after + CHUNKS] if output else []}
 
     def jobs(self, args: Args) -> Any:
         agent, limit = args.get("agent"), int(args.get("limit", 100))
@@ -208,7 +212,9 @@ class Acts:
         for job in world.jobs_of.pop(new["id"], []):
             world.set_state(job, "cancelled")
             world.jobs.pop(job["id"], None)
-        world.event("request.edited", new["id"], ME, {"from": row["number"], "why": args.get("why", "")}, new["number"])
+        data = {"was": row["number"], "why": args.get("why", "")}
+        data |= {"before": to_text(row["plan"]["steps"]), "after": to_text(new["plan"]["steps"])}
+        world.event("request.edited", new["id"], ME, data, new["number"])
         return {
             "number": new["number"],
             "id": new["id"],
@@ -251,17 +257,33 @@ class Acts:
         return dict(self.world.request(plan, f"retry of r{row['number']}", ME, "console", None, parent=row["id"]))
 
     def priority(self, args: Args) -> Any:
-        changed = 0
-        for identity in args.get("jobs", ()):
-            job = self._job({"job": identity})
-            if job["state"] == "queued":
-                job["priority"] = int(args["priority"])
-                self.world.touched("jobs", job["id"])
-                changed += 1
+        waiting = [
+            job for job in (self._job({"job": name}) for name in args.get("jobs", ())) if job["state"] == "queued"
+        ]
+        changed = len(waiting)
         if not changed:
             raise CallRefused("too_late", "none of them waits in the queue any more")
+        if args.get("dry_run"):
+            return {"text": f"{changed} jobs would have it", "order": self._order(waiting, int(args["priority"]))}
+        for job in waiting:
+            job["priority"] = int(args["priority"])
+            self.world.touched("jobs", job["id"])
         self.world.event("job.priority", str(args["jobs"][0]), ME, {"priority": args["priority"], "jobs": changed})
         return {"text": f"priority {args['priority']} for {changed} jobs"}
+
+    def _order(self, chosen: list[Row], priority: int) -> list[Row]:
+        """The place of each in its machine's line, before and after."""
+        told, names = [], {job["id"] for job in chosen}
+        for agent in sorted({job["agent"] for job in chosen}):
+            line = [job for job in self.world.jobs.values() if job["agent"] == agent and job["state"] == "queued"]
+            line.sort(key=lambda job: (-job["priority"], job["queued_at"]))
+            after = sorted(line, key=lambda job: -(priority if job["id"] in names else job["priority"]))
+            told += [
+                {"job": job["id"], "agent": agent, "was": line.index(job) + 1, "now": place, "of": len(line)}
+                for place, job in enumerate(after, 1)
+                if job["id"] in names
+            ]
+        return told
 
     def settle(self, args: Args) -> Any:
         job = self._job(args)

@@ -24,7 +24,7 @@ from tui.dialogs.dialog import Dialog, Field
 from tui.format import Line, age, one_line
 from tui.headline import URGENT, Span
 from tui.plan_text import to_text
-from tui.rows import number_or_none, steps_of
+from tui.rows import number_or_none, request_state, steps_of
 from tui.widgets.bars import Bar
 from tui.widgets.choices import Choice, Choices
 from tui.widgets.digits import Digits
@@ -32,6 +32,20 @@ from tui.widgets.text import TextPane
 
 COMMAND = "|"
 """The mark of the lines that are what runs: nobody approves what was not on the screen."""
+
+
+def is_readable(request: Mapping[str, Any]) -> bool:
+    """Whether all that would run can be shown: each step's words and machines are such."""
+    steps = steps_of(request)
+    said = request.get("plan", {}).get("steps", ()) if isinstance(request.get("plan"), Mapping) else ()
+    parts = [step.get(key) for step in steps for key in ("argv", "targets")]
+    return (
+        bool(steps)
+        and len(steps) == len(said)
+        and all(
+            isinstance(part, list | tuple) and part and all(isinstance(word, str) for word in part) for part in parts
+        )
+    )
 
 
 class ApproveDialog(Dialog):
@@ -44,11 +58,14 @@ class ApproveDialog(Dialog):
         Binding("up,k", "lines(-1)", show=False),
     ]
 
-    def __init__(self, console: Console, request: Mapping[str, Any]) -> None:
+    def __init__(self, console: Console, request: Mapping[str, Any], *, row: str = "") -> None:
+        """`row` is the id under which the list behind has the request; "" is none."""
         super().__init__(
             console, Sentence("console_approve_title", {"number": one_line(request.get("number", "?"), 12)})
         )
         self.request = dict(request)
+        self._row = row
+        self._left = False  # the list behind has it no more
         self.nonce = secrets.token_hex(8)
         self._expired = False
 
@@ -69,6 +86,8 @@ class ApproveDialog(Dialog):
         yield Choices(self.console.look, choices, row=True, id="choices")
 
     def keys(self) -> str:
+        if self.over:
+            return super().keys()
         return say(self.console.language, "console_approve_keys" if self.with_code else "console_approve_keys_plain")
 
     def opened(self) -> None:
@@ -77,12 +96,21 @@ class ApproveDialog(Dialog):
             self.note(Sentence("console_demo_code", {"code": who.demo}) if who.demo and self.with_code else "")
         if not self.console.link.live:
             self.note(Sentence("console_dialog_lost"), "bad")
+        if not is_readable(self.request):
+            self.end(Answered("over", say(self.console.language, "console_approve_unreadable")))
 
-    def _fill(self, changed: list[Line] | None = None) -> None:
+    def _facts(self, request: Mapping[str, Any]) -> list[Line]:
         who = self.console.source.who
-        lines = approve_lines(self.request, self.console.look(), who.person if who else "")
+        return approve_lines(request, self.console.look(), who.person if who else "")
+
+    def _fill(self, lines: list[Line] | None = None) -> None:
         self.query_one("#code").parent.display = self.with_code  # type: ignore[union-attr]
-        self.set_facts([*(changed or []), *lines])
+        self.set_facts(self._facts(self.request) if lines is None else lines)
+        self._focus_first()
+        choices = self.query_one("#choices", Choices)
+        choices.set_choices(choices.choices)  # back on the one that does nothing
+
+    def _focus_first(self) -> None:
         self.query_one("#code" if self.with_code else "#choices").focus()
 
     def _head(self, cells: int) -> list[Span]:
@@ -99,9 +127,22 @@ class ApproveDialog(Dialog):
         super().flush()
         self.query_one("#head", Bar).flush()
         until = number_or_none(self.request.get("decide_by"))
-        if until is not None and until <= self.console.now() and not self._expired:
+        if until is not None and until <= self.console.now() and not (self._expired or self.over or self.sending):
             self._expired = True
-            self.note(Sentence("console_expired_note"), "bad")
+            self.end(Answered("over", say(self.console.language, "console_expired_note")))
+        elif self._row and not self._left and self.console.link.live and self.console.has_left(self._row):
+            self._left = True
+            self.run_worker(self._look_why(), exclusive=True, group="look")
+
+    async def _look_why(self) -> None:
+        """It has left the list of those that wait: decided by somebody else, or asked of the list otherwise."""
+        fresh = await ask(self.console.source.call, "request", number=self.request.get("number"))
+        if fresh.next != "done" or not isinstance(fresh.data, dict) or self.over or self.sending:
+            return  # who sends now hears it from the hub
+        if str(fresh.data.get("state", "asking")) != "asking":
+            state = request_state(fresh.data, self.console.look())
+            values = {"number": one_line(self.request.get("number", "?"), 12), "state": state.text}
+            self.end(Answered("over", say(self.console.language, "console_decided_meanwhile", **values)))
 
     # ---- sending
 
@@ -159,11 +200,12 @@ class ApproveDialog(Dialog):
                 self.dismiss("approved")
             case "again":
                 self.note(answer.text, "bad")
-                self.query_one("#code" if self.with_code else "#choices").focus()
+                self._focus_first()
             case "look":
                 await self._look_again(answer)
             case "unsure":
                 self.note(Sentence("console_approve_unsure", {"number": self.request.get("number")}), "warn")
+                self._focus_first()
             case "over":
                 self.end(answer)
 
@@ -176,6 +218,7 @@ class ApproveDialog(Dialog):
         choices = self.query_one("#choices", Choices)
         choices.set_choices([Choice("close", say(self.console.language, "console_choice_close"))])
         choices.focus()
+        self.rekey()
         self.fit()
 
     async def _look_again(self, answer: Answered) -> None:
@@ -185,20 +228,29 @@ class ApproveDialog(Dialog):
         if fresh.next != "done" or not isinstance(fresh.data, dict):
             self.end(answer)
             return
-        self.request = fresh.data
-        self.nonce = secrets.token_hex(8)
         changed = [
             Line(say(self.console.language, "console_plan_changed"), "warn"),
-            *diff_lines(before, to_text(steps_of(self.request))),
+            *diff_lines(before, to_text(steps_of(fresh.data))),
         ]
+        lines = [*changed, *self._facts(fresh.data)]  # first: what cannot be shown cannot be approved
+        if not is_readable(fresh.data):
+            self.end(Answered("over", say(self.console.language, "console_approve_unreadable")))
+            return
+        self.request, self.nonce = fresh.data, secrets.token_hex(8)
         self.guard_again()
-        self._fill(changed)
+        self._fill(lines)
         self.note(answer.text, "warn")
 
     # ---- keys
 
     def action_leave(self, to: str) -> None:
-        self.dismiss(to)
+        """To another decision on the same request, where there is still one to make and a way to ask for it."""
+        if self.over:
+            self.note(Sentence("console_decide_over"), "warn")
+        elif self.sending:
+            self.note(Sentence("console_sending_wait"), "warn")
+        elif self.may_send():
+            self.dismiss(to)
 
     def action_page(self, step: int) -> None:
         self.query_one("#facts", TextPane).action_page(step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from textual import events
 from textual.app import ComposeResult
@@ -21,7 +21,13 @@ from common.catalogue import Sentence, say
 from tui.answers import Answered, ask
 from tui.console import Console
 from tui.format import Line, Tone
+from tui.widgets.choices import Choices
 from tui.widgets.text import TextPane
+from tui.workers import Tended
+
+LEAST_LIST: Final = 3
+LEAST_FACTS: Final = 2
+"""Lines that a list of choices and the facts keep where there is little room."""
 
 
 class Field(Input):
@@ -34,7 +40,7 @@ class Field(Input):
         self.cursor_blink = False
 
 
-class Dialog(ModalScreen[Any]):
+class Dialog(Tended, ModalScreen[Any]):
     """See the module. `dismiss(value)` gives the flow that opened it what it came to; None is nothing."""
 
     GUARD: ClassVar[float] = 0.25
@@ -54,6 +60,7 @@ class Dialog(ModalScreen[Any]):
         self._acting = True  # what is sent changes something
         self._title = title
         self._opened = time.monotonic()
+        self._leaning = True  # a key is held down from before what is shown was shown
         self._noted: tuple[str, Tone] = ("", "")
         self._lost_told = False
         self._formed = False
@@ -82,7 +89,13 @@ class Dialog(ModalScreen[Any]):
         self.rekey()
         if self.console.settings.ascii:
             self.add_class("-ascii")
-        self.opened()
+        try:
+            self.opened()
+        except Exception as error:  # nobody decides on what could not be shown
+            self.over = True
+            self.console.fault(self._title, error)
+            self.call_later(lambda: self.dismiss(None) and None)
+            return
         self.fit()
 
     def opened(self) -> None:
@@ -120,21 +133,24 @@ class Dialog(ModalScreen[Any]):
         keys = self.query_one("#dialog-keys", TextPane)
         keys.styles.height = min(2, keys.height_for(width))
         panes = [pane for pane in self.query(TextPane) if pane.has_class("facts") and pane.display]
-        if not panes:
-            return
-        taken = sum(self._height(child) for child in self.query_one("#box").children if child not in panes)
-        room = max(2, self.size.height - 2 - taken)
+        children = [child for child in self.query_one("#box").children if child.display and child not in panes]
+        lists = [child for child in children if isinstance(child, Choices) and child.has_class("-list")]
+        room = self.size.height - 2 - sum(self._height(child) for child in children if child not in lists)
+        for choices in lists:  # before the facts, which scroll as well; some lines of each are always there
+            height = max(1, min(self.lines_of(choices), max(LEAST_LIST, room - LEAST_FACTS * len(panes))))
+            choices.styles.height = height
+            room -= height
         for pane in panes:
             pane.styles.height = max(1, min(pane.height_for(width), room // len(panes)))
 
+    def lines_of(self, choices: Choices) -> int:
+        """Lines that a list would take."""
+        return choices.total
+
     def _height(self, child: Widget) -> int:
-        if not child.display:
-            return 0
         if child.id in ("note", "dialog-keys"):
             height = child.styles.height
             return int(height.value) if height is not None else 1
-        if child.has_class("-list"):
-            return getattr(child, "total", 1)
         fixed = child.styles.height
         return int(fixed.value) if fixed is not None and fixed.is_cells else 1
 
@@ -160,12 +176,22 @@ class Dialog(ModalScreen[Any]):
 
     @property
     def guarded(self) -> bool:
-        """Whether it has just opened, so that a key was meant for what was there before."""
+        """Whether it has just opened, so that a key or a click was meant for what was there before."""
         return time.monotonic() - self._opened < self.GUARD
+
+    def drops(self, held: bool) -> bool:
+        """Whether a key that comes now does not count: it was typed ahead, or it is held down since then."""
+        self._leaning = self.guarded or (self._leaning and held)
+        return self._leaning
 
     def guard_again(self) -> None:
         """What is shown has changed by itself; give it a moment too."""
-        self._opened = time.monotonic()
+        self._opened, self._leaning = time.monotonic(), True
+
+    def has_failed(self, error: Exception) -> None:
+        """Told here, where the operator looks, and where it stays when this is closed."""
+        self.sending = False
+        self.note(self.console.fault(self._title, error), "bad")
 
     def flush(self) -> None:
         """Called with the screen's rhythm: clocks, and the link."""
@@ -178,9 +204,7 @@ class Dialog(ModalScreen[Any]):
 
     def may_send(self) -> bool:
         """Whether something can be sent now; says why where not."""
-        if self.sending:
-            return False
-        if self.over:
+        if self.sending or self.over:
             return False
         if not self.console.link.live:
             self.note(Sentence("console_dialog_lost"), "bad")
@@ -194,6 +218,7 @@ class Dialog(ModalScreen[Any]):
             return await ask(self.console.source.call, verb, **args)
         finally:
             self.sending = False
+            self.guard_again()
 
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Left before the hub has answered, it is told that what was sent may have been done."""

@@ -16,11 +16,14 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from common.catalogue import Sentence, say
+from common.errors import UserError
+from common.text import clean
 from tui.answers import Answered, ask
 from tui.console import Console
 from tui.detail_text import diff_lines, fact, hash_words
 from tui.dialogs.dialog import Dialog, Field
 from tui.format import Line, one_line
+from tui.outside import edit_outside
 from tui.plan_text import BadText, Steps, from_text, to_text
 from tui.rows import steps_of
 from tui.widgets.choices import Choice, Choices
@@ -37,6 +40,7 @@ class EditDialog(Dialog):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f2,ctrl+g", "onward", show=False, id="edit_onward"),
         Binding("f3,ctrl+r", "backward", show=False, id="edit_backward"),
+        Binding("f4", "editor", show=False, id="edit_editor"),
     ]
 
     def __init__(self, console: Console, request: Mapping[str, Any]) -> None:
@@ -125,6 +129,22 @@ class EditDialog(Dialog):
             self.note("")
             self._show(self.step - 1)
 
+    def action_editor(self) -> None:
+        if self.step == 1 and not self.over and not self.sending:
+            self.run_worker(self._in_editor(), exclusive=True, group="editor")
+
+    async def _in_editor(self) -> None:
+        area = self.query_one("#text", TextArea)
+        try:
+            text = await edit_outside(self.app, area.text)
+        except UserError as error:
+            self.note(clean(str(error), limit=300), "bad")
+            return
+        if text is not None:
+            area.text = text
+        self.note(Sentence("console_edit_saved" if text is not None else "console_edit_unsaved"))
+        area.focus()
+
     def action_close(self) -> None:
         """Drops nothing by one slip: with something written it must be said twice."""
         text = self.query_one("#text", TextArea).text
@@ -202,8 +222,10 @@ class EditDialog(Dialog):
         self.set_facts(self._changes())
 
     def _changes(self) -> list[Line]:
+        """What would run against what waits now: with what policy inserts, which nobody wrote."""
         look, verdict = self.console.look(), self.verdict
-        lines = diff_lines(to_text(steps_of(self.request)), to_text(self.steps))
+        would = steps_of({"plan": verdict.get("new")}) or self.steps
+        lines = diff_lines(to_text(steps_of(self.request)), to_text(would))
         said = str(verdict.get("verdict", "?"))
         known = ("allow", "ask", "deny")
         words = say(look.language, f"console_verdict_{said}") if said in known else one_line(said, 20)
@@ -264,8 +286,8 @@ class EditDialog(Dialog):
         if fresh.next != "done" or not isinstance(fresh.data, dict):
             self.note(answer.text, "bad")
             return
-        before, self.request = to_text(steps_of(self.request)), fresh.data
-        changed = diff_lines(before, to_text(steps_of(self.request)))
+        changed = diff_lines(to_text(steps_of(self.request)), to_text(steps_of(fresh.data)))
+        self.request = fresh.data
         self._show(1)
         self.query_one("#facts").display = True
         self.set_facts([Line(say(self.console.language, "console_plan_changed"), "warn"), *changed])

@@ -70,8 +70,10 @@ class PauseDialog(Dialog):
             lane: Row = next(
                 (row for row in self.console.overview.get("lanes", ()) if row.get("stage") == "queued"), {}
             )
-            waiting = f"{number(number_or_none(lane.get('count')))}  {age(number_or_none(lane.get('oldest')))}"
-            lines.append(fact(look, "queue", waiting))
+            oldest = number_or_none(lane.get("oldest"))
+            values = {"count": number(number_or_none(lane.get("count"))), "age": age(oldest)}
+            key = "console_queue_idle" if oldest is None else "console_queue_waits"
+            lines.append(fact(look, "queue", say(look.language, key, **values)))
         lines.append(Line(say(look.language, "console_pause_means"), "warn"))
         self.set_facts(lines)
         self.query_one("#why").focus()

@@ -37,6 +37,7 @@ class PaletteDialog(PickDialog):
             choices.append(Choice(entry.act.id, name, "dim" if entry.off else "", key_signs(entry.act.keys)))
             if entry.off is not None:
                 why[entry.act.id] = say(language, "console_off_because", act=name, why=entry.off)
+        choices += saved_views(console)
         super().__init__(console, Sentence("console_palette_title"), choices, search=True)
         self.why = why
         self._acts = choices
@@ -76,3 +77,16 @@ class PaletteDialog(PickDialog):
         kept = [choice for choice in choices.choices if choice not in found]
         choices.set_choices([*kept, *found], at=choices.at)
         self.fit()
+
+
+def saved_views(console: Console) -> list[Choice]:
+    """Views saved by name, as lines of the command line; none where their file cannot be read."""
+    try:
+        views = console.saved.read()
+    except UserError:
+        return []
+    language = console.language
+    return [
+        Choice(f"view {name}", say(language, "console_palette_view", name=name), note=one_line(view.filter, 100))
+        for name, view in sorted(views.items())
+    ]

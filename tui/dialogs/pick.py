@@ -47,11 +47,8 @@ class PickDialog(Dialog):
         self.query_one("#search" if self._search else "#choices").focus()
         self._stood()
 
-    def fit(self) -> None:
-        super().fit()
-        if self._formed:
-            room = max(3, self.size.height - (7 if self._search else 6))
-            self.query_one("#choices").styles.height = max(1, min(len(self.choices), room))
+    def lines_of(self, choices: Choices) -> int:
+        return len(self.choices)  # while it is narrowed by typing the box stays as it is
 
     def action_step(self, step: int) -> None:
         choices = self.query_one("#choices", Choices)

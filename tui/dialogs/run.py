@@ -44,6 +44,7 @@ class RunDialog(Dialog):
         self.number: int | None = None  # of the request, while it can be taken back
         self._first = (target, command)
         self._taken_back = False
+        self._may_leave = False  # taking back did not work, so that closing is all that is left
 
     def body(self) -> Iterable[Widget]:
         language = self.console.language
@@ -115,8 +116,10 @@ class RunDialog(Dialog):
     def _preview(self) -> None:
         look = self.console.look()
         argv, lines = self.argv(), []
-        if isinstance(argv, Sentence):
-            lines.append(Line(argv.say(look.language), "dim" if not self._value("command") else "warn"))
+        if not self._value("command"):
+            lines.append(Line(say(look.language, "console_run_no_shell"), "dim"))
+        elif isinstance(argv, Sentence):
+            lines.append(Line(argv.say(look.language), "warn"))
         else:
             lines.append(Line(escape_argv(argv), "key", "|"))
         if self.reach is not None:
@@ -151,7 +154,9 @@ class RunDialog(Dialog):
     @on(Choices.Taken, "#choices")
     def _chosen(self, event: Choices.Taken) -> None:
         event.stop()
-        if event.choice.id in ("close", "back"):
+        if event.choice.id == "back":
+            self.take_back()
+        elif event.choice.id == "close":
             self.action_close()
         else:
             self.send()
@@ -221,11 +226,11 @@ class RunDialog(Dialog):
         choices.set_choices([Choice("back", say(self.console.language, "console_choice_take_back"), "warn")])
         choices.focus()
         for left in range(HOLD, 0, -1):
-            if self._taken_back:
+            if self._taken_back or self._may_leave:
                 return
             self.note(Sentence("console_hold", {"seconds": left, "count": number(self.count)}), "warn")
             await asyncio.sleep(1)
-        if not self._taken_back:
+        if not (self._taken_back or self._may_leave):
             self._tell(request)
             self.dismiss(request)
 
@@ -236,15 +241,22 @@ class RunDialog(Dialog):
 
     async def _take_back(self, request: int) -> None:
         answer: Answered = await self.ask("take_back", number=request)
-        self._taken_back = answer.next == "done"
-        if self._taken_back:
+        if answer.next == "done":
             self.console.tell(answer.text or Sentence("console_taken_back", {"number": request}), "ok")
             self.dismiss(None)
-        else:
-            self.note(answer.text, answer.tone)
+            return
+        language = self.console.language
+        self._may_leave = True
+        self._taken_back = answer.next == "over"  # too late; else it can be tried again
+        close = Choice("close", say(language, "console_choice_close"))
+        again = Choice("back", say(language, "console_choice_take_back"), "warn")
+        self.query_one("#choices", Choices).set_choices([close] if self._taken_back else [close, again])
+        self.note(answer.text, answer.tone)
 
     def action_close(self) -> None:
-        if self.number is not None:
-            self.take_back()
-        else:
+        if self.number is None or self._may_leave:
+            if self.number is not None:
+                self.console.tell(Sentence("console_not_taken_back", {"number": self.number}), "warn", lasting=True)
             self.dismiss(None)
+        else:
+            self.take_back()

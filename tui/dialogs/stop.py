@@ -109,9 +109,11 @@ class StopDialog(Dialog):
             async with gate:
                 return await ask(call, "cancel", kill=self.kill, **self._target(row))
 
-        async with asyncio.TaskGroup() as tasks:
-            asked = [tasks.create_task(one(row)) for row in self.rows]
-        self.sending = False
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                asked = [tasks.create_task(one(row)) for row in self.rows]
+        finally:
+            self.sending = False
         done, bad = tally(task.result() for task in asked)
         values = {"done": number(done), "count": number(len(self.rows)), "why": bad[0].text if bad else ""}
         self.console.tell(

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from textual import on
 from textual.widget import Widget
 
-from common.catalogue import Sentence, say
-from tui.commands import Kind
+from common.catalogue import say
+from tui.commands import Act, Kind
 from tui.console import Console
-from tui.format import one_line
 from tui.model import Row, Window
+from tui.rows import title_of
 from tui.screens.base import ConsoleScreen
 from tui.widgets.detail import Detail
 from tui.widgets.output import OutputPane
@@ -38,7 +38,7 @@ class FullScreen(ConsoleScreen):
     def detail(self) -> Detail:
         return self.query_one(Detail)
 
-    def subject(self) -> tuple[Kind, list[Row]]:
+    def subject(self, act: Act | None = None) -> tuple[Kind, list[Row]]:
         return self._kind, [self.detail.row or self._row] if self.is_mounted else [self._row]
 
     def on_mount(self) -> None:
@@ -50,8 +50,17 @@ class FullScreen(ConsoleScreen):
         row = self._window.row(str(self._row["id"]))
         if row is not None:
             self.detail.refresh_row(row)
+        self.grey(not self.console.link.live, self.detail.text, self.detail.output)
         self.detail.flush()
         super().flush()
+
+    def about(self) -> str:
+        if self._window.is_out(str(self._row["id"])):
+            return say(self.console.language, "console_row_leaves", what=title_of(self._kind, self._row))
+        return ""
+
+    def linked(self) -> None:
+        self.detail.reload()
 
     def _to_output(self) -> None:
         self.detail.go_tab("output")
@@ -65,12 +74,10 @@ class FullScreen(ConsoleScreen):
     @on(OutputPane.SearchWanted)
     def _search(self, event: OutputPane.SearchWanted) -> None:
         event.stop()
-        self.prompt.open("search", event.pane.wanted, say(self.console.language, "console_search_hint"), None)
+        self.prompt.open("search", "", say(self.console.language, "console_search_hint"), None)
 
     def prompted(self, use: str, text: str | None) -> None:
         if use == "search":
-            if text and not self.detail.output.search(text):
-                self.console.tell(Sentence("console_not_found", {"text": one_line(text, 80)}), "warn")
-            self.detail.output.focus()
+            self.detail.look_for(text)
         else:
             super().prompted(use, text)

@@ -23,6 +23,7 @@ from tui.headline import Span, pad
 from tui.live import Live
 from tui.model import Query, Row
 from tui.rows import AGENTS, AUDIT, JOBS, REQUESTS, job_state
+from tui.saved import View
 from tui.screens.base import ConsoleScreen
 from tui.widgets.bars import Bar
 from tui.widgets.columns import Column
@@ -118,21 +119,24 @@ class ListScreen(ConsoleScreen):
 
     def linked(self) -> None:
         self.live.start()
+        self.detail.reload()
+
+    def ask_again(self) -> None:
+        if self.live.broken:
+            self.live.start()
 
     def flush(self) -> None:
         table, window = self.table(), self.live.window
         table.tend(apart=self.app.screen is not self)
-        if not self.console.link.live:
-            table.add_class("-stale")
-        elif table.has_class("-stale"):
-            table.remove_class("-stale")
-        table.flush()
+        self.grey(not self.console.link.live or self.live.broken, table)
+        self.bring_up(table)
         self._select_wanted()
         super().flush()
         if self.detail.display:
             row = window.row(self.detail.shown_id)
             if row is not None:
                 self.detail.refresh_row(row)
+            self.grey(not self.console.link.live, self.detail.text, self.detail.output)
             self.detail.flush()
 
     # ---- lines
@@ -141,7 +145,8 @@ class ListScreen(ConsoleScreen):
         language, window = self.console.language, self.live.window
         name = say(language, f"console_tab_{self.mode}")
         if not window.loaded:
-            count = say(language, "console_loading") if self.console.link.live else ""
+            waits = self.console.link.live and self.live.problem is None
+            count = say(language, "console_loading") if waits else ""
         elif window.total == window.all:
             count = number(window.total)
         else:
@@ -157,7 +162,7 @@ class ListScreen(ConsoleScreen):
             spans.append(Span("  "))
         if self.live.problem is not None:
             spans.append(Span(self.live.problem.text + "  ", "bad"))
-        return pad(spans, self._head_right(), cells)
+        return pad(spans, self._head_right(), cells, self.console.look().cut)
 
     def _head_right(self) -> list[Span]:
         language, table, window = self.console.language, self.table(), self.live.window
@@ -177,6 +182,8 @@ class ListScreen(ConsoleScreen):
         language = self.console.language
         if not self.console.link.live and not self.live.window.loaded:
             return [say(language, "console_empty_no_link")]
+        if not self.live.window.loaded and self.live.problem is not None:
+            return [self.live.problem.text, say(language, "console_empty_again")]
         if not self.live.window.loaded:
             return [say(language, "console_loading")]
         if self.live.query.filter != self.spec.filter:
@@ -324,17 +331,15 @@ class ListScreen(ConsoleScreen):
             if self._typing_timer is not None:
                 self._typing_timer.stop()
             self.set_filter(self._before_typing if text is None else text)
-        elif use == "search" and text is not None:
-            if not self.detail.output.search(text):
-                self.console.tell(Sentence("console_not_found", {"text": one_line(text, 80)}), "warn")
-            self.detail.output.focus()
+        elif use == "search":
+            self.detail.look_for(text)
         else:
             super().prompted(use, text)
 
     @on(OutputPane.SearchWanted)
     def _search(self, event: OutputPane.SearchWanted) -> None:
         event.stop()
-        self.prompt.open("search", event.pane.wanted, say(self.console.language, "console_search_hint"), None)
+        self.prompt.open("search", "", say(self.console.language, "console_search_hint"), None)
 
     def problems(self) -> None:
         wanted = filter_text.PROBLEMS.get(self.mode, "")
@@ -343,20 +348,20 @@ class ListScreen(ConsoleScreen):
     def next_sort(self) -> None:
         keys = ["", *(column.sort for column in self.spec.columns if column.sort)]
         here = self.table().sort.lstrip("-")
-        self._sort_by(keys[(keys.index(here) + 1) % len(keys)] if here in keys else "")
+        self.sort_by(keys[(keys.index(here) + 1) % len(keys)] if here in keys else "")
 
     def turn_sort(self) -> None:
         sort = self.table().sort
         if sort:
-            self._sort_by(sort[1:] if sort.startswith("-") else f"-{sort}")
+            self.sort_by(sort[1:] if sort.startswith("-") else f"-{sort}")
 
     @on(Table.Titled)
     def _titled(self, event: Table.Titled) -> None:
         event.stop()
         sort = event.column.sort
-        self._sort_by(f"-{sort}" if self.table().sort == sort else sort)
+        self.sort_by(f"-{sort}" if self.table().sort == sort else sort)
 
-    def _sort_by(self, sort: str) -> None:
+    def sort_by(self, sort: str) -> None:
         table = self.table()
         table.sort = sort
         table.can_follow = self.spec.follow and not sort
@@ -368,6 +373,10 @@ class ListScreen(ConsoleScreen):
             "-",
         )
         self.console.tell(Sentence("console_sorted", {"column": f"{title}{'-' if sort.startswith('-') else ''}"}))
+
+    def view_named(self, name: str) -> View:
+        """What this list shows, to be saved under a name."""
+        return View(name, self.spec.view, self.live.query.filter, self.live.query.sort)
 
     # ---- all that match
 

@@ -44,7 +44,7 @@ class OverviewScreen(ConsoleScreen):
 
     def body(self) -> Iterable[Widget]:
         look = self.console.look
-        yield Table("lane", LANES, look, id="lanes", classes="panel", empty=self._none)
+        yield Table("lane", LANES, look, id="lanes", classes="panel", empty=lambda: self._none("lanes"))
         with Horizontal(id="middle"):
             yield Table("request", NEEDS, look, id="needs", classes="panel", empty=self._nothing_needed)
             yield TextPane(look, id="fleet", classes="panel")
@@ -56,7 +56,7 @@ class OverviewScreen(ConsoleScreen):
             id="activity",
             classes="panel",
             follow=True,
-            empty=self._none,
+            empty=self._nothing_happened,
         )
 
     @property
@@ -66,11 +66,9 @@ class OverviewScreen(ConsoleScreen):
     def table(self) -> Table:
         return next((table for table in self.tables if table.has_focus), self.query_one("#needs", Table))
 
-    def subject(self) -> tuple[Kind, list[Row]]:
-        kind, rows = super().subject()
-        if kind == "request" and rows:  # what needs you is of several kinds
-            kind = NEED_KINDS.get(str(rows[0].get("need")), "job")
-        return kind, rows
+    def kind_of(self, table: Table, row: Row) -> Kind:
+        """What needs you is of several kinds."""
+        return NEED_KINDS.get(str(row.get("need")), "job") if table.id == "needs" else table.kind
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -88,6 +86,10 @@ class OverviewScreen(ConsoleScreen):
     def linked(self) -> None:
         self.live.start()
 
+    def ask_again(self) -> None:
+        if self.live.broken:
+            self.live.start()
+
     # ---- what is shown
 
     def flush(self) -> None:
@@ -96,12 +98,12 @@ class OverviewScreen(ConsoleScreen):
         self._fill(lanes, _rows(overview.get("lanes"), "stage"))
         self._fill(needs, need_rows(overview.get("needs_you")))
         activity.tend(apart=self.app.screen is not self)
-        stale = not self.console.link.live
+        lost, fleet = not self.console.link.live, self.query_one("#fleet", TextPane)
+        self.grey(lost, lanes, needs, fleet)
+        self.grey(lost or self.live.broken, activity)
         for table in self.tables:
-            if table.has_class("-stale") != stale:
-                table.set_class(stale, "-stale")
-            table.flush()
-        self.query_one("#fleet", TextPane).set_lines(self._fleet(), keep_place=True)
+            self.bring_up(table)
+        fleet.set_lines(self._fleet(), keep_place=True)
         titles = {
             "lanes": say(language, "console_panel_lanes"),
             "needs": say(language, "console_panel_needs", count=number(needs.window.total)),
@@ -142,19 +144,30 @@ class OverviewScreen(ConsoleScreen):
         self.query_one("#middle").styles.height = middle
         self.query_one("#fleet").display = self.has_class("-wide")
 
-    def _none(self) -> Sequence[str]:
-        key = "console_loading" if self.console.link.live else "console_empty_no_link"
-        return [say(self.console.language, key)]
+    def _none(self, part: str) -> Sequence[str]:
+        """Where nothing of a part of the overview is there: it is on its way, or this hub does not say it."""
+        language, who = self.console.language, self.console.source.who
+        if self.console.overview and part not in self.console.overview:
+            version = one_line(who.version if who is not None else "?", 24)
+            return [say(language, "console_empty_older", version=version), say(language, "console_empty_older_next")]
+        return [say(language, "console_loading" if self.console.link.live else "console_empty_no_link")]
 
     def _nothing_needed(self) -> Sequence[str]:
-        if not self.console.overview:
-            return self._none()
+        if "needs_you" not in self.console.overview:
+            return self._none("needs_you")
         return [say(self.console.language, "console_empty_needs")]
+
+    def _nothing_happened(self) -> Sequence[str]:
+        if self.live.problem is not None:
+            return [self.live.problem.text, say(self.console.language, "console_empty_again")]
+        if self.live.window.loaded:
+            return [say(self.console.language, "console_empty_audit")]
+        return [say(self.console.language, "console_loading" if self.console.link.live else "console_empty_no_link")]
 
     def _fleet(self) -> list[Line]:
         look, fleet = self.console.look(), self.console.overview.get("fleet")
         if not isinstance(fleet, Mapping):
-            return [Line(say(look.language, "console_loading"), "dim")]
+            return [Line(line, "dim") for line in self._none("fleet")]
         count = {key: number(number_or_none(fleet.get(key))) for key in ("online", "busy", "offline", "paused")}
         lines = [Line(say(look.language, "console_fleet_counts", **count))]
         trip = fleet.get("rtt")
@@ -172,6 +185,8 @@ class OverviewScreen(ConsoleScreen):
         if paused is not None:
             person = one_line(paused.get("by") or "?", 64)
             lines.append(Line(say(look.language, "console_queue_paused", person=person), "warn"))
+        if (other := self.console.other_version()) is not None:
+            lines.append(Line(other.say(look.language), "warn"))
         return lines
 
     def about(self) -> str:

@@ -45,6 +45,7 @@ class Bar(Painted):
         return self.strip(y, [*runs, (" ", self.style_of(""))])
 
     def on_click(self, event: events.Click) -> None:
+        # The second half of a double click means nothing more: an act is done once.
         at = event.get_content_offset(self)
-        if at is not None and (act := act_at(self._spans, at.x)):
+        if event.chain == 1 and at is not None and (act := act_at(self._spans, at.x)):
             self.post_message(self.Clicked(act))

@@ -146,6 +146,8 @@ class Choices(Painted, can_focus=True):
         if at is None:
             return
         if self._row:
+            if event.chain > 1:
+                return  # a double click means it once
             x = 0
             for index, choice in enumerate(self.choices):
                 size = cell_len(choice.text) + 4

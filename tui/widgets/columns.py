@@ -12,7 +12,7 @@ from tui.model import Row
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. What changes often belongs to the left: a change is sent from the table's left edge on."""
+    """One column. What changes often belongs to the left: a line is rendered from the table's left edge on."""
 
     key: str  # of its title in the catalogue, console_col_KEY
     width: int  # cells, enough for its title in both languages

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Final, cast
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from common.catalogue import say
+from common.catalogue import Sentence, say
 from common.errors import UserError
 from common.text import clean
 from tui import detail_text as told
@@ -22,17 +23,20 @@ from tui.answers import ask
 from tui.client import LinkLost
 from tui.commands import Kind, holds
 from tui.console import Console
+from tui.folded import fold, folded_lines, outputs_of
 from tui.format import Line, command, one_line, short_id
 from tui.headline import Span
 from tui.model import Row
-from tui.rows import job_state
+from tui.older import Older
+from tui.rows import job_state, number_or_none, title_of
 from tui.widgets.bars import Bar
 from tui.widgets.output import OutputPane
 from tui.widgets.text import TextPane
+from tui.workers import Tended
 
 TABS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "job": ("output", "facts", "timeline", "audit", "raw"),
-    "request": ("facts", "timeline", "audit", "raw"),
+    "request": ("facts", "outputs", "timeline", "audit", "raw"),
     "agent": ("facts", "jobs", "audit", "raw"),
     "event": ("facts", "raw"),
     "lane": ("facts",),
@@ -41,31 +45,30 @@ SETTLE: Final = 0.12
 """Seconds that the cursor must rest on a row before its detail is asked for."""
 AUDIT_ROWS: Final = 200
 SOME: Final = 30
+AGAIN: Final = 2.0
+"""Seconds between two looks at what a request's machines have printed."""
 
 
-class Detail(Vertical):
+class Detail(Tended, Vertical):
     def __init__(self, console: Console, *, id: str) -> None:  # noqa: A002 - as every widget has it
         super().__init__(id=id)
         self.console = console
+        # Held, not looked up: what is asked of the hub may come when the screen is no more.
+        self.output = OutputPane(console.look, id="detail-output")
+        self.text = TextPane(console.look, id="detail-text")
         self.kind: Kind = ""
         self.row: dict[str, Any] = {}
         self.tab = "facts"
+        self.whole: dict[str, Any] = {}  # of an event, what its row in the list had no room for
+        self._short = ""  # why only what the list knows is here
         self._more: dict[str, list[Line]] = {}  # tabs that were asked of the hub
         self._asked: set[str] = set()
 
     def compose(self) -> ComposeResult:
         yield Bar(self._head, id="detail-head")
         yield Bar(self._tabs, id="detail-tabs")
-        yield OutputPane(self.console.look, id="detail-output")
-        yield TextPane(self.console.look, id="detail-text")
-
-    @property
-    def output(self) -> OutputPane:
-        return self.query_one(OutputPane)
-
-    @property
-    def text(self) -> TextPane:
-        return self.query_one(TextPane)
+        yield self.output
+        yield self.text
 
     @property
     def shown_id(self) -> str:
@@ -90,7 +93,9 @@ class Detail(Vertical):
         self.kind, self.row, self.tab = kind, dict(row), tab or kept
         self._more.clear()
         self._asked.clear()
+        self.whole, self._short = {}, ""
         self.output.start(say(self.console.language, "console_output_none"))
+        self.older = Older(self.console.source, self.output, self.shown_id, self.console.tell)
         self._arrange()
         self.run_worker(self._load(0.0 if at_once else SETTLE), exclusive=True, group="detail")
 
@@ -113,6 +118,14 @@ class Detail(Vertical):
         if tabs:
             self.go_tab(tabs[(tabs.index(self.tab) + step) % len(tabs)])
 
+    def look_for(self, text: str | None) -> None:
+        """Goes to what was typed to look for; to the next of what was looked for last where nothing was."""
+        if text and not self.output.search(text):
+            self.console.tell(Sentence("console_not_found", {"text": one_line(text, 80)}), "warn")
+        elif text == "":
+            self.output.action_next(1)
+        self.output.focus()
+
     def follow(self) -> None:
         self.output.follow(not self.output.following)
 
@@ -131,6 +144,13 @@ class Detail(Vertical):
             self.output.flush()
         else:
             self.text.set_lines(self._lines(), keep_place=True)
+
+    def has_failed(self, error: Exception) -> None:
+        """Told, and the place of what could not be had says so instead of waiting for ever."""
+        words = self.console.fault(Sentence("console_detail_of", {"what": title_of(self.kind, self.row)}), error)
+        for tab in self._asked - self._more.keys():
+            self._more[tab] = [Line(words, "bad")]
+        self.output.note(words)
 
     # ---- lines
 
@@ -169,48 +189,81 @@ class Detail(Vertical):
         look = self.console.look()
         if not self.kind:
             return [Line(say(look.language, "console_detail_none"), "dim")]
+        partly = [Line(say(look.language, "console_detail_partial", why=self._short), "warn")] if self._short else []
         if self.tab == "raw":
-            return told.raw_lines({key: value for key, value in self.row.items() if key != "output"})
+            record = {**self.row, **self.whole}
+            return partly + told.raw_lines({key: value for key, value in record.items() if key != "output"})
         makers: dict[tuple[str, str], Callable[[], list[Line]]] = {
             ("job", "facts"): lambda: told.job_lines(self.row, look),
             ("job", "timeline"): lambda: told.job_timeline(self.row, look),
             ("request", "facts"): lambda: told.request_lines(self.row, look),
             ("request", "timeline"): lambda: told.request_timeline(self.row, look),
             ("agent", "facts"): lambda: told.agent_lines(self.row, look),
-            ("event", "facts"): lambda: told.event_lines(self.row, look),
+            ("event", "facts"): lambda: told.event_lines({**self.row, **self.whole}, look),
         }
         make = makers.get((self.kind, self.tab))
         if make is not None:
-            return make() or [Line(say(look.language, "console_detail_empty"), "dim")]
+            return partly + (make() or [Line(say(look.language, "console_detail_empty"), "dim")])
         return self._more.get(self.tab, [Line(say(look.language, "console_loading"), "dim")])
 
     # ---- asking the hub
 
+    def reload(self) -> None:
+        """The link is back: what could not be had is asked for again."""
+        if self.kind and self._short:
+            self.run_worker(self._load(0.0), exclusive=True, group="detail")
+
     async def _load(self, settle: float) -> None:
         await asyncio.sleep(settle)
         verb = {"job": "job", "request": "request"}.get(self.kind)
+        if self.kind == "event":
+            await self._whole_event()
         if verb is not None:
             answer = await ask(self.console.source.call, verb, id=self.shown_id)
             if answer.next == "done" and isinstance(answer.data, dict) and answer.data.get("id") == self.shown_id:
                 self.row = {**self.row, **answer.data}
                 self.row.pop("output", None)
-            elif self.kind == "job":
-                self.output.note(answer.text)
+                self._short = ""
+            else:
+                self._short = answer.text or "-"
+                if self.kind == "job":
+                    self.output.note(answer.text)
         self._ask_tab()
         self.flush()
         if self.kind == "job":
             await self._follow_output()
+
+    async def _whole_event(self) -> None:
+        """A list's row has little of what an event says; whoever may read the audit sees all of it."""
+        seq, who = self.row.get("seq"), self.console.source.who
+        if not isinstance(seq, int) or (who is not None and not holds(who.roles, "approver")):
+            return
+        answer = await ask(self.console.source.call, "audit", after=seq - 1, limit=1)
+        if answer.next == "done" and isinstance(answer.data, list):
+            for event in answer.data:
+                if isinstance(event, dict) and event.get("seq") == seq == self.row.get("seq"):
+                    self.whole = event
+
+    @on(OutputPane.MoreWanted)
+    def _more_wanted(self, event: OutputPane.MoreWanted) -> None:
+        event.stop()
+        self.run_worker(self.older.more(event.step), exclusive=True, group="older")
+
+    @on(OutputPane.FindWanted)
+    def _find_wanted(self, event: OutputPane.FindWanted) -> None:
+        event.stop()
+        self.run_worker(self.older.find(event.pane.wanted, event.step), exclusive=True, group="older")
 
     async def _follow_output(self) -> None:
         """The output from the first byte kept, until it ends or another thing is shown."""
         while True:
             try:
                 pushes = self.console.source.subscribe(
-                    "output", "output", job=self.shown_id, after=self.output.lines.seq
+                    "output", "output", job=self.shown_id, after=self.output.newest.seq
                 )
                 async with aclosing(cast(Any, pushes)) as stream:
                     async for push in stream:
-                        self.output.lines.feed(push.get("chunks", ()))
+                        self.output.newest.feed(push.get("chunks", ()))
                         if push.get("ended"):
                             self.output.ended = True
                             self.output.note(say(self.console.language, "console_output_empty"))
@@ -222,9 +275,10 @@ class Detail(Vertical):
                 return
 
     def _ask_tab(self) -> None:
-        if self.tab in ("audit", "jobs") and self.tab not in self._asked:
+        if self.tab in ("audit", "jobs", "outputs") and self.tab not in self._asked:
             self._asked.add(self.tab)
-            self.run_worker(self._fetch(self.tab), group=f"tab-{self.tab}", exclusive=True)
+            work = self._fetch_outputs() if self.tab == "outputs" else self._fetch(self.tab)
+            self.run_worker(work, group=f"tab-{self.tab}", exclusive=True)
 
     async def _fetch(self, tab: str) -> None:
         look, who = self.console.look(), self.console.source.who
@@ -247,6 +301,26 @@ class Detail(Vertical):
         if not self._more[tab]:
             self._more[tab] = [Line(say(look.language, "console_detail_empty"), "dim")]
         self.flush()
+
+    async def _fetch_outputs(self) -> None:
+        """What a request's machines printed, those alike told once; asked for again while some have not ended."""
+        identity = self.shown_id
+        while self.shown_id == identity:
+            answer = await ask(self.console.source.call, "request", id=identity)
+            if answer.next != "done" or not isinstance(answer.data, dict):
+                self._more["outputs"] = [Line(answer.text, "bad")]
+                return
+            jobs = [job for job in answer.data.get("jobs") or () if isinstance(job, Mapping)]
+            groups = fold(jobs)
+            outputs = await outputs_of(self.console.source, groups)
+            missing = int(number_or_none(answer.data.get("job_count")) or 0) - len(jobs)
+            lines = folded_lines(groups, outputs, self.console.look(), missing)
+            self._more["outputs"] = lines or [Line(say(self.console.language, "console_detail_empty"), "dim")]
+            self.flush()
+            if self.tab != "outputs" or all(group.ended for group in groups):
+                self._asked.discard("outputs")  # the next look asks anew
+                return
+            await asyncio.sleep(AGAIN)
 
 
 def _job_line(job: Row, look: Any) -> Line:

@@ -31,9 +31,25 @@ class OutputPane(Painted, can_focus=True):
             super().__init__()
             self.pane = pane
 
+    class MoreWanted(Message):
+        """The operator wants what is before what is kept (`step` -1), or behind it (1)."""
+
+        def __init__(self, pane: OutputPane, step: int) -> None:
+            super().__init__()
+            self.pane = pane
+            self.step = step
+
+    class FindWanted(Message):
+        """What is looked for is not in what is kept, and there is more elsewhere."""
+
+        def __init__(self, pane: OutputPane, step: int) -> None:
+            super().__init__()
+            self.pane = pane
+            self.step = step
+
     def __init__(self, look: Callable[[], Look], *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - as every widget has it
         super().__init__(id=id, classes=classes)
-        self.lines = OutputLines()
+        self.lines = self.newest = OutputLines()  # what is shown, and what comes; the same but where older is read
         self.following = True
         self.wrapped = False
         self.stamps = False
@@ -50,7 +66,7 @@ class OutputPane(Painted, can_focus=True):
 
     def start(self, note: str = "") -> None:
         """Begins anew, for another job; `note` is shown while there is nothing."""
-        self.lines = OutputLines()
+        self.lines = self.newest = OutputLines()
         self.following, self.ended, self.found, self._first, self._note = True, False, None, None, note
         self._seen = -1
         self.top = self.total = 0
@@ -60,6 +76,21 @@ class OutputPane(Painted, can_focus=True):
         if text != self._note:
             self._note = text
             self.refresh()
+
+    def show(self, lines: OutputLines, at: int) -> None:
+        """Shows other lines from number `at` on: older ones, or the newest again."""
+        self.lines, self.following, self._first, self._seen = lines, False, at, -1
+        self.flush()
+
+    @property
+    def top_number(self) -> int:
+        """The number of the line at the top."""
+        return self._place(self.top)[0]
+
+    @property
+    def complete(self) -> bool:
+        """Whether what is shown is all that there is."""
+        return self.lines is self.newest and self.lines.first == 0 and not self.lines.missed
 
     def flush(self) -> None:
         """Takes up what has come."""
@@ -105,6 +136,8 @@ class OutputPane(Painted, can_focus=True):
         """How much there is, whether it is followed, and what is missing."""
         lines = self.lines
         values = {"lines": number(lines.end), "size": show.size(lines.bytes)}
+        if lines is not self.newest:
+            return say(look.language, "console_output_older", first=number(lines.first), last=number(lines.end))
         if lines.missed:
             text = say(look.language, "console_output_missed", count=lines.missed, **values)
         elif lines.first:
@@ -155,20 +188,28 @@ class OutputPane(Painted, can_focus=True):
         self.following = False
 
     def scrolled(self) -> None:
-        self.following = self.following or (not self.ended and self.top >= self.furthest)
+        is_end = self.lines is self.newest and not self.ended and self.top >= self.furthest
+        self.following = self.following or is_end
         self._first = None if self.following else self._place(self.top)[0]
 
     def action_scroll_by(self, lines: int) -> None:
         self.by_hand()
-        self.scroll_lines(self.top + lines)
+        if not self.scroll_lines(self.top + lines):
+            self._at_the_end(-1 if lines < 0 else 1)
         self.scrolled()
+
+    def _at_the_end(self, step: int) -> None:
+        """The operator goes on where what is kept ends."""
+        if self.lines is not self.newest or (step < 0 and self.lines.first > 0):
+            self.post_message(self.MoreWanted(self, step))
 
     def action_page(self, step: int) -> None:
         self.action_scroll_by(step * max(1, self.page - 1))
 
     def action_to_top(self) -> None:
         self.by_hand()
-        self.scroll_lines(0)
+        if not self.scroll_lines(0):
+            self._at_the_end(-1)
         self._first = self._place(0)[0]
         self.following = False
 
@@ -177,6 +218,9 @@ class OutputPane(Painted, can_focus=True):
 
     def follow(self, on: bool) -> None:
         self.following = on
+        if on and self.lines is not self.newest:
+            self.lines, self._seen = self.newest, self.newest.version
+            self._fold()
         if on:
             self._first = None
             self.scroll_lines(self.furthest)
@@ -201,7 +245,8 @@ class OutputPane(Painted, can_focus=True):
         self.post_message(self.SearchWanted(self))
 
     def search(self, text: str) -> bool:
-        """Goes to the next line with `text` from the one at the top on; whether there is one."""
+        """Goes to the next line with `text` from the one at the top on; whether there is one. Where there is more than
+        what is shown, that is looked through next."""
         self.wanted = text
         return self._go_found(self.found if self.found is not None else self._place(self.top)[0], 1)
 
@@ -211,11 +256,19 @@ class OutputPane(Painted, can_focus=True):
             self._go_found(start + step, step)
 
     def _go_found(self, start: int, step: int) -> bool:
-        self.found = self.lines.find(self.wanted, start, step)
-        if self.found is not None:
+        found = self.lines.find(self.wanted, start, step, around=self.complete)
+        if found is None and not self.complete:
+            self.post_message(self.FindWanted(self, step))
+            return True
+        self.go_line(found)
+        return found is not None
+
+    def go_line(self, place: int | None) -> None:
+        """Puts a found line in sight."""
+        self.found = place
+        if place is not None:
             self.by_hand()
-            self.scroll_lines(self._index_of(self.found) - self.page // 3)
+            self.scroll_lines(self._index_of(place) - self.page // 3)
             self._first = self._place(self.top)[0]
             self.following = False
         self.refresh()
-        return self.found is not None

@@ -92,8 +92,10 @@ class Table(Painted, can_focus=True):
         self._lost = False
         self._touched = -QUIET
         self._seated = 0.0
+        self.held = False  # for the operator's sake
         self._bar_seen = (0, 0)
         self._range_from: int | None = None
+        self._noted: tuple[str, ...] = ()  # what stood in it while it was empty
 
     # ---- what is under the cursor
 
@@ -122,11 +124,20 @@ class Table(Painted, can_focus=True):
         between two scrolls of a list that follows what is newest, since each repaints it whole.
         """
         now = time.monotonic()
-        if apart or self.busy or (self.following and now - self._seated < FOLLOW_EVERY):
+        self.held = apart or self.busy
+        if self.held:
             self.window.hold()
-        elif self.window.held:
+        elif not self.following:
             self.window.release()
+        elif now - self._seated >= FOLLOW_EVERY or not self.window.held:
             self._seated = now
+            self.window.release()
+            self.window.hold()
+
+    @property
+    def moved(self) -> int:
+        """How many rows wait to move because of what the operator does."""
+        return self.window.moved if self.held else 0
 
     def span(self) -> tuple[int, int]:
         """Indexes of the rows shown."""
@@ -142,6 +153,9 @@ class Table(Painted, can_focus=True):
             self._reseat()
         elif self.cursor_id is None:
             self._take_id()
+        if not self.window.total and (note := tuple(self._empty())) != self._noted:
+            self._noted = note
+            self.refresh()
         for y in range(1, self.size.height):
             self._repaint(y, look)
 
@@ -192,7 +206,7 @@ class Table(Painted, can_focus=True):
             self.refresh_row(y)
             return
         changed = [placed for placed, cell, before in zip(self._placed, new[3], old[3], strict=False) if cell != before]
-        # One region a line: each is sent from the left edge on, so two would send the beginning twice.
+        # One region a line: it is rendered once, from the left edge on.
         first, last = changed[0], changed[-1]
         self.refresh(Region(first.x, y, last.x + last.width - first.x, 1))
 
@@ -231,7 +245,7 @@ class Table(Painted, can_focus=True):
         if identity is None or row is None:
             return (index < self.window.total, False, False, ())
         cells = tuple(placed.column.cell(row, look) for placed in self._placed)
-        if identity in self.window.gone:
+        if identity in self.window.gone and not self.following:  # there, rows go because newer ones came
             cells = tuple(Cell(cell.text, "dim") for cell in cells)
         return (True, identity == self.cursor_id, identity in self.marks, cells)
 

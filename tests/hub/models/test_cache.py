@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from common.seal import Sealer
-from hub.models.cache import MAX_VALUE, Hit, PlanCache, key_of, normalised, ratio
+from hub.models.cache import MAX_VALUE, Hit, PlanCache, key_of, mark_cleared, normalised, ratio
 
 SEALER = Sealer.generate()
 KEY = key_of("disk on web-1", rights="r", inventory="i", policy="p", model="m")
@@ -121,3 +123,40 @@ async def test_memory_alone_and_values_that_are_too_large() -> None:
     await alone.put(KEY, b"x" * (MAX_VALUE + 1), 0.0)
     assert await alone.get(KEY, 0.0) == Hit(b"plan", False)
     assert await alone.clear() == 1
+
+
+async def test_what_another_process_has_cleared_is_forgotten(tmp_path: Path) -> None:
+    """The mark of `models clear` empties the memory of a cache that looks, each time it is written; not at first."""
+    mark_cleared(tmp_path / "plans")
+    kept = cache(tmp_path / "plans")
+    await kept.put(KEY, b"plan", 0.0)
+    assert not kept.look()
+    other = cache(tmp_path / "plans")
+    assert await other.clear() == 1
+    mark_cleared(tmp_path / "plans")
+    assert kept.look()
+    assert await kept.get(KEY, 0.0) is None
+    assert not kept.look()
+    assert not cache(None).look()
+
+
+async def test_what_is_kept_while_the_disk_is_looked_at_is_found(tmp_path: Path) -> None:
+    """So that whoever asks in that moment does not ask a model for what has just been answered."""
+    slow = cache(tmp_path)
+    begun, go = threading.Event(), threading.Event()
+    assert slow._shelf is not None
+
+    def get(key: str) -> None:
+        begun.set()
+        go.wait(10)
+
+    slow._shelf.get = get  # type: ignore[method-assign, assignment]
+    async with asyncio.TaskGroup() as group:
+        looking = group.create_task(slow.get(KEY, 0.0))
+        await asyncio.to_thread(begun.wait, 10)
+        keeping = group.create_task(slow.put(KEY, b"plan", 0.0))
+        await asyncio.sleep(0)
+        go.set()
+        assert await looking == Hit(b"plan", False)
+        await keeping
+    assert slow.counts().results == {"memory": 1}

@@ -74,6 +74,21 @@ def test_a_polite_question_is_a_request(text: str, question: bool) -> None:
     assert message.question is question
 
 
+@pytest.mark.parametrize("text", ["web-1 磁盘满了告诉我", "disk full on web-1, tell me"])
+def test_an_alert_is_no_question(text: str) -> None:
+    """Who ends with "tell me" wants to be told when it happens; what is added then fits no example."""
+    assert loose(text).endswith("!")
+    assert not loose("告诉我 web-1 磁盘").endswith("!")
+
+
+@pytest.mark.parametrize("text", ["磁盘", "看下 web-1 的磁盘", "disk on web-1?", "please disk"])
+def test_whether_something_is_asked_for_is_seen(text: str) -> None:
+    """A question, or a word that asks."""
+    message = read(text)
+    assert message is not None
+    assert message.asked is (text != "磁盘")
+
+
 @pytest.mark.parametrize("text", ["disk on all machines", "disk on all the machines", "disk on every server"])
 def test_every_machine_in_words_is_a_star(text: str) -> None:
     """Said in words it is said, and not assumed."""

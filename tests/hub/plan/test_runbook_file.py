@@ -180,12 +180,15 @@ def defaults() -> Runbooks:
 
 
 def test_the_default_file_has_the_useful_runbooks(defaults: Runbooks) -> None:
-    """At least sixteen, each speaking both languages in at least four ways."""
+    """Each speaking both languages in at least four ways."""
     names = {runbook.name for runbook in defaults.all}
     assert names >= {
         "disk", "disk-of-path", "memory", "load", "uptime", "top-cpu", "top-memory", "ports", "service-status",
         "service-logs", "failed-services", "restart-service", "kernel", "os", "addresses", "routes", "git-status",
-        "git-log", "certificate", "logged-in", "time", "reboot",
+        "git-log", "certificate", "logged-in", "time", "reboot", "inodes", "folder-sizes", "large-files", "list-folder",
+        "file-tail", "mounts", "block-devices", "swap", "cpu-info", "find-process", "port-owner", "connections", "ping",
+        "dns", "running-services", "timers", "journal-errors", "kernel-messages", "containers", "container-logs",
+        "last-logins", "time-sync", "host-name",
     }  # fmt: skip
     for runbook in defaults.all:
         for language in LANGUAGES:
@@ -263,8 +266,7 @@ def test_what_people_say_finds_its_runbook(defaults: Runbooks, text: str, name: 
 @pytest.mark.parametrize(
     "text",
     [
-        "memory status on web-1",
-        "disk status on web-1",
+        "temperature of the disk on web-1",
         "is the server running on web-1",
         "restart web-1",
         "restart the server on web-1",
@@ -273,7 +275,6 @@ def test_what_people_say_finds_its_runbook(defaults: Runbooks, text: str, name: 
         "reboot web-1 later",
         "web-1 不要重启",
         "what would reboot do on web-1?",
-        "when was web-1 rebooted",
         "how was the load on web-1 yesterday",
         "logs of web-1",
         "git push /srv/app on web-1",

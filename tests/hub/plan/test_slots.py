@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.plan.slots import MAX_VALUE, TYPES, Slot, seconds
+from hub.plan.slots import ACTS, MAX_VALUE, NEVER_VALUES, TYPES, Slot, seconds
 
 
 def slot(kind: str) -> Slot:
@@ -31,6 +31,10 @@ def slot(kind: str) -> Slot:
         ("enum", "red", "Red"),
         ("duration", "90", "90"),
         ("duration", "1m", "60"),
+        ("size", "500M", "500M"),
+        ("size", "2gb", "2G"),
+        ("size", "64KiB", "64k"),
+        ("size", "100", "100M"),
         ("word", "main", "main"),
         ("word", "v1.2+b3", "v1.2+b3"),
     ],
@@ -53,6 +57,10 @@ def test_what_fits_goes_in_its_own_form(kind: str, word: str, value: str) -> Non
         ("unit", "a/b"),
         ("unit", "it"),
         ("unit", "everything"),
+        ("size", "M"),
+        ("size", "5T"),
+        ("size", "-5M"),
+        ("size", "5M5"),
         ("unit", "a\n"),
         ("port", "0"),
         ("port", "101"),
@@ -114,3 +122,9 @@ def test_no_value_can_become_an_option_or_two_words(kind: str, word: str) -> Non
 def test_durations_as_people_write_them(text: str, count: int | None) -> None:
     """Seconds where no unit is given."""
     assert seconds(text) == count
+
+
+def test_words_of_the_language_are_told_apart() -> None:
+    """What is done to things, and what is never a thing's name; no service that people run is among them."""
+    assert not ACTS & NEVER_VALUES
+    assert not (ACTS | NEVER_VALUES) & {"nginx", "docker", "backup", "cron", "postgresql", "sshd", "mail", "web"}

@@ -179,3 +179,21 @@ async def test_from_approving() -> None:
         await stage.open("a", ApproveDialog)
         dialog = await stage.open("e", EditDialog)
         assert dialog.request["number"] == 41
+
+
+async def test_what_changes_is_what_would_run() -> None:
+    """The plan as the hub would run it, with what a rule inserts and without what another one had inserted."""
+    async with staged() as stage:
+        old = request_row(41, made=Plan((Step(("ls",), ("web-1",), env=(("LANG", "C"),)),), "explicit"))
+        would = {"steps": [{"argv": ["/usr/bin/df", "-h"], "targets": ["web-1"], "env": {}, "time_limit": 60}]}
+        stage.source.answers["edit"] = {**ALLOWED, "new": would}
+        dialog = EditDialog(stage.console, old)
+        await stage.show(dialog)
+        text = dialog.query_one("#text", TextArea).text
+        assert "env: LANG=C" in text
+        write(dialog, text.replace("run: ls", "run: df -h"))
+        await stage.press("f2")
+        await stage.until(lambda: dialog.step == 2)
+        await stage.settle()
+        assert "-env: LANG=C" in stage.text
+        assert "+run: /usr/bin/df -h" in stage.text

@@ -8,6 +8,7 @@ from tui.dialogs.approve import ApproveDialog
 from tui.dialogs.dialog import Field
 from tui.dialogs.palette import PaletteDialog
 from tui.safety import is_safe
+from tui.saved import View
 from tui.widgets.choices import Choices
 
 
@@ -78,3 +79,16 @@ async def test_a_hub_that_cannot_search() -> None:
         await stage.press("enter")
         assert stage.in_dialog
         assert dialog.noted
+
+
+async def test_a_saved_view_is_gone_to() -> None:
+    """Found by its name, with its filter beside it; a file that cannot be read hides nothing else."""
+    source = ScriptedSource()
+    async with staged(source) as stage:
+        stage.console.saved.put(View("slow-ones", "jobs", "state:running", "-age"))
+        dialog = await stage.open("ctrl+p", PaletteDialog)
+        dialog.query_one("#search", Field).value = "slow-ones"
+        await stage.until(lambda: "state:running" in stage.text)
+        await stage.press("enter")
+        await stage.until(lambda: stage.app.current_mode == "jobs")
+        await stage.until(lambda: source.views.get("jobs", {}).get("filter") == "state:running")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
+import pytest
+
 from common.plan import MAX_TIME_LIMIT
 from tests.tui.scripted_source import ScriptedSource, agent_row, staged
 from tui.client import CallRefused, LinkLost
 from tui.dialogs.dialog import Field
 from tui.dialogs.run import RunDialog
+from tui.widgets.choices import Choices
 
 
 def fill(dialog: RunDialog, **values: str) -> None:
@@ -130,6 +133,44 @@ async def test_a_broadcast_can_be_taken_back() -> None:
                 assert stage.source.asked("take_back") == ([{"number": 60}] if back else [])
                 assert (came_to == [None]) is back
                 assert "60" in stage.said
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["too late", "link lost"])
+async def test_a_broadcast_that_cannot_be_taken_back_can_be_left(lost: bool) -> None:
+    """It says why; too late it can only be closed, without an answer it can be tried again or left; whoever leaves is
+    told that it was not taken back.
+    """
+    async with staged() as stage:
+        stage.source.answers["targets"] = {"count": 2, "online": 2, "sample": []}
+        stage.source.answers["run"] = {"number": 60, "state": "working"}
+        stage.source.answers["take_back"] = {"code": "too_late", "text": "one has it already"}
+        dialog = RunDialog(stage.console, "role=web", many=True, command="uptime")
+        came_to = await stage.show(dialog)
+        await stage.until(lambda: dialog.count == 2)
+        fill(dialog, count="2")
+        dialog.send()
+        await stage.until(lambda: dialog.number == 60)
+        if lost:
+            stage.source.lose()
+        await stage.press("escape")
+        await stage.answered("take_back")
+        assert stage.app.screen is dialog
+        assert ("there is no link" if lost else "one has it already") in stage.text
+        ids = [choice.id for choice in dialog.query_one("#choices", Choices).choices]
+        assert ids == (["close", "back"] if lost else ["close"])
+        if lost:
+            stage.source.come_back()
+            stage.source.answers["take_back"] = {"code": "ok", "text": "r60 is taken back"}
+            await stage.press("right", "enter")
+            await stage.closed()
+            assert "r60 is taken back" in stage.said
+            assert len(stage.source.asked("take_back")) == 2
+            return
+        await stage.press("escape")
+        await stage.closed()
+        assert came_to == [None]
+        assert "r60 was not taken back" in stage.said
+        assert len(stage.source.asked("take_back")) == 1
 
 
 async def test_small_screens() -> None:

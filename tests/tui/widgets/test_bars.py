@@ -10,7 +10,7 @@ from tui.widgets.bars import Bar
 async def test_a_click_does_what_the_word_says() -> None:
     """By cells, with wide characters before it; on what means nothing it does nothing."""
     bar = Bar(
-        lambda cells: pad([Span("汉字 "), Span("[b]go[/b]", "key", "go_jobs")], [Span("q", "", "quit")], cells),
+        lambda cells: pad([Span("汉字 "), Span("[b]go[/b]", "key", "go_jobs")], [Span("q", "", "quit")], cells, "~"),
         id="top",
     )
     async with benched(bar) as (bench, pilot):
@@ -19,6 +19,15 @@ async def test_a_click_does_what_the_word_says() -> None:
             await pilot.click(bar, offset=(x, 0))
         await pilot.pause()
         assert [message.act for message in bench.posts(Bar.Clicked)] == ["go_jobs", "go_jobs", "quit"]
+
+
+async def test_a_double_click_means_it_once() -> None:
+    """What it does may not be done twice."""
+    bar = Bar(lambda cells: [Span("r Retry", "key", "retry")], id="keys")
+    async with benched(bar) as (bench, pilot):
+        await pilot.click(bar, offset=(2, 0), times=3)
+        await pilot.pause()
+        assert [message.act for message in bench.posts(Bar.Clicked)] == ["retry"]
 
 
 async def test_it_is_painted_again_only_where_it_differs() -> None:

@@ -28,6 +28,15 @@ async def test_in_a_row() -> None:
         assert taken(bench) == ["more", "yes", "no", "yes"]
 
 
+async def test_a_double_click_takes_it_once() -> None:
+    """What it stands for may not be done twice."""
+    choices = Choices(Look, THREE, row=True)
+    async with benched(choices, size=(60, 3)) as (bench, pilot):
+        await pilot.click(choices, offset=(2, 0), times=2)
+        await pilot.pause()
+        assert taken(bench) == ["no"]
+
+
 async def test_in_a_list() -> None:
     """Up and down go round and scroll; a click stands, a second one takes; where it stands is told."""
     many = [Choice(str(index), f"number {index}") for index in range(20)]

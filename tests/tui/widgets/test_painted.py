@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.style import Style
+from textual.color import Color
 from textual.events import MouseScrollDown
 from textual.geometry import Size
 from textual.strip import Strip
 
 from tests.tui.scripted_source import benched
-from tui.widgets.painted import WHEEL, Painted
+from tui.widgets.painted import TONES, WHEEL, Painted
 
 
 class Lines(Painted):
@@ -82,3 +83,25 @@ def test_without_colours_there_is_a_bar_in_ascii() -> None:
     widget = Sized()
     widget.lines, widget.total, widget.ascii = (10, 4), 40, True
     assert {widget.strip(y, []).text[-1] for y in range(4)} == {"#", "|"}
+
+
+async def test_tones_follow_the_theme_and_fade() -> None:
+    """Colours are the theme's; another theme is taken up at once; what is stale has no colours but stays as it is."""
+    lines = Lines()
+    async with benched(lines, size=(40, 8)) as (bench, pilot):
+        variables = bench.theme_variables
+        assert lines.style_of("ok").color == Color.parse(variables["success"]).rich_color
+        assert lines.style_of("bad").bold
+        assert lines.style_of("cursor").reverse
+        assert lines.style_of("cursor").color == lines.style_of("").color
+        bright = lines.style_of("ok").color
+        lines.add_class("-stale")
+        await pilot.pause()
+        assert lines.style_of("ok").color != bright
+        assert not lines.style_of("bad").bold
+        assert lines.style_of("head").bold
+        lines.remove_class("-stale")
+        bench.theme = "textual-light"
+        await pilot.pause()
+        assert lines.style_of("ok").color == Color.parse(bench.theme_variables["success"]).rich_color
+        assert set(TONES) == {"ok", "busy", "warn", "bad", "dim", "head", "key", "cursor", "mark", "found", "bar"}

@@ -166,6 +166,34 @@ async def test_a_row_that_went_while_held_is_grey_and_stays() -> None:
         assert {cell.tone for cell in table._painting(1, Look())[3]} == {"", "ok"}
 
 
+async def test_a_list_that_follows_moves_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the beginning on, what is new is let in at most so often; nobody is told that rows wait, and what has left
+    the window because of newer rows is not greyed.
+    """
+    feed = Feed(some(4))
+    table = made(feed.window, follow=True)
+    async with hosted(table, size=(WIDTH, 6)) as stage:
+        table.tend()
+        monkeypatch.setattr(table_module, "FOLLOW_EVERY", 1_000.0)
+        for index in range(4, 20):
+            feed.order([f"m{at}" for at in range(index, index - 4, -1)])
+            table.tend()
+            table.flush()
+        await stage.pilot.pause()
+        assert [line.split()[-1] for line in stage.lines[1:5]] == ["m0", "m1", "m2", "m3"]
+        assert table.moved == 0
+        assert {cell.tone for cell in table._painting(1, Look())[3]} == {"", "ok"}
+        monkeypatch.setattr(table_module, "FOLLOW_EVERY", 0.0)
+        table.tend()
+        table.flush()
+        await stage.pilot.pause()
+        assert [line.split()[-1] for line in stage.lines[1:5]] == ["m19", "m18", "m17", "m16"]
+        table.touch()
+        table.tend()
+        feed.order(["m20", "m19", "m18", "m17"])
+        assert table.moved == 4
+
+
 async def test_marks_are_bounded() -> None:
     """So many and no more, by hand or at once."""
     table = made(Feed(some(3)).window)

@@ -1,4 +1,4 @@
-"""What planning with models and pictures asks of the store: sealed records, drafts of runbooks, what was said before."""
+"""What planning with models and pictures asks of the store: sealed records, drafts of runbooks, earlier messages."""
 
 from __future__ import annotations
 
