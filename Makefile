@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test format lint venv bench bench-console bench-models bench-matcher bench-ocr models slow clean
+.PHONY: demo test format lint venv bench bench-console bench-models bench-matcher bench-ocr bench-plans models transcript slow clean
 
 venv: $(VENV)/.installed
 
@@ -49,6 +49,13 @@ bench-matcher: venv
 
 bench-ocr: venv
 	@$(BIN)/python tests/bench/ocr.py
+
+bench-plans: venv
+	@$(BIN)/python tests/bench/plans.py
+
+# Needs `make models` once, or $$ANSWERBACK_LLAMA: messages through a real small model, with the time of every stage.
+transcript: venv
+	@$(BIN)/python tests/models/transcript.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -80,6 +80,7 @@ class Plan:
     source: str = "explicit"  # explicit | runbook:NAME | model:NAME | operator
     ttl: int = DEFAULT_TTL  # seconds a job may wait for its machine, from the moment it is queued
     tainted: bool = False  # text that no person wrote took part: never `allow`
+    proposed: bool = False  # a model wrote the commands itself: never without an approver, who may be the requester
     explanation: str = ""  # one sentence for people; not part of the hash
 
     def __post_init__(self) -> None:
@@ -308,6 +309,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "ttl": plan.ttl,
         "tainted": plan.tainted,
         "explanation": plan.explanation,
+        **({"proposed": True} if plan.proposed else {}),
     }
 
 
@@ -320,6 +322,7 @@ def plan_from_json(body: Mapping[str, Any]) -> Plan:
             ttl=_integer("ttl", body["ttl"]),
             tainted=_boolean("tainted", body["tainted"]),
             explanation=_string("explanation", body["explanation"]),
+            proposed=_boolean("proposed", body.get("proposed", False)),
         )
     except KeyError as error:
         raise BadPlan(f"{error.args[0]}: missing") from None

@@ -231,7 +231,7 @@ class Drafts:
     def _judged(self, request: Request, steps: Any) -> Judgement:
         assert request.plan is not None  # noqa: S101 - as above
         checker = verdicts.checker(self._policy(), self._people.roles(request.person), self._fleet.labels, False)
-        return requests_of_hub.judge(replace(request.plan, steps=steps, tainted=False), checker)
+        return requests_of_hub.judge(replace(request.plan, steps=steps, tainted=False, proposed=False), checker)
 
     def _sub_commands(self, request: Request) -> set[str]:
         """Words that the policy knows as sub-commands of the plan's programs: none of them is ever a place."""

@@ -206,7 +206,7 @@ class PlanningTable:
         1, "Short messages of one person that may share a call while they wait; 1: none.", low=1, high=16
     )
     confirm: bool = setting(
-        False, "Whether each plan of a model waits for a person's yes, also where policy allows it."
+        False, "Whether a reading runbook that a model picked waits for a person's yes too; its own commands always do."
     )
     summaries: bool = setting(
         False, "Whether a model sums up long output, told after the output itself. The model then reads output."

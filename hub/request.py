@@ -103,6 +103,8 @@ def judge(plan: Plan, check: Callable[[Step, str], Verdict]) -> Judgement:
     judged = replace(plan, steps=tuple(steps))
     if worst.kind == "ask":
         return Judgement("ask", judged, worst.rule, worst.reason, max(1, approvers), second_factor, own_approval)
+    if plan.proposed:
+        return Judgement("ask", judged, worst.rule, Sentence("model_proposed"), 1, False, True)
     return Judgement("allow", judged, worst.rule, worst.reason)
 
 

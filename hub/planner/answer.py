@@ -119,7 +119,9 @@ def _commands(answer: Mapping[str, Any], world: World, language: Language, sourc
         risk, why = _judgement(fields, language)
         worst = max(worst, RISKS.index(risk))
         lines.append(f"{index}. {why}" if len(given) > 1 else why)
-    return _planned("commands", Plan(tuple(steps), source=source), lines, RISKS[worst], tainted)
+    # What a model wrote itself always waits for a yes; what it picked from the runbooks may not need to.
+    plan = Plan(tuple(steps), source=source, proposed=True)
+    return _planned("commands", plan, lines, RISKS[worst], tainted)
 
 
 def _planned(kind: str, plan: Plan, lines: Sequence[str], risk: str, tainted: bool) -> Read:

@@ -173,7 +173,7 @@ def on_busy_hub(bench: Bench, label: str, soak: float) -> None:
             raise RuntimeError(f"the console has ended: {bytes(probe.text[-2000:]).decode(errors='replace')}")
     with Probe([*bench.console, "--slow"]) as probe:
         probe.until(PAINTED)
-        bench.screens(probe, f"{label} --slow", 4, wanted=1.0)
+        bench.screens(probe, f"{label} --slow", 4, wanted=None)
     bench.slow_link()
     bench.slow_link("--slow")
 
@@ -182,6 +182,9 @@ def on_calm_hub(bench: Bench) -> None:
     with Probe(bench.console) as probe:
         probe.until(PAINTED)
         bench.screens(probe, "10 changes/s", 10)
+    with Probe([*bench.console, "--slow"]) as probe:
+        probe.until(PAINTED)
+        bench.screens(probe, "10 changes/s --slow", 6, wanted=1.0)
 
 
 def beside(bench: Bench) -> None:

@@ -66,8 +66,12 @@ async def asked(rig: Rig, user: str, text: str, **more: Any) -> tuple[str, dict[
 async def test_only_what_policy_allows_and_people_approve_runs(rig: Rig, model: Server) -> None:
     """The person's own words, others' words, words in a machine's output: each as far as policy and people let it."""
     await started(rig, model)
-    # One's own words: what policy allows runs, as if it had been typed.
-    reply = await rig.ask("carol", "please: RUN[peek one] ON[web-1]")
+    # One's own words: what policy allows runs when somebody has looked at what the model wrote.
+    event, answer, question = await asked(rig, "carol", "please: RUN[peek one] ON[web-1]")
+    assert "language model wrote these commands" in question["text"]
+    assert ran(rig, "peek") == []
+    await rig.ask("bob", f"approve r{answer['number']}")
+    reply = await rig.receiver.final(event)
     assert reply["jobs"][0]["state"] == "succeeded", reply
     assert ran(rig, "peek") == ["one"]
     # What policy asks about waits, with the model's words marked as its own.

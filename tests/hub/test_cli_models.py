@@ -79,7 +79,7 @@ async def test_with_a_model(made: Path) -> None:
         assert "local" in nodes.text
         first = await asyncio.to_thread(models, made, "test", "sing about web-1")
         assert first.code == 0, first.err
-        for words in ("planner   model:local/m", "verdict   allow", "recall", "answer"):
+        for words in ("planner   model:local/m", "verdict   ask", "recall", "answer"):
             assert words in first.text
         assert (await asyncio.to_thread(models, made, "test", "sing about web-1", "--json")).json["cached"]
         assert (await asyncio.to_thread(models, made, "clear")).text == "1 plans are forgotten\n"

@@ -71,7 +71,7 @@ async def test_a_model_is_asked_once_and_then_its_plan_is_kept(inside: House) ->
     assert (first["planner"], first["cached"], list(first["stages"])) == ("model:n0/m", False, STAGES)
     assert (second["planner"], second["cached"], list(second["stages"])) == ("model:n0/m", True, STAGES[:3])
     assert (third["cached"], len(server.asked)) == (False, 2)
-    assert first["verdict"] == "allow"
+    assert first["verdict"] == "ask"
     assert first["seconds"] == pytest.approx(sum(first["stages"].values()), abs=1e-4)
     assert "(from the cache)" in text_of(second)
     assert "the model It looks" in text_of(first)

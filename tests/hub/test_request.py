@@ -67,6 +67,16 @@ def test_demands_of_several_asks_add_up() -> None:
     assert (judged.approvers, judged.second_factor, judged.own_approval) == (3, True, False)
 
 
+def test_what_a_model_wrote_is_never_allowed_by_itself() -> None:
+    """What policy would allow waits for an approver, who may be the requester; sterner verdicts stay as they are."""
+    proposed = replace(PLAN, proposed=True)
+    judged = judge(proposed, lambda step, target: verdict())
+    assert (judged.kind, judged.approvers, judged.own_approval) == ("ask", 1, True)
+    assert judge(proposed, lambda step, target: verdict("deny", argv=())).kind == "deny"
+    sterner = judge(proposed, lambda step, target: verdict("ask", approvers=2, second_factor=True))
+    assert (sterner.approvers, sterner.second_factor, sterner.own_approval) == (2, True, False)
+
+
 def test_the_judged_plan_has_resolved_programs_and_rule_limits() -> None:
     """What is approved is what runs: the absolute program, the rule's environment and the smaller limits."""
     judged = judge(PLAN, lambda step, target: verdict(env=(("LC_ALL", "C"),), time_limit=5, output_cap=100))

@@ -86,6 +86,8 @@ def test_words_are_the_models_and_marked_so() -> None:
 def test_nothing_but_reading_goes_untainted() -> None:
     """What the message was tainted by, what the model doubts, what a runbook changes: a person has to look."""
     assert not plan_of(commands((["df"], ["web-1"]))).tainted
+    assert plan_of(commands((["df"], ["web-1"]))).proposed
+    assert not plan_of(runbook("disk", ["web-1"])).proposed
     assert plan_of(commands((["df"], ["web-1"])), tainted=True).tainted
     assert plan_of(commands((["df"], ["web-1"]), risk="medium")).tainted
     assert plan_of(runbook("restart-service", ["web-1"], unit="nginx")).tainted

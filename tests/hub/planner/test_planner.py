@@ -27,22 +27,25 @@ ODD = "write a poem about how web-1 feels"  # nothing that a runbook knows
 
 @pytest.mark.parametrize("kind", ["openai", "ollama"])
 async def test_words_become_a_plan_that_policy_allows(inside: House, kind: str) -> None:
-    """Through both protocols: the model's argv is judged, resolved and queued like a typed one."""
+    """Through both protocols: the model's argv is judged like a typed one, and then waits for a yes."""
     server = server_of(commands((["df", "-h"], ["web-1"])), kind)
     async with planning(inside, server):
         request = await inside.ask(ODD)
-    assert request.state is RequestState.WORKING
+    assert request.state is RequestState.ASKING
+    assert request.own_approval
     assert request.plan is not None
-    assert (request.plan.source, request.plan.tainted) == ("model:node-0/m", False)
+    assert (request.plan.source, request.plan.tainted, request.plan.proposed) == ("model:node-0/m", False, True)
+    assert "language model wrote these commands" in inside.body(request, "question")["text"]
     assert request.plan.steps[0].argv == ("/usr/bin/df", "-h")
     assert request.plan.steps[0].targets == ("web-1",)
     assert said(server.asked[0]) == {"message": ODD}
 
 
 async def test_a_runbook_is_filled_in_by_its_own_slots(inside: House) -> None:
-    """The values pass the same check as words of a message; the plan is the runbook's."""
+    """The values pass the same check as words of a message; the plan is the runbook's, and runs as policy says."""
     async with planning(inside, server_of(runbook("disk-of-path", ["web-1"], path="/var/log/"))):
         request = await inside.ask(ODD)
+    assert request.state is RequestState.WORKING
     assert request.plan is not None
     assert request.plan.steps[0].argv[-1] == "/var/log"
     assert "disk-of-path" in request.plan.explanation
@@ -68,8 +71,8 @@ async def test_a_plan_of_a_model_is_denied_like_any_other(inside: House) -> None
 
 
 async def test_confirm_has_every_plan_wait(inside: House) -> None:
-    """[planning] confirm: nothing of a model's runs without a person."""
-    async with planning(inside, server_of(commands((["df"], ["web-1"]))), confirm=True):
+    """[planning] confirm: nothing of a model's runs without a person, not even a reading runbook."""
+    async with planning(inside, server_of(runbook("disk", ["web-1"])), confirm=True):
         assert (await inside.ask(ODD)).state is RequestState.ASKING
 
 
@@ -111,7 +114,7 @@ async def test_the_same_again_asks_no_model(inside: House) -> None:
     assert "model.answer" in kinds
     assert "model.prompt" not in kinds
     async with planning(inside, server) as models:
-        assert (await inside.ask(ODD)).state is RequestState.WORKING
+        assert (await inside.ask(ODD)).state is RequestState.ASKING
         assert models.cache.counts().results == {"disk": 1}
         inside.policy = Policy()
         refused = await inside.ask(ODD)
@@ -160,7 +163,7 @@ async def test_identical_messages_at_once_share_one_call(inside: House) -> None:
             gate.set()
         assert models.cache.counts().memory_entries == 1
     assert len(server.asked) == 1
-    assert {inside.request(request.id).state for request in requests} == {RequestState.WORKING}
+    assert {inside.request(request.id).state for request in requests} == {RequestState.ASKING}
 
 
 async def test_an_answer_not_of_the_form_is_given_back_once(inside: House) -> None:
@@ -181,7 +184,7 @@ async def test_a_corrected_answer_counts(inside: House) -> None:
     """The second try is as good as a first one."""
     answers = iter([commands((["rm"], ["web-1"])), commands((["df"], ["web-1"]))])
     async with planning(inside, server_of(lambda body: next(answers))):
-        assert (await inside.ask(ODD)).state is RequestState.WORKING
+        assert (await inside.ask(ODD)).state is RequestState.ASKING
 
 
 async def test_not_knowing_is_kept_shorter(inside: House) -> None:
