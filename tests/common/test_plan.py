@@ -61,6 +61,7 @@ PLANS = st.builds(
     source=TEXT,
     ttl=st.integers(1, MAX_TTL),
     tainted=st.booleans(),
+    proposed=st.booleans(),
     explanation=TEXT,
 )
 
