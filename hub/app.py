@@ -148,6 +148,7 @@ class Hub:
             clock=clock,
             decide_within=config.queue.decide_within,
             choices=self._choices,
+            models=models,
         )
         verbs.fill(desk)
         fleet.on_change = verbs.fleet_changed

@@ -29,6 +29,7 @@ desk_control  pause     agent? | selector?, reason?, until?, expect?     "" is t
               resume    agent? | selector?, expect?
               drain     agent, cancel_after?
               undrain   agent
+desk_models   models                                    servers of language models; only where the hub has some
 desk_live     view, overview, output, follow, watch, unsubscribe         subscriptions
 
 All take `language`. Acts answer {"code", "text", …} and do not fail where the answer is no; looks fail with a code. A
@@ -55,11 +56,13 @@ from hub.desk_control import ControlRoom
 from hub.desk_drafts import DraftRoom
 from hub.desk_live import LiveRoom
 from hub.desk_look import LookRoom
+from hub.desk_models import ModelRoom
 from hub.desk_pick import PickRoom
 from hub.engine import Engine
 from hub.fleet import Fleet
 from hub.overview import Overview
 from hub.people import People
+from hub.planner.build import Models
 from hub.store.engine import Store
 from hub.watching import Watching
 
@@ -82,8 +85,11 @@ class Verbs:
         clock: Callable[[], float],
         decide_within: float = DECIDE_WITHIN,
         choices: Callable[[str], Iterable[str]] = lambda field: (),
+        models: Models | None = None,
     ) -> None:
-        """`choices` gives what the hub's files know for a field of the filter language: inlets, runbooks."""
+        """`choices` gives what the hub's files know for a field of the filter language: inlets, runbooks. Without
+        `models` there is no verb of that name.
+        """
         self._people = people
         self._fleet = fleet
         office = Office(store, engine, acts, fleet, people, hub_id, clock)
@@ -131,6 +137,8 @@ class Verbs:
             "watch": live.watch,
             "unsubscribe": live.unsubscribe,
         }
+        if models is not None:
+            self.table["models"] = ModelRoom(office, models).models
 
     def fill(self, desk: Desk) -> None:
         desk.verbs.update(self.table)

@@ -47,6 +47,7 @@ RIGHTS: Final = {
     "jobs": "jobs",
     "requests": "jobs",
     "agents": "machines",
+    "models": "machines",
 }
 """Verbs whose right has another name."""
 

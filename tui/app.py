@@ -22,7 +22,7 @@ from textual.widgets import Input, TextArea
 from common.catalogue import Sentence, say
 from common.errors import UserError
 from tui.command_line import Command, parse
-from tui.commands import BY_ID, Entry, entries
+from tui.commands import BY_ID, Entry, entries, is_there
 from tui.console import Console
 from tui.dialogs.dialog import Dialog
 from tui.dialogs.palette import PaletteDialog
@@ -30,7 +30,7 @@ from tui.dialogs.pick import PickDialog, help_dialog
 from tui.faults import fault_words
 from tui.flows import Flows
 from tui.format import age, one_line
-from tui.headline import MODES
+from tui.headline import MODES, NEEDS, modes
 from tui.held import Held
 from tui.looks import NAMES
 from tui.pace import Pace
@@ -38,6 +38,7 @@ from tui.safety import Gate
 from tui.screens.base import ConsoleScreen
 from tui.screens.full import FullScreen
 from tui.screens.listing import ListScreen
+from tui.screens.models import ModelsScreen
 from tui.screens.overview import OverviewScreen
 from tui.terminal import TerminalApp
 from tui.theme import THEMES
@@ -96,7 +97,14 @@ class ConsoleApp(Tended, TerminalApp):
         """The screen of a mode. What is new gets its styles when it is mounted: without the mark Textual would read the
         style sheet again and style every widget there is, twice for each screen.
         """
-        screen = OverviewScreen(self.context) if mode == "overview" else ListScreen(self.context, mode)
+        screen: ConsoleScreen
+        match mode:
+            case "overview":
+                screen = OverviewScreen(self.context)
+            case "models":
+                screen = ModelsScreen(self.context)
+            case _:
+                screen = ListScreen(self.context, mode)
         screen._css_update_count = self._css_update_count
         return screen
 
@@ -147,6 +155,8 @@ class ConsoleApp(Tended, TerminalApp):
             for screen in self.screen_stack:
                 if isinstance(screen, ConsoleScreen) and screen.formed:
                     screen.linked()
+            if self.current_mode in NEEDS and self.current_mode not in modes(self.context):  # no models any more
+                self.go("overview")
         self._was_live = live
         if live and self.context.overview and not self._begun:
             self._begun = True
@@ -242,6 +252,8 @@ class ConsoleApp(Tended, TerminalApp):
         self.run_worker(work, group="go", exclusive=True)
 
     async def _go(self, mode: str, narrow: str | None, select: str, sort: str | None) -> None:
+        if mode not in modes(self.context):
+            return
         if self.current_mode != mode:
             before = self._screen()
             self._mode_before = before.mode
@@ -265,10 +277,9 @@ class ConsoleApp(Tended, TerminalApp):
     @on(ListScreen.FullWanted)
     def _full(self, event: ListScreen.FullWanted) -> None:
         screen = self._screen()
-        if isinstance(screen, ListScreen):
-            self.push_screen(
-                FullScreen(self.context, screen.mode, event.kind, event.row, event.tab, screen.live.window)
-            )
+        if isinstance(screen, ListScreen | ModelsScreen):
+            window = screen.table().window
+            self.push_screen(FullScreen(self.context, screen.mode, event.kind, event.row, event.tab, window))
 
     # ---- acts
 
@@ -324,7 +335,7 @@ class ConsoleApp(Tended, TerminalApp):
 
     def command(self, command: Command) -> None:
         match command.verb:
-            case "go":
+            case "go" if command.what in modes(self.context):
                 self.go(command.what, command.rest or None)
             case "job":
                 self.go("jobs", f"id:{command.what}")
@@ -338,9 +349,9 @@ class ConsoleApp(Tended, TerminalApp):
                 self.saved_view(command.verb, command.what)
             case "act" if command.what == "quit":
                 self.exit()
-            case "act" if command.what in BY_ID:
+            case "act" if command.what in BY_ID and is_there(BY_ID[command.what], self._screen().scene()):
                 self.perform(command.what)
-            case "unknown":
+            case "unknown" | "go" | "act":
                 self.context.tell(Sentence("console_command_unknown", {"command": command.what}), "warn")
         self.flush()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -55,16 +55,20 @@ def parse(line: str) -> Command:
     return Command("unknown", word)
 
 
-def complete(line: str, agents: Sequence[str] = (), views: Sequence[str] = ()) -> list[str]:
-    """Whole lines that begin with what is typed."""
+def complete(
+    line: str, agents: Sequence[str] = (), views: Sequence[str] = (), absent: Collection[str] = ()
+) -> list[str]:
+    """Whole lines that begin with what is typed; `absent` are acts that this hub has not, and so are the screens that
+    they go to.
+    """
     word, space, rest = line.partition(" ")
     if not space:
         names = [
-            *MODES,
+            *(mode for mode in MODES if f"go_{mode}" not in absent),
             "job ",
             "agent ",
             *(f"{name} " for name in (*SETTINGS, "w", "view", "forget")),
-            *(act.id for act in ACTS),
+            *(act.id for act in ACTS if act.id not in absent),
             "quit",
         ]
         return [name for name in names if word and name.startswith(word)]

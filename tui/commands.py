@@ -2,8 +2,9 @@
 twin.
 
 The bindings, the palette, the bottom line, the help and the `:` line are made from this table; a key that is in none
-of them does nothing. An act that is off is shown with its reason, never hidden. Names are sentences of the catalogue:
-`console_act_ID` in full, `console_do_ID` for the bottom line. Pure.
+of them does nothing. An act that is off is shown with its reason, never hidden; only
+one that needs what the hub does not have is not there. Names are sentences of the catalogue: `console_act_ID` in full,
+`console_do_ID` for the bottom line. Pure.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from common.lifecycle import JOB_SETTLED, JobState
 from tui.format import one_line, short_id
 from tui.model import Row
 
-Kind = Literal["", "job", "request", "agent", "event", "lane"]
+Kind = Literal["", "job", "request", "agent", "event", "lane", "model"]
 Place = Literal["app", "screen", "table", "text", "output"]
 ROLES: Final = ("viewer", "operator", "approver", "admin")
 SETTLED: Final = frozenset(state.value for state in JOB_SETTLED)
@@ -50,6 +51,7 @@ class Act:
     shown: int = 0  # the lower, the earlier in the bottom line; 0: not there
     screens: frozenset[str] = frozenset()  # where it makes sense; empty: everywhere
     action: str = ""  # what Textual runs; "" is act('ID')
+    needs: str = ""  # a verb without which the act is not there at all: not listed, and its key does nothing
 
     def name(self, language: Language) -> str:
         return say(language, f"console_act_{self.id}")
@@ -167,6 +169,7 @@ ACTS: Final[tuple[Act, ...]] = (
     Act("go_approve", "3", "go", place="app"),
     Act("go_agents", "4", "go", place="app"),
     Act("go_audit", "5", "go", place="app"),
+    Act("go_models", "6", "go", place="app", needs="models"),
     Act("go_last", "0", "go", place="app"),
     Act("back", "escape,q", "go"),
     # the console itself
@@ -187,7 +190,12 @@ def acts_of(place: Place) -> Iterator[Act]:
     return (act for act in ACTS if act.place == place)
 
 
-# ---- whether an act is on
+# ---- whether an act is there, and on
+
+
+def is_there(act: Act, scene: Scene) -> bool:
+    """Whether there is such an act at this hub. One that is there may still be off."""
+    return not act.needs or act.needs in scene.verbs
 
 
 def why_off(act: Act, scene: Scene) -> Sentence | None:
@@ -288,13 +296,17 @@ class Entry:
 def entries(scene: Scene, places: Iterable[Place] = ("screen", "table", "app")) -> list[Entry]:
     """All acts of these places; those about the row first, what is on before what is off."""
     wanted = set(places)
-    found = [Entry(act, why_off(act, scene)) for act in ACTS if act.place in wanted]
+    found = [Entry(act, why_off(act, scene)) for act in ACTS if act.place in wanted and is_there(act, scene)]
     return sorted(found, key=lambda entry: (not (entry.act.kinds and entry.off is None), bool(entry.off)))
 
 
 def bottom_line(scene: Scene, most: int) -> list[Entry]:
     """At most `most` acts for the row at hand: what is on, by rank; then what is off though it is about such a row."""
-    shown = [Entry(act, why_off(act, scene), scene.marked if act.many else 0) for act in ACTS if act.shown]
+    shown = [
+        Entry(act, why_off(act, scene), scene.marked if act.many else 0)
+        for act in ACTS
+        if act.shown and is_there(act, scene)
+    ]
     near = [
         entry
         for entry in shown

@@ -141,6 +141,10 @@ class Console:
             now=self.now(),
         )
 
+    def has(self, verb: str) -> bool:
+        """Whether the hub has such a verb; False where it does not say which it has."""
+        return self.source.who is not None and verb in self.source.who.verbs
+
     @property
     def queue_paused(self) -> Mapping[str, Any] | None:
         """By whom, since when and why the whole queue is paused."""

@@ -17,7 +17,9 @@ from tui.console import Console
 from tui.format import Look, Tone, clock, fit, latency, number, one_line
 from tui.rows import need_rows, number_or_none
 
-MODES: Final = ("overview", "jobs", "approve", "agents", "audit")
+MODES: Final = ("overview", "jobs", "approve", "agents", "audit", "models")
+NEEDS: Final = {"models": "models"}
+"""Screens that are there only where the hub has such a verb. They stand last, so that digits stay what they are."""
 URGENT: Final = 120.0
 """Seconds before a plan's time runs out from which on the tab says so."""
 WIDE: Final = 112
@@ -32,6 +34,11 @@ class Span:
     text: str
     tone: Tone = ""
     act: str = ""
+
+
+def modes(console: Console) -> list[str]:
+    """The screens that there are at this hub."""
+    return [mode for mode in MODES if mode not in NEEDS or console.has(NEEDS[mode])]
 
 
 def width(spans: Sequence[Span]) -> int:
@@ -86,7 +93,11 @@ def top_line(console: Console, mode: str, cells: int) -> list[Span]:
         time_now = [Span(clock(look.now)[:5] + "Z ", "dim")]
     sizes: tuple[TabSize, ...] = ("long", "short", "digit") if wide else ("short", "digit")
     for size in sizes:
-        tabs = [span for at, name in enumerate(MODES, 1) for span in _tab(console, look, at, name, name == mode, size)]
+        tabs = [
+            span
+            for at, name in enumerate(modes(console), 1)
+            for span in _tab(console, look, at, name, name == mode, size)
+        ]
         if width([*head, *person, *between, *tabs]) <= cells:
             break
     else:

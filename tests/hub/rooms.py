@@ -8,6 +8,7 @@ from typing import Any, cast
 from hub.consoles import BadCall, Caller, ConsoleLink, Subscription
 from hub.desk import Verbs
 from hub.desk_args import Office
+from hub.planner.build import Models
 from tests.hub.house import House
 
 REMOTE = "192.0.2.7"
@@ -39,7 +40,12 @@ class Line:
 class Rooms:
     """All verbs, called by name for a person."""
 
-    def __init__(self, inside: House, choices: Callable[[str], Iterable[str]] = lambda field: ()) -> None:
+    def __init__(
+        self,
+        inside: House,
+        choices: Callable[[str], Iterable[str]] = lambda field: (),
+        models: Models | None = None,
+    ) -> None:
         self.office = office_of(inside)
         self.verbs = Verbs(
             store=inside.store,
@@ -51,6 +57,7 @@ class Rooms:
             hub_id=inside.keys.hub_id,
             clock=inside.clock,
             choices=choices,
+            models=models,
         )
         self.line = Line()
         self.calls = 0

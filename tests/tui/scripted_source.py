@@ -21,12 +21,16 @@ from common.plan import Plan, Step, plan_hash, plan_to_json
 from common.version import VERSION
 from tui.app import ConsoleApp
 from tui.client import BadCall, LinkLost
+from tui.commands import ACTS
 from tui.console import Console, Settings
 from tui.dialogs.dialog import Dialog
 from tui.held import Held
 from tui.source import Link, Who
 
 NOW = 1_790_000_000.0
+VERBS = frozenset({act.verb or act.needs for act in ACTS} - {""})
+"""A hub that has all that the console knows."""
+KEYS = {"overview": "1", "jobs": "2", "approve": "3", "agents": "4", "audit": "5", "models": "6"}
 Row = dict[str, Any]
 
 HOSTILE = (
@@ -125,13 +129,35 @@ def event_row(seq: int, **more: Any) -> Row:
     return row | {"data": {"reason": "fine"}, "hash": "ab" * 32} | more
 
 
+def node_row(name: str, **more: Any) -> Row:
+    """A server of a language model."""
+    row: Row = {
+        "id": name,
+        "name": name,
+        "kind": "ollama",
+        "model": "qwen3:8b",
+        "priority": 1,
+        "up": True,
+        "problem": "",
+        "breaker": "closed",
+        "running": 1,
+        "parallel": 2,
+        "tokens_per_second": 41.5,
+        "first_p50": 0.2,
+        "first_p95": 1.4,
+        "ok": 120,
+        "failed": 3,
+    }
+    return row | more
+
+
 class ScriptedSource:
     """See `tui.source.Source`. `rows` are its lists; `answers` what it says to a verb: data, an error, or a function
     of the call."""
 
     def __init__(self, **who: Any) -> None:
         self.link = Link("live", NOW)
-        told = {"person": "alice", "roles": ("approver",), "hub": "prod-1", "version": VERSION}
+        told = {"person": "alice", "roles": ("approver",), "hub": "prod-1", "version": VERSION, "verbs": VERBS}
         self.who: Who | None = Who(**{**told, **who})
         self.overview: Mapping[str, Any] = {"counts": {"asking": 2}, "lanes": [], "needs_you": [], "fleet": {}}
         self.rows: dict[str, list[Row]] = defaultdict(list)
@@ -181,6 +207,9 @@ class ScriptedSource:
             wanted = {key: args[key] for key in ("id", "number") if key in args}
             found = [row for row in rows if wanted.items() <= row.items()]
             return found[0] if found else BadCall(f"there is no such {verb}")
+        if verb == "models":
+            cache = {"memory": 34, "disk": 120, "lookups": 90, "hit_ratio": 0.41}
+            return {"nodes": self.rows["models"], "waiting": 2, "cache": cache}
         return [] if verb in ("audit", "jobs") else {}
 
     async def unsubscribe(self, slot: str) -> None:
@@ -298,10 +327,10 @@ class Stage:
         raise AssertionError(f"never came about: {what or come}\n{self.text}")
 
     async def go(self, mode: str) -> None:
-        await self.press({"overview": "1", "jobs": "2", "approve": "3", "agents": "4", "audit": "5"}[mode])
+        await self.press(KEYS[mode])
         await self.until(lambda: self.app.current_mode == mode, mode)
         if mode != "overview":
-            await self.until(lambda: self.app._screen().live.window.loaded, f"{mode} loaded")  # type: ignore[attr-defined]
+            await self.until(lambda: self.app._screen().table().window.loaded, f"{mode} loaded")  # type: ignore[union-attr]
             self.app._screen().table().by_hand()  # type: ignore[union-attr]
         await self.settle()
 

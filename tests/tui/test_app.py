@@ -11,11 +11,18 @@ SIZES = ((80, 24), (120, 36), (60, 16), (200, 60))
 
 
 async def test_number_keys_go_to_the_screens_and_back() -> None:
-    """1 to 5, and 0 for the one before."""
+    """1 to 6, and 0 for the one before."""
     async with drive() as d:
-        for key, mode in (("2", "jobs"), ("3", "approve"), ("4", "agents"), ("5", "audit"), ("1", "overview")):
+        for key, mode in (
+            ("2", "jobs"),
+            ("3", "approve"),
+            ("4", "agents"),
+            ("5", "audit"),
+            ("6", "models"),
+            ("1", "overview"),
+        ):
             await d.go(key, mode)
-        await d.go("0", "audit")
+        await d.go("0", "models")
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -23,7 +30,14 @@ async def test_number_keys_go_to_the_screens_and_back() -> None:
 async def test_every_screen_at_every_size(size: tuple[int, int], language: str) -> None:
     """The top line is there, no line is wider than the screen, no control character reaches it."""
     async with drive(size, language=language) as d:
-        for key, mode in (("1", "overview"), ("2", "jobs"), ("3", "approve"), ("4", "agents"), ("5", "audit")):
+        for key, mode in (
+            ("1", "overview"),
+            ("2", "jobs"),
+            ("3", "approve"),
+            ("4", "agents"),
+            ("5", "audit"),
+            ("6", "models"),
+        ):
             await d.go(key, mode)
             assert "demo" in d.lines[0]
             assert all(is_safe(line) for line in d.lines)
@@ -36,7 +50,9 @@ async def test_too_small_says_what_is_needed() -> None:
         assert "16" in d.text
 
 
-@pytest.mark.parametrize("mode", [("1", "overview"), ("2", "jobs"), ("3", "approve"), ("4", "agents"), ("5", "audit")])
+@pytest.mark.parametrize(
+    "mode", [("1", "overview"), ("2", "jobs"), ("3", "approve"), ("4", "agents"), ("5", "audit"), ("6", "models")]
+)
 async def test_a_screen_is_resized_while_it_is_open(mode: tuple[str, str]) -> None:
     """Small, wide and back, with rows and cursor."""
     async with drive() as d:

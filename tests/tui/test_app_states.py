@@ -12,7 +12,18 @@ from typing import Any
 import pytest
 
 from common.version import VERSION
-from tests.tui.scripted_source import NOW, ScriptedSource, Stage, agent_row, event_row, job_row, request_row, staged
+from tests.tui.scripted_source import (
+    KEYS,
+    NOW,
+    ScriptedSource,
+    Stage,
+    agent_row,
+    event_row,
+    job_row,
+    node_row,
+    request_row,
+    staged,
+)
 from tui.client import CallRefused, LinkLost
 from tui.headline import MODES
 from tui.screens.listing import SPECS
@@ -28,7 +39,7 @@ def source_of(**who: Any) -> ScriptedSource:
     source = ScriptedSource(**who)
     source.rows["jobs"], source.rows["requests"] = [job_row(1)], [request_row(41)]
     source.rows["agents"], source.rows["audit"] = [agent_row("web-1")], [event_row(1)]
-    source.rows["activity"] = [event_row(1)]
+    source.rows["activity"], source.rows["models"] = [event_row(1)], [node_row("web-1")]
     source.overview = {"lanes": LANES, "needs_you": [], "fleet": {"online": 5}, "counts": {"asking": 1}, "hub": {}}
     return source
 
@@ -51,8 +62,8 @@ class Slow(ScriptedSource):
 
 
 def test_every_list_is_here() -> None:
-    """A new one is loaded, emptied and disconnected too."""
-    assert {"overview", *LISTS} == set(MODES)
+    """A new one is loaded, emptied and disconnected too; the models are in `tests/tui/screens/test_models.py`."""
+    assert {"overview", "models", *LISTS} == set(MODES)
 
 
 # ---- loading
@@ -64,7 +75,7 @@ async def test_loading(mode: str) -> None:
     source = Slow()
     source.rows |= source_of().rows
     async with staged(source) as stage:
-        await stage.press({"jobs": "2", "approve": "3", "agents": "4", "audit": "5"}[mode])
+        await stage.press(KEYS[mode])
         await stage.until(lambda: stage.app.current_mode == mode)
         await stage.settle()
         lines = stage.text.split("\n")
@@ -207,7 +218,7 @@ async def test_no_right_to_a_view(mode: str) -> None:
     source = source_of()
     source.answers["view"] = CallRefused("no_right", "alice may not see this: ask an admin")
     async with staged(source) as stage:
-        await stage.press({"jobs": "2", "approve": "3", "agents": "4", "audit": "5"}[mode])
+        await stage.press(KEYS[mode])
         await stage.until(lambda: stage.app.current_mode == mode)
         await stage.until(lambda: stage.text.count("alice may not see this") == 2)
         assert "loading" not in stage.text

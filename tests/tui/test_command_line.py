@@ -20,6 +20,7 @@ from tui.headline import MODES
         ("q", Command("act", "quit")),
         ("jobs state:failed agent:web-*", Command("go", "jobs", "state:failed agent:web-*")),
         ("audit", Command("go", "audit")),
+        ("models", Command("go", "models")),
         ("job 01j8f31", Command("job", "01J8F31")),
         ("r42", Command("request", "42")),
         ("42", Command("request", "42")),
@@ -59,6 +60,9 @@ def test_completion_gives_whole_lines_that_can_be_entered() -> None:
     assert complete("agent w", ["web-1", "db-1"]) == ["agent web-1"]
     assert complete("zzz") == []
     assert complete("jobs st") == []
+    assert complete("mod") == ["models"]
+    assert complete("mod", absent={"go_models"}) == []
+    assert "go_models" not in complete("go_", absent={"go_models"})
     for act in ACTS:
         assert parse(act.id).verb in ("act", "go"), act.id
 

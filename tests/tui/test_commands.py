@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.catalogue import Sentence, sentences
-from tests.tui.scripted_source import NOW, agent_row, event_row, job_row, request_row
+from tests.tui.scripted_source import NOW, VERBS, agent_row, event_row, job_row, request_row
 from tui.commands import (
     ACTS,
     BY_ID,
@@ -24,6 +24,7 @@ from tui.commands import (
     entries,
     first_key,
     holds,
+    is_there,
     key_signs,
     rung,
     twin_of,
@@ -165,11 +166,20 @@ def test_a_role_holds_what_those_before_it_hold(roles: list[str], role: str) -> 
 
 def test_what_is_on_and_about_the_row_stands_first() -> None:
     """Everything is listed, nothing hidden; what is off comes with its reason, after what is on."""
-    found = entries(scene("job", job_row(1)))
+    found = entries(scene("job", job_row(1), verbs=VERBS))
     assert {entry.act.id for entry in found} == {act.id for act in ACTS if act.place in ("screen", "table", "app")}
     offs = [entry.off is not None for entry in found]
     assert offs == sorted(offs)
     assert found[0].act.kinds
+
+
+def test_what_needs_a_verb_is_not_there_without_it() -> None:
+    """Neither listed nor off with a reason, whether the hub has other verbs or does not say which it has."""
+    for verbs in (frozenset(), VERBS - {"models"}):
+        without = scene("job", job_row(1), verbs=verbs)
+        assert "go_models" not in {entry.act.id for entry in entries(without)}
+        assert [act.id for act in ACTS if not is_there(act, without)] == ["go_models"]
+    assert is_there(BY_ID["go_models"], scene("job", job_row(1), verbs=VERBS))
 
 
 def test_the_bottom_line_is_bounded_and_tells_what_is_off() -> None:

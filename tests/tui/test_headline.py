@@ -13,7 +13,7 @@ from common.catalogue import Sentence, say
 from tests.tui.scripted_source import HOSTILE, NOW, ScriptedSource, job_row
 from tui.commands import Undo, bottom_line
 from tui.console import Console, Settings
-from tui.headline import MODES, Span, act_at, keys_line, pad, status_line, top_line, waiting_approvals, width
+from tui.headline import MODES, Span, act_at, keys_line, modes, pad, status_line, top_line, waiting_approvals, width
 from tui.safety import is_safe
 from tui.source import Link
 
@@ -179,3 +179,17 @@ def test_where_one_is_never_gives_way(state: Any, language: Any) -> None:
         assert any(span.text.startswith(f">{index}{title}") for span in spans), text(spans)
         for other in range(1, len(MODES) + 1):
             assert str(other) in text(spans)
+
+
+@pytest.mark.parametrize("cells", [60, 80, 160])
+def test_a_screen_that_the_hub_has_not_is_no_tab(cells: int) -> None:
+    """Models are left out of an older hub's line, and the others keep their digits."""
+    for verbs in (frozenset(), frozenset({"approve"})):
+        place = console(ScriptedSource(verbs=verbs))
+        spans = top_line(place, "audit", cells)
+        assert modes(place) == [mode for mode in MODES if mode != "models"]
+        assert "go_models" not in {span.act for span in spans}
+        assert any(span.text.startswith((">5", "5")) and span.act == "go_audit" for span in spans)
+    source = ScriptedSource()
+    source.who = None
+    assert "models" not in modes(console(source))

@@ -19,6 +19,7 @@ from tui.client import CallRefused
 from tui.commands import ACTS
 from tui.demo.source import DemoSource
 from tui.dialogs.dialog import Dialog
+from tui.headline import MODES
 from tui.safety import Gate, is_safe
 
 LEAVES = frozenset({"quit", "language", "theme", "ascii", "slow"})
@@ -162,6 +163,8 @@ async def go(stage: Seen, mode: str) -> None:
         pytest.param("jobs", True, (120, 36), marks=pytest.mark.slow),
         pytest.param("approve", False, (80, 24), marks=pytest.mark.slow),
         pytest.param("audit", True, (120, 36), marks=pytest.mark.slow),
+        ("models", True, (120, 36)),
+        pytest.param("models", False, (80, 24), marks=pytest.mark.slow),
     ],
 )
 async def test_every_screen_and_act(
@@ -197,7 +200,7 @@ async def test_states_and_kinds_of_no_version(start: int) -> None:
     poison = Poisoned((*BROKEN, *CORPUS), kept=frozenset({"id"}), start=start * 7)
     async with seen((120, 36), source=Hostile(poison, answers=True)) as stage:
         stage.app._gate = Watched()
-        for mode in ("overview", "jobs", "approve", "agents", "audit"):
+        for mode in MODES:
             await go(stage, mode)
             check(stage, mode)
             for key in ("j", "enter", "right_square_bracket", "question_mark", "escape", "escape"):

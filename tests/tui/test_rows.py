@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.catalogue import LANGUAGES
-from tests.tui.scripted_source import HOSTILE, NOW, agent_row, event_row, job_row, request_row
+from tests.tui.scripted_source import HOSTILE, NOW, agent_row, event_row, job_row, node_row, request_row
 from tui.format import Look
+from tui.nodes import NODES
 from tui.rows import (
     ACTIVITY,
     AGENTS,
@@ -45,10 +46,11 @@ TABLES = {
     "activity": ACTIVITY,
     "lanes": LANES,
     "needs": NEEDS,
+    "models": NODES,
 }
 LOOK = Look("en", False, NOW)
 FIELDS = sorted(
-    {*job_row(1), *request_row(1), *agent_row("a"), *event_row(1)}
+    {*job_row(1), *request_row(1), *agent_row("a"), *event_row(1), *node_row("a")}
     | {
         "cancel_asked_at",
         "agent_paused",
@@ -123,6 +125,7 @@ def test_hostile_text_in_the_usual_fields(text: str) -> None:
         job_row(1, agent=text, person=text, inlet=text, argv=[text, text], reason=text),
         request_row(1, person=text, text=text, plan={"steps": [{"argv": [text], "targets": [text]}]}),
         agent_row(text, labels={text: text}, version=text),
+        node_row(text, model=text, problem=text, up=False),
         event_row(1, kind=text, actor=text, subject=text, data={text: text, "argv": [text]}),
     ]
     for row in rows:

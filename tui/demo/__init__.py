@@ -5,6 +5,7 @@ world     what happens: requests come, wait, run, end; one heap of things to com
 acts      the verbs of the console on that world, with the hub's answers
 views     windows on its lists: filter, order, snapshot, deltas
 overview  lanes, what needs you, fleet
+nodes     servers of language models
 source    the console's source
 pictures  screenshots of it for the README
 """

@@ -10,6 +10,7 @@ from common.plan import BadPlan, Plan, Step, plan_hash, plan_to_json
 from tui.client import BadCall, CallRefused
 from tui.commands import SETTLED
 from tui.demo.cast import CODE, ME
+from tui.demo.nodes import nodes
 from tui.demo.past import Past
 from tui.demo.world import DECIDE_WITHIN, Row, World
 from tui.plan_text import to_text
@@ -23,9 +24,10 @@ CHUNKS: Final = 12
 class Acts:
     """One method a verb; `verbs` is the closed table of them."""
 
-    def __init__(self, world: World, past: list[Past]) -> None:
+    def __init__(self, world: World, past: list[Past], seed: int = 7) -> None:
         self.world = world
         self._past = past
+        self._seed, self._begun = seed, world.now
         self._tries = TRIES
         self._done: set[str] = set()  # nonces of approvals that counted
         self._held: dict[int, Row] = {}
@@ -48,7 +50,11 @@ class Acts:
             "undrain": self.undrain,
             "run": self.run,
             "take_back": self.take_back,
+            "models": self.models,
         }
+
+    def models(self, args: Args) -> Any:
+        return nodes(self._seed, self.world.now - self._begun)
 
     # ---- finding
 

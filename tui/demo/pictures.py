@@ -127,6 +127,11 @@ async def audit(studio: Studio) -> None:
     await studio.mode("5", "audit")
 
 
+async def models(studio: Studio) -> None:
+    await studio.mode("6", "models")
+    await studio.row(lambda row: row["up"] is False)
+
+
 async def lost(studio: Studio) -> None:
     await studio.mode("2", "jobs")
     studio.source.drop()

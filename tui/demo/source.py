@@ -42,7 +42,7 @@ class DemoSource:
         self.world = begin(seed, size, begun)
         history = self.world.scale.history
         self.past = make_past(seed, history, list(self.world.agents), begun - BEFORE) if size == "large" else []
-        self.acts = Acts(self.world, self.past)
+        self.acts = Acts(self.world, self.past, seed)
         self.trends = Trends()
         for index in range(20):  # a past for the bars, so that the first picture says something
             self.trends.look(

@@ -21,7 +21,7 @@ from common.catalogue import Sentence, say
 from common.errors import UserError
 from tui.bindings import bindings
 from tui.command_line import complete as complete_command
-from tui.commands import BY_ID, Act, Kind, Rung, Scene, bottom_line, rung, why_off
+from tui.commands import ACTS, BY_ID, Act, Kind, Rung, Scene, bottom_line, is_there, rung, why_off
 from tui.console import Console
 from tui.format import number
 from tui.headline import Span, keys_line, status_line, top_line
@@ -252,7 +252,7 @@ class ConsoleScreen(Tended, Screen[None]):
         if identity.startswith("tab_") and self.tab_clicked(identity.removeprefix("tab_")):
             return
         act = BY_ID.get(identity)
-        if act is None:
+        if act is None or not is_there(act, self.scene()):
             return
         self.console.hush()
         off = self._lost_row(act) or why_off(act, self.scene())
@@ -349,7 +349,9 @@ class ConsoleScreen(Tended, Screen[None]):
         names = [str(row.get("name", "")) for row in self.known_agents()]
         hint = say(self.console.language, "console_command_hint")
         views = self.saved_views()
-        self.prompt.open("command", "", hint, lambda text: complete_command(text, names, views))
+        scene = self.scene()
+        absent = {act.id for act in ACTS if not is_there(act, scene)}
+        self.prompt.open("command", "", hint, lambda text: complete_command(text, names, views, absent))
 
     def saved_views(self) -> list[str]:
         """Names of the saved views; none where they cannot be read: that is told when one is asked for."""

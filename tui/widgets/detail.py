@@ -27,6 +27,7 @@ from tui.folded import fold, folded_lines, outputs_of
 from tui.format import Line, command, one_line, short_id
 from tui.headline import Span
 from tui.model import Row
+from tui.nodes import node_lines
 from tui.older import Older
 from tui.rows import job_state, number_or_none, title_of
 from tui.widgets.bars import Bar
@@ -40,6 +41,7 @@ TABS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "agent": ("facts", "jobs", "audit", "raw"),
     "event": ("facts", "raw"),
     "lane": ("facts",),
+    "model": ("facts", "raw"),
 }
 SETTLE: Final = 0.12
 """Seconds that the cursor must rest on a row before its detail is asked for."""
@@ -169,7 +171,7 @@ class Detail(Tended, Vertical):
                 Span(f" r{one_line(row.get('number', '?'), 12)} ", "head"),
                 Span(" " + one_line(row.get("text") or "", 300)),
             ]
-        if self.kind == "agent":
+        if self.kind in ("agent", "model"):
             return [Span(f" {one_line(row.get('name', '?'), 64)} ", "head")]
         if self.kind == "event":
             return [Span(f" {one_line(row.get('kind', '?'), 64)} ", "head")]
@@ -199,6 +201,7 @@ class Detail(Tended, Vertical):
             ("request", "facts"): lambda: told.request_lines(self.row, look),
             ("request", "timeline"): lambda: told.request_timeline(self.row, look),
             ("agent", "facts"): lambda: told.agent_lines(self.row, look),
+            ("model", "facts"): lambda: node_lines(self.row, look),
             ("event", "facts"): lambda: told.event_lines({**self.row, **self.whole}, look),
         }
         make = makers.get((self.kind, self.tab))

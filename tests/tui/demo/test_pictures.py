@@ -20,13 +20,19 @@ from tui.demo.pictures import PICTURES, START, Picture, Studio, draw
 from tui.demo.source import DemoSource
 from tui.safety import is_safe
 
-SCENES = {name: getattr(pictures, name) for name in ("overview", "jobs", "approve", "edit", "agents", "audit", "lost")}
+SCENES = {
+    name: getattr(pictures, name)
+    for name in ("overview", "jobs", "approve", "edit", "agents", "audit", "models", "lost")
+}
 LOOKS = [
     *(
         (scene, size, "en", "dark", False)
         for scene in ("overview", "jobs", "approve", "agents")
         for size in ((60, 16), (80, 24), (120, 36))
     ),
+    ("models", (60, 16), "en", "dark", False),
+    ("models", (120, 36), "en", "dark", False),
+    ("models", (80, 24), "en", "contrast", True),
     *((scene, (80, 24), "zh", "light", False) for scene in SCENES),
     ("overview", (120, 36), "zh", "contrast", False),
     ("overview", (80, 24), "en", "contrast", True),

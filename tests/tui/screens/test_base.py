@@ -6,6 +6,7 @@ import asyncio
 
 from tests.tui.scripted_source import ScriptedSource, agent_row, job_row, request_row, staged
 from tui.dialogs.approve import ApproveDialog
+from tui.headline import MODES
 from tui.screens.base import ConsoleScreen
 from tui.widgets.bars import Bar
 
@@ -45,7 +46,7 @@ async def test_every_screen_at_every_size() -> None:
     async with staged(full_source(), size=(80, 24)) as stage:
         for language in ("en", "zh"):
             stage.app.set_setting("language", language)
-            for mode in ("overview", "jobs", "approve", "agents", "audit"):
+            for mode in MODES:
                 await stage.go(mode)
                 for width, height in ((60, 16), (20, 4), (200, 50)) if language == "en" else ((60, 16),):
                     await stage.pilot.resize_terminal(width, height)

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from tests.tui.scripted_source import ScriptedSource, Stage, agent_row, event_row, job_row, request_row, staged
+from tests.tui.scripted_source import (
+    ScriptedSource,
+    Stage,
+    agent_row,
+    event_row,
+    job_row,
+    node_row,
+    request_row,
+    staged,
+)
 from tui.headline import MODES
 from tui.screens.base import LEAST, ConsoleScreen
 from tui.screens.full import FullScreen
@@ -15,7 +24,7 @@ from tui.widgets.table import Table
 
 SIZES = ((160, 50), (60, 16), (80, 24), (200, 16), (60, 50), (80, 24))
 MANY = 200
-DETAILS = ("jobs", "approve", "agents", "audit")
+DETAILS = ("jobs", "approve", "agents", "audit", "models")
 """Modes whose rows open on a screen of their own where there is no room beside."""
 
 
@@ -25,6 +34,7 @@ def source_of() -> ScriptedSource:
     source.rows["requests"] = [request_row(index) for index in range(1, MANY)]
     source.rows["agents"] = [agent_row(f"网-{index:03}") for index in range(MANY)]
     source.rows["audit"] = source.rows["activity"] = [event_row(index) for index in range(MANY)]
+    source.rows["models"] = [node_row(f"机-{index:03}") for index in range(MANY)]
     needs = [
         {"kind": "approve", "number": index, "who": "王小明", "expires": source.clock + 90, "argv": ["重启", "nginx"]}
         for index in range(1, 40)
@@ -115,4 +125,4 @@ async def test_a_detail_of_its_own_is_resized(mode: str) -> None:
 def test_every_screen_is_resized_here() -> None:
     """A new kind of screen is not forgotten."""
     found = {one.__name__ for one in ConsoleScreen.__subclasses__() if one.__module__.startswith("tui.")}
-    assert found == {"OverviewScreen", "ListScreen", "FullScreen"}
+    assert found == {"OverviewScreen", "ListScreen", "FullScreen", "ModelsScreen"}
