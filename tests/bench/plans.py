@@ -41,12 +41,12 @@ TOPICS: Final = (
 
 
 def answer(body: dict[str, Any]) -> str:
-    """`true` on web-1 where the message wants a command, else words."""
+    """A reading runbook on web-1 where the message wants a command, else words."""
     message = body["messages"][-1]["content"]
     if "command" not in message:
         return json.dumps({"answer": {"kind": "say", "text": "It looks well."}})
-    step = {"program": "true", "arguments": [], "machines": ["web-1"], "why": "w", "risk": "low", "risk_why": "r"}
-    return json.dumps({"answer": {"kind": "commands", "steps": [step]}})
+    picked = {"kind": "runbook", "runbook": "uptime", "values": {}, "machines": ["web-1"]}
+    return json.dumps({"answer": {**picked, "why": "w", "risk": "low", "risk_why": "r"}})
 
 
 @asynccontextmanager
