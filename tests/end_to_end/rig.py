@@ -391,12 +391,23 @@ max = 8
         for name in [path.name.removeprefix("agent-") for path in self.folder.glob("agent-*")]:
             pid = self.runner_pid(name)
             if pid is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGTERM)
-                    os.kill(pid, signal.SIGTERM)
+                await asyncio.to_thread(end_runner, pid)
         if self.session is not None:
             await self.session.close()
         await self.receiver.stop()
+
+
+def end_runner(pid: int) -> None:
+    """Ends a runner with its jobs: the second SIGTERM does not wait for them, and two at once would count as one."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for _ in range(20):
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return
+            process.terminate()
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(0.1)
+                return
 
 
 @contextlib.asynccontextmanager
