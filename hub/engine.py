@@ -203,11 +203,18 @@ class Engine:
 
     async def sweep(self) -> None:
         """Requests that were committed and not planned: after a restart, or when the backlog was full."""
-        for request in await self._store.read(lambda txn: txn.received_requests()):
-            if request.id not in self._planning and request.id not in self._ponderer:
+
+        def in_hand(request: Request) -> bool:
+            return request.id in self._planning or request.id in self._ponderer
+
+        received = await self._store.read(lambda txn: txn.received_requests())
+        if not (lost := [request for request in received if not in_hand(request)]):
+            return
+        pictures = await self._store.read(lambda txn: [txn.count_pictures(request.id) for request in lost])
+        for request, count in zip(lost, pictures, strict=True):
+            if not in_hand(request):
                 self._planning.add(request.id)
-                papers = await self._store.read(lambda txn, request=request: txn.sealed_of(request.id))  # type: ignore[misc]
-                self._plan_soon(request, request.text, sum(paper.kind in ("picture", "reading") for paper in papers))
+                self._plan_soon(request, request.text, count)
 
     async def run(self) -> None:
         """Plans what was accepted, several at a time so that they share commits."""

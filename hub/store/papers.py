@@ -12,6 +12,7 @@ from hub.store.mapping import Mapper
 from hub.store.requests import REQUEST
 from hub.store.room import Room
 from hub.store.schema import drafts as draft_table
+from hub.store.schema import one_of
 from hub.store.schema import requests as request_table
 from hub.store.schema import sealed as table
 from hub.store.sql import Statement
@@ -21,6 +22,11 @@ _DRAFT: Final = Mapper(Draft, draft_table, key="number", given=("number",))
 
 _ADD: Final = Statement(_SEALED.insert)
 _OF: Final = Statement(_SEALED.select.where(table.c.request_id == sa.bindparam("request_id")).order_by(table.c.id))
+_COUNT: Final = Statement(
+    sa.select(sa.func.count())
+    .select_from(table)
+    .where(table.c.request_id == sa.bindparam("request_id"), sa.text(one_of("kind", ("picture", "reading"))))
+)
 _DROP_KIND: Final = Statement(
     table.delete().where(table.c.request_id == sa.bindparam("request_id"), table.c.kind == sa.bindparam("kind"))
 )
@@ -50,6 +56,10 @@ class PaperRoom(Room):
     def sealed_of(self, request_id: str) -> list[Sealed]:
         """In the order they were added."""
         return _SEALED.records(self._db.rows(_OF, {"request_id": request_id}))
+
+    def count_pictures(self, request_id: str) -> int:
+        """How many pictures came with a request, as far as they are still there or were read."""
+        return int(self._db.value(_COUNT, {"request_id": request_id}))
 
     def drop_sealed(self, request_id: str, kind: str) -> int:
         """Drops a request's records of one kind: its pictures, once they are read."""

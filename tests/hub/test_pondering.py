@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from common.catalogue import Sentence
 from common.lifecycle import RequestState
 from hub.plan.outcome import Context, Said
 from hub.planner.kept import unpack
 from hub.pondering import place_of
+from hub.store.errors import StoreBusy
 from hub.thinking import Note, Seen, Thought
 from tests.hub.house import House
 
@@ -167,3 +170,25 @@ async def test_the_conversation_is_at_hand(inside: House) -> None:
     inside.clock.pass_(inside.config.planning.conversation + 1)
     await inside.ask("and this one?")
     assert model.asked[-1].thread == ()
+
+
+async def test_a_sweep_that_the_store_fails_loses_nobody(inside: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store gives out between the two looks of a sweep: the next sweep finds the message all the same."""
+    receipt = await inside.accept("@web-1 uptime")
+    await ready(rebuilt(inside))
+    read, looks = inside.store.read, iter((False, True))
+
+    async def fails_second(unit: Any) -> Any:
+        if next(looks, False):
+            raise StoreBusy("store: too much waits")
+        return await read(unit)
+
+    monkeypatch.setattr(inside.store, "read", fails_second)
+    with pytest.raises(StoreBusy):
+        await inside.engine.sweep()
+    await inside.engine.sweep()
+    async with asyncio.TaskGroup() as tasks:
+        work = tasks.create_task(inside.engine.run())
+        while inside.request(receipt.request).state is RequestState.RECEIVED:
+            await asyncio.sleep(0)
+        work.cancel()

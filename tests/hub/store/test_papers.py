@@ -48,8 +48,11 @@ def test_sealed_records_are_kept_in_order_and_dropped_by_kind(store: Store) -> N
         ("picture", b"two"),
         ("reading", b"text"),
     ]
+    store.write_now(lambda txn: txn.add_sealed("r-1", "prompt", b"-", NOW))
+    assert store.read_now(lambda txn: txn.count_pictures("r-1")) == 3
     assert store.write_now(lambda txn: txn.drop_sealed("r-1", "picture")) == 2
-    assert [one.kind for one in store.read_now(lambda txn: txn.sealed_of("r-1"))] == ["reading"]
+    assert store.read_now(lambda txn: (txn.count_pictures("r-1"), txn.count_pictures("r-2"))) == (1, 0)
+    assert [one.kind for one in store.read_now(lambda txn: txn.sealed_of("r-1"))] == ["reading", "prompt"]
 
 
 def test_old_sealed_records_go_some_at_a_time(store: Store) -> None:
