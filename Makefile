@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test format lint venv bench bench-console bench-models bench-matcher bench-ocr bench-plans models transcript slow clean
+.PHONY: demo test format lint venv bench bench-console bench-models bench-matcher bench-ocr bench-plans bench-chats models transcript phrases slow mutants clean
 
 venv: $(VENV)/.installed
 
@@ -16,8 +16,18 @@ $(VENV)/.installed: pyproject.toml
 demo: venv
 	@$(BIN)/python tests/end_to_end/demo.py
 
+# Two workers a core, since most tests wait for programs they started; the same examples every time (tests/conftest.py).
+WORKERS ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 1))))
+
+# Most tests make a folder and sync what they write: in memory where there is room for it. What a failed test left stays.
+test slow: export PYTEST_DEBUG_TEMPROOT ?= $(shell test -w /dev/shm && test $$(stat -f -c '%a' /dev/shm) -gt 524288 && \
+	echo /dev/shm || echo $${TMPDIR:-/tmp})
+# Programs that tests start read their bytecode as installed ones do, instead of compiling themselves each time.
+test slow: export PYTHONDONTWRITEBYTECODE =
+
 test: lint
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadgroup
+	@$(BIN)/python -m compileall -q common hub agent tui
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadgroup
 
 lint: venv
 	$(BIN)/ruff format --check .
@@ -29,8 +39,9 @@ format: venv
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The long runs, whole products where `test` takes pairs, and other random examples than yesterday's.
 slow: venv
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "slow or hypothesis" --hypothesis-profile=random
 
 bench: venv
 	$(BIN)/python tests/bench/throughput.py
@@ -50,10 +61,20 @@ bench-matcher: venv
 bench-ocr: venv
 	@$(BIN)/python tests/bench/ocr.py
 
+# Faults put in on purpose: does the suite notice each? About ten minutes.
+mutants: venv
+	@$(BIN)/python tests/bench/mutants.py
+
 bench-plans: venv
 	@$(BIN)/python tests/bench/plans.py
 
+bench-chats: venv
+	@$(BIN)/python tests/bench/chats.py
+
 # Needs `make models` once, or $$ANSWERBACK_LLAMA: messages through a real small model, with the time of every stage.
+phrases: venv
+	@$(BIN)/python tests/end_to_end/phrases.py
+
 transcript: venv
 	@$(BIN)/python tests/models/transcript.py
 

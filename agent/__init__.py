@@ -1,25 +1,21 @@
-"""The agent: verifies, runs, reports. Two processes.
+"""The agent: runs signed commands on a machine and reports what became of them. Two processes.
 
-    runner/   the parent of every job; no network. Outlives the uplink.
-        app      the local socket, one uplink at a time
-        guard    pure: may this order be started? signature, name, expiry, epoch, plan hash, local policy
-        journal  append-only, fdatasync before a job is accepted; read back at start
-        work     what the runner does with an order, from journal to evidence
-        process  starts a program without a shell, in its own process group; ends it; reaps it
-        spool    output in numbered chunks, capped, with the digest of all of it
-    uplink/   faces the network; can start nothing
-        app      dials out, keeps the link, passes messages between hub and runner
-        link     one connection in service
-        local    the other end of the runner's socket
-        pace     pure: when to try again, when to renew
-        renewal  the next certificate, over the link
-        vitals   psutil: what the heartbeat carries
-    join      the first contact: key made here, token once, CA pinned
-    detach    a runner that outlives who started it
-    state     the files under the state folder, and who owns which
-    status    what `status` tells
+    runner/   the parent of every job; verifies each order, has no network, outlives the uplink
+    uplink/   the link to the hub; faces the network and can start no job
+
+    cli       `answerback-agent`: the commands, each loading only what it needs
+    join      first contact: key made on the machine, token used once, CA pinned
+    init      the duties of process 1, where the agent is a container's only program
+    detach    starts a runner that outlives its starter, where there is no systemd
+    state     the files of the state folder, and which user owns which
+    status    what `answerback-agent status` prints; link_report: what the uplink tells it
+    doctor    what `answerback-agent doctor` looks at
+    reserve   room kept back on the state's file system, for when the disk is full
+    lock      lock files: one runner and one uplink a state folder
+    frames    framing on the local socket between the two processes
+    boot      boot id, and the clock that counts from boot: every duration is measured by it
     log       key=value lines with stable event names
-    cli       answerback-agent
 
-Only the runner's death, or the machine's, makes an outcome unknown.
+The agent is the program, the machine is what it runs on. Only the death of the runner or of the machine can make the
+outcome of a job unknown. `runner` and `uplink` never import each other: they meet at the socket.
 """

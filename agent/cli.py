@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from agent import log
-from agent.state import DEFAULT_STATE, SOCKET_VARIABLE, State, check_socket_path
-from common.errors import EXIT_FAILED, EXIT_OK, UserError
+from agent.init import become_child_of_init
+from agent.state import DEFAULT_STATE, SOCKET_VARIABLE, StateFolder, check_socket_path
+from common.errors import EXIT_OK, UserError
+from common.process.hangup import outlive_hangup
+from common.process.program import run_command, wants_json
 from common.version import VERSION
 
 TOKEN_VARIABLE: Final = "ANSWERBACK_TOKEN"  # noqa: S105 - a variable's name
@@ -35,46 +38,25 @@ examples:
   answerback-agent run
       keeps the link, and starts the runner if none serves this folder; jobs outlive this command
   answerback-agent status --json
-      what this machine is, and whether it is at work
+      what this machine is, and whether it is linked and at work
+  answerback-agent doctor
+      clock, names, ports, certificate, policy, disk, permissions: what is wrong, and what to do
 
 Under systemd the runner and the uplink are services of their own: see systemd/README.md.
 The machine decides too: {DEFAULT_STATE}/runner/policy.toml refuses whatever it does not allow.
 
-exit codes: 0 done, 1 the work failed, 2 wrong usage or configuration
+exit codes: 0 done, 1 the work failed, 2 wrong usage or configuration, 130 interrupted
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs one command and exits with its code."""
+    """Runs one command and exits with its code; how errors are told is in `common.process.program`."""
+    raise SystemExit(run_command("answerback-agent", lambda: _run_one(arguments)))
+
+
+def _run_one(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
-    try:
-        code = _COMMANDS[options.command](options)
-    except KeyboardInterrupt:
-        code = _complain("interrupted", EXIT_FAILED)
-    except UserError as error:
-        code = _complain(str(error), error.exit_code)
-    except BaseExceptionGroup as group:
-        # A TaskGroup wraps what one of its tasks raised, and a person's mistake may be found in one.
-        mistake = _user_error(group)
-        if mistake is None:
-            raise
-        code = _complain(str(mistake), mistake.exit_code)
-    raise SystemExit(code)
-
-
-def _complain(text: str, code: int) -> int:
-    print(f"answerback-agent: {text}", file=sys.stderr)
-    return code
-
-
-def _user_error(group: BaseExceptionGroup[BaseException]) -> UserError | None:
-    found = group.subgroup(UserError)
-    if found is None:
-        return None
-    inner: BaseException = found
-    while isinstance(inner, BaseExceptionGroup):
-        inner = inner.exceptions[0]
-    return inner if isinstance(inner, UserError) else None
+    return _COMMANDS[options.command](options)
 
 
 # ---- the commands
@@ -101,7 +83,7 @@ def _run(options: argparse.Namespace) -> int:
     from agent.detach import RunnerProcess
 
     state, socket = _state(options), _socket(options)
-    return _serve(options, RunnerProcess(state, socket).start)
+    return _serve(options, RunnerProcess(state, socket).ensure_started)
 
 
 def _uplink(options: argparse.Namespace) -> int:
@@ -109,8 +91,10 @@ def _uplink(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace, start_runner: Callable[[], None] | None) -> int:
-    from agent.uplink.app import run_uplink
+    from agent.uplink.app import run_uplink  # in both processes, which share its memory
 
+    become_child_of_init()
+    outlive_hangup()
     log.configure("uplink", options.log_level)
     asyncio.run(run_uplink(_state(options), _socket(options), start_runner=start_runner))
     return EXIT_OK
@@ -118,8 +102,10 @@ def _serve(options: argparse.Namespace, start_runner: Callable[[], None] | None)
 
 def _runner(options: argparse.Namespace) -> int:
     from agent.runner.app import run_runner
-    from common.notify import notify
+    from common.process.notify import notify
 
+    become_child_of_init()
+    outlive_hangup()
     state, socket = _state(options), _socket(options)
     log.configure("runner", options.log_level, file=options.log)
     os.chdir("/")  # keep no file system busy
@@ -129,32 +115,54 @@ def _runner(options: argparse.Namespace) -> int:
         notify(ready=True, status="serving")
 
     asyncio.run(
-        run_runner(state.path, socket, exit_when_idle=options.exit_when_idle, allowed_uids=allowed, ready=ready)
+        run_runner(
+            state.path,
+            socket,
+            exit_when_idle=options.exit_when_idle,
+            allowed_uids=allowed,
+            ready=ready,
+            watch_orphans=True,
+        )
     )
     return EXIT_OK
 
 
 def _status(options: argparse.Namespace) -> int:
-    from agent.status import status
+    from agent.status import read_status
 
-    found = status(_state(options), time.time())
+    found = read_status(_state(options), time.time())
     print(json.dumps(found.to_json(), indent=1) if options.json else found.to_text())
-    return EXIT_OK
+    return found.exit_status
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from agent.doctor import examine
+    from common.doctor.findings import exit_status, finding_lines, findings_json
+
+    found = asyncio.run(examine(_state(options), os.environ, time.time()))
+    print(json.dumps(findings_json(found), indent=1) if options.json else "\n".join(finding_lines(found)))
+    return exit_status(found)
 
 
 def _make_request(options: argparse.Namespace) -> int:
-    from common.certificate import prepare_renewal
+    from agent.reserve import room_for_renewal
+    from common.identity.csr import prepare_renewal
 
     state = _state(options)
-    prepare_renewal(state.credential, "agent", state.settings().name)
+    with state.hold_credential(), room_for_renewal(state.uplink):
+        prepare_renewal(state.credential, "agent", state.settings().name)
     return EXIT_OK
 
 
 def _take_certificate(options: argparse.Namespace) -> int:
-    from common.certificate import take_certificate
+    from agent.reserve import room_for_renewal
+    from common.identity.csr import stage_renewal
 
-    state, pem = _state(options), sys.stdin.buffer.read(_MAX_INPUT)
-    take_certificate(state.credential, "agent", state.settings().name, pem, options.generation, time.time())
+    state, pem, now = _state(options), sys.stdin.buffer.read(_MAX_INPUT), options.at or time.time()
+    with state.hold_credential(), room_for_renewal(state.uplink):
+        if not state.credential.next_key.exists():
+            raise UserError("no renewal is under way", "the machine has joined anew meanwhile")
+        stage_renewal(state.credential, "agent", state.settings().name, pem, options.generation, now)
     return EXIT_OK
 
 
@@ -164,6 +172,7 @@ _COMMANDS: Final = {
     "runner": _runner,
     "uplink": _uplink,
     "status": _status,
+    "doctor": _doctor,
     "make-request": _make_request,
     "take-certificate": _take_certificate,
 }
@@ -172,8 +181,8 @@ _COMMANDS: Final = {
 # ---- the options
 
 
-def _state(options: argparse.Namespace) -> State:
-    return State(Path(options.state).absolute())
+def _state(options: argparse.Namespace) -> StateFolder:
+    return StateFolder(Path(options.state).absolute())
 
 
 def _socket(options: argparse.Namespace) -> Path:
@@ -193,8 +202,16 @@ def _uid(user: str) -> int:
         raise UserError(f"there is no user {user}", "create it: see systemd/README.md") from None
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Wrong usage is told like every other mistake, with `--json` as JSON."""
+        if not wants_json(sys.argv[1:]):
+            self.print_usage(sys.stderr)
+        raise UserError(message, f"see {self.prog} --help")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="answerback-agent",
         description="Joins this machine to an Answerback hub, and runs what the hub signed and its own policy allows.",
         epilog=_EXAMPLES,
@@ -205,26 +222,26 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, text: str | None) -> argparse.ArgumentParser:
         # A command without a text is one that the agent calls itself; it is not listed.
-        made = (
+        sub = (
             commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
             if text
             else commands.add_parser(name)
         )
-        made.add_argument(
+        sub.add_argument(
             "--state",
             metavar="DIR",
             default=os.environ.get(STATE_VARIABLE) or str(DEFAULT_STATE),
             help=f"the state folder (default ${STATE_VARIABLE}, else {DEFAULT_STATE})",
         )
-        return made
+        return sub
 
-    def serving(made: argparse.ArgumentParser) -> None:
-        made.add_argument(
+    def serving(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
             "--socket",
             metavar="PATH",
             help=f"the runner's local socket (default ${SOCKET_VARIABLE}, else in the state folder)",
         )
-        made.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+        sub.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
 
     join = command("join", "make this machine known to a hub; needs the token and the pin that the hub printed")
     join.add_argument("url", metavar="URL", help="the hub's link port, wss://HOST:PORT")
@@ -232,7 +249,11 @@ def _parser() -> argparse.ArgumentParser:
     join.add_argument(
         "--ca-pin", required=True, metavar="sha256:…", help="the pin of the hub's authority; never optional"
     )
-    join.add_argument("--force", action="store_true", help="replace an earlier join of this folder")
+    join.add_argument(
+        "--force",
+        action="store_true",
+        help="replace a join of this folder under another name or at another hub",
+    )
 
     serving(command("run", "keep the link to the hub, and start the runner where none serves this folder"))
     serving(command("uplink", "keep the link to the hub; the runner is another service"))
@@ -243,11 +264,15 @@ def _parser() -> argparse.ArgumentParser:
         "--uplink-user", metavar="USER", help="the user whose uplink may attach, besides the runner's own"
     )
     runner.add_argument("--log", metavar="FILE", type=Path, help=argparse.SUPPRESS)  # standard error is this file
-    status = command("status", "tell whether this machine is joined and at work")
+    status = command("status", "tell whether this machine is joined, linked and at work; 1 where it is not")
     status.add_argument("--json", action="store_true", help="one JSON object")
+    doctor = command("doctor", "look for what keeps this machine from its hub, and say what to do; changes nothing")
+    doctor.add_argument("--json", action="store_true", help="one JSON object")
 
     command("make-request", None)
-    command("take-certificate", None).add_argument("--generation", type=int, required=True)
+    take = command("take-certificate", None)
+    take.add_argument("--generation", type=int, required=True)
+    take.add_argument("--at", type=float, default=0.0)  # by the hub's clock
     return parser
 
 

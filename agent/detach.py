@@ -1,8 +1,8 @@
-"""Starting the runner so that it outlives whoever started it: `answerback-agent run` on a machine without systemd.
+"""Starts the runner so that it outlives its starter: `answerback-agent run` on a machine without systemd.
 
 The runner gets a session of its own (no terminal's signal reaches it), no descriptor of ours but its log, and the
-option to end when it is idle and alone. `posix_spawn`, since an object that thinks of itself as the parent (subprocess,
-asyncio) may end or outlast its child; here nobody does.
+option to exit when no uplink is attached and no job runs. It is started with `posix_spawn` and not with subprocess or
+asyncio, whose objects expect to outlive the child and would end or wait for it.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from pathlib import Path
 from typing import Final
 
 from agent import log
-from agent.state import State
+from agent.state import StateFolder
 from common.errors import UserError, WorkFailed
-from common.files import make_folder
+from common.files import create_folder
 
-_OURS_ALONE: Final = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "ANSWERBACK_TOKEN"})
-_SOON: Final = 10.0
+_NOT_INHERITED: Final = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "ANSWERBACK_TOKEN"})
+_EARLY_EXIT_WITHIN: Final = 10.0
 
 
-def own_command(*arguments: str) -> list[str]:
-    """This program again, in another process of this interpreter; never what happens to lie in the working folder."""
+def self_command(*arguments: str) -> list[str]:
+    """The argument vector that runs this program in another process; -P keeps the working directory off sys.path."""
     return [sys.executable, "-P", "-m", "agent", *arguments]
 
 
-def own_environment() -> dict[str, str]:
-    """The environment for it: without what is meant for this process, and with a way to a checkout not installed."""
-    environment = {key: value for key, value in os.environ.items() if key not in _OURS_ALONE}
+def child_environment() -> dict[str, str]:
+    """The environment for it: without variables meant for this process; PYTHONPATH added where we are not installed."""
+    environment = {key: value for key, value in os.environ.items() if key not in _NOT_INHERITED}
     root = str(Path(__file__).resolve().parent.parent)
     if root not in site.getsitepackages():
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH", ""))))
@@ -41,42 +41,46 @@ def own_environment() -> dict[str, str]:
 class RunnerProcess:
     """The runner that this process started, if it did."""
 
-    def __init__(self, state: State, socket: Path) -> None:
+    def __init__(self, state: StateFolder, socket: Path) -> None:
         self._state = state
         self._socket = socket
         self._pid = 0
         self._started = 0.0
         self._starts = 0
 
-    def start(self) -> None:
-        """Starts one unless the last is still on its way; raises WorkFailed where the very first ends at once."""
+    def ensure_started(self) -> None:
+        """Starts a runner unless the last one still lives.
+
+        Raises WorkFailed where the first runner exited with an error within ten seconds, UserError where none can
+        start.
+        """
         if self._pid:
             ended, status = os.waitpid(self._pid, os.WNOHANG)
             if not ended:
                 return
             self._pid = 0
-            self._explain(os.waitstatus_to_exitcode(status))
+            self._report_exit(os.waitstatus_to_exitcode(status))
         self._spawn()
 
-    def _explain(self, status: int) -> None:
+    def _report_exit(self, status: int) -> None:
         if status == 0:
             log.info("runner.ended", status=status)
             return
         last = last_line(self._state.runner_log)
-        if self._starts == 1 and time.monotonic() - self._started < _SOON:
+        if self._starts == 1 and time.monotonic() - self._started < _EARLY_EXIT_WITHIN:
             raise WorkFailed(f"the runner ended with status {status}", last or f"see {self._state.runner_log}")
         log.error("runner.ended", status=status, last_line=last, log=self._state.runner_log)
 
     def _spawn(self) -> None:
-        make_folder(self._state.run)
-        command = own_command("runner", "--state", str(self._state.path), "--socket", str(self._socket))
+        create_folder(self._state.runtime_folder)
+        command = self_command("runner", "--state", str(self._state.path), "--socket", str(self._socket))
         command += ["--exit-when-idle", "--log", str(self._state.runner_log)]
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         try:
             self._pid = os.posix_spawn(
                 sys.executable,
                 command,
-                own_environment(),
+                child_environment(),
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
@@ -87,7 +91,8 @@ class RunnerProcess:
                 setsigdef=(signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP),
             )
         except OSError as error:
-            raise UserError(f"cannot start the runner ({error.strerror})", f"see {self._state.run}") from None
+            cure = f"see {self._state.runtime_folder}"
+            raise UserError(f"cannot start the runner ({error.strerror})", cure) from None
         self._starts += 1
         self._started = time.monotonic()
         log.info("runner.started", pid=self._pid, log=self._state.runner_log)

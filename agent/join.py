@@ -1,7 +1,11 @@
-"""The first contact of a machine with its hub: what `common/joining.py` does, with this machine's folders around it.
+"""`answerback-agent join`: the enrolment of `common/link/enrolment.py`, with the state folder around it.
 
-The key and a trial file are on disk before the token is sent, since it is good for one use; `agent.toml` is written
-last, since its presence is what "joined" means.
+The key and a trial file are on disk before the token is sent, since a token is good for one use; `agent.toml` is
+written last, since its presence is what "joined" means.
+
+A machine that joins again, under its name and at its hub, needs nothing else and may be at work: a running uplink takes
+the new identity up within seconds, jobs run on, journal and policy stay. Another name or another hub needs `--force`,
+and the uplink stopped.
 """
 
 from __future__ import annotations
@@ -13,35 +17,50 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
-from agent.state import State
-from common.certificate import KeyAndRequest, new_request
+from agent.state import StateFolder
 from common.errors import UserError, WorkFailed
-from common.files import make_folder, write_file
-from common.joining import Accepted, believe, exchange, name_in
-from common.messages import Joined
+from common.files import create_folder, write_file
+from common.identity.csr import KeyAndRequest, create_key_request
+from common.identity.tls import compute_pin, pins_equal
+from common.link.enrolment import Enrolment, fetch_pinned_authority, redeem_token, token_name
+from common.link.messages import Joined
+from common.text import toml_string
 
 
 async def join(
-    url: str, token: str, ca_pin: str, state: State, *, force: bool = False, wall: Callable[[], float] = time.time
+    url: str, token: str, ca_pin: str, state: StateFolder, *, force: bool = False, wall: Callable[[], float] = time.time
 ) -> Joined:
-    """Joins this machine to the hub at `url`; raises UserError. Says nothing: the answer names machine and hub."""
-    name = name_in(token, "agent")
-    if state.joined() and not force:
+    """Joins this machine to the hub at `url` and returns the hub's answer; prints nothing. Raises UserError."""
+    name = token_name(token, "agent")
+    again = _is_same_machine(state, name, ca_pin)
+    if state.is_joined() and not again and not force:
         settings = state.settings()
         cure = f"it is {settings.name} of hub {settings.hub}; give --force to replace that"
         raise UserError(f"{state.path} has joined already", cure)
-    authority = await believe(url, ca_pin, "agent", wall())
+    authority = await fetch_pinned_authority(url, ca_pin, "agent", wall())
     _make_folders(state)
-    lock = state.hold_lock()
+    lock = None if again else state.acquire_lock()
     try:
-        made = _prepare(state, name)
-        accepted = await exchange(url, authority, token, made, "agent", wall())
+        key_request = _create_key_request(state, name)
+        accepted = await redeem_token(url, authority, token, key_request, "agent", wall())
         _check_job_keys(accepted.joined)
-        _keep(state, url, accepted, made, authority)
+        with state.hold_credential():
+            _write_state(state, url, accepted, key_request, authority)
     finally:
-        _joining_key(state).unlink(missing_ok=True)
-        os.close(lock)
+        _pending_key_path(state).unlink(missing_ok=True)
+        if lock is not None:
+            os.close(lock)
     return accepted.joined
+
+
+def _is_same_machine(state: StateFolder, name: str, ca_pin: str) -> bool:
+    """Whether the folder has joined already under this name, at the hub with this authority."""
+    try:
+        return state.settings().name == name and pins_equal(
+            compute_pin(state.credential.authority.read_bytes()), ca_pin
+        )
+    except (UserError, OSError, ValueError):
+        return False
 
 
 def _check_job_keys(joined: Joined) -> None:
@@ -52,37 +71,48 @@ def _check_job_keys(joined: Joined) -> None:
 # ---- the files
 
 
-def _joining_key(state: State) -> Path:
+def _pending_key_path(state: StateFolder) -> Path:
     return state.uplink / "key.pem.joining"
 
 
-def _make_folders(state: State) -> None:
-    make_folder(state.path, 0o755)
+def _make_folders(state: StateFolder) -> None:
+    create_folder(state.path, 0o755)
     for folder in (state.uplink, state.runner, state.run):
-        make_folder(folder)
+        create_folder(folder)
 
 
-def _prepare(state: State, name: str) -> KeyAndRequest:
+def _create_key_request(state: StateFolder, name: str) -> KeyAndRequest:
     """The key on disk before anything is sent, and a trial in the other folder: a full disk must not cost a token."""
-    made = new_request("agent", name)
-    write_file(_joining_key(state), made.key)
+    key_request = create_key_request("agent", name)
+    write_file(_pending_key_path(state), key_request.key)
     trial = state.runner / ".joining"
     write_file(trial, b"")
     trial.unlink()
-    return made
+    return key_request
 
 
-def _keep(state: State, url: str, accepted: Accepted, made: KeyAndRequest, authority: str) -> None:
-    joined = accepted.joined
-    state.settings_file.unlink(missing_ok=True)  # from here to the last line nobody mistakes this for a joined machine
+def _is_of_hub(state: StateFolder, hub: str) -> bool:
+    """Whether this folder was joined to that hub before."""
+    try:
+        return state.settings().hub == hub
+    except UserError:
+        return False
+
+
+def _write_state(
+    state: StateFolder, url: str, enrolment: Enrolment, key_request: KeyAndRequest, authority: str
+) -> None:
+    joined = enrolment.joined
+    if not _is_of_hub(state, joined.hub):
+        state.hub_position.unlink(missing_ok=True)  # what another hub told means nothing to this one
+    state.settings_file.unlink(missing_ok=True)  # until the last line the folder does not count as joined
     trust = {"name": joined.name, "hub": joined.hub, "job_keys": {i: k.hex() for i, k in joined.job_keys.items()}}
     write_file(state.trust, json.dumps(trust, indent=1).encode() + b"\n")
     if not state.policy.exists():  # the machine's owner may have edited it
         default = resources.files("common").joinpath("defaults", "agent-policy.toml")
         write_file(state.policy, default.read_bytes())
-    state.credential.keep(made.key, joined.certificate, authority.encode(), accepted.validity)
-    # A TOML basic string is a JSON string for the characters that names and addresses are made of.
+    state.credential.install(key_request.key, joined.certificate, authority.encode(), enrolment.validity)
     lines = [
-        f"{key} = {json.dumps(value)}" for key, value in (("url", url), ("name", joined.name), ("hub", joined.hub))
+        f"{key} = {toml_string(value)}" for key, value in (("url", url), ("name", joined.name), ("hub", joined.hub))
     ]
     write_file(state.settings_file, ("\n".join(lines) + "\n").encode())

@@ -21,9 +21,9 @@ _LOGGER: Final = logging.getLogger("answerback.agent")
 _SECRET: Final = frozenset({"token", "secret", "password", "private_key"})
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 MAX_VALUE: Final = 2_048
-"""Characters of one value; the rest is cut and said so."""
+"""Characters of one value; a longer one is cut, with a note of its length."""
 MAX_FILE: Final = 1024 * 1024
-"""Bytes of a log file that we keep ourselves; one older file of the same size is kept beside it."""
+"""Bytes of a log file that this process rotates itself; one older file stays beside it."""
 
 
 def debug(event: str, /, **fields: object) -> None:
@@ -43,15 +43,15 @@ def error(event: str, /, **fields: object) -> None:
 
 
 def exception(event: str, cause: BaseException, /, **fields: object) -> None:
-    """A fault of ours: an error line with the traceback as one escaped field."""
+    """A programming error: an error line with the traceback as one escaped field."""
     _LOGGER.error(event, extra={"fields": fields}, exc_info=cause)
 
 
 def configure(program: str, level: str = "info", *, file: Path | None = None, stream: IO[str] | None = None) -> None:
-    """Every logger of the process writes our form to `stream` (standard error if none).
+    """Makes every logger of the process write this format to `stream` (standard error if None).
 
-    `file` names the file that standard error is redirected to, where nobody else keeps it small: past MAX_FILE it
-    becomes FILE.1 and standard error goes on in a new one.
+    `file` names the file that standard error is redirected to, where nothing else rotates it: past MAX_FILE bytes it
+    becomes FILE.1 and standard error continues in a new file.
     """
     handler = _Handler(stream if stream is not None else sys.stderr, file)
     handler.setFormatter(_Formatter(program))
@@ -62,7 +62,7 @@ def configure(program: str, level: str = "info", *, file: Path | None = None, st
 
 
 def quote(value: object) -> str:
-    """One value as it stands after `key=`: bare where that is unambiguous, else quoted with escapes."""
+    """One value as it appears after `key=`: bare where that is unambiguous, else quoted with escapes."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
@@ -86,7 +86,7 @@ def _escape(char: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def line(program: str, level: str, event: str, fields: dict[str, object], now: float) -> str:
+def format_line(program: str, level: str, event: str, fields: dict[str, object], now: float) -> str:
     """One log line without its newline; `now` in seconds since the epoch."""
     at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
     parts = [f"at={at}", f"level={level}", f"program={program}", f"event={quote(event)}"]
@@ -107,7 +107,7 @@ class _Formatter(logging.Formatter):
             event, fields = str(record.msg), dict(fields)
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
-        return line(self._program, record.levelname.lower(), event, fields, record.created)
+        return format_line(self._program, record.levelname.lower(), event, fields, record.created)
 
 
 class _Handler(logging.StreamHandler[IO[str]]):
@@ -120,16 +120,16 @@ class _Handler(logging.StreamHandler[IO[str]]):
         if self._file is not None:
             try:
                 if os.fstat(2).st_size > MAX_FILE:
-                    turn_over(self._file, 2)
+                    rotate(self._file, 2)
             except OSError:
-                pass  # a log that cannot be kept small must not stop the work
+                pass  # failing to rotate a log must not stop the work
 
     def handleError(self, record: logging.LogRecord) -> None:
         """A full disk or a reader that went away loses lines, never the process."""
 
 
-def turn_over(file: Path, descriptor: int) -> None:
-    """FILE becomes FILE.1 and `descriptor` goes on in a new, empty FILE."""
+def rotate(file: Path, descriptor: int) -> None:
+    """Renames FILE to FILE.1 and points `descriptor` at a new, empty FILE."""
     os.replace(file, file.with_name(file.name + ".1"))
     fresh = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     os.dup2(fresh, descriptor)

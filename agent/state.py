@@ -2,12 +2,15 @@
 
     STATE/                    0755, or 0700 where one user runs everything
         uplink/               0700, the uplink's user; what faces the network can read nothing else
-            agent.toml        where the hub is and who we are; written last by `join`, so its presence means "joined"
-            key.pem …         our credential: key, certificate, authority, a renewal (see common/credential.py)
+            agent.toml        the hub's address and our name; written last by `join`, so its presence means "joined"
+            key.pem …         our credential: key, certificate, authority, a renewal (see common/identity/credential.py)
+            link.json         what the uplink last knew of its link
+            hub-position      the position that the hub told last (agent/uplink/hub_position.py)
             lock              held by the one uplink of this folder
+            credential.lock   held for a moment by whoever changes the credential or reads it as a pair
         runner/               0700, the runner's user
             trust.json        our name, the hub's id and the keys that orders are signed with
-            policy.toml       what this machine refuses whatever the hub says; yours to edit
+            policy.toml       the machine's own policy, which the hub cannot overrule; for its owner to edit
             lock, journal …   the runner's own
         run/                  0700; the runner's socket and log, where systemd does not provide a better place
 
@@ -17,26 +20,29 @@ folder.
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
 import os
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from common.config import load, parse_url, required
-from common.credential import Credential
+from agent.lock import acquire_lock, hold_lock
+from common.config import load, required
 from common.errors import UserError
+from common.identity.credential import CredentialFiles
 from common.ids import is_name
+from common.values import parse_url
 
 DEFAULT_STATE: Final = Path("/var/lib/answerback-agent")
 SOCKET_VARIABLE: Final = "ANSWERBACK_RUNNER_SOCKET"
 _MAX_SOCKET_PATH: Final = 107  # sun_path in unix(7) without its final NUL
-REJOIN: Final = "join again: `answerback-agent join … --force` with a new token"
+REJOIN_HINT: Final = "run `answerback-hub token --agent NAME` on the hub, and here the command that it prints"
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What `agent.toml` says; written by `join`."""
+class AgentSettings:
+    """The contents of `agent.toml`, written by `join`."""
 
     url: str = required("the hub's address, wss://HOST:PORT")
     name: str = required("this machine's name, as its certificate has it")
@@ -44,8 +50,8 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """The state folder; nothing is read or made until it is asked for."""
+class StateFolder:
+    """The paths of a state folder. Constructing it touches no file."""
 
     path: Path
 
@@ -66,12 +72,32 @@ class State:
         return self.uplink / "agent.toml"
 
     @property
-    def credential(self) -> Credential:
-        return Credential(self.uplink, REJOIN)
+    def credential(self) -> CredentialFiles:
+        return CredentialFiles(self.uplink, REJOIN_HINT)
+
+    @property
+    def link_report(self) -> Path:
+        return self.uplink / "link.json"
 
     @property
     def lock(self) -> Path:
         return self.uplink / "lock"
+
+    def hold_credential(self) -> AbstractContextManager[None]:
+        """Held by `join` while it writes, and by the uplink while it reads or renews: they may run at the same time."""
+        return hold_lock(self.uplink / "credential.lock")
+
+    def identity_stamp(self) -> tuple[int, ...]:
+        """Changes when `join` has written a new identity into the folder; () while there is none."""
+        try:
+            found = os.stat(self.settings_file)
+        except OSError:
+            return ()
+        return found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+    @property
+    def hub_position(self) -> Path:
+        return self.uplink / "hub-position"
 
     @property
     def trust(self) -> Path:
@@ -87,45 +113,52 @@ class State:
 
     @property
     def runner_log(self) -> Path:
-        return self.run / "runner.log"
+        return self.runtime_folder / "runner.log"
 
     @property
     def socket(self) -> Path:
         """The runner's socket: $ANSWERBACK_RUNNER_SOCKET, else in the state folder. Raises UserError if too long."""
         named = os.environ.get(SOCKET_VARIABLE, "")
-        path = Path(named) if named else self.run / "runner.sock"
+        path = Path(named) if named else self.runtime_folder / "runner.sock"
         check_socket_path(path)
         return path
 
-    def joined(self) -> bool:
+    @property
+    def runtime_folder(self) -> Path:
+        """`run`; on a file system that is read-only, as after an error of the disk, a folder of this state's own
+        beneath /run or $XDG_RUNTIME_DIR.
+        """
+        if not is_read_only(self.path):
+            return self.run
+        base = Path("/run") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR") or "/run")
+        own = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
+        return base / f"answerback-agent-{own}"
+
+    def is_joined(self) -> bool:
         return self.settings_file.exists()
 
-    def settings(self) -> Settings:
-        """What `join` wrote; raises UserError where it is missing or not of its form."""
-        if not self.joined():
+    def settings(self) -> AgentSettings:
+        """The contents of `agent.toml`; raises UserError where it is missing or malformed."""
+        if not self.is_joined():
             raise UserError(f"{self.settings_file} is missing", "run `answerback-agent join` first")
-        settings = load(self.settings_file, Settings)
+        settings = load(self.settings_file, AgentSettings)
         for key, value in (("name", settings.name), ("hub", settings.hub)):
             if not is_name(value):
-                raise UserError(f"{self.settings_file}: {key}: not a name", REJOIN)
+                raise UserError(f"{self.settings_file}: {key}: not a name", REJOIN_HINT)
         parse_url(settings.url, f"{self.settings_file}: url")
         return settings
 
-    def hold_lock(self) -> int:
+    def acquire_lock(self) -> int:
         """Makes this process the folder's one uplink for as long as it lives; raises UserError if there is another."""
-        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
-            os.close(descriptor)
-            whose = f" (process {holder})" if holder.isdigit() else ""
-            raise UserError(
-                f"another uplink{whose} serves {self.path}", "stop it first, or name another --state"
-            ) from None
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-        return descriptor
+        return acquire_lock(self.lock, "uplink", self.path, "stop it first, or name another --state")
+
+
+def is_read_only(path: Path) -> bool:
+    """Whether the file system of `path` takes no writes; False where that cannot be told."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def check_socket_path(path: Path) -> None:
@@ -134,3 +167,13 @@ def check_socket_path(path: Path) -> None:
             f"{path} is too long for a socket ({_MAX_SOCKET_PATH} bytes at most)",
             f"name a shorter one with --socket or ${SOCKET_VARIABLE}",
         )
+
+
+def refusing_file(socket: Path) -> Path:
+    """There while the runner refuses every order, since it cannot use its own policy or trust; why is in it."""
+    return socket.with_name(socket.name + ".refusing")
+
+
+def version_file(socket: Path) -> Path:
+    """Where a runner says its version: it may be another one than the uplink's, as long as jobs outlive an upgrade."""
+    return socket.with_name(socket.name + ".version")

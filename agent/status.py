@@ -1,58 +1,116 @@
-"""What `answerback-agent status` tells: read from the state folder, without disturbing whoever is at work in it."""
+"""What `answerback-agent status` prints: read from the state folder, without disturbing runner or uplink.
+
+What this user may not see is said, with the cure, and never guessed: None means "cannot tell". A job whose process is
+gone without a result is unknown, not running.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.state import State
+from agent.link_report import LinkReport, read_report
+from agent.lock import is_locked
+from agent.state import StateFolder
+from common.errors import EXIT_FAILED, EXIT_OK
 from common.ids import is_ulid
+from common.times import format_moment, local_zone
 from common.version import VERSION
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
+    """None, "" and 0 stand for what this user may not see; `hidden` says where that is."""
+
     version: str
     state: str
-    joined: bool
-    name: str
-    hub: str
-    url: str
-    generation: int
-    certificate_until: float  # seconds since the epoch
-    certificate_left: float  # seconds
-    uplink: bool | None  # None where this user may not look
-    runner: bool | None
-    running_jobs: list[str] | None
+    joined: bool | None
+    name: str = ""
+    hub: str = ""
+    url: str = ""
+    generation: int = 0
+    certificate_until: float = 0.0  # seconds since the epoch
+    certificate_left: float = 0.0  # seconds
+    uplink: bool | None = None
+    runner: bool | None = None
+    linked: bool | None = None
+    link_since: float = 0.0  # when it was linked, or when the link was lost
+    link_state: str = ""  # linked, away, refused
+    link_reason: str = ""
+    link_cure: str = ""
+    running_jobs: list[str] | None = None
+    unknown_jobs: list[str] | None = None
+    hidden: tuple[str, ...] = ()
+
+    @property
+    def expired(self) -> bool:
+        return bool(self.certificate_until) and self.certificate_left <= 0
+
+    @property
+    def exit_status(self) -> int:
+        """0 where this machine is at work, or this user cannot tell; 1 where it is known not to be."""
+        down = False in (self.uplink, self.runner, self.linked)
+        return EXIT_FAILED if down or self.expired or self.link_state == "refused" else EXIT_OK
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"certificate_expired": self.expired}
 
     def to_text(self) -> str:
-        until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(self.certificate_until))
-        left = f"{self.certificate_left / 3600:.0f} h left" if self.certificate_left > 0 else "EXPIRED: join again"
-        jobs = "unknown" if self.running_jobs is None else ", ".join(self.running_jobs) or "none"
+        machine = f"{self.name} of hub {self.hub} at {self.url}" if self.name else "cannot tell"
         lines = [
-            f"machine      {self.name} of hub {self.hub} at {self.url}",
-            f"certificate  generation {self.generation}, until {until} ({left})",
-            f"uplink       {_word(self.uplink)}",
-            f"runner       {_word(self.runner)}",
-            f"running      {jobs}",
-            f"state        {self.state}",
+            f"machine      {machine}",
+            f"certificate  {self._certificate_text()}",
+            f"link         {self._link_text()}",
+            f"uplink       {_state_text(self.uplink)}",
+            f"runner       {_state_text(self.runner)}",
+            f"running      {_jobs_text(self.running_jobs)}",
         ]
+        if self.unknown_jobs:
+            lines.append(f"unknown      {_jobs_text(self.unknown_jobs)} (they ended, or were left behind, unwatched)")
+        lines.append(f"state        {self.state}")
+        if self.link_cure and self.linked is not True:
+            lines.append(f"what to do   {self.link_cure}")
+        if self.hidden:
+            lines.append(
+                f"not seen     {', '.join(self.hidden)}: not readable by user {os.geteuid()};"
+                " `sudo answerback-agent status` sees all"
+            )
         return "\n".join(lines)
 
+    def _certificate_text(self) -> str:
+        if not self.certificate_until:
+            return "cannot tell"
+        until = format_moment(self.certificate_until, None, local_zone, seconds=False)
+        left = f"{self.certificate_left / 3600:.0f} h left"
+        if self.expired:
+            left = "EXPIRED; `answerback-agent doctor` says what to do"
+        return f"generation {self.generation}, until {until} ({left})"
 
-def status(state: State, now: float) -> Status:
-    """Raises UserError where the folder has not joined or cannot be read."""
+    def _link_text(self) -> str:
+        since = f" since {format_moment(self.link_since, None, local_zone)}" if self.link_since else ""
+        why = f": {self.link_reason}" if self.link_reason else ""
+        if self.linked:
+            return f"linked{since}"
+        if self.linked is None:
+            return "cannot tell"
+        if self.uplink is False:
+            return f"NOT LINKED: the uplink does not run{f'; it last knew: {self.link_state}{since}' if since else ''}"
+        return f"{'REFUSED by the hub' if self.link_state == 'refused' else 'NOT LINKED'}{since}{why}"
+
+
+def read_status(state: StateFolder, now: float) -> Status:
+    """Raises UserError where the folder has not joined."""
+    hidden = tuple(str(folder) for folder in (state.uplink, state.runner) if not _may_look(folder))
+    base: dict[str, Any] = {"version": VERSION, "state": str(state.path), "hidden": hidden}
+    base |= {"uplink": is_locked(state.lock), "runner": is_locked(state.runner_lock)}
+    base["running_jobs"], base["unknown_jobs"] = find_jobs(state.runner / "jobs")
+    if str(state.uplink) in hidden:
+        return Status(joined=None, **base)
     settings, validity = state.settings(), state.credential.validity()
+    report = _read_report(state)
     return Status(
-        version=VERSION,
-        state=str(state.path),
         joined=True,
         name=settings.name,
         hub=settings.hub,
@@ -60,47 +118,79 @@ def status(state: State, now: float) -> Status:
         generation=validity.generation,
         certificate_until=validity.not_after,
         certificate_left=validity.not_after - now,
-        uplink=is_held(state.lock),
-        runner=is_held(state.runner_lock),
-        running_jobs=running_jobs(state.runner / "jobs"),
+        linked=_is_linked(base["uplink"], report),
+        **base,
+        **_link_fields(report),
     )
 
 
-def is_held(lock: Path) -> bool | None:
-    """Whether a process holds the lock file; None where this user may not look.
+def _may_look(folder: Path) -> bool:
+    """False where the folder is there, or may be, and this user cannot read it."""
+    try:
+        os.listdir(folder)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
-    A lock cannot be looked at without being taken for a moment, and whoever starts in that moment would find it taken:
-    so it is tried only where the process that is named in it is alive.
+
+def _read_report(state: StateFolder) -> LinkReport | None:
+    try:
+        return read_report(state.link_report)
+    except PermissionError:
+        return None
+
+
+def _is_linked(uplink: bool | None, report: LinkReport | None) -> bool | None:
+    """A report counts while the uplink lives; without one an uplink that lives has not said."""
+    if not uplink:
+        return uplink
+    return None if report is None else report.state == "linked"
+
+
+def _link_fields(report: LinkReport | None) -> dict[str, Any]:
+    if report is None:
+        return {}
+    return {
+        "link_since": report.since,
+        "link_state": report.state,
+        "link_reason": report.reason,
+        "link_cure": report.cure,
+    }
+
+
+def find_jobs(folder: Path) -> tuple[list[str] | None, list[str] | None]:
+    """The jobs with a start marker and no result (agent/runner/evidence.py), in order of their ids: those whose process
+    runs, and those of which nobody can say. None where this user may not look.
     """
     try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return False
+        return [], []
     except OSError:
-        return None
+        return None, None
+    from agent.runner.evidence import Evidence  # not for whom the above keeps out: status needs little to run
+    from agent.runner.process import is_alive
+
     try:
-        holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
-        if not (holder.isdigit() and os.path.exists(f"/proc/{holder}")):
-            return False
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        names = set(os.listdir(descriptor))
+        evidence = Evidence(descriptor)
+        open_jobs = sorted(
+            job
+            for job in (name.removesuffix(".started") for name in names if name.endswith(".started"))
+            if is_ulid(job) and f"{job}.result" not in names
+        )
+        markers = {job: evidence.read_marker(job) for job in open_jobs}
+        running = [job for job, found in markers.items() if found is not None and is_alive(found.pid, found.since_boot)]
     finally:
         os.close(descriptor)
-    return False
+    return running, [job for job in open_jobs if job not in running]
 
 
-def running_jobs(folder: Path) -> list[str] | None:
-    """Jobs with a start marker and no result yet (agent/runner/evidence.py), in order of their ids."""
-    try:
-        names = {entry.name for entry in folder.iterdir()}
-    except FileNotFoundError:
-        return []
-    except OSError:
-        return None
-    jobs = {name.removesuffix(".started") for name in names if name.endswith(".started")}
-    return sorted(job for job in jobs if is_ulid(job) and f"{job}.result" not in names)
+def _state_text(up: bool | None) -> str:
+    return "cannot tell" if up is None else "up" if up else "down"
 
 
-def _word(up: bool | None) -> str:
-    return "unknown (not this user's to see)" if up is None else "up" if up else "down"
+def _jobs_text(jobs: list[str] | None) -> str:
+    return "cannot tell" if jobs is None else ", ".join(jobs) or "none"

@@ -1,36 +1,36 @@
-"""What the hub, the agents and the console say to each other. Imports none of them.
+"""What the hub, the agents and the console have in common. Imports none of them.
 
-The map, from the ground up (a module imports only modules above it):
+    api/         the operators' API in types: verbs, arguments, results, views, rights
+    link/        one connection between two programs, from bytes to typed messages
+    filter/      the filter language of lists
+    policy/      allow, ask or deny: a pure function of rules and argument vector
+    identity/    certificates, keys, signatures, sealed secrets, TLS contexts
+    config       TOML files into dataclasses; unknown keys are refused by name
 
-    version      the one place the version lives
-    errors       whose fault it is, and the cure: UserError and its exit codes
-    text         hostile text made safe to show
-    ids          names and ids: what they may look like
-    fields       a value from outside against the type that its field has
-    plan         the typed plan: steps of argument vectors, and the hash an approval is bound to
-    grammar      a line from a person becomes an argument vector, or a refusal that names the character
-    policy       allow, ask or deny: a pure function of rules and argument vector, with the nearest rule told
+Below those:
+
+    plan         the typed plan, the hash that an approval is bound to, the signed order
+    doctor/      what a doctor finds, and how it is told
+    process/     how a program of ours meets terminal, signals and systemd, and how it ends
+    command/     a command as a person writes it: words and filters behind `|`, and back
+    machine/     what is told of a machine and of what ran on it
+
+The ground, values and words that every room stands on; it imports nothing above it:
+
     lifecycle    the two lifecycles, request and job, as tables
-    messages     every message on a link, typed, in prose
-    codec        bounded msgpack: size, depth and node count are checked before anything is decoded
-    session      one link without I/O: sequence, acknowledgement, resume, deadlines; both ends use it
-    handshake    hello is answered by welcome or refuse; pure
-    identity     who a certificate says you are; keys, requests, certificates
-    sign         Ed25519 over a job: what the hub promises and the runner verifies
-    seal         AES-256-GCM envelopes for secrets at rest
-    tls          the TLS contexts: 1.3, mutual, one pinned CA
-    config       TOML into dataclasses; unknown keys are refused by name
-    files        private files, whole or not there
-    credential   key and certificate on disk, and a renewal that survives a crash; of agents and operators
-    certificate  makes the key and the request, checks what comes back
-    dial         opens a link to the hub: whom to believe, and what to say when it does not work
-    joining      the first contact: a token becomes a certificate
-    catalogue    every sentence a person reads, in English and Chinese
+    catalogue    the sentences that people read, in English and Chinese
+    fields       values from outside checked against the type of their field
+    values       durations, sizes, addresses: parsed and formatted
+    times        moments, told in a zone with its name
+    text         hostile text made safe to show
+    ids, roles   the form of names and ids; the roles of people, in order
+    files, read_file
+                 private files, written whole or not at all; files read within bounds
+    errors       UserError and the exit codes
+    version      the version, in one place
 
-The deciding modules do no I/O: `config`, `tls`, `files`, `credential`, `certificate` read and write files, `dial` and
-`joining` reach the hub. Nothing here knows the clock: `now` is an argument. `identity`, `sign`, `seal`, `certificate`
-and `joining` load `cryptography`; an agent's uplink, which is to stay small, uses none of them.
-Times are seconds since the epoch as float in UTC unless a name says `_ms`; durations are seconds.
+Which parts are pure is contracted in pyproject.toml. Nothing here reads the clock: `now` is an argument. Times are
+seconds since the epoch, as float, in UTC; durations are seconds, unless a name ends in `_ms`.
 """
 
 from common.version import VERSION

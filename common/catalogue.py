@@ -1,19 +1,20 @@
-"""Every sentence a person reads, in English and Chinese, from one catalogue: the files of `common/sentences/`.
+"""The message catalogue: every sentence that people read, in English and Chinese, from `common/sentences/*.toml`.
 
 A sentence is a key with `en` and `zh`, and `{name}` placeholders (str.format, no attribute or index access). Sentences
-are whole: they are never glued together from parts. A missing key is a programming error and raises KeyError in tests
-and code alike; a test walks the sources and the files and holds them together.
+are whole and never assembled from parts. A missing key is a programming error and raises KeyError in tests
+and code alike; a test compares the sources with the files.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Final, Literal
+
+from common.read_file import parse_toml
 
 Language = Literal["en", "zh"]
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
@@ -22,16 +23,16 @@ _HAN = re.compile(r"[\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U000200
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence not yet in a language: a catalogue key and its values. Pure code returns these, shells say them."""
+    """A sentence not yet in a language: a catalogue key and its values. Pure code returns these; shells render them."""
 
     key: str
     values: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return say("en", self.key, **self.values)
+        return translate("en", self.key, **self.values)
 
-    def say(self, language: Language) -> str:
-        return say(language, self.key, **self.values)
+    def render(self, language: Language) -> str:
+        return translate(language, self.key, **self.values)
 
 
 @cache
@@ -46,19 +47,21 @@ def load(folder: Traversable) -> dict[str, dict[str, str]]:
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if not file.name.endswith(".toml"):
             continue
-        for key, texts in tomllib.loads(file.read_text(encoding="utf-8")).items():
+        for key, texts in parse_toml(file.read_bytes(), file.name).items():
             if key in found:
                 raise ValueError(f"{file.name}: {key} is in another file of the catalogue already")
             found[key] = texts
     return found
 
 
-def say(language: Language, key: str, /, **values: Any) -> str:
-    """The sentence `key` in `language`; Sentence values are said in the same language."""
-    spoken = {name: value.say(language) if isinstance(value, Sentence) else value for name, value in values.items()}
-    return sentences()[key][language].format(**spoken)
+def translate(language: Language, key: str, /, **values: Any) -> str:
+    """The sentence `key` in `language`; values that are Sentences are rendered in the same language."""
+    rendered = {
+        name: value.render(language) if isinstance(value, Sentence) else value for name, value in values.items()
+    }
+    return sentences()[key][language].format(**rendered)
 
 
-def language_of(text: str) -> Language:
+def detect_language(text: str) -> Language:
     """Chinese where the text has a Han character, else English."""
     return "zh" if _HAN.search(text) else "en"

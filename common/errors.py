@@ -6,10 +6,11 @@ EXIT_OK = 0
 EXIT_FAILED = 1  # the work failed
 EXIT_USAGE = 2  # wrong usage or configuration
 EXIT_REFUSED = 3  # refused by policy
+EXIT_INTERRUPTED = 130  # Ctrl-C, as shells count it
 
 
 class UserError(Exception):
-    """Something a person did or set up; `str()` names the thing and the cure and is shown without a traceback."""
+    """A mistake in what a person did or set up; `str()` is "problem: cure" and is shown without a traceback."""
 
     exit_code = EXIT_USAGE
 
@@ -28,7 +29,7 @@ class WorkFailed(UserError):
     exit_code = EXIT_FAILED
 
 
-class Refused(UserError):
-    """Policy or rights said no."""
+class Denied(UserError):
+    """Refused by policy or for lack of rights."""
 
     exit_code = EXIT_REFUSED

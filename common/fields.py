@@ -1,4 +1,4 @@
-"""A value from outside against the type that its field has: the checkers behind `common.messages`.
+"""A value from outside against the type that its field has: the checkers behind `common.link.messages`.
 
 A checker returns the value in its Python form (a tuple for an array, a float where a whole number stands for one) or
 raises BadField. It is made once per field from the field's type hint: checking a message is a few calls, no reflection.
@@ -18,29 +18,29 @@ MAX_INT: Final = 2**53
 MAX_TIME: Final = 253_402_300_799.0
 """The last second of the year 9999: beyond it no calendar can show a time."""
 
-Checker = Callable[[Any], Any]
+Validator = Callable[[Any], Any]
 
 
 class BadField(ValueError):
     """A value that its field cannot have; `str()` says why without showing the value."""
 
 
-def checker(hint: Any) -> Checker:
+def build_validator(hint: Any) -> Validator:
     """The checker for a type hint: a scalar, `X | None`, `tuple[X, ...]`, `dict[K, V]`, or Any (takes everything)."""
     origin, args = get_origin(hint), get_args(hint)
     if hint is Any:
         return lambda value: value
     if origin in (Union, types.UnionType):
-        inner = checker(next(arg for arg in args if arg is not type(None)))
+        inner = build_validator(next(arg for arg in args if arg is not type(None)))
         return lambda value: None if value is None else inner(value)
     if origin is tuple:
-        return _tuple_of(checker(args[0]))
+        return _tuple_validator(build_validator(args[0]))
     if origin is dict:
-        return _dict_of(checker(args[0]), checker(args[1]))
+        return _dict_validator(build_validator(args[0]), build_validator(args[1]))
     return _SCALARS[hint]
 
 
-def checker_with_rule(check: Checker, rule: Callable[[Any], bool]) -> Checker:
+def with_rule(check: Validator, rule: Callable[[Any], bool]) -> Validator:
     """`check`, and then what the type alone does not say."""
 
     def check_both(value: Any) -> Any:
@@ -57,7 +57,7 @@ def is_time(value: float) -> bool:
     return 0 <= value <= MAX_TIME
 
 
-def _tuple_of(item: Checker) -> Checker:
+def _tuple_validator(item: Validator) -> Validator:
     def check_tuple(value: Any) -> Any:
         if not isinstance(value, (list, tuple)):  # an array from the wire, a tuple on its way out
             raise BadField("a list was expected")
@@ -66,7 +66,7 @@ def _tuple_of(item: Checker) -> Checker:
     return check_tuple
 
 
-def _dict_of(key_of: Checker, value_of: Checker) -> Checker:
+def _dict_validator(key_of: Validator, value_of: Validator) -> Validator:
     def check_dict(value: Any) -> Any:
         if not isinstance(value, dict):
             raise BadField("a map was expected")
@@ -75,7 +75,7 @@ def _dict_of(key_of: Checker, value_of: Checker) -> Checker:
     return check_dict
 
 
-def _unexpected(kind: type, value: Any) -> BadField:
+def _type_error(kind: type, value: Any) -> BadField:
     return BadField(f"{kind.__name__} was expected, not {type(value).__name__}")
 
 
@@ -84,7 +84,7 @@ def _unexpected(kind: type, value: Any) -> BadField:
 
 def _check_str(value: Any) -> Any:
     if type(value) is not str:
-        raise _unexpected(str, value)
+        raise _type_error(str, value)
     if len(value) > MAX_STR:
         raise BadField(f"longer than {MAX_STR}")
     return value
@@ -92,7 +92,7 @@ def _check_str(value: Any) -> Any:
 
 def _check_bytes(value: Any) -> Any:
     if type(value) is not bytes:
-        raise _unexpected(bytes, value)
+        raise _type_error(bytes, value)
     if len(value) > MAX_BYTES:
         raise BadField(f"longer than {MAX_BYTES}")
     return value
@@ -100,7 +100,7 @@ def _check_bytes(value: Any) -> Any:
 
 def _check_int(value: Any) -> Any:
     if type(value) is not int:
-        raise _unexpected(int, value)
+        raise _type_error(int, value)
     if not 0 <= value <= MAX_INT:
         raise BadField(f"not within 0 to {MAX_INT}")
     return value
@@ -110,7 +110,7 @@ def _check_float(value: Any) -> Any:
     if type(value) is int and -MAX_INT <= value <= MAX_INT:
         return float(value)
     if type(value) is not float:
-        raise _unexpected(float, value)
+        raise _type_error(float, value)
     if not math.isfinite(value):
         raise BadField("not a finite number")
     return value
@@ -118,11 +118,11 @@ def _check_float(value: Any) -> Any:
 
 def _check_bool(value: Any) -> Any:
     if type(value) is not bool:
-        raise _unexpected(bool, value)
+        raise _type_error(bool, value)
     return value
 
 
-_SCALARS: Final[Mapping[Any, Checker]] = {
+_SCALARS: Final[Mapping[Any, Validator]] = {
     str: _check_str,
     bytes: _check_bytes,
     int: _check_int,

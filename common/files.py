@@ -1,4 +1,4 @@
-"""Private files that are whole or not there, in folders with exactly the mode they are meant to have."""
+"""Private files, written whole or not at all, and folders with an exact mode."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 from common.errors import UserError
 
 
-def make_folder(path: Path, mode: int = 0o700) -> None:
-    """Makes the folder, and those above it, where they are missing; what exists is left as it is."""
+def create_folder(path: Path, mode: int = 0o700) -> None:
+    """Makes the folder, and those above it, where they are missing; an existing one is left as it is. Raises
+    UserError.
+    """
     if not path.parent.exists():
-        make_folder(path.parent, 0o755)
+        create_folder(path.parent, 0o755)
     try:
         path.mkdir(mode=mode)
         path.chmod(mode)  # whatever the umask
@@ -26,7 +28,7 @@ def make_folder(path: Path, mode: int = 0o700) -> None:
 def write_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replaces a file whole: readers see the old bytes or the new ones, also after a power cut.
 
-    As root the file goes to the owner of its folder, whose user is to read it. Raises UserError.
+    As root the file is given to the owner of its folder, who is to read it. Raises UserError.
     """
     temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
@@ -50,7 +52,7 @@ def write_file(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Makes the folder's names durable."""
+    """fsyncs a folder, so that renames and deletions in it survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

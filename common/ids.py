@@ -1,4 +1,4 @@
-"""What names and ids may look like. An id is never part of a path unless it passed here."""
+"""The form of names and ids. An id becomes part of a path only after it has been checked here."""
 
 from __future__ import annotations
 

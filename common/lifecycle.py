@@ -1,4 +1,4 @@
-"""The two lifecycles, request and job, as tables. What is not in a row is refused.
+"""The two lifecycles, request and job, as tables of transitions. A transition that is not in a table is refused.
 
 A state is a place where something waits for the outside. Parsing, planning and policy are calls, not states.
 Cancelling is a request recorded on the job (`cancel_asked_at`), not a state: "cancel asked" and "cancelled" are two
@@ -13,11 +13,11 @@ person said no), expired (nobody decided in time) or cancelled (taken back befor
 
 A job waits
     queued     for its machine: offline, paused, busy, or a turn
-    leased     for the agent's word that it has the job in its journal; the frame may be lost: a lease is no acceptance
+    leased     for the agent to report that the job is in its journal; the frame may be lost, so this is no acceptance
     accepted   for the start: the agent's journal is durable, nothing has been started
     running    for the end: the start marker exists
-    unknown    for the truth: a crash fell between "may have started" and evidence. The agent's late report ends it
-               truthfully, or a person settles it; nothing else does, and it is never run again
+    unknown    for evidence: a crash fell between "may have started" and proof. The agent's late report ends it, or a
+               person settles it; nothing else does, and it is never run again
 and ends as succeeded (exit status 0), failed (another status, a signal, or it could not be started), timed_out,
 cancelled, not_started (the agent proved that it never ran and never will: its own policy, an expiry, a cancel in time)
 or expired (never handed to a machine before its time ran out).
@@ -31,8 +31,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, TypeVar
 
-State = TypeVar("State", bound=StrEnum)
-Event = TypeVar("Event", bound=StrEnum)
+StateT = TypeVar("StateT", bound=StrEnum)
+EventT = TypeVar("EventT", bound=StrEnum)
 
 
 class RequestState(StrEnum):
@@ -51,7 +51,7 @@ class RequestEvent(StrEnum):
     REFUSED = "refused"
     ASKED = "asked"  # policy wants approvals
     ALLOWED = "allowed"  # policy allows: jobs are queued
-    APPROVED = "approved"  # one more yes, not enough yet
+    APPROVED = "approved"  # one more approval, not enough yet
     APPROVED_ENOUGH = "approved_enough"
     REJECTED = "rejected"
     LAPSED = "lapsed"  # the time to decide is over
@@ -86,13 +86,13 @@ class JobEvent(StrEnum):
     LAPSE = "lapse"  # not_after passed in the queue
     RELEASE = "release"  # the agent has no record of it: back to the queue
     LOSE = "lose"  # no evidence can come by itself any more
-    SETTLE_DONE = "settle_done"  # a person's word on an unknown
+    SETTLE_DONE = "settle_done"  # a person decides how an unknown job counts
     SETTLE_FAILED = "settle_failed"
 
 
 R, RE, J, JE = RequestState, RequestEvent, JobState, JobEvent
 
-REQUEST: Final[Mapping[tuple[RequestState, RequestEvent], RequestState]] = {
+REQUEST_TRANSITIONS: Final[Mapping[tuple[RequestState, RequestEvent], RequestState]] = {
     (R.RECEIVED, RE.ANSWERED): R.DONE,
     (R.RECEIVED, RE.REFUSED): R.REFUSED,
     (R.RECEIVED, RE.ASKED): R.ASKING,
@@ -107,7 +107,7 @@ REQUEST: Final[Mapping[tuple[RequestState, RequestEvent], RequestState]] = {
     (R.WORKING, RE.ENDED): R.DONE,
 }
 
-JOB: Final[Mapping[tuple[JobState, JobEvent], JobState]] = {
+JOB_TRANSITIONS: Final[Mapping[tuple[JobState, JobEvent], JobState]] = {
     (J.QUEUED, JE.LEASE): J.LEASED,
     (J.QUEUED, JE.CANCEL): J.CANCELLED,
     (J.QUEUED, JE.LAPSE): J.EXPIRED,
@@ -120,7 +120,7 @@ JOB: Final[Mapping[tuple[JobState, JobEvent], JobState]] = {
     (J.ACCEPTED, JE.REFUSE): J.NOT_STARTED,
     (J.ACCEPTED, JE.LOSE): J.UNKNOWN,
     (J.RUNNING, JE.LOSE): J.UNKNOWN,
-    # The end may be the first thing heard after a lost link, so every state that was handed out takes it.
+    # The end may be the first report after a lost link, so every dispatched state accepts it.
     **{
         (state, event): end
         for state in (J.LEASED, J.ACCEPTED, J.RUNNING, J.UNKNOWN)
@@ -137,15 +137,15 @@ JOB: Final[Mapping[tuple[JobState, JobEvent], JobState]] = {
     (J.UNKNOWN, JE.SETTLE_FAILED): J.FAILED,
 }
 
-REQUEST_ENDS: Final = frozenset({R.DONE, R.REFUSED, R.REJECTED, R.EXPIRED, R.CANCELLED})
-JOB_ENDS: Final = frozenset({J.SUCCEEDED, J.FAILED, J.TIMED_OUT, J.CANCELLED, J.NOT_STARTED, J.EXPIRED})
-JOB_SETTLED: Final = JOB_ENDS | {J.UNKNOWN}
-"""States in which a request no longer waits for the job. `unknown` is one: chat is told, and again if truth comes."""
-JOB_HANDED_OUT: Final = frozenset({J.LEASED, J.ACCEPTED, J.RUNNING})
+REQUEST_TERMINAL: Final = frozenset({R.DONE, R.REFUSED, R.REJECTED, R.EXPIRED, R.CANCELLED})
+JOB_TERMINAL: Final = frozenset({J.SUCCEEDED, J.FAILED, J.TIMED_OUT, J.CANCELLED, J.NOT_STARTED, J.EXPIRED})
+JOB_SETTLED: Final = JOB_TERMINAL | {J.UNKNOWN}
+"""States in which a request no longer waits for the job. `unknown` is one: it is reported, and corrected later."""
+JOB_DISPATCHED: Final = frozenset({J.LEASED, J.ACCEPTED, J.RUNNING})
 
 
-class NotInTable(Exception):
-    """A move that the lifecycle's table does not have."""
+class InvalidTransition(Exception):
+    """A transition that the lifecycle's table does not have."""
 
     def __init__(self, state: RequestState | JobState, event: RequestEvent | JobEvent) -> None:
         super().__init__(state, event)
@@ -156,23 +156,23 @@ class NotInTable(Exception):
         return f"no move from {self.state} on {self.event}"
 
 
-def next_request(state: RequestState, event: RequestEvent) -> RequestState:
-    """The state after `event`; raises NotInTable."""
+def next_request_state(state: RequestState, event: RequestEvent) -> RequestState:
+    """The state after `event`; raises InvalidTransition."""
     try:
-        return REQUEST[state, event]
+        return REQUEST_TRANSITIONS[state, event]
     except KeyError:
-        raise NotInTable(state, event) from None
+        raise InvalidTransition(state, event) from None
 
 
-def next_job(state: JobState, event: JobEvent) -> JobState:
-    """The state after `event`; raises NotInTable."""
+def next_job_state(state: JobState, event: JobEvent) -> JobState:
+    """The state after `event`; raises InvalidTransition."""
     try:
-        return JOB[state, event]
+        return JOB_TRANSITIONS[state, event]
     except KeyError:
-        raise NotInTable(state, event) from None
+        raise InvalidTransition(state, event) from None
 
 
-def diagram(table: Mapping[tuple[State, Event], State]) -> str:
+def diagram(table: Mapping[tuple[StateT, EventT], StateT]) -> str:
     """The table as a Mermaid state diagram, one edge a pair of states, in the table's own order."""
     edges: dict[tuple[str, str], list[str]] = {}
     for (state, event), target in table.items():

@@ -1,12 +1,13 @@
-"""The typed plan, the hash an approval is bound to, and the order that one machine gets.
+"""The typed plan, the hash that an approval is bound to, and the order that is dispatched to one machine.
 
 The hash has two levels so that a machine can verify its own part of a plan for ten thousand machines:
 
-    step hash = SHA-256("answerback step 1\\n" + canonical JSON of argv, cwd, env, time limit, output cap, targets hash)
+    step hash = SHA-256("answerback step 1\\n" + canonical JSON of argv, cwd, env, time limit, output cap, targets hash,
+                        and of the filters where there are any)
     plan hash = SHA-256("answerback plan 1\\n" + canonical JSON of the step hashes and the time to live)
 
 Canonical JSON is RFC 8259 with sorted keys, no white space and every non-ASCII character escaped. An order carries its
-own step in full, the targets hash and all step hashes: the runner recomputes both levels before it believes the plan
+own step in full, the targets hash and all step hashes: the runner recomputes both levels before it accepts the plan
 hash. Plans, steps and orders are checked when they are made or verified, so nothing unbounded is ever approved.
 """
 
@@ -19,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from common.command.output_filters import BadFilter, FilterWords, check_filters
 from common.ids import is_name
 
 MAX_STEPS = 16
@@ -40,10 +42,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class BadPlan(ValueError):
-    """A plan or order that is not of the form; `str()` names the field."""
+    """A malformed plan or order; `str()` names the field."""
 
 
-def canonical(value: Any) -> bytes:
+def canonical_json(value: Any) -> bytes:
     """Canonical JSON: sorted keys, no white space, ASCII, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
 
@@ -57,7 +59,8 @@ class Step:
     cwd: str = ""  # "" is the runner's own empty folder
     env: tuple[tuple[str, str], ...] = ()  # sorted; added to the environment the runner constructs
     time_limit: int = DEFAULT_TIME_LIMIT  # seconds, then TERM, grace, KILL
-    output_cap: int = DEFAULT_OUTPUT_CAP  # bytes kept; the digest covers all of it
+    output_cap: int = DEFAULT_OUTPUT_CAP  # bytes stored; the digest covers all of it
+    filters: tuple[FilterWords, ...] = ()  # what the agent does to standard output; in their one spelling
 
     def __post_init__(self) -> None:
         check_argv(self.argv)
@@ -69,17 +72,18 @@ class Step:
             raise BadPlan(f"targets: {len(self.targets)} machines, at most {MAX_TARGETS}")
         if not all(map(is_name, self.targets)):
             raise BadPlan("targets: not a machine's name")
-        check_surroundings(self.cwd, self.env, self.time_limit, self.output_cap)
+        check_execution_settings(self.cwd, self.env, self.time_limit, self.output_cap)
+        _check_filters(self.filters)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a request intends: steps in order, each begun when the one before it succeeded everywhere."""
+    """The steps of a request, in order; each begins when the one before it has succeeded on all its machines."""
 
     steps: tuple[Step, ...]
     source: str = "explicit"  # explicit | runbook:NAME | model:NAME | operator
     ttl: int = DEFAULT_TTL  # seconds a job may wait for its machine, from the moment it is queued
-    tainted: bool = False  # text that no person wrote took part: never `allow`
+    tainted: bool = False  # text that no person wrote contributed: never `allow`
     proposed: bool = False  # a model wrote the commands itself: never without an approver, who may be the requester
     explanation: str = ""  # one sentence for people; not part of the hash
 
@@ -108,7 +112,7 @@ def check_argv(argv: Iterable[str]) -> None:
         _check_text("argv", arg)
 
 
-def check_surroundings(cwd: str, env: tuple[tuple[str, str], ...], time_limit: int, output_cap: int) -> None:
+def check_execution_settings(cwd: str, env: tuple[tuple[str, str], ...], time_limit: int, output_cap: int) -> None:
     """Raises BadPlan where the directory, the environment or the limits of a step are out of bounds."""
     if len(cwd) > MAX_TEXT:
         raise BadPlan(f"cwd: longer than {MAX_TEXT} characters")
@@ -132,6 +136,13 @@ def check_surroundings(cwd: str, env: tuple[tuple[str, str], ...], time_limit: i
         raise BadPlan(f"output_cap: {output_cap} is not within 0 to {MAX_OUTPUT_CAP} bytes")
 
 
+def _check_filters(filters: tuple[FilterWords, ...]) -> None:
+    try:
+        check_filters(filters)
+    except BadFilter as error:
+        raise BadPlan(f"filters: {error}") from None
+
+
 def _check_text(field: str, text: str) -> None:
     if "\0" in text:
         raise BadPlan(f"{field}: a NUL character")
@@ -145,7 +156,7 @@ def _check_ttl(ttl: int) -> None:
 
 
 def targets_hash(targets: Iterable[str]) -> str:
-    return hashlib.sha256(b"answerback targets 1\n" + canonical(sorted(targets))).hexdigest()
+    return hashlib.sha256(b"answerback targets 1\n" + canonical_json(sorted(targets))).hexdigest()
 
 
 def step_hash(step: Step | Order, targets: str) -> str:
@@ -157,12 +168,18 @@ def step_hash(step: Step | Order, targets: str) -> str:
         "time_limit": step.time_limit,
         "output_cap": step.output_cap,
         "targets": targets,
+        **_filters_field(step.filters),
     }
-    return hashlib.sha256(b"answerback step 1\n" + canonical(body)).hexdigest()
+    return hashlib.sha256(b"answerback step 1\n" + canonical_json(body)).hexdigest()
+
+
+def _filters_field(filters: tuple[FilterWords, ...]) -> dict[str, Any]:
+    """Absent where there are none, so that what hubs and agents of version 0.1.0 hashed and signed keeps its bytes."""
+    return {"filters": [list(words) for words in filters]} if filters else {}
 
 
 def combine_hashes(step_hashes: Iterable[str], ttl: int) -> str:
-    return hashlib.sha256(b"answerback plan 1\n" + canonical({"steps": list(step_hashes), "ttl": ttl})).hexdigest()
+    return hashlib.sha256(b"answerback plan 1\n" + canonical_json({"steps": list(step_hashes), "ttl": ttl})).hexdigest()
 
 
 def step_hashes(plan: Plan) -> tuple[str, ...]:
@@ -176,7 +193,7 @@ def plan_hash(plan: Plan) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The signed job document: everything the runner must know, and nothing it must trust the link for."""
+    """The signed document of one job: everything that the runner needs, so that it need not trust the link."""
 
     job: str  # ULID; started at most once, ever
     request: str  # ULID
@@ -195,11 +212,13 @@ class Order:
     epoch: int
     person: str
     approvals: tuple[tuple[str, float], ...] = ()  # (person, when)
+    filters: tuple[FilterWords, ...] = ()
 
     def verify(self) -> None:
         """Raises BadPlan unless this step is within bounds and part of the plan that the hash names."""
         check_argv(self.argv)
-        check_surroundings(self.cwd, self.env, self.time_limit, self.output_cap)
+        check_execution_settings(self.cwd, self.env, self.time_limit, self.output_cap)
+        _check_filters(self.filters)
         _check_ttl(self.ttl)
         if not 0 <= self.step < len(self.steps) <= MAX_STEPS:
             raise BadPlan("step: not one of the plan's steps")
@@ -209,7 +228,7 @@ class Order:
             raise BadPlan("plan_hash: differs from the plan that was approved")
 
     def to_bytes(self) -> bytes:
-        return canonical(
+        return canonical_json(
             {
                 "v": 1,
                 "job": self.job,
@@ -229,12 +248,13 @@ class Order:
                 "epoch": self.epoch,
                 "person": self.person,
                 "approvals": self.approvals,
+                **_filters_field(self.filters),
             }
         )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Order:
-        """Parses what `to_bytes` wrote, byte for byte; raises BadPlan on anything else. The signature comes first."""
+        """Parses exactly what `to_bytes` writes; raises BadPlan on anything else. Verify the signature first."""
         try:
             body = json.loads(data)
             if not isinstance(body, dict) or body.pop("v", None) != 1:
@@ -244,6 +264,8 @@ class Order:
             body["steps"] = _strings("steps", body["steps"])
             given = [(_string("approvals", person), _number("approvals", when)) for person, when in body["approvals"]]
             body["approvals"] = tuple(given)
+            if "filters" in body:
+                body["filters"] = _filters("filters", body["filters"])
             for key in ("job", "request", "agent", "cwd", "targets", "plan_hash", "person"):
                 _string(key, body[key])
             for key in ("time_limit", "output_cap", "step", "ttl", "epoch"):
@@ -272,6 +294,12 @@ def _strings(field: str, values: Any) -> tuple[str, ...]:
     return tuple(_string(field, value) for value in values)
 
 
+def _filters(field: str, values: Any) -> tuple[FilterWords, ...]:
+    if not isinstance(values, list):
+        raise BadPlan(f"{field}: a list was expected")
+    return tuple(_strings(field, words) for words in values)
+
+
 def _integer(field: str, value: Any) -> int:
     if type(value) is not int:
         raise BadPlan(f"{field}: an integer was expected")
@@ -279,7 +307,7 @@ def _integer(field: str, value: Any) -> int:
 
 
 def _number(field: str, value: Any) -> float:
-    """As it was written: 5 stays an integer, so that the order's bytes come out the same."""
+    """The number unchanged: 5 stays an integer, so that the order encodes to the same bytes."""
     if type(value) not in (int, float) or not abs(value) <= 2**53:  # so put, it is false for NaN too
         raise BadPlan(f"{field}: a finite number was expected")
     return value  # type: ignore[no-any-return]
@@ -292,7 +320,7 @@ def _boolean(field: str, value: Any) -> bool:
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
-    """For the store and for people; `plan_from_json` gives the same plan back."""
+    """The plan as JSON values, for the store and for people; `plan_from_json` is the inverse."""
     return {
         "steps": [
             {
@@ -302,6 +330,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
                 "env": dict(step.env),
                 "time_limit": step.time_limit,
                 "output_cap": step.output_cap,
+                **_filters_field(step.filters),
             }
             for step in plan.steps
         ],
@@ -314,7 +343,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
 
 
 def plan_from_json(body: Mapping[str, Any]) -> Plan:
-    """Raises BadPlan."""
+    """The plan of `plan_to_json`'s value; raises BadPlan."""
     try:
         return Plan(
             steps=tuple(map(_step_from_json, body["steps"])),
@@ -338,4 +367,5 @@ def _step_from_json(step: Mapping[str, Any]) -> Step:
         env=tuple(sorted((_string("env", name), _string("env", value)) for name, value in step["env"].items())),
         time_limit=_integer("time_limit", step["time_limit"]),
         output_cap=_integer("output_cap", step["output_cap"]),
+        filters=_filters("filters", step.get("filters", [])),
     )

@@ -1,41 +1,45 @@
-"""The hub: accepts messages, plans, checks, queues, routes, records.
+"""The hub: accepts chat messages, plans them, checks them against policy, and dispatches signed jobs to agents.
 
-A message's way, and the file that owns each part of it:
+The way of a message, room by room; each room imports only rooms below it (contracts in pyproject.toml):
 
-    chat/        one file a platform: verify the raw bytes, parse, render a reply; nothing else knows the platform
-    webhook      HTTP in: bounds, signature, de-duplication, commit, 2xx; work comes after the answer
-    plan/        a chain of planners, first answer wins: explicit, built-in answers, follow-ups, runbooks
-    planner/     the planner that asks a language model, after the chain
-    models/      the servers of language models: protocols, routing, failover, budgets, the cache of plans
-    thinking     what is understood at once, and what takes pictures, models or a look into what was said before
-    pondering    the slow lane, where that happens
-    drafting     pure: a runbook learned from a plan; acts_drafts proposes, reviews and writes it
-    summaries    a model's words on long output, behind the reply
-    request      pure: what a request does on an event (the request lifecycle with its actions)
-    job          pure: what a job does on an event
-    approval     pure: who may approve what; second factors
-    authority    authorize(): the one question every entrance asks
-    engine       the shell around request and job: saves, then performs the actions
-    links        the port that machines and consoles dial: who may go where, one link a machine
-    agent_link   one machine's link: facts in, committed and acknowledged; jobs out; its session over short breaks
-    hearing      what a machine says, inside one store unit: facts, output, the report beside the hub's rows
-    consoles     the operators' links: calls and subscriptions; desk and its rooms have the verbs
-    wire         the sending side of both: frames in order, closing that comes to an end
-    speech       composes replies from records, into the outbox; present and wording have the texts
-    acts         what people do: approve, reject, cancel, pause, settle
-    change       one transaction's worth of moves, and the effects after it
-    replies      the outbox to chat, with retries
-    timers       what is due: lapses, checkpoints, clean-up; deadlines are data in the store
-    machines     which machines there are, which are meant, which are online
-    ca           join tokens, certificates, renewal, revocation
-    audit        the hash chain, its checkpoints, verify and export
-    store/       the tables and their verbs, one writer with group commit, migrations
-    metrics      counters, histograms
+    chat/      in: HTTP server, webhook, one file a platform: verify the raw bytes, parse, commit, then answer 2xx
+    engine/    takes the committed message, asks planning, saves what `core` decides, carries out what follows
+    planning/  what the message means: commands, chat commands, follow-ups, runbooks, language models, pictures
+    core/      pure decisions: lifecycles of request and job, judgement, approval, audit chain, limits
+    store/     the database: one writer thread with group commit; state, audit row and reply in one transaction
+    links/     the port that agents and consoles dial: jobs go out, events come in, each acknowledged after its commit
+    engine/    applies the agent's events, ends the request
+    chat/      out: the reply's text, the outbox, delivery with retries
+
+Beside that way:
+
+    identity/    people, agents, certificates, second factors, the hub's keys
+    api/         the operators' API: the handlers of `common.api`'s verbs and of subscriptions
+    cli/         `answerback-hub`: init, serve, checks, administration
+    app          the process: builds the parts, runs them, ends them in order
+    parts        the composition root: the only module that knows every room
+    reload       SIGHUP: everything again, and what can change takes effect without a restart
+    files        what people may change while the hub serves: policy, runbooks, hub.toml
+    status       why the hub is not ready, and its gauges
+    maintenance  what is due by the clock: expiries, checkpoints, clean-up; deadlines are data in the store
+    config       hub.toml
     log          structured logs
-    config       hub.toml; `init` writes it
-    cli          answerback-hub; model_report and model_trial are what `models` tells
-    app          the composition root: the only file that knows everyone
+    metrics      counters, histograms, gauges for Prometheus
 
-Facts in, intentions out: the pure files return what to save and what to do; the shells save first, then do.
-The table is the truth: a notification, a queue in memory, a connection only says "look".
+Facts in, intentions out: the pure modules return what to save and what to do; the shells save first, then do. The table
+is the truth: a notification, a queue in memory or a connection is only a hint to read it.
+
+Glossary, one meaning a word:
+
+    message             what a person sent in chat, verified and parsed
+    request             one message being handled, from receipt to the last reply; `r42` is request number 42
+    plan, step          the commands that a request is to run, each an argument vector with its target machines
+    runbook, draft      a named, typed command template with example phrases; one proposed and not yet accepted
+    job, order          one command on one machine, run at most once, ever; the signed document that dispatches it
+    policy, verdict     the rules of policy.toml; their allow, ask or deny on one command. Judgement: on a whole plan
+    approval            a person's yes or no to one plan hash, with or without a second factor
+    agent, machine      the program that runs jobs; the computer that it runs on. Operator: a person with a role
+    link, session       one WebSocket connection; the numbered, acknowledged exchange that outlives connections
+    unit of work        the changes of one transaction; effects: what is done after its commit. Settle: a person decides
+                        how an unknown job counts; a settled job is one that its request no longer waits for
 """

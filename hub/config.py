@@ -1,38 +1,28 @@
-"""hub.toml: what may stand in it, and the checks that need more than one key. `init` writes it (`hub/config_file.py`).
+"""hub.toml: its tables and keys, and the checks that need more than one key.
 
-The dataclasses are the form: a key's comment in the written file is its `doc` here, so none goes undocumented.
+The dataclasses are read by `common.config`, and `hub/cli/config_template.py` writes the file of a new hub from them:
+their docstrings and each key's `doc` are the comments in it.
 """
-# ruff: noqa: RUF009  `setting` and its like make dataclass fields; they are no values shared between instances
 
 from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from common.config import (
-    Address,
-    ConfigError,
-    Duration,
-    Size,
-    build,
-    read_bytes,
-    read_secret,
-    read_toml,
-    required,
-    setting,
-    table,
-    tables,
-)
+from common.config import ConfigError, build, required, setting, table, tables
 from common.errors import UserError
-from hub.authority import ROLES
-from hub.reply_url import parse_entry
+from common.read_file import read_bytes, read_secret, read_toml
+from common.roles import ROLES
+from common.values import Address, Duration, Size
+from hub.core.callback_url import parse_allowed_host
+from hub.core.http_table import HttpTable, is_public_url
+from hub.core.inlet_table import InletTable, inlet_secret_files
+from hub.core.rate_limits import parse_networks
 
-PLATFORMS: Final[tuple[str, ...]] = ("generic", "standard")
-MAX_BODY: Final = 8 * 1024 * 1024
 MAX_SECRETS: Final = 10
 WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104  compared with, not listened on
 _SQLITE: Final = "sqlite:///"
@@ -47,19 +37,6 @@ class HubTable:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpTable:
-    """Where chat platforms post to: POST /webhook/INLET. Facing the internet it wants a proxy that ends TLS."""
-
-    listen: Address = setting(Address("127.0.0.1", 8080), "Address and port to listen on.")
-    body_limit: Size = setting(
-        Size(256 * 1024), "The largest body of a webhook; a larger one is answered 413.", low=1024, high=MAX_BODY
-    )
-    rate: int = setting(500, "Messages a second that an inlet takes for long; beyond it is 429.", low=1, high=100_000)
-    burst: int = setting(2_000, "Messages that an inlet takes at once before the rate counts.", low=1, high=1_000_000)
-    concurrency: int = setting(512, "Webhooks handled at the same time; beyond it is 503.", low=1, high=10_000)
-
-
-@dataclass(frozen=True, slots=True)
 class LinksTable:
     """Where machines and consoles dial in: TLS 1.3 under this hub's own CA; nothing on the way may end it."""
 
@@ -71,9 +48,22 @@ class LinksTable:
         Duration(15.0), "How often a link is heard of; after three silent times it is lost.", low=1.0, high=5 * _MINUTE
     )
     window: int = setting(64, "Jobs handed to one machine at a time; the rest wait here.", low=1, high=10_000)
+    agent_grace: Duration = setting(
+        Duration(90 * _DAY),
+        "For how long after a machine's certificate ran out the machine may renew it by itself; 0: never.",
+        low=0.0,
+        high=3_650 * _DAY,
+    )
+    operator_grace: Duration = setting(
+        Duration(14 * _DAY), "The same for a person's certificate.", low=0.0, high=3_650 * _DAY
+    )
+
+    def grace(self, kind: str) -> float:
+        """Seconds for which a certificate that has run out is still renewed."""
+        return self.agent_grace if kind == "agent" else self.operator_grace
 
     @property
-    def reach(self) -> Address:
+    def dial_address(self) -> Address:
         """What machines are told to dial."""
         if self.public is not None:
             return self.public
@@ -114,29 +104,6 @@ class QueueTable:
     decide_within: Duration = setting(
         Duration(30 * _MINUTE), "How long a request waits for its approvals.", low=10.0, high=30 * _DAY
     )
-
-
-@dataclass(frozen=True, slots=True)
-class InletTable:
-    """One configured entrance from chat, at /webhook/NAME."""
-
-    platform: str = required('How messages look and are signed: "generic" or "standard" (Standard Webhooks).')
-    secret_file: Path = required(
-        "The secret that signs messages and replies, mode 0600. Several, one a line, all hold; the first signs."
-    )
-    reply_hosts: tuple[str, ...] = setting(
-        (),
-        "Hosts that replies may be posted to: HOST, HOST:PORT, or http://HOST:PORT without TLS; others are refused.",
-    )
-    updates: bool = setting(True, "Whether more than the final reply is posted: questions, progress.")
-    rate: int | None = setting(None, "Messages a second; left out, that of [http].", low=1, high=100_000)
-    body_limit: Size | None = setting(
-        None,
-        "The largest body, more where images come with messages; left out, that of [http].",
-        low=1024,
-        high=MAX_BODY,
-    )
-    secrets: tuple[bytes, ...] = field(default=(), repr=False)  # the lines of secret_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,16 +282,19 @@ class HubConfig:
         return self.inlets[inlet].body_limit or self.http.body_limit
 
 
-def load(path: Path, platforms: Collection[str] = PLATFORMS) -> HubConfig:
-    """The file, checked in itself and against the files it names; raises UserError, as ConfigError with all problems
-    at once.
+TableOfPlatform = Callable[[str, Path], type[InletTable]]
+"""The keys of a platform's inlets, by its name and the folder of hub.toml; raises UserError."""
 
-    `platforms` are those the program knows.
+
+def load(path: Path, table_of: TableOfPlatform) -> HubConfig:
+    """Reads the file and checks it, also against the files that it names. Raises UserError; a ConfigError carries all
+    problems at once.
     """
     path = path.absolute()
     cure = "set up a hub with `answerback-hub init DIR`, or name its file with --config"
-    config = replace(build(read_toml(path, cure), HubConfig, path), path=path)
     folder = path.parent
+    choose = {"inlets": ("platform", lambda platform: table_of(platform, folder))}
+    config = replace(build(read_toml(path, cure), HubConfig, path, choose), path=path)
     config = replace(
         config,
         policy=PolicyTable(folder / config.policy.file),
@@ -335,11 +305,14 @@ def load(path: Path, platforms: Collection[str] = PLATFORMS) -> HubConfig:
     problems: list[str] = []
     inlets: dict[str, InletTable] = {}
     for name, inlet in config.inlets.items():
-        try:
-            inlets[name] = replace(inlet, secrets=_secrets(inlet.secret_file))
-        except UserError as error:
-            problems.append(f"{path}: [inlets.{name}] secret_file: {error}")
-    for where, text in _problems(config, platforms):
+        secrets: dict[str, tuple[bytes, ...]] = {}
+        for key, file in inlet_secret_files(inlet):
+            try:
+                secrets[key] = _secrets(file)
+            except UserError as error:
+                problems.append(f"{path}: [inlets.{name}] {key}: {error}")
+        inlets[name] = replace(inlet, secrets=secrets.pop("secret_file", ()), other_secrets=secrets)
+    for where, text in _problems(config):
         problems.append(f"{path}: {where}: {text}")
     for where, file in (("[policy] file", config.policy.file), ("[runbooks] file", config.runbooks.file)):
         try:
@@ -362,19 +335,23 @@ def _absolute(url: str, folder: Path) -> str:
     return f"{_SQLITE}{folder / url.removeprefix(_SQLITE)}" if url.startswith(_SQLITE) else url
 
 
-def _problems(config: HubConfig, platforms: Collection[str]) -> Iterator[tuple[str, str]]:
-    """What is wrong across keys, as (where, what and the cure)."""
+def _problems(config: HubConfig) -> Iterator[tuple[str, str]]:
+    """Problems that need more than one key to see, as (table and key, problem and cure)."""
     if config.http.listen.port and config.http.listen.port == config.links.listen.port:
         hosts = {config.http.listen.host, config.links.listen.host}
         if len(hosts) == 1 or hosts & set(WILDCARDS):
             yield "[links] listen", f"the port {config.links.listen.port} is [http] listen's already; use another"
+    for entry in config.http.trusted_proxies:
+        try:
+            parse_networks((entry,))
+        except ValueError:
+            yield "[http] trusted_proxies", f'"{entry}" is no address; write one such as "10.0.0.5" or "172.16.0.0/12"'
+    if config.http.public_url is not None and not is_public_url(config.http.public_url):
+        yield "[http] public_url", f'"{config.http.public_url}" is not "https://HOST", maybe with a port and a path'
     if config.links.public is not None and not config.links.public.port:
         yield "[links] public", "the port 0 is no port to dial; write the one that machines reach"
     yield from _store_problems(config.store.url)
     for name, inlet in config.inlets.items():
-        if inlet.platform not in platforms:
-            known = ", ".join(f'"{platform}"' for platform in platforms)
-            yield f"[inlets.{name}] platform", f'"{inlet.platform}" is not known here; use one of {known}'
         for host in inlet.reply_hosts:
             if not _is_reply_host(host):
                 yield f"[inlets.{name}] reply_hosts", f'"{host}" is no host; write "HOST" or "HOST:PORT" and no more'
@@ -425,7 +402,7 @@ def _people_problems(config: HubConfig) -> Iterator[tuple[str, str]]:
 
 def _is_reply_host(text: str) -> bool:
     try:
-        parse_entry(text)
+        parse_allowed_host(text)
     except UserError:
         return False
     return True

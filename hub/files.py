@@ -1,55 +1,55 @@
-"""policy.toml and runbooks.toml while the hub runs: read again when they change, kept as they were when the new text
-is wrong.
-"""
+"""The files that people may change while the hub serves, and what is wrong with them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Generic, TypeVar
+from dataclasses import dataclass
 
-from common.config import read_toml
-from common.errors import UserError
-from common.policy import Policy
-from common.policy_file import parse_policy
-from hub.plan.chain import Chain
-from hub.plan.runbook_file import read_runbooks
+from common.policy.check import Policy
+from hub.config import HubConfig
+from hub.log import logger
+from hub.planning.chain import PlannerChain
+from hub.planning.watched_files import FileProblem, WatchedFile, watch_chain, watch_policy
 
-T = TypeVar("T")
+log = logger("hub")
 
 
-class Watched(Generic[T]):
-    """A file's meaning. `look` costs one stat where nothing changed."""
+@dataclass(slots=True)
+class HubFile:
+    """What reading hub.toml again came to: it is read when the hub is asked to, and not when it changes."""
 
-    def __init__(self, path: Path, read: Callable[[Path], T]) -> None:
-        self.path = path
-        self._read = read
-        self._mark = self._stat()
-        self.value: T = read(path)
-
-    def look(self) -> str:
-        """Reads the file again if it changed; the problem, or "". A wrong file is complained of once a change."""
-        mark = self._stat()
-        if mark == self._mark:
-            return ""
-        self._mark = mark
-        try:
-            self.value = self._read(self.path)
-        except UserError as error:
-            return str(error)
-        return ""
-
-    def _stat(self) -> tuple[int, int, int]:
-        try:
-            found = self.path.stat()
-        except OSError:
-            return (0, 0, 0)
-        return (found.st_mtime_ns, found.st_size, found.st_ino)
+    problem: FileProblem | None = None
+    waiting: tuple[str, ...] = ()  # keys whose new values count from the next start
 
 
-def read_policy(path: Path) -> Policy:
-    return parse_policy(read_toml(path), str(path))
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What people may change while the hub serves; `hub.planning.watched_files` says what a wrong file does."""
 
+    policy: WatchedFile[Policy]
+    chain: WatchedFile[PlannerChain]
+    hub: HubFile
 
-def read_chain(path: Path) -> Chain:
-    return Chain(read_runbooks(path))
+    def reload(self) -> None:
+        for watched in (self.policy, self.chain):
+            problem = watched.reload_if_changed()
+            if problem:
+                log.error("file.refused", file=str(watched.path), problem=problem)
+
+    @classmethod
+    def of(cls, config: HubConfig, clock: Callable[[], float]) -> Files:
+        return cls(watch_policy(config.policy.file, clock), watch_chain(config.runbooks.file, clock), HubFile())
+
+    def problems(self) -> list[FileProblem]:
+        """The files that are not in force as they stand."""
+        found = (self.hub.problem, self.policy.problem, self.chain.problem)
+        return [problem for problem in found if problem is not None]
+
+    def filter_choices(self, config: HubConfig, field: str) -> list[str]:
+        """What configuration and runbooks know for a field of the filter language."""
+        match field:
+            case "src":
+                return [*config.inlets, "console"]
+            case "rb" | "plan":
+                return [f"runbook:{runbook.name}" for runbook in self.chain.value.runbooks.runbooks]
+        return []

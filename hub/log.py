@@ -1,18 +1,19 @@
 """Structured logs on standard error: one event a line, with a stable dotted name and the ids that are bound.
 
-`log = logger("links")`, then `log.info("agent.connected", agent=name)`. Ids that hold for a stretch of work are bound
-with `bound(request=…)`, and every line in it carries them. Values under keys that name secrets never reach the
-stream, nor do control characters. Writing is direct: standard error is a file, a terminal or the journal's socket,
-and a line costs less than handing it to another thread.
+`log = logger("links")`, then `log.info("agent.connected", agent=name)`. Ids that apply to a block
+of work are bound with `bind_ids(request=…)`, and every line within it carries them. Values under keys that name secrets
+are masked, control characters escaped. Writing is synchronous: standard error is a file, a terminal or the journal's
+socket, and writing a line costs less than handing it to another thread.
 """
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import sys
 from collections.abc import Iterator, MutableMapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
@@ -29,10 +30,10 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 
 
 def configure(level: str = "info", fmt: Format = "json", stream: TextIO | None = None) -> None:
-    """Sets up structlog, and the standard library's logging to come out the same way. `stream` defaults to standard
+    """Configures structlog, and the standard library's logging in the same format. `stream` defaults to standard
     error.
     """
-    out = sys.stderr if stream is None else stream
+    out = cast(TextIO, _Lasting(sys.stderr)) if stream is None else stream
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -58,13 +59,32 @@ def configure(level: str = "info", fmt: Format = "json", stream: TextIO | None =
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    # Libraries speak at "warning": what they say at "info" is about themselves.
+    # Libraries log from "warning" on: their "info" is about themselves.
     root.setLevel(max(LEVELS[level], logging.WARNING))
 
 
+class _Lasting(io.TextIOBase):
+    """Standard error that may go away, with its terminal or a full disk: lines are lost then, never the process."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):  # ValueError: closed
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Nothing is logged within: for small commands, which say what there is to say themselves."""
+def logging_disabled() -> Iterator[None]:
+    """Logs nothing within the block: for commands that print their own messages."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
@@ -78,20 +98,22 @@ def logger(name: str) -> structlog.typing.FilteringBoundLogger:
     return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(part=name))
 
 
-def bound(**ids: str) -> AbstractContextManager[None]:
-    """Every line within carries these ids."""
+def bind_ids(**ids: str) -> AbstractContextManager[None]:
+    """Binds ids: every log line within the block carries them."""
     return cast(AbstractContextManager[None], bound_contextvars(**ids))
 
 
 def scrub(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The processor that hides secrets and makes hostile text safe."""
+    """The structlog processor that masks secrets and makes hostile text safe."""
     for key, value in event.items():
         event[key] = _traceback(value) if key in ("exception", "stack") else _safe(key, value, 0)
     return event
 
 
 def is_secret(key: str, value: Any) -> bool:
-    """By the key's last word. `code` is a secret where it is digits (a second factor), else the name of a refusal."""
+    """Whether to mask a value, by the last word of its key. `code` is secret where it is digits (a second factor); else
+    it is the code of a refusal.
+    """
     words = [word for word in _WORDS.split(key.lower()) if word]
     if not words:
         return False
@@ -122,7 +144,7 @@ def _text(text: str, limit: int) -> str:
         text = text[:limit] + "…"
     if text.isascii() and text.isprintable():
         return text
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # a lone surrogate would break the stream
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # a lone surrogate cannot be encoded
     return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 

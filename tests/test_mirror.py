@@ -1,6 +1,7 @@
 """Tests mirror the source: whoever looks for the test of a module, or the module of a test, knows where it is.
 
-`hub/store/verbs.py` is tested in `tests/hub/store/test_verbs.py`. Modules under forty lines need no test of their own.
+`hub/store/transaction.py` is tested in `tests/hub/store/test_transaction.py`. Modules under forty lines
+need no test of their own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ ELSEWHERE = {
 """Folders of tests that mirror no package, and what they test."""
 
 ASPECTS = {
-    "tests/hub/plan/test_match_phrasings.py": "hub/plan/match.py",
+    "tests/agent/runner/test_app_sick_disk.py": "agent/runner/app.py",
+    "tests/common/test_values_entrances.py": "common/values.py",
+    "tests/hub/planning/test_client_marks.py": "hub/planning/reading.py",
+    "tests/hub/planning/runbooks/test_matcher_phrasings.py": "hub/planning/runbooks/matcher.py",
     "tests/tui/demo/test_world_hour.py": "tui/demo/world.py",
     "tests/tui/dialogs/test_approve_answers.py": "tui/dialogs/approve.py",
     "tests/tui/dialogs/test_dialog_every.py": "tui/dialogs/dialog.py",
@@ -29,16 +33,16 @@ ASPECTS = {
     "tests/tui/test_app_faults.py": "tui/app.py",
     "tests/tui/test_app_hands.py": "tui/app.py",
     "tests/tui/test_app_states.py": "tui/app.py",
-    "tests/tui/test_flows_every.py": "tui/flows.py",
-    "tests/tui/test_hostile_screens.py": "tui/safety.py",
-    "tests/tui/test_hostile_terminal.py": "tui/safety.py",
+    "tests/tui/dialogs/test_flows_every.py": "tui/dialogs/flows.py",
+    "tests/tui/test_hostile_screens.py": "tui/terminal/sanitize.py",
+    "tests/tui/test_hostile_terminal.py": "tui/terminal/sanitize.py",
     "tests/tui/widgets/test_output_reading.py": "tui/widgets/output.py",
     "tests/tui/widgets/test_table_repaint.py": "tui/widgets/table.py",
 }
 """Tests of one aspect of a module that has its own test beside them."""
 
 WITHOUT_TEST = {
-    "hub/records.py": "values without behaviour; every test of the hub makes some",
+    "hub/core/records.py": "values without behaviour; every test of the hub makes some",
     "hub/store/migrations/versions/0001_first.py": "Alembic runs it; tests/hub/store/test_migrate.py runs Alembic",
     "hub/store/migrations/versions/0002_console.py": "as the one before",
     "hub/store/migrations/versions/0003_models.py": "as the ones before",
@@ -47,13 +51,13 @@ WITHOUT_TEST = {
 
 
 def mirror_of(module: str) -> str:
-    """`hub/store/verbs.py` -> `tests/hub/store/test_verbs.py`."""
+    """`hub/store/transaction.py` -> `tests/hub/store/test_transaction.py`."""
     path = Path(module)
     return str(Path("tests") / path.parent / f"test_{path.name}")
 
 
 def module_of(test: str) -> str:
-    """`tests/hub/store/test_verbs.py` -> `hub/store/verbs.py`."""
+    """`tests/hub/store/test_transaction.py` -> `hub/store/transaction.py`."""
     path = Path(test).relative_to("tests")
     return str(path.parent / path.name.removeprefix("test_"))
 
@@ -106,8 +110,14 @@ def test_every_exception_is_still_needed() -> None:
 
 def test_the_names_map_both_ways() -> None:
     """And a module without its test is found, so that the checks above can fail."""
-    assert mirror_of("hub/store/verbs.py") == "tests/hub/store/test_verbs.py"
-    assert module_of("tests/hub/store/test_verbs.py") == "hub/store/verbs.py"
+    assert mirror_of("hub/store/transaction.py") == "tests/hub/store/test_transaction.py"
+    assert module_of("tests/hub/store/test_transaction.py") == "hub/store/transaction.py"
     assert module_of("tests/common/test_text.py") == "common/text.py"
-    given = [("hub/a.py", 40), ("hub/b.py", 39), ("hub/c/__init__.py", 90), ("hub/d.py", 90), ("hub/records.py", 90)]
+    given = [
+        ("hub/a.py", 40),
+        ("hub/b.py", 39),
+        ("hub/c/__init__.py", 90),
+        ("hub/d.py", 90),
+        ("hub/core/records.py", 90),
+    ]
     assert without_test(given, {"tests/hub/test_d.py"}) == ["hub/a.py"]

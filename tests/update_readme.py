@@ -13,9 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # run as a script
     sys.path.insert(0, str(ROOT))
 
-from common.lifecycle import JOB, REQUEST, diagram  # noqa: E402
+from common.lifecycle import JOB_TRANSITIONS, REQUEST_TRANSITIONS, diagram
 
-PICTURES = {"request": diagram(REQUEST), "job": diagram(JOB)}
+PICTURES = {"request": diagram(REQUEST_TRANSITIONS), "job": diagram(JOB_TRANSITIONS)}
 
 
 def picture(readme: str, name: str) -> str | None:

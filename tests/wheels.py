@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("common", "hub", "agent", "tui", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("common", "hub", "agent", "tui", "systemd", "pyproject.toml", "README.md", "LICENSE")
 
 
 def run(*command: str | Path, **more: str) -> str:

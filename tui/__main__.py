@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
+
+from common.process.program import start
+
+
+def _load() -> Callable[[], object]:
+    from tui.cli.main import main  # what it needs is an extra
+
+    return main
 
 
 def main() -> None:
-    try:
-        from tui.cli import main as run  # what it needs is an extra
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("common", "tui"):
-            raise
-        sys.stderr.write(f"answerback: {error.name} is not installed here: pip install 'answerback[console]'\n")
-        sys.exit(2)
-    run()
+    start("answerback", _load, "console")
 
 
 if __name__ == "__main__":

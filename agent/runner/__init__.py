@@ -1,20 +1,27 @@
-"""The runner: the only process on a machine that starts jobs; see the package above for what it is to the rest.
+"""The runner: the only process on a machine that starts jobs. It verifies orders itself and trusts no uplink.
 
 From the ground up (a module imports only modules above it):
 
-    limits       its bounds, in one place
-    crashpoints  named places where a test kills it
-    journal      append-only, on disk before an order is accepted; group commit, fence, tombstones
-    evidence     the files of a job: start marker, result
-    spool        output in numbered chunks, capped, under one quota, with the digest of all of it
-    process      starts a program without a shell, in a session of its own; ends it; reaps it
-    guard        pure: may this order be started? signature, name, epoch, expiry, plan hash
-    rules        trust.json and policy.toml, read again when they change; what the local policy says
-    jobs         what is held of one job, and how far the hub has been told about it
-    telling      the next message to the hub, made from the jobs' states; nothing is queued
-    recover      after a restart: journal, marker, result and boot id become one state
-    supervise    the programs that run: output, time limit, cancel, exit
-    work         the way of an order from journal to evidence; the start fence
-    link         one connection to the socket: framing, who may, back-pressure
-    app          the lock, the socket, one uplink at a time, the end of the process
+    limits        all bounds: counts, bytes, seconds
+    read_only     pure: which commands are known to change nothing
+    crashpoints   named places where a test kills the process
+    journal       append-only file, on disk before an order is accepted: group commit, fence, tombstones
+    evidence      the files of a job: start marker, result
+    spool         output on disk: numbered chunks, per-job cap, one quota, SHA-256 of everything
+    process       starts a program without a shell in a session of its own; stops and reaps it
+    orphans       what jobs leave behind: told, read on, reaped
+    out_of_memory whether the kernel has ended a process for want of memory
+    start_failure why a program could not be started: the interpreter or loader that is missing, by name
+    verify        pure: whether an order may start: signature, name, epoch, expiry, plan hash
+    local_policy  trust.json and policy.toml, reloaded when they change; the machine's own verdict
+    jobs          the state of one job, and how much of it has been reported to the hub
+    refusals      what is said of a job that could not be started
+    reporter      the next message to the hub, derived from the jobs' states; nothing is queued
+    recover       after a restart: journal, marker, result and boot id give each job one state
+    output_pipeline
+                  pure: the filters behind a command (`| grep x | head`) applied to its output
+    supervise     running programs: output, time limit, cancel, exit
+    job_manager   an order from journal to evidence; the start fence
+    socket        one connection to the socket: peer credentials, frames, back-pressure
+    app           lock, socket, one uplink at a time, shutdown
 """

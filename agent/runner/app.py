@@ -1,40 +1,50 @@
 """The runner's process: one a state folder, one local socket, one uplink at a time.
 
-The newest uplink wins: whoever was attached before is cut off and what it had sent but we had not read is not read
-any more. It is told the report first, and nothing else until the hub has answered that with a resync. All work
-happens in `work`; this file hands it what comes in, writes what there is to tell while the socket takes it, and
-decides when the process ends.
+The newest uplink wins: the one before it is disconnected, and what it had sent and we had not read is dropped. A new
+uplink is sent the report first, and nothing else until the hub has answered with a resync. The work itself is in
+`JobManager`; this file passes it what arrives, writes reports while the socket takes them, and decides when the process
+ends.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import signal
 import socket as sockets
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from agent import log
+from agent.boot import boot_id_or_random
+from agent.frames import encode_frame
+from agent.lock import acquire_lock
+from agent.reserve import Reserve
 from agent.runner.evidence import Evidence
+from agent.runner.job_manager import JobManager
 from agent.runner.journal import Journal
-from agent.runner.limits import Limits
-from agent.runner.link import Link, frame
-from agent.runner.process import Spawner, boot_id, lives, prepare
-from agent.runner.recover import recover, sweep
-from agent.runner.rules import Rules
+from agent.runner.limits import RunnerLimits
+from agent.runner.local_policy import LocalPolicy
+from agent.runner.orphans import Orphans, become_subreaper
+from agent.runner.process import Spawner, is_alive, prepare_process
+from agent.runner.recover import recover, remove_orphans
+from agent.runner.socket import UplinkConnection
 from agent.runner.spool import Spool
-from agent.runner.work import Work
-from agent.state import check_socket_path
-from common.codec import Frame
+from agent.runner.verify import OrderRefusal
+from agent.state import check_socket_path, refusing_file, version_file
 from common.errors import UserError
-from common.files import make_folder
-from common.messages import Bye, Cancel, Credit, Dispatch, Forget, Message, Resync
+from common.files import create_folder, write_file
+from common.link.codec import Frame
+from common.link.messages import Bye, Cancel, Credit, Dispatch, Forget, Message, Resync
+from common.process.hangup import StandardError, outlive_hangup
+from common.version import VERSION
 
 _BATCH: Final = 64 * 1024
+_LOOK_INTERVAL: Final = 5.0
+"""Seconds between two looks at the local policy and the trust file: who breaks one is told before the next order."""
 
 
 async def run_runner(
@@ -44,21 +54,25 @@ async def run_runner(
     exit_when_idle: bool,
     allowed_uids: Collection[int],
     ready: Callable[[], None],
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: RunnerLimits = RunnerLimits(),  # noqa: B008 - frozen
+    watch_orphans: bool = False,
 ) -> None:
-    """Serves the state folder until it is told to end (TERM, INT) or, with `exit_when_idle`, is not needed any more.
+    """Serves the state folder until SIGTERM or SIGINT or, with `exit_when_idle`, until no uplink and no job is left.
 
-    `allowed_uids` may attach besides root and ourselves. `ready` is called once the socket listens. Raises UserError.
+    With `watch_orphans` all other children of this process count as left behind by jobs, and are told and reaped: for a
+    process that is nothing but a runner.
+    `allowed_uids` are user ids that may attach besides root and our own. `ready` is called once the socket listens.
+    Raises UserError.
     """
     state, socket = _absolute(state), _absolute(socket)
     folder = state / "runner"
-    make_folder(state, 0o755)
-    make_folder(folder)
+    create_folder(state, 0o755)
+    create_folder(folder)
     _check_folder(folder)
-    lock = _hold_lock(folder, state)
-    mask = prepare()
+    lock = acquire_lock(folder / "lock", "runner", state, "use that one, stop it first, or name another --state")
+    mask = prepare_process()
     try:
-        runner = Runner(folder, allowed_uids, limits, exit_when_idle=exit_when_idle)
+        runner = Runner(folder, allowed_uids, limits, exit_when_idle=exit_when_idle, watch_orphans=watch_orphans)
         try:
             await runner.serve(socket, ready)
         finally:
@@ -71,197 +85,273 @@ async def run_runner(
 class Runner:
     """The composition of the runner's parts, and its one uplink."""
 
-    def __init__(self, folder: Path, allowed_uids: Collection[int], limits: Limits, *, exit_when_idle: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        allowed_uids: Collection[int],
+        limits: RunnerLimits,
+        *,
+        exit_when_idle: bool,
+        watch_orphans: bool,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._limits = limits
         self._allowed = frozenset({0, os.geteuid(), *allowed_uids})
         self._exit_when_idle = exit_when_idle
         self.socket_buffer = limits.socket_buffer
-        self._link: Link | None = None
+        self._link: UplinkConnection | None = None
         self._pumping = False
-        self._stops = 0
-        self._over = asyncio.Event()
-        self._idle: asyncio.TimerHandle | None = None
-        boot = boot_id()
+        self._stop_count = 0
+        self._finished = asyncio.Event()
+        self._exit_timer: asyncio.TimerHandle | None = None
+        self._look_timer: asyncio.TimerHandle | None = None
+        self._refusing = ""
+        boot = boot_id_or_random()
         for name in ("jobs", "empty"):
-            make_folder(folder / name)
+            create_folder(folder / name)
+        self._watching = watch_orphans and become_subreaper()
         self._jobs_folder = _open_folder(folder / "jobs")
         self._empty_folder = _open_folder(folder / "empty")
+        self._reserve_folder = _open_reserve(folder / "reserve", instead=self._jobs_folder)
+        self._reserve = Reserve(self._reserve_folder)
+        self._reserve_timer: asyncio.TimerHandle | None = None
         self._spawner = Spawner()
         evidence = Evidence(self._jobs_folder)
-        spool = Spool(evidence, limits.spool_quota)
+        spool = Spool(evidence, limits.spool_quota, reserve=self._reserve, limits=limits)
         now = time.time()
-        self._journal = Journal(folder / "journal", limits, now, self._loop.call_soon_threadsafe)
+        self._local_policy = LocalPolicy(folder)
+        self._standard_error = StandardError()
+        trust = self._local_policy.trust()
+        hub = "" if isinstance(trust, OrderRefusal) else trust.hub
+        self._journal = Journal(folder / "journal", limits, now, self._loop.call_soon_threadsafe, self._reserve, hub)
         if self._journal.torn:
             log.warning("journal.cut", bytes=self._journal.torn)
-        self.work = Work(
+        self.jobs = JobManager(
             loop=self._loop,
             limits=limits,
             boot=boot,
-            rules=Rules(folder),
+            local_policy=self._local_policy,
             journal=self._journal,
             evidence=evidence,
             spool=spool,
+            reserve=self._reserve,
+            orphans=Orphans(watching=self._watching),
             spawner=self._spawner,
             empty=self._empty_folder,
-            changed=self.changed,
+            on_change=self.schedule_pump,
         )
-        jobs, records = recover(self._journal.memory, evidence, spool, boot=boot, lives=lives)
+        jobs, records = recover(self._journal.state, evidence, spool, boot=boot, is_alive=is_alive)
         if records:
-            self._journal.append(*records, done=self._recovered, now=now)
+            self._journal.append(*records, on_done=self._on_recovery_written, now=now)
         for job in jobs:
-            self.work.adopt(job)
-        sweep(self._journal.memory, evidence, limits, now)
+            self.jobs.adopt(job)
+        remove_orphans(self._journal.state, evidence, limits, now)
 
     async def serve(self, socket: Path, ready: Callable[[], None]) -> None:
         listener = _listen(socket)
-        server = await self._loop.create_unix_server(lambda: Link(self), sock=listener)
+        _write_beside(version_file(socket), VERSION)
+        with suppress(OSError):
+            _remove(refusing_file(socket))  # of a runner that was killed
+        self._look(socket)
+        server = await self._loop.create_unix_server(lambda: UplinkConnection(self), sock=listener)
         signals = (signal.SIGTERM, signal.SIGINT)
         for number in signals:
             self._loop.add_signal_handler(number, self._stop)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload)
+        if self._watching:
+            self._loop.add_signal_handler(signal.SIGCHLD, self.jobs.supervisor.reap_orphans)
+        self._fill_reserve()
         try:
-            log.info("runner.ready", socket=socket, jobs=len(self.work.jobs))
+            log.info("runner.ready", socket=socket, jobs=len(self.jobs.jobs))
             ready()
-            self.changed()
-            await self._over.wait()
+            self.schedule_pump()
+            await self._finished.wait()
             log.info("runner.ends")
         finally:
-            for number in signals:
+            for number in (*signals, *([signal.SIGCHLD] if self._watching else [])):
                 self._loop.remove_signal_handler(number)
+            outlive_hangup()
             server.close()
             if self._link is not None:
                 self._link.abort()
             _remove(socket)
+            _remove(version_file(socket))
+            _remove(refusing_file(socket))
 
     def close(self) -> None:
-        self.work.close()
+        self.jobs.close()
         self._journal.close()
         self._spawner.close()
-        for folder in (self._jobs_folder, self._empty_folder):
+        for folder in (self._jobs_folder, self._empty_folder, self._reserve_folder):
             os.close(folder)
-        if self._idle is not None:
-            self._idle.cancel()
+        for timer in (self._exit_timer, self._look_timer, self._reserve_timer):
+            if timer is not None:
+                timer.cancel()
 
     # ---- the uplink
 
-    def attached(self, link: Link) -> None:
+    def on_attached(self, link: UplinkConnection) -> None:
         """A new uplink; the one before it is cut off."""
         older, self._link = self._link, link
         if older is not None:
             log.info("uplink.replaced")
             older.abort()
-        self.work.teller.reset()
+        self.jobs.reporter.reset()
         log.info("uplink.attached", uid=link.uid)
-        self.work.settled(lambda: self._report_to(link))
+        self._note_hub()
+        self.jobs.after_flush(lambda: self._send_report(link))
 
-    def detached(self, link: Link) -> None:
+    def _note_hub(self) -> None:
+        """Whose epochs count: those of the hub in trust.json, which a join at another hub replaces."""
+        trust, before = self._local_policy.trust(), self._journal.state.hub
+        if isinstance(trust, OrderRefusal) or trust.hub == before:
+            return
+        if before:
+            log.warning("hub.changed", hub=trust.hub, before=before)
+        # Where the disk refuses it is noted again at the next start: no order was taken then that it would belong to.
+        self._journal.append(("hub", trust.hub), on_done=lambda error: None, now=time.time())
+
+    def on_detached(self, link: UplinkConnection) -> None:
         if self._link is link:
             log.info("uplink.detached")
             self._link = None
-            self.work.teller.reset()
-            self.changed()
+            self.jobs.reporter.reset()
+            self.schedule_pump()
 
-    def may_attach(self, uid: int) -> bool:
+    def is_allowed(self, uid: int) -> bool:
         return uid in self._allowed
 
-    def heard(self, link: Link, found: Frame) -> None:
+    def on_frame(self, link: UplinkConnection, found: Frame) -> None:
         """One message from the hub, by way of the uplink."""
-        epoch = self._journal.memory.epoch
+        epoch = self._journal.state.epoch
         match found.message:
             case Dispatch() as dispatch:  # carries its epoch under its signature
-                self.work.dispatch(dispatch)
+                self._note_hub()
+                self.jobs.dispatch(dispatch)
             case Bye():
                 link.abort()
             case message if found.epoch < epoch:
                 log.warning("uplink.stale", message=type(message).__name__, epoch=found.epoch, heard=epoch)
             case Cancel(job=job, kill=kill):
-                self.work.cancel(job, kill)
+                self.jobs.cancel(job, kill)
             case Credit(job=job, seq=seq):
-                self.work.credit(job, seq)
+                self.jobs.credit(job, seq)
             case Forget(job=job):
-                self.work.forget(job)
-            case Resync() as resync if link.reported:
-                self.work.resync(resync)
+                self.jobs.forget(job)
+            case Resync() as resync if link.report_sent:
+                self.jobs.resync(resync)
             case message:
                 log.warning("uplink.unexpected", message=type(message).__name__)
 
-    def _report_to(self, link: Link) -> None:
+    def _send_report(self, link: UplinkConnection) -> None:
         if self._link is link:
-            link.write([self._frame(self.work.report())])
-            link.reported = True
+            link.write([self._frame(self.jobs.report())])
+            link.report_sent = True
 
     @property
-    def choked(self) -> bool:
-        return self.work.choked
+    def overloaded(self) -> bool:
+        return self.jobs.overloaded
 
-    def changed(self) -> None:
-        """There may be something to say, to read, or nothing to stay for: looked into once per turn of the loop."""
+    def schedule_pump(self) -> None:
+        """Runs `_pump` once in the next turn of the loop: there may be something to send or read, or a reason to
+        exit.
+        """
         if not self._pumping:
             self._pumping = True
             self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
-        """Writes what there is to tell, as long as the socket takes it."""
+        """Writes pending reports as long as the socket takes them."""
         self._pumping = False
         link = self._link
         if link is not None:
-            link.go_on()
+            link.process_frames()
             batch: list[bytes] = []
             size = 0
-            while link.writable and size < _BATCH and (message := self.work.teller.next()) is not None:
+            while link.writable and size < _BATCH and (message := self.jobs.reporter.next_message()) is not None:
                 batch.append(self._frame(message))
                 size += len(batch[-1])
             if batch:
                 link.write(batch)
-                self.changed()  # there may be more, after the others had their turn
-        self._consider_ending()
+                self.schedule_pump()  # there may be more; other callbacks go first
+        self._check_exit()
 
     def _frame(self, message: Message) -> bytes:
-        return frame(message, self._journal.memory.epoch)
+        return encode_frame(message, self._journal.state.epoch)
+
+    def _reload(self) -> None:
+        """SIGHUP: the log's file and both files of the local policy; the link and the jobs do not notice."""
+        problem = self._standard_error.reopen()
+        log.info("runner.reload")
+        if problem:
+            log.error("log.not_reopened", problem=problem)
+        self._local_policy.reload()
+
+    def _look(self, socket: Path) -> None:
+        """Tells the uplink, and so the hub, while every order is refused for what is wrong on this machine."""
+        self._look_timer = self._loop.call_later(_LOOK_INTERVAL, self._look, socket)
+        problem = self._local_policy.problem()
+        if problem != self._refusing:
+            self._refusing = problem
+            if problem:
+                log.error("orders.refused", why=problem)
+                _write_beside(refusing_file(socket), problem)
+            else:
+                log.info("orders.taken_again")
+                with suppress(OSError):
+                    _remove(refusing_file(socket))
+
+    def _fill_reserve(self) -> None:
+        """Makes the reserve whole where there is room, and looks again later: disks fill and are made room on."""
+        if not self._reserve.is_whole:
+            self._reserve.refill()
+        self._reserve_timer = self._loop.call_later(self._limits.reserve_interval, self._fill_reserve)
 
     # ---- the end
 
-    def _recovered(self, error: OSError | None) -> None:
+    def _on_recovery_written(self, error: OSError | None) -> None:
         if error is not None:
             log.error("journal.failed", error=error)
 
     def _stop(self) -> None:
-        """First: no more orders, what runs may end by itself. Again: it is made to."""
-        self._stops += 1
-        log.info("runner.stopping", running=len(self.work.supervisor.runs), again=self._stops > 1)
-        if self._stops == 1:
-            self.work.stop()
+        """On the first signal no more orders are taken and running jobs may end by themselves; on the second they are
+        killed.
+        """
+        self._stop_count += 1
+        log.info("runner.stopping", running=len(self.jobs.supervisor.runs), again=self._stop_count > 1)
+        if self._stop_count == 1:
+            self.jobs.stop()
         else:
-            self.work.kill_all()
-        self.changed()
+            self.jobs.kill_all()
+        self.schedule_pump()
 
-    def _consider_ending(self) -> None:
-        if self.work.busy:
-            self._forget_ending()
-        elif self._stops:
-            if self._link is None or not self.work.teller.has_news:
-                self._over.set()
-            elif self._idle is None:
-                self._idle = self._loop.call_later(self._limits.farewell, self._over.set)
+    def _check_exit(self) -> None:
+        if self.jobs.busy:
+            self._cancel_exit()
+        elif self._stop_count:
+            if self._link is None or not self.jobs.reporter.has_pending:
+                self._finished.set()
+            elif self._exit_timer is None:
+                self._exit_timer = self._loop.call_later(self._limits.shutdown_timeout, self._finished.set)
         elif self._exit_when_idle and self._link is None:
-            if self._idle is None:
-                self._idle = self._loop.call_later(self._limits.idle_exit, self._over.set)
+            if self._exit_timer is None:
+                self._exit_timer = self._loop.call_later(self._limits.idle_timeout, self._finished.set)
         else:
-            self._forget_ending()
+            self._cancel_exit()
 
-    def _forget_ending(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
+    def _cancel_exit(self) -> None:
+        if self._exit_timer is not None:
+            self._exit_timer.cancel()
+            self._exit_timer = None
 
 
 def _absolute(path: Path) -> Path:
-    """The working directory is each job's in turn, so no path of ours may depend on it."""
+    """An absolute path, since `Spawner` changes the working directory of this process for each start."""
     return Path.cwd() / path
 
 
 def _check_folder(folder: Path) -> None:
-    """Whoever can write here can make this machine obey."""
+    """Raises UserError where others could write to the folder, and so decide whom this machine obeys."""
     found = folder.stat()
     if found.st_uid not in (0, os.geteuid()):
         raise UserError(f"{folder} belongs to user {found.st_uid}", f"run `chown {os.geteuid()} {folder}`")
@@ -269,28 +359,26 @@ def _check_folder(folder: Path) -> None:
         raise UserError(f"{folder} can be written by others than its owner", f"run `chmod 700 {folder}`")
 
 
-def _hold_lock(folder: Path, state: Path) -> int:
-    """Makes this process the folder's one runner for as long as it lives."""
-    try:
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise UserError(f"cannot open {folder / 'lock'} ({error.strerror})", "run this as the folder's owner") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.read(lock, 32).decode("ascii", "replace").strip()
-        os.close(lock)
-        whose = f" (process {holder})" if holder.isdigit() else ""
-        raise UserError(
-            f"another runner{whose} serves {state}", "use that one, stop it first, or name another --state"
-        ) from None
-    os.ftruncate(lock, 0)
-    os.write(lock, f"{os.getpid()}\n".encode())
-    return lock
-
-
 def _open_folder(path: Path) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+
+def _open_reserve(path: Path, instead: int) -> int:
+    """A descriptor of the reserve's folder; of `instead`, in which there is no piece, where it cannot be made."""
+    try:
+        create_folder(path)
+    except UserError as error:
+        log.warning("reserve.none", why=error)
+        return os.dup(instead)
+    return _open_folder(path)
+
+
+def _write_beside(path: Path, text: str) -> None:
+    """For the uplink, which tells the hub; a disk that is full costs that and no more."""
+    try:
+        write_file(path, text.encode(errors="replace"), 0o640)
+    except UserError as error:
+        log.warning("runner.not_told", file=path, why=str(error))
 
 
 def _remove(path: Path) -> None:
@@ -298,9 +386,9 @@ def _remove(path: Path) -> None:
 
 
 def _listen(path: Path) -> sockets.socket:
-    """A listening socket that owner and group may connect to. The lock is held, so one that is there is left over."""
+    """A listening socket that owner and group may connect to. We hold the lock, so an existing socket is stale."""
     check_socket_path(path)
-    make_folder(path.parent)
+    create_folder(path.parent)
     listener = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
     try:
         if path.is_socket():

@@ -1,6 +1,7 @@
-"""Named places where a test can have the runner killed; in service this is one comparison and nothing else.
+"""Named places where a test can kill the runner; in production each is one string comparison.
 
-The names are the steps of an order's way whose loss must be survivable; tests/agent/runner kills the process at each.
+The names are the points between two durable steps of a job where a crash must be survivable; tests/agent/runner kills
+the process at each.
 """
 
 from __future__ import annotations

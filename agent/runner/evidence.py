@@ -1,11 +1,11 @@
-"""The two small files that say what became of a job: its start marker and its result.
+"""The two small files that prove what became of a job: its start marker and its result.
 
-    jobs/ID.started   made exclusively before the program starts; that it is there is the fence
-    jobs/ID.result    the end, put in place by a rename
+    jobs/ID.started   created with O_EXCL before the program starts; its existence is the fence against a second start
+    jobs/ID.result    how the job ended, put in place by a rename
     jobs/ID.out       the output (see `spool`)
 
-Neither is synced: the death of a process takes nothing from them, and after a crash of the machine (another boot id)
-the runner does not rely on what may be missing. Both carry a CRC-32, so half a file is no file.
+Neither is synced: the death of a process loses nothing of them, and after a crash of the machine (another boot id)
+the runner does not rely on what may be missing. Both carry a CRC-32, so a torn file counts as missing.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import Any, Final
 import msgpack
 
 from common.ids import is_ulid
-from common.messages import BadMessage, Ended, from_body, to_body
+from common.link.messages import BadMessage, Ended, from_body, to_body
 
 _CRC: Final = struct.Struct(">I")
 _MAX_FILE: Final = 64 * 1024
-STARTED: Final = ".started"
-RESULT: Final = ".result"
-OUTPUT: Final = ".out"
+STARTED_SUFFIX: Final = ".started"
+RESULT_SUFFIX: Final = ".result"
+OUTPUT_SUFFIX: Final = ".out"
 
 
 class AlreadyStarted(Exception):
@@ -35,7 +35,7 @@ class AlreadyStarted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What a start marker holds once the program runs."""
+    """The contents of a start marker, written once the program runs."""
 
     boot: str
     pid: int
@@ -44,39 +44,39 @@ class Marker:
 
 
 class Evidence:
-    """The folder jobs/, opened once; names are made of job ids that are ULIDs, so no id leads out of it."""
+    """The folder jobs/, by its descriptor. File names are built from ULIDs only, so no job id leads out of it."""
 
     def __init__(self, folder: int) -> None:
         self.folder = folder
 
-    def mark(self, job: str) -> int:
-        """The start fence: gives the new marker's descriptor, raises AlreadyStarted or OSError."""
+    def create_marker(self, job: str) -> int:
+        """Creates the marker (the start fence) and returns its descriptor; raises AlreadyStarted or OSError."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
-            return os.open(_name(job, STARTED), flags, 0o600, dir_fd=self.folder)
+            return os.open(_name(job, STARTED_SUFFIX), flags, 0o600, dir_fd=self.folder)
         except FileExistsError:
             raise AlreadyStarted(job) from None
 
-    def marker(self, job: str) -> Marker | None:
-        """What the marker holds; None where it is missing or the runner died before it was filled."""
-        match self._read(job, STARTED):
+    def read_marker(self, job: str) -> Marker | None:
+        """The marker's contents; None where it is missing or the runner died before writing them."""
+        match self._read(job, STARTED_SUFFIX):
             case {"boot": str(boot), "pid": int(pid), "at": float(at), "since_boot": float(since_boot)}:
                 return Marker(boot, pid, at, since_boot)
         return None
 
     def save_result(self, ended: Ended) -> None:
-        """Raises OSError where there is no room."""
-        file = self.create(ended.job, RESULT + ".new")
+        """Writes the result durably enough to survive the runner; raises OSError where there is no room."""
+        file = self.create(ended.job, RESULT_SUFFIX + ".new")
         try:
-            write_checked(file, to_body(ended))
+            write_with_crc(file, to_body(ended))
         finally:
             os.close(file)
-        temporary, final = _name(ended.job, RESULT + ".new"), _name(ended.job, RESULT)
+        temporary, final = _name(ended.job, RESULT_SUFFIX + ".new"), _name(ended.job, RESULT_SUFFIX)
         os.replace(temporary, final, src_dir_fd=self.folder, dst_dir_fd=self.folder)
 
-    def result(self, job: str) -> Ended | None:
-        """The end as it was saved; None where there is none or it is not whole."""
-        body = self._read(job, RESULT)
+    def read_result(self, job: str) -> Ended | None:
+        """The saved result; None where there is none or it is torn."""
+        body = self._read(job, RESULT_SUFFIX)
         try:
             ended = from_body("ended", body, "runner")
         except BadMessage:
@@ -84,7 +84,7 @@ class Evidence:
         return ended if isinstance(ended, Ended) and ended.job == job else None
 
     def create(self, job: str, suffix: str) -> int:
-        """A new, empty file of the job, open for writing; what a job of this id had before is overwritten."""
+        """A new, empty file of the job, open for writing; an existing one is truncated."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         return os.open(_name(job, suffix), flags, 0o600, dir_fd=self.folder)
 
@@ -94,7 +94,7 @@ class Evidence:
 
     def remove(self, job: str) -> None:
         """All files of the job, the marker last: while anything is left, the job cannot start."""
-        for suffix in (OUTPUT, RESULT + ".new", RESULT, STARTED):
+        for suffix in (OUTPUT_SUFFIX, RESULT_SUFFIX + ".new", RESULT_SUFFIX, STARTED_SUFFIX):
             self.unlink(job, suffix)
 
     def unlink(self, job: str, suffix: str) -> None:
@@ -104,7 +104,7 @@ class Evidence:
             pass
 
     def jobs(self) -> dict[str, set[str]]:
-        """Which files there are: job id -> suffixes. What is not named like ours is left alone."""
+        """The files there are: job id -> suffixes. Files with other names are ignored."""
         found: dict[str, set[str]] = {}
         for name in os.listdir(self.folder):
             job, dot, suffix = name.partition(".")
@@ -117,7 +117,7 @@ class Evidence:
         found = self._stat(job, suffix)
         return 0 if found is None else found.st_size
 
-    def changed_at(self, job: str, suffix: str) -> float:
+    def modified_at(self, job: str, suffix: str) -> float:
         """When it was last written, in seconds since the epoch; 0 where there is no such file."""
         found = self._stat(job, suffix)
         return 0.0 if found is None else found.st_mtime
@@ -145,16 +145,16 @@ class Evidence:
             return None
 
 
-def fill(marker: int, contents: Marker) -> None:
-    """Writes what a marker holds. Best effort: that the file exists is what counts."""
+def write_marker(marker: int, contents: Marker) -> None:
+    """Writes a marker's contents. Best effort: the file's existence is what counts."""
     body = {"boot": contents.boot, "pid": contents.pid, "at": contents.at, "since_boot": contents.since_boot}
     try:
-        write_checked(marker, body)
+        write_with_crc(marker, body)
     except OSError:
         pass
 
 
-def write_checked(file: int, body: Any) -> None:
+def write_with_crc(file: int, body: Any) -> None:
     """msgpack behind its CRC-32; raises OSError where not all of it fits."""
     data = msgpack.packb(body)
     data = _CRC.pack(zlib.crc32(data)) + data

@@ -1,24 +1,23 @@
-"""What the runner holds of one job, and how far it has told the hub about it."""
+"""The runner's state of one job, and how much of it has been reported to the hub."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import inf
 from typing import Final
 
-from agent.runner.spool import Output
-from common.messages import Ended
+from agent.runner.spool import OutputWriter
+from common.link.messages import MAX_REASON, Ended
+from common.machine.end_notes import MAX_NOTES, has_code, make_note
 from common.plan import Order
 
-MAX_REASON: Final = 1_000
 
+class RunnerJobState(StrEnum):
+    """The names are those of `common.link.messages.Report`, but for the first."""
 
-class State(StrEnum):
-    """The names are those of `common.messages.Report`, but for the first."""
-
-    WRITING = "writing"  # the journal's next word on it is not on disk yet, so nothing is said about it
+    WRITING = "writing"  # its next journal record is not on disk yet, so nothing is reported
     ACCEPTED = "accepted"
     STARTED = "started"
     ENDED = "ended"
@@ -26,67 +25,75 @@ class State(StrEnum):
     UNSURE = "unsure"
 
 
-OVER: Final = frozenset({State.ENDED, State.REFUSED, State.UNSURE})
+TERMINAL_STATES: Final = frozenset({RunnerJobState.ENDED, RunnerJobState.REFUSED, RunnerJobState.UNSURE})
 
 
 @dataclass(slots=True, eq=False)
-class Tale:
-    """What has been told over this connection; a new one begins where the hub says."""
+class ReportCursor:
+    """How much of a job has been sent over this connection; a new one begins where the hub's resync says."""
 
     muted: bool = False  # the hub does not know the job
     accepted: bool = False
     started: bool = False
-    over: bool = False
-    next: int = 1  # the chunk to send
-    offset: int = 0  # where its record begins
+    ended: bool = False
+    next_chunk: int = 1  # the chunk to send
+    offset: int = 0  # of its record in the spool file, in bytes
     in_flight: int = 0  # bytes sent and not credited
     uncredited: deque[int] = field(default_factory=deque)  # their sizes, chunk by chunk
 
-    def sent(self, data: int, record: int) -> None:
+    def record_sent(self, data: int, record: int) -> None:
         """One chunk of `data` bytes, `record` bytes in the spool, went out."""
-        self.next += 1
+        self.next_chunk += 1
         self.offset += record
         self.in_flight += data
         self.uncredited.append(data)
 
     def credit(self, seq: int) -> None:
         """Chunks up to and including `seq` are committed by the hub."""
-        while self.uncredited and self.next - len(self.uncredited) <= seq:
+        while self.uncredited and self.next_chunk - len(self.uncredited) <= seq:
             self.in_flight -= self.uncredited.popleft()
 
 
 @dataclass(slots=True, eq=False)
-class Job:
-    """One order and what became of it."""
+class RunnerJob:
+    """One order and its state."""
 
     id: str
     plan_hash: str
-    not_after: float  # wall clock
-    state: State
+    not_after: float  # seconds since the epoch
+    state: RunnerJobState
     order: Order | None = None  # until it has ended
-    not_after_boot: float = inf  # the same moment on CLOCK_BOOTTIME, as reckoned at receipt
-    cancel_asked: bool = False
+    not_after_boot: float = inf  # the same moment on CLOCK_BOOTTIME, computed at receipt
+    cancel_requested: bool = False
     pid: int = 0
     started_at: float = 0.0
-    output: Output | None = None  # while it runs
+    started_boot: float = 0.0  # the same moment on CLOCK_BOOTTIME, of a program that this runner started
+    output: OutputWriter | None = None  # while it runs
+    from_memory: bool = False  # it only reads, and no disk takes a record of it
     ended: Ended | None = None
     code: str = ""
     reason: str = ""
-    tale: Tale = field(default_factory=Tale)
+    cursor: ReportCursor = field(default_factory=ReportCursor)
 
     @property
-    def word(self) -> str:
-        """How a report calls its state."""
-        return State.ACCEPTED.value if self.state is State.WRITING else self.state.value
+    def reported_state(self) -> str:
+        """The state as `Report` names it."""
+        return RunnerJobState.ACCEPTED.value if self.state is RunnerJobState.WRITING else self.state.value
 
     @property
     def chunks(self) -> int:
-        """How many chunks there are by now."""
+        """How many output chunks exist so far."""
         if self.output is not None:
             return self.output.chunks
         return self.ended.chunks if self.ended is not None else 0
 
 
-def tidy(reason: str) -> str:
-    """A reason as it may travel: bounded, and text whatever file name is in it."""
+def without_chunks(ended: Ended, chunks: int) -> Ended:
+    """The end of a job of whose output only `chunks` are left; that the rest is missing is told with it."""
+    notes = ended.notes if has_code(ended.notes, {"dropped"}) else (*ended.notes, make_note("dropped"))[:MAX_NOTES]
+    return replace(ended, chunks=chunks, truncated=True, notes=notes)
+
+
+def clean_reason(reason: str) -> str:
+    """A reason fit for a message: at most MAX_REASON characters, without the lone surrogates of odd file names."""
     return reason[:MAX_REASON].encode("utf-8", "replace").decode()

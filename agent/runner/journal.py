@@ -1,19 +1,23 @@
-"""The runner's memory: an append-only file that is on disk before an order is accepted.
+"""The runner's journal: an append-only file, on disk before an order is accepted.
 
 The file is a sequence of blocks, each one group commit:
 
     magic "ABJ1" | length, 4 bytes | CRC-32 of the rest, 4 bytes | records, each a msgpack array [kind, ...]
 
 A block is written with one write and synced before the next one is begun, so a crash can only tear the last: a bad
-block with no good one after it is cut off, and nothing was promised on its strength. A bad block with a good one
-after it is damage, and the runner refuses to start rather than forget what may have run.
+block with no good one after it is cut off, and nothing in it had been acknowledged. A bad block with a good one after
+it is damage, and the runner refuses to start rather than forget what may have run.
 
-Records: head (the journal's id), epoch, fence, accept, refuse, unsure, forget. `Memory.apply` is what each one means.
+Records: head (the journal's id), hub, epoch, fence, accept, refuse, unsure, forget. `JournalState.apply` gives each its
+meaning.
+
+Epochs count the starts of one hub and say nothing of another's: each hub that this machine was joined to has its own,
+or the first orders of a new one would be refused as an old one's.
 
 The fence keeps old orders out for good: when a forgotten job's tombstone is dropped, the fence rises to that order's
-expiry, and no order that expires at or before the fence is taken any more, whatever the clock says by then.
+expiry, and an order that expires at or before the fence is refused, whatever the clock says then.
 
-One thread writes and syncs; while it syncs, what arrives waits and goes into the next block together.
+One thread writes and syncs; records that arrive during a sync go into the next block together.
 """
 
 from __future__ import annotations
@@ -25,66 +29,77 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgpack
 
+from agent import log
+from agent.reserve import Reserve
 from agent.runner.crashpoints import crashpoint
-from agent.runner.limits import Limits
+from agent.runner.limits import RunnerLimits
 from common.errors import UserError
 
 _MAGIC: Final = b"ABJ1"
 _HEADER: Final = struct.Struct(">4sII")
 _MAX_BLOCK: Final = 64 * 1024 * 1024
 _VERSION: Final = 1
+MAX_HUBS: Final = 16
+"""Hubs of before whose epochs are kept."""
+
+T = TypeVar("T")
 
 Record = tuple[Any, ...]
-Done = Callable[[OSError | None], None]
+OnDone = Callable[[OSError | None], None]
 
 
-class Damaged(ValueError):
+class JournalDamaged(ValueError):
     """A journal with a bad block that good blocks follow, or that is not a journal; `str()` says where."""
 
 
 @dataclass(slots=True)
-class Entry:
-    """What is remembered of a job that the hub has not told us to forget."""
+class JournalEntry:
+    """A job that the hub has not told us to forget."""
 
     plan_hash: str
     not_after: float
-    boot: str  # of the boot under which the order came
+    boot: str  # id of the boot in which the order came
     end: str = ""  # "" | refused | unsure
     code: str = ""  # of a refusal
     reason: str = ""
 
 
 @dataclass(slots=True)
-class Memory:
-    """All that the journal says, as of its last record."""
+class JournalState:
+    """The state that the journal's records add up to."""
 
     id: str = ""
-    epoch: int = 0
+    epoch: int = 0  # the highest that was heard of `hub`
+    hub: str = ""  # "" in a journal of before hubs were told apart, until the next order
+    earlier_hubs: dict[str, int] = field(default_factory=dict)  # hub -> epoch, the latest last
     fence: float = 0.0
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, JournalEntry] = field(default_factory=dict)
     tombstones: dict[str, float] = field(default_factory=dict)  # job -> not_after
 
     def apply(self, record: Record) -> None:
-        """Takes one record in; raises ValueError on one that is not of the form."""
+        """Applies one record; raises ValueError on a malformed one."""
         match record:
             case ("head", str(identity), int(version)):
                 if version != _VERSION:
                     raise ValueError(f"version {version}")
                 self.id = identity
+            case ("hub", str(hub)):
+                self._turn_to(hub)
             case ("epoch", int(epoch)):
                 self.epoch = max(self.epoch, epoch)
             case ("fence", float(fence)):
                 self.fence = max(self.fence, fence)
             case ("accept", str(job), str(plan_hash), float(not_after), str(boot)):
-                self.entries[job] = Entry(plan_hash, not_after, boot)
+                self.entries[job] = JournalEntry(plan_hash, not_after, boot)
             case ("refuse", str(job), str(plan_hash), float(not_after), str(boot), str(code), str(reason)):
-                self.entries[job] = Entry(plan_hash, not_after, boot, "refused", code, reason)
+                self.entries[job] = JournalEntry(plan_hash, not_after, boot, "refused", code, reason)
             case ("unsure", str(job), str(reason)):
                 if (entry := self.entries.get(job)) is not None:
                     entry.end, entry.reason = "unsure", reason
@@ -94,10 +109,22 @@ class Memory:
             case _:
                 raise ValueError("unknown record")
 
+    def _turn_to(self, hub: str) -> None:
+        if self.hub not in ("", hub):  # what was heard before hubs were told apart is the first one's
+            self.earlier_hubs[self.hub] = self.epoch
+            self.epoch = self.earlier_hubs.pop(hub, 0)
+            while len(self.earlier_hubs) > MAX_HUBS:
+                del self.earlier_hubs[next(iter(self.earlier_hubs))]
+        self.hub = hub
+
     def records(self) -> Iterator[Record]:
-        """The shortest history that leads here."""
+        """The fewest records that lead to this state."""
         yield ("head", self.id, _VERSION)
-        yield ("epoch", self.epoch)
+        for hub, epoch in (*self.earlier_hubs.items(), *([(self.hub, self.epoch)] if self.hub else [])):
+            yield ("hub", hub)
+            yield ("epoch", epoch)
+        if not self.hub:
+            yield ("epoch", self.epoch)
         yield ("fence", self.fence)
         for job, entry in self.entries.items():
             if entry.end == "refused":
@@ -109,29 +136,31 @@ class Memory:
         for job, not_after in self.tombstones.items():
             yield ("forget", job, not_after)
 
-    def prune(self, now: float, limits: Limits) -> None:
-        """Drops tombstones whose time is over, and the longest expired of too many; the fence rises over them."""
+    def prune(self, now: float, limits: RunnerLimits) -> None:
+        """Drops tombstones past their TTL and, beyond `max_tombstones`, the longest expired; the fence rises over
+        each.
+        """
         expired = sorted((not_after, job) for job, not_after in self.tombstones.items() if not_after < now)
         surplus = len(self.tombstones) - limits.max_tombstones
         for index, (not_after, job) in enumerate(expired):
-            if index >= surplus and not_after + limits.tombstone > now:
+            if index >= surplus and not_after + limits.tombstone_ttl > now:
                 break
             del self.tombstones[job]
             self.fence = max(self.fence, not_after)
 
 
-def block(records: Iterable[Record]) -> bytes:
+def encode_block(records: Iterable[Record]) -> bytes:
     body = b"".join(map(msgpack.packb, records))
     return _HEADER.pack(_MAGIC, len(body), zlib.crc32(body)) + body
 
 
-def parse(data: bytes) -> tuple[Memory, int]:
-    """The memory and the length of the good part; raises Damaged."""
-    memory, offset = Memory(), 0
+def parse_journal(data: bytes) -> tuple[JournalState, int]:
+    """The state, and the bytes of `data` that are whole blocks; raises JournalDamaged."""
+    memory, offset = JournalState(), 0
     while offset < len(data):
         body = _body_at(data, offset)
         if body is None:
-            _require_torn(data, offset)
+            _check_torn_tail(data, offset)
             break
         try:
             unpacker = msgpack.Unpacker(max_buffer_size=_MAX_BLOCK, use_list=False)
@@ -139,10 +168,10 @@ def parse(data: bytes) -> tuple[Memory, int]:
             for record in unpacker:
                 memory.apply(record if isinstance(record, tuple) else ())
         except (ValueError, msgpack.UnpackException) as error:
-            raise Damaged(f"a record at byte {offset} cannot be understood: {error}") from None
+            raise JournalDamaged(f"a record at byte {offset} cannot be understood: {error}") from None
         offset += _HEADER.size + len(body)
-    if not memory.id:  # the file came into its place whole, so its first block cannot be torn
-        raise Damaged("it does not begin with its id")
+    if not memory.id:  # the file was put in place whole, so its first block cannot be torn
+        raise JournalDamaged("it does not begin with its id")
     return memory, offset
 
 
@@ -158,79 +187,111 @@ def _body_at(data: bytes, offset: int) -> memoryview | None:
     return body if zlib.crc32(body) == crc else None
 
 
-def _require_torn(data: bytes, offset: int) -> None:
+def _check_torn_tail(data: bytes, offset: int) -> None:
     later = data.find(_MAGIC, offset + 1)
     while later != -1:
         if _body_at(data, later) is not None:
-            raise Damaged(f"bytes {offset} to {later} are damaged, and good records follow")
+            raise JournalDamaged(f"bytes {offset} to {later} are damaged, and good records follow")
         later = data.find(_MAGIC, later + 1)
 
 
 class Journal:
-    """The open journal. All methods are for one thread, the event loop's; `call` is how the writing thread reaches it.
+    """The open journal. All methods are for one thread, the event loop's; `call_soon` runs a callback in it.
 
-    `memory` is ahead of the disk by what is being written; whoever promises something waits for `done`.
+    `state` is ahead of the disk by what is being written; who acknowledges something waits for `on_done`.
     """
 
-    def __init__(self, path: Path, limits: Limits, now: float, call: Callable[[Callable[[], None]], object]) -> None:
-        """Reads the file, cuts a torn tail, writes it anew without what is over; raises UserError."""
+    def __init__(
+        self,
+        path: Path,
+        limits: RunnerLimits,
+        now: float,
+        call_soon: Callable[[Callable[[], None]], object],
+        reserve: Reserve | None = None,
+        hub: str = "",
+    ) -> None:
+        """Reads the file, cuts a torn tail and rewrites it without expired tombstones; raises UserError. Where the disk
+        is full or read-only it goes on with the file as it is. `hub` is whose orders are taken now, "" where that is
+        not known.
+        """
         self._path = path
+        self._reserve = reserve
+        self._broken: OSError | None = None  # a failed sync: appends are refused until a rewrite succeeds
+        self._needs_rewrite = False  # `state` has records that the file lacks
         self._limits = limits
-        self._call = call
+        self._call_soon = call_soon
         try:
             if path.exists():
                 data = path.read_bytes()
-                self.memory, good = parse(data)
+                self.state, good = parse_journal(data)
                 self.torn = len(data) - good  # bytes cut from the end
             else:
-                self.memory, self.torn = Memory(secrets.token_hex(16)), 0
-            self.memory.prune(now, limits)
-            self._file, self._size = _replace(path, block(self.memory.records()))
-        except Damaged as error:
+                self.state, self.torn = JournalState(secrets.token_hex(16)), 0
+            self.state.prune(now, limits)
+            if hub:
+                self.state.apply(("hub", hub))
+            self._file, self._size = self._open(encode_block(self.state.records()))
+        except JournalDamaged as error:
             raise UserError(
                 f"{path} is damaged ({error})",
                 "move it away together with jobs/ beside it; what this machine had open is then unknown to it",
             ) from None
         except OSError as error:
             raise UserError(f"cannot use {path} ({error.strerror})", "make room or mend the file's rights") from None
-        self._grown = 0
-        self._pending: list[tuple[bytes, Done | None]] = []  # None: the bytes are a whole new file
-        self._waiting = 0
-        self._broken: OSError | None = None  # appending proves nothing until there is a new file
-        self._behind = False  # the memory holds what is not in the file
+        self._appended_bytes = 0
+        self._pending: list[tuple[bytes, OnDone | None]] = []  # None: the bytes are a whole new file
+        self._pending_count = 0
         self._closing = False
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._thread.start()
 
+    def _open(self, data: bytes) -> tuple[int, int]:
+        """Replaces the file by `data`; where no disk takes that, and there is a file, opens that one. Returns its
+        descriptor and size; raises OSError.
+        """
+        try:
+            return self._with_room(lambda: _replace_file(self._path, data))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO) or not self._path.exists():
+                raise
+            log.error("journal.not_rewritten", error=error, cure="make room, or mend the disk")
+            self._broken, self._needs_rewrite = error, True
+            return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), self._path.stat().st_size
+
+    def _with_room(self, act: Callable[[], T]) -> T:
+        """Does `act`, with room from the reserve where the disk is full; raises OSError."""
+        return act() if self._reserve is None else self._reserve.retry(act)
+
     @property
-    def waiting(self) -> int:
-        """Appends whose `done` has not been called yet."""
-        return self._waiting
+    def pending_count(self) -> int:
+        """Appends whose `on_done` has not been called yet."""
+        return self._pending_count
 
-    def append(self, *records: Record, done: Done, now: float) -> None:
-        """Remembers at once, and calls `done` on the loop when the records are on disk, or with why they are not.
+    def append(self, *records: Record, on_done: OnDone, now: float) -> None:
+        """Applies the records to `state` at once and calls `on_done` in the loop: with None when they are on disk, else
+        with the error.
 
-        Without records `done` is called when everything appended before is settled.
+        Without records `on_done` is called when all earlier appends have succeeded or failed.
         """
         for record in records:
-            self.memory.apply(record)
+            self.state.apply(record)
         data = b"".join(map(msgpack.packb, records))
-        self._waiting += 1
-        self._grown += len(data)
+        self._pending_count += 1
+        self._appended_bytes += len(data)
         rewrite = b""
-        if self._grown > self._limits.journal_growth or self._behind:
-            self._grown = 0
-            self.memory.prune(now, self._limits)
-            rewrite = block(self.memory.records())
+        if self._appended_bytes > self._limits.journal_growth or self._needs_rewrite:
+            self._appended_bytes = 0
+            self.state.prune(now, self._limits)
+            rewrite = encode_block(self.state.records())
         with self._wake:
-            self._pending.append((data, done))
+            self._pending.append((data, on_done))
             if rewrite:
                 self._pending.append((rewrite, None))
             self._wake.notify()
 
     def close(self) -> None:
-        """Writes what is pending and ends the thread; `done` calls that are due by then still come through `call`."""
+        """Writes what is pending and ends the thread; `on_done` calls that are due still go through `call_soon`."""
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -245,78 +306,88 @@ class Journal:
                 batch, self._pending = self._pending, []
             if not batch:
                 return
-            settled: list[tuple[Done, OSError | None]] = []
+            results: list[tuple[OnDone, OSError | None]] = []
             group: list[bytes] = []
-            group_done: list[Done] = []
+            group_done: list[OnDone] = []
             for data, done in batch:
                 if done is not None:
                     group.append(data)
                     group_done.append(done)
                     continue
-                # The new file holds all that was remembered when it was made, so also what this batch had so far.
+                # The new file holds the whole state as of its making, so also the records before it in this batch.
                 error = self._rewrite(data) and self._commit(b"".join(group))
-                settled += [(each, error) for each in group_done]
+                results += [(each, error) for each in group_done]
                 group, group_done = [], []
             error = self._commit(b"".join(group))
-            settled += [(each, error) for each in group_done]
-            self._tell(settled)
+            results += [(each, error) for each in group_done]
+            self._notify(results)
 
-    def _tell(self, settled: list[tuple[Done, OSError | None]]) -> None:
-        def settle() -> None:
-            for done, error in settled:
-                self._waiting -= 1
+    def _notify(self, results: list[tuple[OnDone, OSError | None]]) -> None:
+        def call_back() -> None:
+            for done, error in results:
+                self._pending_count -= 1
                 done(error)
 
         try:
-            self._call(settle)
+            self._call_soon(call_back)
         except RuntimeError:
-            pass  # the loop is closed: nobody is left to be told
+            pass  # the loop is closed: there is nobody left to call
 
     def _commit(self, body: bytes) -> OSError | None:
-        """One block to disk; after a failure nothing of it is left in the file, or the journal is broken."""
+        """Writes and syncs one block; after an error nothing of it is left in the file, or the journal counts as
+        broken.
+        """
         if not body:
             return self._broken
         if self._broken is not None:
             return self._broken
         data = _HEADER.pack(_MAGIC, len(body), zlib.crc32(body)) + body
         try:
-            _write(self._file, data)
+            self._with_room(lambda: self._write_block(data))
         except OSError as error:
-            self._behind = True
-            try:
-                os.ftruncate(self._file, self._size)
-            except OSError:
-                self._broken = error
+            self._needs_rewrite = True
             return error
         crashpoint("journal.before_sync")
         try:
             os.fdatasync(self._file)
         except OSError as error:
             # What the kernel could not write it may have dropped: a later sync that succeeds would prove nothing.
-            self._broken, self._behind = error, True
+            self._broken, self._needs_rewrite = error, True
             return error
         self._size += len(data)
         return None
 
+    def _write_block(self, data: bytes) -> None:
+        """Writes a block, or leaves the file as it was and raises OSError."""
+        try:
+            _write(self._file, data)
+        except OSError as error:
+            try:
+                os.ftruncate(self._file, self._size)
+            except OSError:
+                self._broken = error
+                raise OSError(errno.EIO, os.strerror(errno.EIO)) from error  # not to be tried again behind half a block
+            raise
+
     def _rewrite(self, data: bytes) -> OSError | None:
         try:
-            file, size = _replace(self._path, data)
+            file, size = self._with_room(lambda: _replace_file(self._path, data))
         except OSError as error:
             return error
         os.close(self._file)
-        self._file, self._size, self._broken, self._behind = file, size, None, False
+        self._file, self._size, self._broken, self._needs_rewrite = file, size, None, False
         return None
 
 
 def _write(file: int, data: bytes) -> None:
-    """All of it, or OSError: a short write is what a full disk looks like."""
+    """Writes all of `data` or raises OSError; a short write means a full disk."""
     written = os.write(file, data)
     if written != len(data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _replace(path: Path, data: bytes) -> tuple[int, int]:
-    """Puts a whole new file in the place of `path`, durably; gives it back open for appending, with its size."""
+def _replace_file(path: Path, data: bytes) -> tuple[int, int]:
+    """Replaces `path` durably with a new file; returns its descriptor, open for appending, and its size."""
     fresh = path.with_name(path.name + ".new")
     file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
@@ -330,5 +401,7 @@ def _replace(path: Path, data: bytes) -> tuple[int, int]:
             os.close(folder)
     except BaseException:
         os.close(file)
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)  # half of it would take room from a full disk
         raise
     return file, len(data)

@@ -1,14 +1,13 @@
-"""Starts a program without a shell, in a session of its own; ends it with all its group; reaps it.
+"""Starts a program without a shell, in a session of its own; kills its process group; reaps it.
 
-What a job inherits from the runner: user and groups, resource limits (no core file), the cgroup. What it does not:
-environment, working directory, descriptors, signal dispositions and mask, the umask's laxness, the runner's
-protection from the OOM killer.
+A job inherits from the runner: user and groups, resource limits (no core file), the cgroup, umask 077. It does not
+inherit: environment, working directory, descriptors, signal dispositions and mask, protection from the OOM killer.
 
-`posix_spawn` with file actions is what starts it: on Linux that shares the address space until the exec, so the cost
-does not grow with the runner, and a program that cannot be executed is an error here, not a child that died.
+Programs are started by `posix_spawn` with file actions. On Linux that shares the address space until the exec, so the
+cost does not grow with the runner, and a program that cannot be executed raises here instead of leaving a dead child.
 
-A process that leaves the group (a daemon that calls setsid) is out of reach by design; systemd's cgroup holds it if
-any does.
+A process that leaves the group (a daemon that calls setsid) cannot be killed here; under systemd the unit's cgroup
+contains it.
 """
 
 from __future__ import annotations
@@ -18,16 +17,19 @@ import pwd
 import resource
 import signal
 import stat
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-FIXED: Final = frozenset({"PATH", "HOME", "USER", "TERM"})
-"""What an order's environment may not name: programs look up others and their configuration by these."""
+DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+JOB_VARIABLE: Final = "ANSWERBACK_JOB"
+"""In the environment of every job: its id, by which a process that it leaves behind is known as its own."""
+RESERVED_VARIABLES: Final = frozenset({"PATH", "HOME", "USER", "TERM", JOB_VARIABLE})
+"""Variables that an order may not set: programs find other programs and their configuration by them."""
 _IGNORABLE: Final = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
+_MAX_DESCRIPTORS: Final = 65_536
+MAX_SHOWN_PATH: Final = 300
 
 
 class CannotRun(Exception):
@@ -35,12 +37,12 @@ class CannotRun(Exception):
 
 
 class CannotEnter(Exception):
-    """A working directory that is not there, or not reached without a symbolic link; `str()` is the reason."""
+    """A working directory that does not exist or lies behind a symbolic link; `str()` is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
-    """A program that runs; the descriptors are ours to close."""
+class ChildProcess:
+    """A running program. The caller closes the descriptors."""
 
     pid: int  # also its process group and session, until it is reaped
     pidfd: int
@@ -49,21 +51,22 @@ class Child:
 
 
 @dataclass(frozen=True, slots=True)
-class Exit:
+class ExitStatus:
     """How a program ended."""
 
     code: int | None
     signal: int | None
     cpu_user: float
     cpu_system: float
-    max_rss: int  # bytes; 0 where it stayed below the runner's own, which the kernel counts in until the exec
+    max_rss: int  # bytes; 0 where it is not above the runner's own, which the kernel counts until the exec
 
 
 def find_program(path: str, uid: int) -> str:
     """The file that `path` names, links resolved, if `uid` may run it; raises CannotRun with the reason.
 
     Nobody but root (or the runner's own user) may be able to replace it: the file, and every folder on the way to it,
-    has an owner we trust and no other writer. What is executed is the path given back, so no link can be turned.
+    has root or `uid` as owner and no other writer. Execute the returned path, so that no link can be changed in
+    between.
     """
     if not os.path.isabs(path):
         raise CannotRun(f"{path} is not an absolute path")
@@ -71,7 +74,7 @@ def find_program(path: str, uid: int) -> str:
         real = os.path.realpath(path, strict=True)
         found = os.lstat(real)
     except (OSError, ValueError) as error:
-        raise CannotRun(f"{path}: {_why(error)}") from None
+        raise CannotRun(f"{path}: {_error_text(error)}{_missing_part(path, error)}") from None
     if not stat.S_ISREG(found.st_mode):
         raise CannotRun(f"{path} is not a file")
     if not os.access(real, os.X_OK):
@@ -93,7 +96,7 @@ def find_program(path: str, uid: int) -> str:
 
 
 def open_folder(path: str) -> int:
-    """A descriptor to start in, reached part by part and never through a symbolic link; raises CannotEnter."""
+    """A descriptor of the directory, opened part by part, never through a symbolic link; raises CannotEnter."""
     if not path.startswith("/"):
         raise CannotEnter(f"{path} is not an absolute path")
     flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -105,12 +108,12 @@ def open_folder(path: str) -> int:
             deeper = os.open(part, flags, dir_fd=folder)
             os.close(folder)
             folder = deeper
-        # Searching it is what entering needs, and O_PATH has not asked for that.
+        # Entering needs search permission, which O_PATH does not check.
         if not os.access(".", os.X_OK, dir_fd=folder):
             raise CannotEnter(f"{path}: permission denied")
     except (OSError, ValueError) as error:
         os.close(folder)
-        raise CannotEnter(f"{path}: {_why(error)} (symbolic links are not followed)") from None
+        raise CannotEnter(f"{path}: {_error_text(error)} (symbolic links are not followed)") from None
     except CannotEnter:
         os.close(folder)
         raise
@@ -118,30 +121,32 @@ def open_folder(path: str) -> int:
 
 
 def base_environment() -> dict[str, str]:
-    """What every job gets: nothing of the runner's own environment."""
+    """The environment of every job, before the order's own variables; nothing comes from the runner's environment."""
     try:
         user = pwd.getpwuid(os.geteuid())
         name, home = user.pw_name, user.pw_dir
     except KeyError:
         name, home = str(os.geteuid()), "/"
-    return {"PATH": PATH, "HOME": home, "LANG": "C.UTF-8", "TERM": "dumb", "USER": name}
+    return {"PATH": DEFAULT_PATH, "HOME": home, "LANG": "C.UTF-8", "TERM": "dumb", "USER": name}
 
 
 class Spawner:
-    """Starts programs; holds what is the same for all. For one thread only: it changes the working directory."""
+    """Starts programs. For one thread only: each start changes the process's working directory for a moment."""
 
     def __init__(self) -> None:
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._home = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._environment = {key.encode(): value.encode() for key, value in base_environment().items()}
-        self._protected = _oom_score_adj() < 0
+        self._oom_protected = _oom_score_adj() < 0
 
     def close(self) -> None:
         os.close(self._null)
         os.close(self._home)
 
-    def spawn(self, program: str, argv: Iterable[str], env: Iterable[tuple[str, str]], folder: int) -> Child:
-        """Starts a program in the folder of that descriptor; raises OSError where nothing was started."""
+    def spawn(self, program: str, argv: Iterable[str], env: Iterable[tuple[str, str]], folder: int) -> ChildProcess:
+        """Starts `program` in the directory of the descriptor `folder`; raises OSError, and then nothing was
+        started.
+        """
         args = [arg.encode() for arg in argv]
         environment = self._environment | {key.encode(): value.encode() for key, value in env}
         out, out_end = os.pipe2(os.O_CLOEXEC)
@@ -167,7 +172,7 @@ class Spawner:
         finally:
             os.close(out_end)
             os.close(err_end)
-        return Child(pid, pidfd, out, err)
+        return ChildProcess(pid, pidfd, out, err)
 
     def _start(
         self, program: bytes, args: list[bytes], environment: dict[bytes, bytes], folder: int, out: int, err: int
@@ -189,18 +194,18 @@ class Spawner:
             )
         finally:
             os.fchdir(self._home)
-        if self._protected:
+        if self._oom_protected:
             _set_oom_score_adj(pid, 0)
         return pid
 
 
-def has_exited(child: Child) -> bool:
-    """Whether the program has ended by itself or otherwise; it is not reaped by asking."""
+def has_exited(child: ChildProcess) -> bool:
+    """Whether the program has ended; does not reap it."""
     return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def signal_group(child: Child, number: int) -> None:
-    """To the whole group. The leader must not be reaped yet: until then the group's id cannot be another's."""
+def signal_group(child: ChildProcess, number: int) -> None:
+    """Sends a signal to the whole group. The leader must not be reaped yet: until then the id cannot be reused."""
     try:
         os.killpg(child.pid, number)
         if number == signal.SIGTERM:
@@ -209,13 +214,13 @@ def signal_group(child: Child, number: int) -> None:
         pass
 
 
-def reap(child: Child) -> Exit:
-    """For a program that has exited: kills what is left of its group, then takes its status."""
+def reap(child: ChildProcess) -> ExitStatus:
+    """For a program that has exited: kills the rest of its group, then collects its exit status."""
     signal_group(child, signal.SIGKILL)
     _, status, usage = os.wait4(child.pid, 0)
     code = os.waitstatus_to_exitcode(status)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Exit(
+    return ExitStatus(
         code=code if code >= 0 else None,
         signal=-code if code < 0 else None,
         cpu_user=usage.ru_utime,
@@ -224,41 +229,41 @@ def reap(child: Child) -> Exit:
     )
 
 
-def lives(pid: int, since_boot: float) -> bool:
-    """Whether the process that was started at that time of CLOCK_BOOTTIME is still there under its pid."""
+def is_alive(pid: int, since_boot: float) -> bool:
+    """Whether process `pid` runs and was started at `since_boot` (CLOCK_BOOTTIME, within 0.1 s); pids are reused."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read(4096).rpartition(b")")[2].split()
-    except OSError:
+        # proc_pid_stat(5): field 3 is the first after the name, field 22 the start time in clock ticks.
+        return fields[0] not in (b"Z", b"X") and abs(int(fields[19]) / _TICKS - since_boot) < 0.1
+    except (OSError, ValueError, IndexError):
         return False
-    # proc_pid_stat(5): field 3 is the first after the name, field 22 the start time in clock ticks.
-    return fields[0] not in (b"Z", b"X") and abs(int(fields[19]) / _TICKS - since_boot) < 0.1
 
 
-def since_boot() -> float:
-    """Seconds since boot with sleep counted, as the kernel stamps a process's start."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read(64).strip()
-
-
-def prepare() -> int:
-    """Makes this process fit to be a parent of jobs: no core files, umask 077, no leaks; gives the old umask."""
+def prepare_process() -> int:
+    """Prepares this process as the parent of jobs: no core files, umask 077, no inherited descriptors. Returns the old
+    umask.
+    """
     signal.signal(
         signal.SIGCHLD, signal.SIG_DFL
     )  # where it is ignored, as under some parents, exit statuses are thrown away
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2:
+    for descriptor in _open_descriptors():
+        if descriptor > 2:
             try:
-                os.set_inheritable(int(name), False)
+                os.set_inheritable(descriptor, False)
             except OSError:
                 pass  # the one that listed the folder
     return os.umask(0o077)
+
+
+def _open_descriptors() -> Iterable[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc/self/fd")]
+    except (OSError, ValueError):  # no /proc in this container: try all that there can be
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return range(min(soft, _MAX_DESCRIPTORS) if soft > 0 else _MAX_DESCRIPTORS)
 
 
 def _oom_score_adj() -> int:
@@ -277,5 +282,13 @@ def _set_oom_score_adj(pid: int, value: int) -> None:
         pass  # it has ended already
 
 
-def _why(error: OSError | ValueError) -> str:
+def _missing_part(path: str, error: OSError | ValueError) -> str:
+    """Which file is missing where it is another one: the end of a link."""
+    missing = os.fsdecode(error.filename) if isinstance(error, OSError) and error.filename else path
+    if missing == path or path.startswith(f"{missing}/"):
+        return ""
+    return f" ({missing[:MAX_SHOWN_PATH]}, to which it leads)"
+
+
+def _error_text(error: OSError | ValueError) -> str:
     return (error.strerror or "").lower() or str(error) if isinstance(error, OSError) else str(error)

@@ -1,107 +1,115 @@
-"""After a restart: journal, markers, results and the boot id are put together, and every job gets the one state they
-prove.
+"""After a restart: gives every job the one state that journal, marker, result and boot id prove.
 
-    boot     marker   result   it is
-    same     no       -        refused: no program was ever started, and none is started late by surprise
+    boot     marker   result   the job is
+    same     no       -        refused: no program was started, and none is started late
     same     yes      yes      ended, as the result says
-    same     yes      no       unsure: the runner died with it; the program may even live on
-    other    any      yes      ended: a whole result is proof however it got to the disk
+    same     yes      no       unsure: the runner died while it ran; the program may still run
+    other    any      yes      ended: a whole result is proof, synced or not
     other    any      no       unsure: the marker was not synced, so its absence proves nothing
 
-What is decided here is journalled before anyone is told, so that it stays the same after the next restart.
+The outcome is journalled before it is reported, so that it stays the same after the next restart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from agent import log
-from agent.runner.evidence import OUTPUT, RESULT, STARTED, Evidence, Marker
-from agent.runner.jobs import Job, State
-from agent.runner.journal import Entry, Memory, Record
-from agent.runner.limits import Limits
+from agent.runner.evidence import OUTPUT_SUFFIX, RESULT_SUFFIX, STARTED_SUFFIX, Evidence, Marker
+from agent.runner.jobs import RunnerJob, RunnerJobState, without_chunks
+from agent.runner.journal import JournalEntry, JournalState, Record
+from agent.runner.limits import RunnerLimits
 from agent.runner.spool import Spool, count_chunks
-from common.messages import Ended
+from common.link.messages import Ended
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What there is of a job besides its journal entry."""
+class JobEvidence:
+    """What exists of a job besides its journal entry."""
 
     started: bool  # the marker exists
-    marker: Marker | None  # and says this
+    marker: Marker | None  # its contents, where they are whole
     result: Ended | None
-    lives: bool  # a process with the marker's pid and start time is there
+    alive: bool  # a process with the marker's pid and start time runs
 
 
-def settle(entry: Entry, found: Found, boot: str) -> tuple[State, str, str]:
-    """The state, and for a refusal its code, and the reason."""
+def recover_state(entry: JournalEntry, evidence: JobEvidence, boot: str) -> tuple[RunnerJobState, str, str]:
+    """The state, the code of a refusal ("" for others), and the reason for people."""
     if entry.end == "refused":
-        return State.REFUSED, entry.code, entry.reason
-    if found.result is not None:
-        return State.ENDED, "", ""
+        return RunnerJobState.REFUSED, entry.code, entry.reason
+    if evidence.result is not None:
+        return RunnerJobState.ENDED, "", ""
     if entry.end == "unsure":
-        return State.UNSURE, "", entry.reason
+        return RunnerJobState.UNSURE, "", entry.reason
     if entry.boot != boot:
-        return State.UNSURE, "", "the machine was restarted, and nothing on its disk says what became of the job"
-    if not found.started:
-        return State.REFUSED, "stopping", "not started: the runner was restarted before its turn"
-    if found.lives and found.marker is not None:
         return (
-            State.UNSURE,
+            RunnerJobState.UNSURE,
             "",
-            f"the runner was killed while it ran; process {found.marker.pid} is still there, unwatched",
+            "the machine was restarted, and nothing on its disk says what became of the job",
         )
-    return State.UNSURE, "", "the runner was killed while it ran, and took the exit status with it"
+    if not evidence.started:
+        return RunnerJobState.REFUSED, "stopping", "not started: the runner was restarted before its turn"
+    if evidence.alive and evidence.marker is not None:
+        return (
+            RunnerJobState.UNSURE,
+            "",
+            f"the runner was killed while it ran; process {evidence.marker.pid} is still there, unwatched",
+        )
+    return RunnerJobState.UNSURE, "", "the runner was killed while it ran, and took the exit status with it"
 
 
 def recover(
-    memory: Memory,
+    memory: JournalState,
     evidence: Evidence,
     spool: Spool,
     *,
     boot: str,
-    lives: Callable[[int, float], bool],
-) -> tuple[list[Job], list[Record]]:
-    """The jobs, and what is to be journalled about them."""
+    is_alive: Callable[[int, float], bool],
+) -> tuple[list[RunnerJob], list[Record]]:
+    """The jobs of the journal, and the records to append for what was decided now."""
     files = evidence.jobs()
-    jobs: list[Job] = []
+    jobs: list[RunnerJob] = []
     records: list[Record] = []
     for job_id, entry in memory.entries.items():
         suffixes = files.pop(job_id, set())
-        marker = evidence.marker(job_id) if STARTED in suffixes else None
-        result = evidence.result(job_id) if RESULT in suffixes else None
-        alive = marker is not None and marker.boot == boot and lives(marker.pid, marker.since_boot)
-        found = Found(STARTED in suffixes, marker, result, alive)
-        state, code, reason = settle(entry, found, boot)
-        if not entry.end and state is State.REFUSED:
+        marker = evidence.read_marker(job_id) if STARTED_SUFFIX in suffixes else None
+        result = evidence.read_result(job_id) if RESULT_SUFFIX in suffixes else None
+        alive = marker is not None and marker.boot == boot and is_alive(marker.pid, marker.since_boot)
+        found = JobEvidence(STARTED_SUFFIX in suffixes, marker, result, alive)
+        state, code, reason = recover_state(entry, found, boot)
+        if not entry.end and state is RunnerJobState.REFUSED:
             records.append(("refuse", job_id, entry.plan_hash, entry.not_after, entry.boot, code, reason))
-        elif not entry.end and state is State.UNSURE:
+        elif not entry.end and state is RunnerJobState.UNSURE:
             records.append(("unsure", job_id, reason))
-        job = Job(job_id, entry.plan_hash, entry.not_after, state, code=code, reason=reason)
+        job = RunnerJob(job_id, entry.plan_hash, entry.not_after, state, code=code, reason=reason)
         if marker is not None:
             job.pid, job.started_at = marker.pid, marker.at
-        if state is State.ENDED and result is not None:
-            job.ended = result if entry.boot == boot else _what_is_left(result, evidence)
-        if OUTPUT in suffixes:
-            spool.adopt(job_id, evidence.size(job_id, OUTPUT))
+        if state is RunnerJobState.ENDED and result is not None:
+            job.ended = result if entry.boot == boot else _surviving_result(result, evidence)
+        if OUTPUT_SUFFIX in suffixes:
+            spool.adopt(job_id, evidence.size(job_id, OUTPUT_SUFFIX))
         jobs.append(job)
         log.info("job.found", job=job_id, state=state, reason=reason)
     return jobs, records
 
 
-def _what_is_left(ended: Ended, evidence: Evidence) -> Ended:
-    """The end with as many chunks as the crash of the machine has left whole."""
+def _surviving_result(ended: Ended, evidence: Evidence) -> Ended:
+    """The result with only as many chunks as the machine's crash left whole."""
     chunks = count_chunks(evidence, ended.job, ended.chunks)
-    return ended if chunks == ended.chunks else replace(ended, chunks=chunks, truncated=True)
+    return ended if chunks == ended.chunks else without_chunks(ended, chunks)
 
 
-def sweep(memory: Memory, evidence: Evidence, limits: Limits, now: float) -> None:
-    """Removes files whose job is forgotten. A marker without a record stays a fence while an order can be that old."""
+def remove_orphans(memory: JournalState, evidence: Evidence, limits: RunnerLimits, now: float) -> None:
+    """Removes the files of forgotten jobs. A marker without a journal entry stays, as a fence, for as long as an order
+    can be valid.
+    """
     for job_id, suffixes in evidence.jobs().items():
         if job_id in memory.entries:
             continue
-        over = evidence.changed_at(job_id, STARTED) + limits.max_ahead + limits.tombstone < now
-        if over or job_id in memory.tombstones or STARTED not in suffixes:
-            evidence.remove(job_id)
+        over = evidence.modified_at(job_id, STARTED_SUFFIX) + limits.max_expiry_ahead + limits.tombstone_ttl < now
+        if over or job_id in memory.tombstones or STARTED_SUFFIX not in suffixes:
+            try:
+                evidence.remove(job_id)
+            except OSError as error:  # a disk that became read-only: they are removed after a later start
+                log.warning("job.files_left", job=job_id, error=error)

@@ -1,1 +1,10 @@
-"""The uplink: the agent's half that faces the network; see the package above for its map."""
+"""The uplink: the agent's process that faces the network. It can start no job.
+
+vitals         facts of the machine once a link, load figures with every heartbeat
+backoff        pure: when to reconnect, when to renew the certificate
+runner_socket  the uplink's end of the local socket to the runner
+hub_position   the hub's position that this machine was told last, on disk
+renewal        renews the certificate over the link, in short-lived child processes
+relay          one open link: passes messages between hub and runner until something ends it
+app            dials the hub again and again; holds the session and the runner connection across links
+"""

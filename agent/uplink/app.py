@@ -1,14 +1,14 @@
-"""The uplink: dials the hub for as long as it lives, with a runner behind it. Can start no program.
+"""The uplink process: connects the runner to the hub, again and again, until it is stopped. Can start no job.
 
-The order of things, again and again:
+One round:
 
-    attach to the runner and hear its report      without a runner there is nothing to offer, so the hub is not dialled
-    dial, hello, welcome or refuse
-    session resumed: repeat what the hub has not had
-    session new: send the report first; where it was used before, attach again for a fresh one
-    relay until the link ends; the ending says what next
+    attach to the runner, receive its report   without a runner there is nothing to offer, so the hub is not dialled
+    dial; hello; welcome or refuse
+    session resumed: send again what the hub has not received
+    session new: send the report first; where it was sent before, attach again for a fresh one
+    relay messages until the link ends; the cause decides the wait before the next round
 
-No ending ends the process: a failed identity, a hub that refuses and a runner that is gone are all waited out.
+No ending stops the process: an unexpected identity, a hub that refuses and a missing runner are all retried.
 """
 
 from __future__ import annotations
@@ -16,49 +16,73 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import secrets
 import signal
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
 from agent import log
-from agent.state import Settings, State
-from agent.uplink.link import Ending, Relay, since_boot
-from agent.uplink.local import NoRunner, RunnerLink
-from agent.uplink.pace import Dice, Pace
-from agent.uplink.renewal import Renewal
+from agent.boot import since_boot
+from agent.link_report import LinkReporter
+from agent.reserve import keep_room_for_renewal
+from agent.state import AgentSettings, StateFolder, version_file
+from agent.uplink.backoff import UniformRandom, UplinkBackoff
+from agent.uplink.hub_position import HubPosition
+from agent.uplink.relay import MAX_CLOCK_SKEW, LinkEnd, Relay
+from agent.uplink.renewal import CertificateRenewal
+from agent.uplink.runner_socket import RunnerConnection, RunnerUnavailable
 from agent.uplink.vitals import facts
-from common.codec import BadFrame
-from common.dial import HubRefused, Opened, open_link
-from common.errors import UserError
-from common.handshake import RETRY_EPOCH, make_hello
-from common.notify import notify, watchdog
-from common.session import Session, StaleEpoch
-from common.tls import client_context
+from common.errors import UserError, WorkFailed
+from common.identity.tls import client_context
+from common.link.codec import BadFrame
+from common.link.dial import (
+    HubRefused,
+    NotUnderstood,
+    OpenLink,
+    UntimelyHub,
+    ask_successor,
+    measure_clock,
+    open_link,
+)
+from common.link.handshake import EPOCH_RETRY_AFTER, make_hello
+from common.link.messages import Refuse
+from common.link.session import Session, StaleEpoch
+from common.process.hangup import StandardError, outlive_hangup
+from common.process.notify import notify, watchdog
+from common.read_file import read_bytes
+from common.times import format_iso, format_skew
+from common.version import VERSION
 
-LONGEST_RUNNER_WAIT: Final = 5.0
+MAX_RUNNER_WAIT: Final = 5.0
 _FIRST_RUNNER_WAIT: Final = 0.02
-_TELL_AGAIN: Final = 60.0
+_WARN_INTERVAL: Final = 60.0
+MAX_VERSION: Final = 40  # bytes
+_IDENTITY_POLL: Final = 2.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 StartRunner = Callable[[], None]
-"""Called when nobody serves the socket; may be called again and again, and raises UserError to give up."""
+"""Called whenever nothing serves the socket, so possibly many times; raises UserError to give up."""
 
 
-async def run_uplink(state: State, socket: Path, *, start_runner: StartRunner | None = None) -> None:
+async def run_uplink(state: StateFolder, socket: Path, *, start_runner: StartRunner | None = None) -> None:
     """Serves until SIGTERM or SIGINT; raises UserError where this folder cannot be served at all."""
     settings = state.settings()
     state.credential.check_key()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    lock = state.hold_lock()
+    lock = state.acquire_lock()
     try:
         for number in _SIGNALS:
             loop.add_signal_handler(number, stop.set)
-        state.credential.settle()
-        renewal = Renewal(state, state.credential.validity())
+        state.credential.activate_renewal()
+        keep_room_for_renewal(state.uplink)
+        renewal = CertificateRenewal(state, state.credential.validity())
         uplink = Uplink(state, settings, socket, renewal, start_runner=start_runner)
+        standard_error = StandardError()
+        loop.add_signal_handler(signal.SIGHUP, lambda: uplink.reload(standard_error.reopen()))
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(uplink.serve()), group.create_task(watchdog())]
             notify(ready=True, status="starting")
@@ -71,87 +95,202 @@ async def run_uplink(state: State, socket: Path, *, start_runner: StartRunner | 
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
+        outlive_hangup()
         os.close(lock)
 
 
 class Uplink:
-    """What outlives a link: the session, the attachment to the runner, the pace."""
+    """What outlives a link: the session, the connection to the runner, the backoff."""
 
     def __init__(
         self,
-        state: State,
-        settings: Settings,
+        state: StateFolder,
+        settings: AgentSettings,
         socket: Path,
-        renewal: Renewal,
+        renewal: CertificateRenewal,
         *,
         start_runner: StartRunner | None = None,
-        dice: Dice = random.random,
+        uniform: UniformRandom = random.random,
     ) -> None:
         self._state = state
         self._settings = settings
         self._socket = socket
         self._renewal = renewal
         self._start_runner = start_runner
-        self._dice = dice
-        self._pace = Pace()
+        self._uniform = uniform
+        self._backoff = UplinkBackoff()
         self._session: Session | None = None
-        self._runner: RunnerLink | None = None
-        self._epoch = 0
-        self._facts = facts()
+        self._runner: RunnerConnection | None = None
+        self._position = HubPosition(state.hub_position)
+        self._epoch = self._position.mark.epoch if self._position.mark is not None else 0
+        self._plain_hello = False  # the hub is of a version that does not know what was heard
+        # The name of this process, by which the hub notices two machines under one identity.
+        self._facts = {**facts(), "process": secrets.token_hex(8)}
+        self._reporter = LinkReporter(state.link_report, VERSION, lambda: _runner_version(self._socket))
+        self._identity = state.identity_stamp()
+
+    def reload(self, problem: str) -> None:
+        """SIGHUP: agent.toml, for the next link; the one that is up stays. `problem` is that of the log's file."""
+        log.info("uplink.reload")
+        if problem:
+            log.error("log.not_reopened", problem=problem)
+        try:
+            found = self._state.settings()
+        except UserError as error:
+            log.error("settings.broken", file=self._state.settings_file, why=str(error))
+            return
+        if (found.name, found.hub) != (self._settings.name, self._settings.hub):
+            log.error("settings.not_taken", file=self._state.settings_file, why="name and hub change by joining again")
+            return
+        self._settings = found
 
     async def serve(self) -> NoReturn:
-        """Ends only by being cancelled, or by an error that is not of this world's making."""
+        """Ends only by cancellation, or by a UserError of `start_runner`."""
+        self._reporter.tell("away", time.time(), reason="the uplink has just been started")
         try:
             while True:
-                delay = await self._once()
+                delay = await self._connect_once()
                 if delay > 0:
-                    _say(f"next try in {delay:.0f} s")
                     log.debug("link.wait", seconds=delay)
-                    await asyncio.sleep(delay)
+                    await self._wait(delay)
         finally:
             if self._runner is not None:
                 self._runner.close()
 
-    async def _once(self) -> float:
-        """One link from dialling to its end; the seconds to wait before the next."""
-        runner = await self._attached()
-        self._warn_if_expired()
+    async def _wait(self, delay: float) -> None:
+        """Waits so long, or until the machine has joined anew."""
+        until = since_boot() + delay
+        while (left := until - since_boot()) > 0:
+            await asyncio.sleep(min(left, _IDENTITY_POLL))
+            if self._state.identity_stamp() not in ((), self._identity):
+                return
+
+    def _take_identity(self) -> None:
+        """What `join` has written since the last link, if it has."""
+        stamp = self._state.identity_stamp()
+        if stamp in ((), self._identity):
+            return
         try:
-            opened = await self._open()
+            with self._state.hold_credential():
+                settings, validity = self._state.settings(), self._state.credential.validity()
+                self._identity = self._state.identity_stamp()
+        except UserError as error:
+            log.error("identity.unreadable", reason=error.problem, cure=error.cure)
+            return
+        self._settings, self._session = settings, None
+        self._renewal = CertificateRenewal(self._state, validity)
+        log.info("identity.replaced", name=settings.name, hub=settings.hub, url=settings.url)
+
+    async def _connect_once(self) -> float:
+        """One link from dialling to its end; the seconds to wait before the next."""
+        runner = await self._wait_for_runner()
+        self._take_identity()
+        try:
+            opened = await self._open_link()
         except HubRefused as refused:
-            refusal = refused.refusal
-            log.error("link.refused", refusal=refusal.code, reason=refusal.reason, retry_after=refusal.retry_after)
-            _say(f"refused by the hub: {refusal.reason}")
-            return self._pace.refused(refusal.retry_after, self._dice)
+            if refused.refusal.code == "expired":
+                return await self._renew_late()
+            return self._handle_refusal(refused.refusal)
         except StaleEpoch as error:
-            log.error("link.stale_hub", reason=str(error), cure="is this hub restored from a backup? see its operator")
+            cure = "is this hub restored from a backup? see its operator"
+            log.error("link.stale_hub", reason=str(error), cure=cure)
+            self._tell_refused(str(error), cure)
             self._session = None
-            return self._pace.refused(RETRY_EPOCH, self._dice)
+            return self._backoff.delay_refused(EPOCH_RETRY_AFTER, self._uniform)
         except BadFrame as error:
             log.error("link.protocol", reason=str(error))
+            self._tell_away(str(error), "are hub and agent of versions that fit?")
             self._session = None
-            return self._pace.unreachable(self._dice)
+            return self._backoff.delay_unreachable(self._uniform)
+        except NotUnderstood as error:
+            log.warning("link.older_hub", reason=error.problem, cure=error.cure)
+            self._plain_hello = not self._plain_hello
+            return 0.0 if self._plain_hello else self._backoff.delay_unreachable(self._uniform)
+        except UntimelyHub as error:
+            return await self._compare_clocks(error)
         except UserError as error:
-            log.warning("link.unreachable", reason=error.problem, cure=error.cure)
-            return self._pace.unreachable(self._dice)
+            return self._handle_unreachable(error)
         started = since_boot()
         try:
             ending = await self._relay(opened, runner)
-        except NoRunner as error:
-            ending = Ending("runner", str(error), fresh=True)
-        except Exception as fault:  # a fault of ours in one link must not be the end of all of them
+        except RunnerUnavailable as error:
+            ending = LinkEnd("runner", str(error), new_session=True)
+        except Exception as fault:  # a bug that one link runs into must not end all of them
             log.exception("uplink.fault", fault)
-            ending = Ending("protocol", "a fault of this agent", fresh=True)
-        return self._after(ending, since_boot() - started)
+            ending = LinkEnd("protocol", "a fault of this agent", new_session=True)
+        return self._handle_end(ending, since_boot() - started)
 
-    async def _open(self) -> Opened:
-        ours, settings = self._state.credential, self._settings
-        context = client_context(ours.authority.read_bytes(), ours.certificate, ours.key)
-        hello = make_hello("agent", settings.name, self._session, epoch=self._epoch, facts=self._facts)
+    def _tls(self, *, check_time: bool = True) -> ssl.SSLContext:
+        credential = self._state.credential
+        with self._state.hold_credential():
+            authority = credential.authority.read_bytes()
+            return client_context(authority, credential.certificate, credential.key, check_time=check_time)
+
+    async def _open_link(self) -> OpenLink:
+        settings, context = self._settings, self._tls()
+        heard = "" if self._plain_hello else self._position.text
+        facts = {**self._facts, "runner": _runner_version(self._socket)}
+        hello = make_hello("agent", settings.name, self._session, epoch=self._epoch, facts=facts, heard=heard)
         return await open_link(settings.url, settings.hub, context, hello, self._session)
 
-    async def _relay(self, opened: Opened, runner: RunnerLink) -> Ending:
+    # ---- when no link comes about
+
+    def _handle_refusal(self, refusal: Refuse) -> float:
+        log.error("link.refused", refusal=refusal.code, reason=refusal.reason, retry_after=refusal.retry_after)
+        _notify_status(f"refused by the hub: {refusal.reason}")
+        problem, cure = split_cure(refusal.reason)
+        self._tell_refused(problem, cure or "see `answerback-agent doctor`, and the hub's log")
+        return self._backoff.delay_refused(refusal.retry_after, self._uniform)
+
+    def _handle_unreachable(self, error: UserError) -> float:
+        log.warning("link.unreachable", reason=error.problem, cure=error.cure)
+        self._tell_away(error.problem, error.cure)
+        return self._backoff.delay_unreachable(self._uniform)
+
+    async def _renew_late(self) -> float:
+        """The hub says that our certificate has run out: asks for its successor. Nothing is done by hand for that, as
+        long as the hub's grace lasts.
+        """
+        expired, settings = self._renewal.validity.not_after, self._settings
+        log.warning("certificate.expired", since=format_iso(expired), next="asking the hub for a new one")
+        try:
+            request = await self._renewal.request()
+            successor = await ask_successor(settings.url, settings.hub, self._tls(), request)
+            self._renewal.set_clock_ahead(successor.clock_ahead)
+            await self._renewal.install(successor.renewed)
+        except HubRefused as refused:
+            return self._handle_refusal(refused.refusal)
+        except BadFrame as error:
+            log.error("link.protocol", reason=str(error))
+            return self._backoff.delay_refused(0.0, self._uniform)
+        except UserError as error:
+            log.error("certificate.not_renewed", reason=error.problem, cure=error.cure)
+            self._tell_away(f"the certificate has run out and was not renewed: {error.problem}", error.cure)
+            return self._backoff.delay_unreachable(self._uniform)
+        return 0.0
+
+    async def _compare_clocks(self, error: UntimelyHub) -> float:
+        """The hub's certificate is not valid by our clock: tells whether it is the clock, and lets the hub know."""
+        try:
+            ahead = await measure_clock(self._settings.url, self._settings.hub, self._tls(check_time=False))
+        except UserError:
+            return self._handle_unreachable(error)
+        if abs(ahead) <= MAX_CLOCK_SKEW:
+            cure = "restart the hub, which renews its own certificate"
+            return self._handle_unreachable(WorkFailed("the hub's certificate has run out", cure))
+        cure = "set this machine's clock (`timedatectl set-ntp true`); it links by itself then"
+        log.error("clock.off", clock=f"{format_skew(ahead)} the hub's", ahead_of_hub=ahead, cure=cure)
+        self._tell_away(f"this machine's clock is {format_skew(ahead)} the hub's", cure)
+        _notify_status(f"this machine's clock is {format_skew(ahead)} the hub's")
+        return self._backoff.delay_unreachable(self._uniform)
+
+    async def _relay(self, opened: OpenLink, runner: RunnerConnection) -> LinkEnd:
         welcome = opened.welcome
+        self._plain_hello = False  # asked again with the next link: the hub may have been upgraded
+        obeyed = self._position.is_obeyed(welcome.mark)
+        if not obeyed:
+            cure = "is this hub restored from a backup? see its operator"
+            log.error("link.stale_hub", told=welcome.mark, heard=self._position.text, cure=cure)
         self._epoch = max(self._epoch, opened.epoch)
         session = self._session
         if session is not None and welcome.resumed:
@@ -160,7 +299,7 @@ class Uplink:
             first = session.resume(welcome.received)
         else:
             if runner.report_used:
-                runner = await self._attach_again(opened)
+                runner = await self._reattach(opened)
             session = Session("hub", id=welcome.session, epoch=self._epoch, interval=welcome.heartbeat)
             self._session = session
             runner.report_used = True
@@ -168,57 +307,63 @@ class Uplink:
         log.info(
             "link.up", hub=self._settings.hub, session=session.id, resumed=welcome.resumed, hub_version=welcome.version
         )
-        _say(f"linked to {self._settings.hub} as {self._settings.name}")
+        _notify_status(f"linked to {self._settings.hub} as {self._settings.name}")
+        self._reporter.tell("linked", time.time(), hub_version=welcome.version)
         try:
-            return await Relay(opened, session, runner, self._renewal).run(first)
+            return await Relay(opened, session, runner, self._renewal, heard=self._position, obeyed=obeyed).run(first)
         finally:
             self._epoch = max(self._epoch, session.epoch)
 
-    def _after(self, ending: Ending, lasted: float) -> float:
-        """What an ending means for the session, the runner and the wait."""
-        log.info("link.down", why=ending.why, detail=ending.detail, lasted=lasted)
-        if ending.fresh:
+    def _handle_end(self, ending: LinkEnd, lasted: float) -> float:
+        """Applies an ending to session and runner; returns the seconds to wait before the next link."""
+        log.info("link.down", why=ending.cause, detail=ending.detail, lasted=lasted)
+        told = f"the link ended ({ending.cause}{': ' if ending.detail else ''}{ending.detail})"
+        self._tell_away(told, "it is dialled again by itself")
+        if ending.new_session:
             self._session = None
-        match ending.why:
+        match ending.cause:
             case "renewed":
                 return 0.0
             case "runner":
                 self._drop_runner()
             case "bye":
-                return self._pace.dismissed(ending.spread, self._dice)
+                return self._backoff.delay_bye(ending.spread, self._uniform)
             case "refused":
-                return self._pace.refused(ending.retry_after, self._dice)
+                return self._backoff.delay_refused(ending.retry_after, self._uniform)
             case "protocol" if ending.retry_after > 0:
-                return self._pace.refused(ending.retry_after, self._dice)
-        return self._pace.lost(lasted, self._dice)
+                return self._backoff.delay_refused(ending.retry_after, self._uniform)
+        return self._backoff.delay_lost(lasted, self._uniform)
 
     # ---- the runner
 
-    async def _attached(self) -> RunnerLink:
-        """The attachment, waiting for a runner as long as it takes."""
-        wait, told_at = _FIRST_RUNNER_WAIT, 0.0
+    async def _wait_for_runner(self) -> RunnerConnection:
+        """The connection to the runner; waits for a runner without limit and warns once a minute."""
+        wait, warned_at = _FIRST_RUNNER_WAIT, 0.0
         while self._runner is None:
             try:
-                self._runner = await RunnerLink.attach(self._socket)
-            except NoRunner as error:
+                self._runner = await RunnerConnection.attach(self._socket)
+            except RunnerUnavailable as error:
                 if self._start_runner is not None:
                     self._start_runner()
-                if since_boot() - told_at >= _TELL_AGAIN and (wait >= 1.0 or self._start_runner is None):
+                if since_boot() - warned_at >= _WARN_INTERVAL and (wait >= 1.0 or self._start_runner is None):
                     log.warning("runner.missing", reason=error.problem, cure=error.cure)
-                    _say(f"waiting for the runner: {error.problem}")
-                    told_at = since_boot()
+                    _notify_status(f"waiting for the runner: {error.problem}")
+                    self._tell_away(f"waiting for the runner: {error.problem}", error.cure)
+                    warned_at = since_boot()
                 await asyncio.sleep(wait)
-                wait = min(LONGEST_RUNNER_WAIT, wait * 2)
+                wait = min(MAX_RUNNER_WAIT, wait * 2)
             else:
                 self._epoch = max(self._epoch, self._runner.epoch)
                 log.info("runner.attached", socket=self._socket, open_jobs=len(self._runner.report.open))
         return self._runner
 
-    async def _attach_again(self, opened: Opened) -> RunnerLink:
-        """A fresh report for a new session; raises NoRunner, and then there is no link either."""
+    async def _reattach(self, opened: OpenLink) -> RunnerConnection:
+        """Attaches again, for the fresh report that a new session needs; on RunnerUnavailable the link is closed
+        too.
+        """
         self._drop_runner()
         try:
-            self._runner = await RunnerLink.attach(self._socket)
+            self._runner = await RunnerConnection.attach(self._socket)
         except BaseException:
             opened.connection.transport.abort()
             raise
@@ -229,15 +374,27 @@ class Uplink:
             self._runner.close()
             self._runner = None
 
-    def _warn_if_expired(self) -> None:
-        not_after = self._renewal.validity.not_after
-        if time.time() >= not_after:
-            log.error(
-                "certificate.expired",
-                since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(not_after)),
-                cure="check this machine's clock; if it is right, join again with a new token",
-            )
+    def _tell_away(self, reason: str, cure: str) -> None:
+        self._reporter.tell("away", time.time(), reason=reason, cure=cure)
+
+    def _tell_refused(self, reason: str, cure: str) -> None:
+        self._reporter.tell("refused", time.time(), reason=reason, cure=cure)
 
 
-def _say(status: str) -> None:
+def split_cure(reason: str) -> tuple[str, str]:
+    """A refusal's reason and what to do, "" where it does not say: hubs end a reason with "; run `COMMAND` …"."""
+    problem, found, cure = reason.partition("; run `")
+    return problem, f"run `{cure}" if found else ""
+
+
+def _runner_version(socket: Path) -> str:
+    """The version of the runner that serves the socket; "" where it does not say."""
+    try:
+        text = read_bytes(version_file(socket), MAX_VERSION).decode("ascii").strip()
+    except (UserError, UnicodeDecodeError):
+        return ""
+    return text if text.isprintable() else ""
+
+
+def _notify_status(status: str) -> None:
     notify(status=status)

@@ -1,6 +1,11 @@
-"""Renewing our certificate over the link: when, and by which child process.
+"""Renews the agent's certificate, over the link or, where it has run out, at the hub's renewal entrance: when, and by
+which child process.
 
-The key and the request are made, and the answer is checked, by short-lived children (common/certificate.py says why).
+All times are the hub's, as far as it has told its clock: a machine whose clock is ahead would else take each new
+certificate for one that has run out, and ask for another at once.
+
+Short-lived children make key and signing request and check the answer, so that this process never loads `cryptography`
+(common/identity/csr.py says why).
 """
 
 from __future__ import annotations
@@ -12,61 +17,76 @@ import time
 from typing import Final
 
 from agent import log
-from agent.detach import own_command, own_environment
-from agent.state import State
-from agent.uplink.pace import Dice, renew_at, retry_renewal_at
-from common.credential import Validity
+from agent.detach import child_environment, self_command
+from agent.state import StateFolder
+from agent.uplink.backoff import UniformRandom, renew_at, retry_renewal_at
 from common.errors import WorkFailed
-from common.messages import Renew, Renewed
+from common.identity.credential import Validity
+from common.link.messages import Renew, Renewed
+from common.times import format_iso
 
 CHILD_TIMEOUT: Final = 60.0
-_MAX_COMPLAINT: Final = 2_000
+_MAX_STDERR: Final = 2_000
 
 
-class Renewal:
-    """One for the process; a link asks it what is due and gives it the answer."""
+class CertificateRenewal:
+    """The renewal of this process's certificate. Each link asks it what is due and hands it the hub's answer."""
 
-    def __init__(self, state: State, validity: Validity, dice: Dice = random.random) -> None:
+    def __init__(self, state: StateFolder, validity: Validity, uniform: UniformRandom = random.random) -> None:
         self._state = state
-        self._dice = dice
+        self._uniform = uniform
         self.validity = validity
-        self.at = renew_at(validity.not_before, validity.not_after, dice)
-        self.asked = ""  # the session that carries our request, which repeats it by itself
+        self.due_at = renew_at(validity, uniform)
+        self.failures = 0  # in a row
+        self.clock_ahead = 0.0  # seconds that this machine's clock is ahead of the hub's, where it is clearly off
+        self.request_session = ""  # the session that carries our request, which repeats it by itself
 
-    def due(self, now: float) -> bool:
-        return now >= self.at
+    def set_clock_ahead(self, ahead: float) -> None:
+        """Takes what a link has shown of the hub's clock; a difference below a minute counts as none."""
+        self.clock_ahead = ahead if abs(ahead) >= 60.0 else 0.0
 
-    def failed(self, now: float) -> None:
-        """This try came to nothing; the next is later, with the same request."""
-        self.asked = ""
-        self.at = retry_renewal_at(now, self.validity.not_after, self._dice)
+    def time_left(self, now: float) -> float:
+        """Seconds until the renewal is due, at the wall clock's `now`; not above 0 where it is."""
+        return self.due_at - (now - self.clock_ahead)
+
+    def is_due(self, now: float) -> bool:
+        return self.time_left(now) <= 0
+
+    def record_failure(self, now: float) -> None:
+        """Schedules another attempt with the same request; `now` is the wall clock's."""
+        self.request_session = ""
+        self.failures += 1
+        self.due_at = retry_renewal_at(now - self.clock_ahead, self.validity.not_after, self.failures, self._uniform)
 
     async def request(self) -> Renew:
-        """The message to send; raises WorkFailed. The same request again while a renewal is under way."""
-        await _child(self._state, "make-request")
+        """The message to send; the same request again while a renewal is under way. Raises WorkFailed."""
+        await _run_command(self._state, "make-request")
         return Renew(self._state.credential.next_request.read_bytes(), self.validity.generation)
 
-    async def take(self, renewed: Renewed) -> None:
-        """Brings the new certificate into use on disk; raises UserError where it is not ours."""
-        await _child(
-            self._state, "take-certificate", "--generation", str(renewed.generation), given=renewed.certificate
-        )
-        self._state.credential.settle()
+    async def install(self, renewed: Renewed) -> None:
+        """Checks the certificate and puts it into use on disk; raises UserError where it is not for our key and
+        name.
+        """
+        now = time.time() - self.clock_ahead
+        options = ("--generation", str(renewed.generation), "--at", f"{now:.3f}")
+        await _run_command(self._state, "take-certificate", *options, stdin=renewed.certificate)
+        with self._state.hold_credential():
+            self._state.credential.activate_renewal()
         validity = self.validity = self._state.credential.validity()
-        self.at = renew_at(validity.not_before, validity.not_after, self._dice)
-        self.asked = ""
-        log.info("certificate.renewed", generation=validity.generation, not_after=_date(validity.not_after))
+        self.due_at = renew_at(validity, self._uniform)
+        self.request_session, self.failures = "", 0
+        log.info("certificate.renewed", generation=validity.generation, not_after=_format_time(validity.not_after))
 
 
-async def _child(state: State, command: str, *arguments: str, given: bytes = b"") -> None:
-    """Runs one of the hidden commands of agent/cli.py; raises WorkFailed with what it complained of."""
+async def _run_command(state: StateFolder, command: str, *arguments: str, stdin: bytes = b"") -> None:
+    """Runs one of the hidden commands of agent/cli.py; raises WorkFailed with its standard error."""
     try:
         child = await asyncio.create_subprocess_exec(
-            *own_command(command, "--state", str(state.path), *arguments),
+            *self_command(command, "--state", str(state.path), *arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            env=own_environment(),
+            env=child_environment(),
         )
     except OSError as error:
         raise WorkFailed(
@@ -74,7 +94,7 @@ async def _child(state: State, command: str, *arguments: str, given: bytes = b""
         ) from None
     try:
         async with asyncio.timeout(CHILD_TIMEOUT):
-            _, complaint = await child.communicate(given)
+            _, complaint = await child.communicate(stdin)
     except TimeoutError:
         raise WorkFailed(f"{command} took longer than {CHILD_TIMEOUT:.0f} s", "is the machine overloaded?") from None
     finally:
@@ -82,8 +102,8 @@ async def _child(state: State, command: str, *arguments: str, given: bytes = b""
             child.kill()
             await child.wait()
     if child.returncode != 0:
-        raise WorkFailed(f"{command} failed", complaint.decode("utf-8", "replace").strip()[-_MAX_COMPLAINT:])
+        raise WorkFailed(f"{command} failed", complaint.decode("utf-8", "replace").strip()[-_MAX_STDERR:])
 
 
-def _date(at: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+def _format_time(at: float) -> str:
+    return format_iso(at)

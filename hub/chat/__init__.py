@@ -1,7 +1,22 @@
-"""Chat platforms: one file each, one small interface (`platform`), no I/O.
+"""Chat: a message in, a reply out.
 
-platform     the interface: verify, parse, render; and the message that all platforms give
-generic      X-Signature over the body
-standard     Standard Webhooks 1.0.0
-inlets       which platforms there are; an inlet of hub.toml with its platform
+platforms/     one module a platform: verify the raw bytes, parse, render a reply; nothing else knows platforms
+inlets         the inlets of hub.toml, each with its platform
+http_server, uvicorn_private
+               the HTTP server and its limits, before any application code runs; the parts of uvicorn that it uses
+webhook        one delivery: limits, signature, duplicates, commit, 2xx
+outbound, outbound_socket
+               run the outbound modes of inlets: ask platforms for news, where the hub has no open port
+admission, refusals
+               the checks of a verified message, whichever way it came; what was turned away, counted and audited
+compose        composes replies from records and puts them into the outbox
+confirm_page, confirm_links
+               a page on which to decide, for chats without buttons; the links to it
+reply_text, approval_text, outcome_text, output_pages, request_text, help_text, card_text
+               the texts of replies; a card is the one message of a request, in chats that can change what was posted
+buttons        a card's buttons, and what a click on one says
+markup         a reply's text as blocks, for platforms with markup of their own
+delivery       posts the outbox to chat, with retries; retry: the pure rule of when
+http_client    calls to the APIs of chats, bounded and to checked addresses
+resolver       resolves the hosts of replies to addresses that may be called
 """

@@ -1,18 +1,23 @@
-"""The store: SQLite embedded, PostgreSQL when outgrown; one schema, one set of verbs.
+"""The store: SQLite by default, PostgreSQL for larger installations; one schema, one set of queries for both.
 
     errors       Conflict, StoreBusy, StoreFull, StoreLost
     schema       the tables (SQLAlchemy Core)
-    sql          a statement compiled once a database, and the connection that runs it
-    mapping      records to rows and back; guarded updates
-    room         what the verbs stand on; then the verbs by room:
-                 requests, jobs, claims, output, outbox, people, access, switches, papers, events,
-                 windows and boards (what operators look at; filter_sql makes their conditions)
-    verbs        `Txn`: all rooms together, what can be asked and changed inside one transaction
-    database     which database: its URL, its connections, its lock, its errors said in words
-    migrate      the schema brought up to date at open; migrations/ holds the steps (Alembic)
+    sql          statements compiled once a database, and the connection that runs them
+    mapping      records to rows and back; guarded updates (optimistic locking)
+    base         the base class of the repositories; then the repositories, one a subject:
+                 requests, jobs, claims (handing out jobs), output, outbox, people, credentials, settings, sealed,
+                 timeline (the starts of the hub, and what a restored backup must not use again),
+                 events (the audit), lists and overview (what operators see; filter_sql turns filters into SQL)
+    transaction  `Txn`: all repositories together, the view of a unit of work inside one transaction
+    database     the database behind a URL: connections, locks, errors translated for people
+    migrate      brings the schema up to date at open; migrations/ has the steps (Alembic)
     writer       the writer thread with group commit
-    engine       `Store`: opens, writes, reads, closes
+    restored     what it does in the moment in which it turns out to be a restored backup
+    watermark    how far the hub has come, in a file outside the database
+    taken        which messages were taken lately, in files outside the database
+    store        `Store`: opens, writes, reads, closes
 
 `await store.write(unit)` runs `unit(txn)` in the writer thread; several units share one commit and one fsync, each
-behind its own savepoint; the result comes back after the commit. `await store.read(unit)` runs on a read-only snapshot.
+behind its own savepoint; the result is returned after the commit. `await store.read(unit)` runs on a read-only
+snapshot.
 """

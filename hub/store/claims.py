@@ -1,10 +1,11 @@
-"""Handing out jobs: whose turn is it on this machine.
+"""Claims queued jobs for a machine, with priorities and fairness between people.
 
-Higher priority first. Within a priority people take turns, whoever was served longest ago first (never served: now),
-and each person's jobs go in the order of their age. Turns are kept per machine in the table `turns`, so they hold from
-one claim to the next and over a restart: a person with ten thousand jobs waiting does not keep another's one job back.
+Higher priority first. Within a priority people take turns (round robin): the person served longest ago goes first, a
+person never served before everyone, and each person's jobs go oldest first. Turns are stored per machine in the table
+`turns`, so they hold from one claim to the next and over a restart: a person with ten thousand queued jobs does not
+delay another's single job.
 
-The cost is a seek a person with jobs waiting and a few a job handed out, whatever the queue's length.
+The cost is an index seek for each person with queued jobs and a few for each claimed job, whatever the queue's length.
 """
 
 from __future__ import annotations
@@ -16,26 +17,28 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from common.lifecycle import JobEvent, next_job
-from hub.records import Job
+from common.lifecycle import JobEvent, next_job_state
+from hub.core.records import Job
+from hub.store.base import Repository
 from hub.store.jobs import JOB, JOB_GUARDS
-from hub.store.room import Room
 from hub.store.schema import QUEUED, turns
 from hub.store.schema import jobs as table
 from hub.store.sql import Statement
 
-_MINE: Final = (
+_CLAIMABLE: Final = (
     QUEUED,
     table.c.agent == sa.bindparam("agent"),
     table.c.cancel_asked_at.is_(None),
     table.c.not_after > sa.bindparam("now"),
     table.c.not_before <= sa.bindparam("now"),
 )
-_LEVEL: Final = (*_MINE, table.c.priority == sa.bindparam("priority"))
-_SOME: Final = Statement(JOB.select.where(*_MINE).limit(sa.bindparam("limit")))
-_PRIORITY: Final = Statement(sa.select(table.c.priority).where(*_MINE).order_by(table.c.priority.desc()).limit(1))
-_HEAD: Final = Statement(
-    JOB.select.where(*_LEVEL, table.c.person == sa.bindparam("person")).order_by(table.c.queued_at, table.c.id).limit(1)
+_AT_PRIORITY: Final = (*_CLAIMABLE, table.c.priority == sa.bindparam("priority"))
+_SOME: Final = Statement(JOB.select.where(*_CLAIMABLE).limit(sa.bindparam("limit")))
+_PRIORITY: Final = Statement(sa.select(table.c.priority).where(*_CLAIMABLE).order_by(table.c.priority.desc()).limit(1))
+_OLDEST_OF_PERSON: Final = Statement(
+    JOB.select.where(*_AT_PRIORITY, table.c.person == sa.bindparam("person"))
+    .order_by(table.c.queued_at, table.c.id)
+    .limit(1)
 )
 _TURNS: Final = Statement(sa.select(turns.c.person, turns.c.turn).where(turns.c.agent == sa.bindparam("agent")))
 _TAKE_TURN: Final = Statement(
@@ -45,8 +48,8 @@ _TAKE_TURN: Final = Statement(
 
 
 def _people_waiting() -> Statement:
-    """Who has jobs waiting at one priority: from each person one seek in the index to the next (a loose index scan)."""
-    first = sa.select(table.c.person).where(*_LEVEL).order_by(table.c.person).limit(1)
+    """The people with queued jobs at one priority: one index seek from each person to the next (a loose index scan)."""
+    first = sa.select(table.c.person).where(*_AT_PRIORITY).order_by(table.c.person).limit(1)
     waiting = sa.select(first.scalar_subquery().label("person")).cte("waiting", recursive=True)
     following = first.where(table.c.person > waiting.c.person).scalar_subquery()
     waiting = waiting.union_all(sa.select(following).where(waiting.c.person.is_not(None)))
@@ -56,54 +59,54 @@ def _people_waiting() -> Statement:
 _PEOPLE: Final = _people_waiting()
 
 
-class ClaimRoom(Room):
+class ClaimRepository(Repository):
     def claim_jobs(self, agent: str, limit: int, epoch: int, journal: str, now: float) -> list[Job]:
-        """Up to `limit` jobs for the machine, moved from queued to leased; lapsed, held and cancel-asked ones stay
-        behind.
+        """Moves up to `limit` jobs of the machine from queued to leased and returns them; jobs that have expired, are
+        held or are to be cancelled stay queued.
         """
 
         def lease(job: Job) -> Job:
-            state = next_job(job.state, JobEvent.LEASE)
+            state = next_job_state(job.state, JobEvent.LEASE)
             leased = replace(job, state=state, epoch=epoch, journal=journal, leased_at=now)
             JOB.save(self._db, job, leased, JOB_GUARDS)
             return leased
 
         if limit < 1:
             return []
-        mine = {"agent": agent, "now": now}
-        few = JOB.records(self._db.rows(_SOME, {**mine, "limit": limit + 1}))
-        if len(few) > limit:
-            return self._take_turns(mine, limit, lease)
-        few.sort(key=lambda job: (-job.priority, job.queued_at, job.id))  # enough for all: nobody's turn to settle
-        return [lease(job) for job in few]
+        machine = {"agent": agent, "now": now}
+        found = JOB.from_rows(self._db.rows(_SOME, {**machine, "limit": limit + 1}))
+        if len(found) > limit:
+            return self._take_turns(machine, limit, lease)
+        found.sort(key=lambda job: (-job.priority, job.queued_at, job.id))  # all of them fit: turns do not matter
+        return [lease(job) for job in found]
 
-    def _take_turns(self, mine: dict[str, Any], limit: int, lease: Callable[[Job], Job]) -> list[Job]:
-        turn: dict[str, int] = dict(self._db.rows(_TURNS, mine))
+    def _take_turns(self, machine: dict[str, Any], limit: int, lease: Callable[[Job], Job]) -> list[Job]:
+        turn: dict[str, int] = dict(self._db.rows(_TURNS, machine))
         last = max(turn.values(), default=0)
         served: dict[str, int] = {}
         claimed: list[Job] = []
-        while len(claimed) < limit and (priority := self._db.value(_PRIORITY, mine)) is not None:
-            level = {**mine, "priority": priority}
-            line = [self._place(level, person, turn) for (person,) in self._db.rows(_PEOPLE, level)]
-            heapq.heapify(line)
-            while line and len(claimed) < limit:
-                person = heapq.heappop(line)[-1]
-                job = self._oldest(level, person)
-                if job is not None:  # else their last one went a turn ago
+        while len(claimed) < limit and (priority := self._db.value(_PRIORITY, machine)) is not None:
+            level = {**machine, "priority": priority}
+            waiting = [self._queue_position(level, person, turn) for (person,) in self._db.rows(_PEOPLE, level)]
+            heapq.heapify(waiting)
+            while waiting and len(claimed) < limit:
+                person = heapq.heappop(waiting)[-1]
+                job = self._oldest_job(level, person)
+                if job is not None:  # None: it was claimed in the turn before
                     claimed.append(lease(job))
                     last += 1
                     turn[person] = served[person] = last
-                    heapq.heappush(line, (last, 0.0, person))
-        self._db.change_many(_TAKE_TURN, [{**mine, "person": person, "turn": at} for person, at in served.items()])
+                    heapq.heappush(waiting, (last, 0.0, person))
+        self._db.change_many(_TAKE_TURN, [{**machine, "person": person, "turn": at} for person, at in served.items()])
         return claimed
 
-    def _place(self, level: dict[str, Any], person: str, turn: dict[str, int]) -> tuple[int, float, str]:
-        """Where a person stands in the line: by turn; those never served come first, by the age of their oldest job."""
+    def _queue_position(self, level: dict[str, Any], person: str, turn: dict[str, int]) -> tuple[int, float, str]:
+        """The sort key of a person: by turn; those never served come first, by the age of their oldest job."""
         if person in turn:
             return turn[person], 0.0, person
-        job = self._oldest(level, person)
+        job = self._oldest_job(level, person)
         return 0, job.queued_at if job else 0.0, person
 
-    def _oldest(self, level: dict[str, Any], person: str) -> Job | None:
-        row = self._db.row(_HEAD, {**level, "person": person})
-        return None if row is None else JOB.record(row)
+    def _oldest_job(self, level: dict[str, Any], person: str) -> Job | None:
+        row = self._db.row(_OLDEST_OF_PERSON, {**level, "person": person})
+        return None if row is None else JOB.from_row(row)

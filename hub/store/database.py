@@ -1,4 +1,6 @@
-"""Which database: its URL, its connections, the lock of the one hub that serves it, its errors said in words."""
+"""The database behind a store URL: connections, the lock of the one hub that serves it, errors translated for
+people.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,11 @@ _HUB_LOCK: Final = 0x616E7378  # PostgreSQL advisory lock: the serving hub's, on
 
 _SQLITE_PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",  # readers and the writer do not wait for each other
-    "PRAGMA synchronous = FULL",  # a commit is on disk before anybody is told of it
+    "PRAGMA synchronous = FULL",  # a commit is on disk before it is reported as done
     "PRAGMA foreign_keys = ON",
     f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}",
     "PRAGMA recursive_triggers = ON",  # or REPLACE would delete an event without the trigger that refuses it
-    "PRAGMA journal_size_limit = 33554432",  # a WAL that a burst made long is cut back
+    "PRAGMA journal_size_limit = 33554432",  # a WAL that a burst made long is truncated
     "PRAGMA cache_size = -16384",  # KiB
 )
 _POSTGRES_SETTINGS: Final = (
@@ -38,18 +40,18 @@ _POSTGRES_SETTINGS: Final = (
 )
 
 
-class Lock(Protocol):
+class StoreLock(Protocol):
     def acquire(self) -> bool:
-        """False where another process holds it."""
+        """Takes the lock; False where another process holds it."""
 
     def release(self) -> None: ...
 
 
 class Database:
-    """Where the store is. `name` is what people know it by, without a password."""
+    """The database of a store. `name` is for messages: the file, or the URL without its password."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        """`folder` is where a relative SQLite path begins. Raises UserError where the URL is not one of a store."""
+        """`folder` is what a relative SQLite path is relative to. Raises UserError where the URL is not a store's."""
         parsed = _parse(url)
         if parsed.get_backend_name() == "sqlite":
             self.path: Path | None = _sqlite_path(parsed, folder)
@@ -58,11 +60,11 @@ class Database:
             self.engine = sa.create_engine(
                 parsed,
                 poolclass=NullPool,
-                isolation_level="AUTOCOMMIT",  # transactions are said out loud; the driver adds none
+                isolation_level="AUTOCOMMIT",  # transactions are explicit; the driver begins none
                 paramstyle="named",
                 connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
             )
-            sa.event.listen(self.engine, "connect", _say(_SQLITE_PRAGMAS))
+            sa.event.listen(self.engine, "connect", _run_statements(_SQLITE_PRAGMAS))
         else:
             self.path = None
             self.name = parsed.render_as_string(hide_password=True)
@@ -72,10 +74,10 @@ class Database:
                 )
             except ModuleNotFoundError:
                 raise UserError(f"store {self.name}", "install answerback[hub,postgres]") from None
-            sa.event.listen(self.engine, "connect", _say(_POSTGRES_SETTINGS))
+            sa.event.listen(self.engine, "connect", _run_statements(_POSTGRES_SETTINGS))
 
     def create(self) -> None:
-        """Makes SQLite's file, for its owner alone, if it is not there. PostgreSQL's database is made by hand."""
+        """Creates the SQLite file (mode 0600) where it is missing. A PostgreSQL database is created by hand."""
         if self.path is not None:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -83,34 +85,34 @@ class Database:
     def connect(self, read_only: bool = False) -> Connection:
         return Connection(self.engine, read_only)
 
-    def lock(self) -> Lock:
-        """The lock of whoever serves this store, or changes its schema."""
+    def lock(self) -> StoreLock:
+        """The lock of the process that serves this store or changes its schema; not taken yet."""
         return _FileLock(self.path) if self.path is not None else _AdvisoryLock(self.engine)
 
     @contextmanager
-    def saying(self) -> Iterator[None]:
-        """Errors of the database and of its file, raised inside, come out in words."""
+    def translating_errors(self) -> Iterator[None]:
+        """Translates errors of the database and of its file that are raised inside (`translate_error`)."""
         try:
             yield
         except Exception as error:
-            said = self.said(error)
-            if said is error:
+            translated = self.translate_error(error)
+            if translated is error:
                 raise
-            raise said from error
+            raise translated from error
 
-    def said(self, error: BaseException) -> BaseException:
-        """The error in words for people; anything that is not the database's comes back as it is."""
+    def translate_error(self, error: BaseException) -> BaseException:
+        """A database error as UserError, StoreBusy, StoreFull or StoreLost; any other error unchanged."""
         if isinstance(error, sa.exc.DBAPIError) and error.orig is not None:
             error = error.orig
         if isinstance(error, sqlite3.Error):
-            return self._said_sqlite(error)
+            return self._translate_sqlite(error)
         if isinstance(error, OSError) and self.path is not None and error.filename is not None:
             return UserError(
                 f"store {self.name}: {error.strerror}", "see that this user may write there, or change [store] url"
             )
         state = getattr(error, "sqlstate", None)
         if isinstance(error, self._driver_error()):
-            return self._said_postgres(error, state)
+            return self._translate_postgres(error, state)
         return error
 
     def _driver_error(self) -> type[BaseException]:
@@ -118,7 +120,7 @@ class Database:
         found: type[BaseException] = dbapi.Error
         return found
 
-    def _said_sqlite(self, error: sqlite3.Error) -> BaseException:
+    def _translate_sqlite(self, error: sqlite3.Error) -> BaseException:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
             return StoreFull(f"store {self.name}: the disk is full", "make room; nothing that was confirmed is lost")
@@ -134,7 +136,7 @@ class Database:
             return StoreLost(f"store {self.name}: {error}", "look at the disk, its limits and the system's log")
         return error
 
-    def _said_postgres(self, error: BaseException, state: str | None) -> BaseException:
+    def _translate_postgres(self, error: BaseException, state: str | None) -> BaseException:
         if state in ("53100", "53200"):
             return StoreFull(
                 f"store {self.name}: the server has no room", "make room; nothing that was confirmed is lost"
@@ -148,7 +150,7 @@ class Database:
 
 
 class _FileLock:
-    """flock(2) on FILE.lock. It ends with its process, however that ends."""
+    """flock(2) on FILE.lock; the kernel releases it when the process ends, however it ends."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(path.name + ".lock")
@@ -187,15 +189,15 @@ class _AdvisoryLock:
 
     def release(self) -> None:
         if self._connection is not None:
-            # Said rather than left to the connection's end, which the server notices only some time later.
+            # Explicitly, since the server may notice the end of a connection only some time later.
             with suppress(sa.exc.SQLAlchemyError):
                 self._connection.scalar(sa.select(sa.func.pg_advisory_unlock(_HUB_LOCK)))
             self._connection.close()
             self._connection = None
 
 
-def wait_for(lock: Lock, seconds: float) -> bool:
-    """Tries until it is had or the time is over; only for a process that does nothing else yet."""
+def acquire_within(lock: StoreLock, seconds: float) -> bool:
+    """Tries to take the lock for `seconds`; blocks the thread, so only for start-up."""
     until = time.monotonic() + seconds
     while not lock.acquire():
         if time.monotonic() >= until:
@@ -221,7 +223,7 @@ def _sqlite_path(parsed: sa.URL, folder: Path) -> Path:
     return (folder / (parsed.database or "")).absolute()
 
 
-def _say(statements: tuple[str, ...]) -> Callable[[Any, Any], None]:
+def _run_statements(statements: tuple[str, ...]) -> Callable[[Any, Any], None]:
     def on_connect(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
         for statement in statements:

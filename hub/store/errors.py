@@ -1,4 +1,4 @@
-"""What the store can say no with."""
+"""The errors of the store."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from common.errors import WorkFailed
 
 
 class Conflict(Exception):
-    """The row has moved on since it was read, or is there already: nothing was changed. Read again and decide again."""
+    """The row has changed since it was read, or exists already; nothing was written. Read again and decide again."""
 
 
 class StoreBusy(WorkFailed):
-    """Back-pressure: too much is waiting, or another process holds the write lock. Nothing was changed."""
+    """Back-pressure: too many units wait, or another process holds the write lock. Nothing was written."""
 
 
 class StoreFull(WorkFailed):
-    """There is no room to write. Nothing of the batch was kept; writing goes on by itself once there is room."""
+    """No disk space. Nothing of the batch was written; writing works again once there is space."""
 
 
 class StoreLost(WorkFailed):
-    """The database cannot be reached or its file fails. On PostgreSQL a commit in flight may have been kept."""
+    """The database cannot be reached or its file fails. On PostgreSQL a commit in flight may have succeeded."""

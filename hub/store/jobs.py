@@ -1,4 +1,4 @@
-"""The verbs of jobs, but for handing them out (`claims`)."""
+"""Queries and updates of jobs; `claims` hands them out."""
 
 from __future__ import annotations
 
@@ -10,21 +10,29 @@ from typing import Final, NamedTuple
 import sqlalchemy as sa
 
 from common.lifecycle import JOB_SETTLED, JobState
-from hub.records import Job
+from hub.core.records import Job
+from hub.store.base import Repository
 from hub.store.errors import Conflict
-from hub.store.mapping import OR_NOTHING, Mapper
-from hub.store.room import Room
+from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper
 from hub.store.schema import ENDED, OPEN, QUEUED, one_of
 from hub.store.schema import jobs as table
 from hub.store.sql import Statement
 
-FOUND_AT_MOST: Final = 10
+MAX_FOUND: Final = 10
 _ID_PART: Final = re.compile(r"[0-9A-Za-z]{1,26}", re.ASCII)
 
-JOB: Final = Mapper(Job, table, key="id", turned={"state": (attrgetter("value"), JobState)})
+JOB: Final = Mapper(
+    Job,
+    table,
+    key="id",
+    converters={
+        "state": (attrgetter("value"), JobState),
+        "notes": ("\n".join, lambda text: tuple(text.split("\n")) if text else ()),
+    },
+)
 JOB_GUARDS: Final = ("state", "cancel_asked_at")
 
-_ADD: Final = Statement(JOB.insert, OR_NOTHING)
+_ADD: Final = Statement(JOB.insert, ON_CONFLICT_DO_NOTHING)
 _BY_ID: Final = Statement(JOB.select.where(table.c.id == sa.bindparam("id")))
 _OF_REQUEST: Final = Statement(
     JOB.select.where(table.c.request_id == sa.bindparam("request_id")).order_by(table.c.step, table.c.agent, table.c.id)
@@ -64,48 +72,50 @@ class QueueStats(NamedTuple):
     oldest: float | None  # queued_at of the job that has waited longest
 
 
-class JobRoom(Room):
+class JobRepository(Repository):
     def add_jobs(self, jobs: Sequence[Job]) -> None:
-        """Raises Conflict where an id, or a job for that step on that machine, is there already."""
+        """Raises Conflict where an id, or a job for the same step on the same machine, exists already."""
         if self._db.change_many(_ADD, [JOB.row(job) for job in jobs]) != len(jobs):
             raise Conflict("jobs: one of them is there already")
 
     def job(self, id: str) -> Job | None:  # noqa: A002 - the record's word
         row = self._db.row(_BY_ID, {"id": id})
-        return None if row is None else JOB.record(row)
+        return None if row is None else JOB.from_row(row)
 
     def find_jobs(self, id_part: str) -> list[Job]:
-        """Jobs whose id begins or ends with `id_part`, newest first, at most 10. The end is what people copy: ids made
-        in the same hour begin alike.
+        """Jobs whose id begins or ends with `id_part`, newest first, at most 10. People use the end: ids made in the
+        same hour begin alike.
         """
         if _ID_PART.fullmatch(id_part) is None:
             return []
         part = id_part.upper()
-        newest = JOB.select.order_by(table.c.id.desc()).limit(FOUND_AT_MOST)
+        newest = JOB.select.order_by(table.c.id.desc()).limit(MAX_FOUND)
         begins = self._db.select(newest.where(table.c.id >= part, table.c.id < part + "~"))
-        ends = [] if len(begins) == FOUND_AT_MOST else self._db.select(newest.where(table.c.id.like("%" + part)))
-        found = {job.id: job for job in JOB.records([*begins, *ends])}
-        return sorted(found.values(), key=lambda job: job.id, reverse=True)[:FOUND_AT_MOST]
+        ends = [] if len(begins) == MAX_FOUND else self._db.select(newest.where(table.c.id.like("%" + part)))
+        found = {job.id: job for job in JOB.from_rows([*begins, *ends])}
+        return sorted(found.values(), key=lambda job: job.id, reverse=True)[:MAX_FOUND]
 
     def jobs_of(self, request_id: str) -> list[Job]:
-        """By step, then machine."""
-        return JOB.records(self._db.rows(_OF_REQUEST, {"request_id": request_id}))
+        """The jobs of a request, by step, then machine."""
+        return JOB.from_rows(self._db.rows(_OF_REQUEST, {"request_id": request_id}))
 
     def count_unsettled(self, request_id: str, step: int) -> int:
         """How many jobs of the step the request still waits for."""
         return int(self._db.value(_UNSETTLED, {"request_id": request_id, "step": step}))
 
     def save_job(self, before: Job, after: Job) -> None:
-        """Writes what differs; raises Conflict where the row's state or cancel_asked_at is no longer `before`'s."""
+        """Updates the fields that differ; raises Conflict where the row's state or cancel_asked_at is not as in
+        `before`.
+        """
         JOB.save(self._db, before, after, JOB_GUARDS)
 
     def lapsed_jobs(self, now: float, limit: int = 1000) -> list[Job]:
-        """Queued jobs whose time has run out, longest first."""
-        return JOB.records(self._db.rows(_LAPSED, {"now": now, "limit": limit}))
+        """Queued jobs past their not_after, the longest expired first."""
+        return JOB.from_rows(self._db.rows(_LAPSED, {"now": now, "limit": limit}))
 
     def open_jobs(self, agent: str) -> list[Job]:
-        """What the machine has, or may have: leased, accepted, running, unknown."""
-        return JOB.records(self._db.rows(_OPEN, {"agent": agent}))
+        """The jobs that the machine has or may have: leased, accepted, running, unknown."""
+        return JOB.from_rows(self._db.rows(_OPEN, {"agent": agent}))
 
     def agents_with_queue(self) -> list[str]:
         return [agent for (agent,) in self._db.rows(_AGENTS)]
@@ -117,8 +127,9 @@ class JobRoom(Room):
         person: str | None = None,
         limit: int = 100,
         before_id: str | None = None,
+        below_number: int | None = None,
     ) -> list[Job]:
-        """Newest first."""
+        """Newest first; `below_number` selects those of earlier requests."""
         query = JOB.select.order_by(table.c.id.desc()).limit(limit)
         if states is not None:
             query = query.where(table.c.state.in_([state.value for state in states]))
@@ -128,7 +139,9 @@ class JobRoom(Room):
             query = query.where(table.c.person == person)
         if before_id is not None:
             query = query.where(table.c.id < before_id)
-        return JOB.records(self._db.select(query))
+        if below_number is not None:
+            query = query.where(table.c.number < below_number)
+        return JOB.from_rows(self._db.select(query))
 
     def job_counts(self) -> dict[JobState, int]:
         """Every state, 0 where no job is in it."""

@@ -10,18 +10,18 @@ from typing import Any, Final, Generic, TypeVar
 
 import sqlalchemy as sa
 
-from common.plan import canonical
+from common.plan import canonical_json
 from hub.store.errors import Conflict
 from hub.store.sql import Connection, Row, Statement
 
 T = TypeVar("T")
-Turn = Callable[[Any], Any]
-OR_NOTHING: Final = " ON CONFLICT DO NOTHING"
-"""Both databases' word for: if a unique row is there already, keep it and touch none. The rowcount tells."""
+Converter = Callable[[Any], Any]
+ON_CONFLICT_DO_NOTHING: Final = " ON CONFLICT DO NOTHING"
+"""SQL for both databases: do nothing where a unique row exists already; the row count tells whether it did."""
 
 
 def to_json(value: Any) -> str | None:
-    return None if value is None else canonical(value).decode()
+    return None if value is None else canonical_json(value).decode()
 
 
 def from_json(value: str | None) -> Any:
@@ -29,9 +29,10 @@ def from_json(value: str | None) -> Any:
 
 
 class Mapper(Generic[T]):
-    """How records of one kind lie in their table: the same names in the record's order, a few values turned on the way.
+    """Maps records (dataclasses) of one kind to rows of their table: same names, same order, some values converted.
 
-    `turned` has (to the row, to the record) for each such field; `given` are the fields whose value the database gives.
+    `converters` has (to the row, to the record) for each converted field; `generated` are fields that the database
+    sets.
     """
 
     def __init__(
@@ -39,49 +40,49 @@ class Mapper(Generic[T]):
         kind: type[T],
         table: sa.Table,
         key: str,
-        turned: Mapping[str, tuple[Turn, Turn]] | None = None,
-        given: Collection[str] = (),
+        converters: Mapping[str, tuple[Converter, Converter]] | None = None,
+        generated: Collection[str] = (),
     ) -> None:
-        self._make: Callable[..., T] = kind
+        self._record_type: Callable[..., T] = kind
         self._table = table
         self._key = key
         self._names = tuple(field.name for field in fields(kind))  # type: ignore[arg-type]
         self._values: Callable[[T], tuple[Any, ...]] = attrgetter(*self._names)
-        both: dict[str, tuple[Turn, Turn]] = {
-            name: (_same, bool) for name in self._names if isinstance(table.c[name].type, sa.Boolean)
+        both: dict[str, tuple[Converter, Converter]] = {
+            name: (_identity, bool) for name in self._names if isinstance(table.c[name].type, sa.Boolean)
         }
-        both.update(turned or {})
-        self._to_row = {name: to_row for name, (to_row, _) in both.items() if to_row is not _same}
+        both.update(converters or {})
+        self._to_row = {name: to_row for name, (to_row, _) in both.items() if to_row is not _identity}
         self._to_record = tuple((self._names.index(name), to_record) for name, (_, to_record) in both.items())
-        self._given = frozenset(given)
+        self._generated = frozenset(generated)
         self._updates: dict[tuple[tuple[str, ...], tuple[str, ...]], Statement] = {}
         self.columns = tuple(table.c[name] for name in self._names)
         self.select = sa.select(*self.columns)
-        stored = [name for name in self._names if name not in self._given]
+        stored = [name for name in self._names if name not in self._generated]
         self.insert = (
             table.insert().values({name: sa.bindparam(name) for name in stored}).inline()
         )  # inline: no RETURNING but what a tail adds
 
-    def record(self, row: Row) -> T:
+    def from_row(self, row: Row) -> T:
         values = list(row)
-        for index, turn in self._to_record:
-            values[index] = turn(values[index])
-        return self._make(*values)
+        for index, convert in self._to_record:
+            values[index] = convert(values[index])
+        return self._record_type(*values)
 
-    def records(self, rows: Iterable[Row]) -> list[T]:
-        return [self.record(row) for row in rows]
+    def from_rows(self, rows: Iterable[Row]) -> list[T]:
+        return [self.from_row(row) for row in rows]
 
     def row(self, record: T) -> dict[str, Any]:
         """The parameters of an INSERT."""
         values = dict(zip(self._names, self._values(record), strict=True))
-        for name, turn in self._to_row.items():
-            values[name] = turn(values[name])
-        for name in self._given:
+        for name, convert in self._to_row.items():
+            values[name] = convert(values[name])
+        for name in self._generated:
             del values[name]
         return values
 
     def save(self, db: Connection, before: T, after: T, guards: tuple[str, ...]) -> None:
-        """Writes what differs, if the row's `guards` are still as in `before`; raises Conflict where they are not."""
+        """Updates the fields that differ, if the row's `guards` are still as in `before`; else raises Conflict."""
         old, new = self._values(before), self._values(after)
         changed = tuple(name for name, was, now in zip(self._names, old, new, strict=True) if was != now)
         if not changed:
@@ -89,11 +90,11 @@ class Mapper(Generic[T]):
         if self._key in changed:
             raise ValueError(f"{self._table.name}: before and after are two different rows")
         values = dict(zip(self._names, new, strict=True))
-        params = {name: self._to_row.get(name, _same)(values[name]) for name in changed}
+        params = {name: self._to_row.get(name, _identity)(values[name]) for name in changed}
         was = dict(zip(self._names, old, strict=True))
         params["key"] = was[self._key]
         for name in guards:
-            params["was_" + name] = self._to_row.get(name, _same)(was[name])
+            params["was_" + name] = self._to_row.get(name, _identity)(was[name])
         if db.change(self._update(changed, guards), params) != 1:
             raise Conflict(f"{self._table.name} {was[self._key]}: has moved on, or is not there")
 
@@ -111,5 +112,5 @@ class Mapper(Generic[T]):
         return statement
 
 
-def _same(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value

@@ -1,4 +1,4 @@
-"""The schema brought up to date when a store is opened. The steps are Alembic's, in `migrations/versions`."""
+"""Brings the schema up to date when a store is opened. The steps are Alembic revisions in `migrations/versions`."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Final
 import sqlalchemy as sa
 
 from common.errors import UserError
-from hub.store.database import Database, wait_for
+from hub.store.database import Database, acquire_within
 
-HEAD: Final = "0003"
-"""The newest step; a test holds it to the files. Where a store has it, Alembic is not even imported."""
+HEAD: Final = "0010"
+"""The newest revision; a test compares it with the files. A store that has it is opened without importing Alembic."""
 TARGET: Final = "head"
 LOCK_SECONDS: Final = 5.0
 
 
 def migrate(database: Database) -> None:
-    """Takes the steps that are missing, all in one transaction. Raises UserError where the store is newer than this
+    """Runs the missing revisions, all in one transaction. Raises UserError where the store is newer than this
     program, or where a hub that still serves an older schema must be stopped first.
     """
     if _version(database) == HEAD:
         return
     lock = database.lock()
-    if not wait_for(lock, LOCK_SECONDS):
+    if not acquire_within(lock, LOCK_SECONDS):
         raise UserError(f"store {database.name}: a running hub uses an older schema", "stop it, then run this again")
     try:
         _upgrade(database)
@@ -40,7 +40,7 @@ def _version(database: Database) -> str | None:
 
 
 def _upgrade(database: Database) -> None:
-    # Alembic takes a tenth of a second to import and is needed once in a store's release.
+    # Alembic takes a tenth of a second to import and is needed once a release.
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -50,7 +50,7 @@ def _upgrade(database: Database) -> None:
     known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
     with database.engine.connect() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if database.path is not None else "BEGIN")
-        version = _version(database)  # again: another process may have taken the steps while this one waited
+        version = _version(database)  # again: another process may have migrated while this one waited
         if version is not None and version not in known:
             raise UserError(
                 f"store {database.name}: its schema {version} is newer than this program, which knows up to {HEAD}",

@@ -1,4 +1,4 @@
-"""The verbs of the outbox: replies that chat has not had yet."""
+"""The outbox: replies to chat, what became of them, and the cards that show requests there."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from hub.records import Reply
+from hub.core.records import Card, Reply
+from hub.store.base import Repository
 from hub.store.errors import Conflict
-from hub.store.mapping import OR_NOTHING, Mapper
-from hub.store.room import Room
+from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper
 from hub.store.schema import PENDING
+from hub.store.schema import cards as card_table
 from hub.store.schema import outbox as table
 from hub.store.sql import Statement
 
-_REPLY: Final = Mapper(Reply, table, key="id", given=("id",))
+_REPLY: Final = Mapper(Reply, table, key="id", generated=("id",))
+_CARD: Final = Mapper(Card, card_table, key="request_id")
 _EARLIER: Final = table.alias("earlier")
 
 # Inlets left out, as one text "|a|b|": a list of any length in a statement that is compiled once.
 _SKIPPED: Final = sa.bindparam("skip_inlets", type_=sa.Text)
 
-_ADD: Final = Statement(_REPLY.insert, OR_NOTHING + " RETURNING id")
-# Replies to one request go in order: only the oldest that waits is due.
+_ADD: Final = Statement(_REPLY.insert, ON_CONFLICT_DO_NOTHING + " RETURNING id")
+# Replies to one request go in order: only its oldest pending one is due.
 _DUE: Final = Statement(
     _REPLY.select.where(
         sa.text("outbox.state = 'pending'"),
@@ -52,13 +54,25 @@ _RETRY: Final = Statement(
     .where(*_WAITS)
     .values(next_at=sa.bindparam("at"), attempts=sa.bindparam("tries"), error=sa.bindparam("why"))
 )
+_NEWEST: Final = Statement(
+    _REPLY.select.where(table.c.request_id == sa.bindparam("request_id"), PENDING).order_by(table.c.id.desc()).limit(1)
+)
+_END_EARLIER: Final = Statement(
+    table.update()
+    .where(table.c.request_id == sa.bindparam("of"), table.c.id < sa.bindparam("before"), PENDING)
+    .values(state="done", done_at=sa.bindparam("now"))
+)
+_CARD_OF: Final = Statement(_CARD.select.where(card_table.c.request_id == sa.bindparam("request_id")))
+_ADD_CARD: Final = Statement(
+    _CARD.insert, " ON CONFLICT (request_id) DO UPDATE SET ref = excluded.ref, posted_at = excluded.posted_at"
+)
 _COUNT: Final = Statement(sa.select(sa.func.count()).select_from(table).where(PENDING))
 _OLDEST: Final = Statement(sa.select(sa.func.min(table.c.created_at)).where(PENDING))
 
 
-class OutboxRoom(Room):
+class OutboxRepository(Repository):
     def add_reply(self, reply: Reply) -> int:
-        """Its id. Raises Conflict for a second final reply to one request."""
+        """Adds a reply and returns its id; raises Conflict for a second final reply to one request."""
         row = self._db.row(_ADD, _REPLY.row(reply))
         if row is None:
             raise Conflict(f"request {reply.request_id}: has its final reply already")
@@ -67,29 +81,47 @@ class OutboxRoom(Room):
     def due_replies(
         self, now: float, limit: int = 100, skip_ids: Collection[int] = (), skip_inlets: Collection[str] = ()
     ) -> list[Reply]:
-        """What may be sent now, of each request only its oldest pending one. `skip_ids` are those being sent,
-        `skip_inlets` those that have their share of what is under way.
+        """Replies to send now, of each request only its oldest pending one. `skip_ids` are being sent already,
+        `skip_inlets` have their share of the concurrent posts.
         """
         skipped = f"|{'|'.join(skip_inlets)}|" if skip_inlets else ""
         rows = self._db.rows(_DUE, {"now": now, "limit": limit + len(skip_ids), "skip_inlets": skipped})
-        return [reply for reply in _REPLY.records(rows) if reply.id not in skip_ids][:limit]
+        return [reply for reply in _REPLY.from_rows(rows) if reply.id not in skip_ids][:limit]
 
-    def reply_done(self, id: int, now: float) -> None:  # noqa: A002 - the record's word
-        """Nothing happens where it is done or dead already."""
+    def mark_reply_done(self, id: int, now: float) -> None:  # noqa: A002 - the record's word
+        """The reply was delivered. Does nothing where it is done or dead already."""
         self._db.change(_END, {"key": id, "to": "done", "now": now, "why": ""})
 
-    def reply_dead(self, id: int, now: float, error: str) -> None:  # noqa: A002
-        """Given up: it no longer keeps later replies to its request back."""
+    def newest_reply(self, request_id: str) -> Reply | None:
+        """The pending reply to a request that was added last: of a card the state to show."""
+        rows = self._db.rows(_NEWEST, {"request_id": request_id})
+        return next(iter(_REPLY.from_rows(rows)), None)
+
+    def mark_replies_superseded(self, request_id: str, before_id: int, now: float) -> None:
+        """Pending replies to a request that are older than this one need no posting: its card shows what is newer."""
+        self._db.change(_END_EARLIER, {"of": request_id, "before": before_id, "now": now})
+
+    def card(self, request_id: str) -> Card | None:
+        """The message in chat that shows the request; None where none was posted."""
+        row = self._db.row(_CARD_OF, {"request_id": request_id})
+        return None if row is None else _CARD.from_row(row)
+
+    def put_card(self, card: Card) -> None:
+        """Notes which message shows the request from now on."""
+        self._db.change(_ADD_CARD, _CARD.row(card))
+
+    def mark_reply_dead(self, id: int, now: float, error: str) -> None:  # noqa: A002
+        """The reply is given up; later replies to its request become due."""
         self._db.change(_END, {"key": id, "to": "dead", "now": now, "why": error})
 
-    def reply_retry(self, id: int, next_at: float, attempts: int, error: str) -> None:  # noqa: A002
+    def schedule_reply_retry(self, id: int, next_at: float, attempts: int, error: str) -> None:  # noqa: A002
         self._db.change(_RETRY, {"key": id, "at": next_at, "tries": attempts, "why": error})
 
-    def pending_replies(self) -> int:
-        """How many wait."""
+    def count_pending_replies(self) -> int:
+        """How many replies are pending."""
         return int(self._db.value(_COUNT))
 
-    def oldest_reply(self) -> float | None:
+    def oldest_reply_at(self) -> float | None:
         """created_at of the pending reply that was made first."""
         oldest: float | None = self._db.value(_OLDEST)
         return oldest

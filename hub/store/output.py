@@ -1,4 +1,4 @@
-"""The verbs of what jobs print."""
+"""The output of jobs, in numbered chunks."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Final
 import sqlalchemy as sa
 from ulid import ULID
 
-from hub.records import Chunk
-from hub.store.mapping import OR_NOTHING, Mapper
-from hub.store.room import Room
+from hub.core.records import StoredChunk
+from hub.store.base import Repository
+from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper
 from hub.store.schema import jobs
 from hub.store.schema import output as table
 from hub.store.sql import Statement
 
-_CHUNK: Final = Mapper(Chunk, table, key="job_id")
+_CHUNK: Final = Mapper(StoredChunk, table, key="job_id")
 _OF_JOB: Final = table.c.job_id == sa.bindparam("job_id")
 
-_ADD: Final = Statement(_CHUNK.insert, OR_NOTHING)
+_ADD: Final = Statement(_CHUNK.insert, ON_CONFLICT_DO_NOTHING)
 _AFTER: Final = Statement(
     _CHUNK.select.where(_OF_JOB, table.c.seq > sa.bindparam("after_seq"))
     .order_by(table.c.seq)
@@ -25,7 +25,7 @@ _AFTER: Final = Statement(
 )
 _EXTENT: Final = Statement(sa.select(sa.func.count(), sa.func.max(table.c.seq)).where(_OF_JOB))
 _SEQS: Final = Statement(sa.select(table.c.seq).where(_OF_JOB).order_by(table.c.seq))
-# Job ids sort by time, so what may go lies at the front of the key; only chunks of jobs that have ended do go.
+# Job ids sort by time, so old chunks are at the front of the key; only chunks of ended jobs are deleted.
 _OLD: Final = (
     sa.select(table.c.job_id, table.c.seq)
     .join_from(table, jobs, jobs.c.id == table.c.job_id)
@@ -36,17 +36,17 @@ _OLD: Final = (
 _DROP: Final = Statement(table.delete().where(sa.tuple_(table.c.job_id, table.c.seq).in_(_OLD)))
 
 
-class OutputRoom(Room):
-    def add_chunk(self, chunk: Chunk) -> bool:
-        """False where the chunk is there already; the first one stays."""
+class OutputRepository(Repository):
+    def add_chunk(self, chunk: StoredChunk) -> bool:
+        """Adds a chunk; False where one with its number exists already, which stays."""
         return self._db.change(_ADD, _CHUNK.row(chunk)) == 1
 
-    def chunks(self, job_id: str, after_seq: int = 0, limit: int = 1000) -> list[Chunk]:
+    def chunks(self, job_id: str, after_seq: int = 0, limit: int = 1000) -> list[StoredChunk]:
         """In order of seq."""
-        return _CHUNK.records(self._db.rows(_AFTER, {"job_id": job_id, "after_seq": after_seq, "limit": limit}))
+        return _CHUNK.from_rows(self._db.rows(_AFTER, {"job_id": job_id, "after_seq": after_seq, "limit": limit}))
 
     def output_seq(self, job_id: str) -> int:
-        """The highest seq up to which there is no gap; 0 where the first is missing."""
+        """The highest seq up to which no chunk is missing; 0 where the first is."""
         count, highest = self._db.rows(_EXTENT, {"job_id": job_id})[0]
         if count == (highest or 0):
             return int(count)
@@ -58,6 +58,8 @@ class OutputRoom(Room):
         return reached
 
     def drop_output(self, before: float, limit: int = 1000) -> int:
-        """Drops up to `limit` chunks of jobs that ended before that time, and says how many went: call until 0."""
+        """Deletes up to `limit` chunks of jobs that ended before `before`; returns how many. Call until it returns
+        0.
+        """
         before_id = str(ULID.from_timestamp(before))
         return self._db.change(_DROP, {"before": before, "before_id": before_id, "limit": limit})

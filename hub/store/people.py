@@ -1,4 +1,4 @@
-"""The verbs of people and agents."""
+"""Queries and updates of people and agents."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from hub.records import Agent, Person
+from hub.core.records import Agent, Person
+from hub.store.base import Repository
 from hub.store.errors import Conflict
-from hub.store.mapping import OR_NOTHING, Mapper, from_json, to_json
-from hub.store.room import Room
+from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper, from_json, to_json
 from hub.store.schema import agents, people
 from hub.store.sql import Statement
 
@@ -18,31 +18,34 @@ _PERSON: Final = Mapper(
     Person,
     people,
     key="name",
-    turned={"roles": (lambda roles: to_json(list(roles)), lambda text: tuple(from_json(text)))},
+    converters={
+        name: (lambda values: to_json(list(values)), lambda text: tuple(from_json(text))) for name in ("roles", "chat")
+    },
 )
 _AGENT: Final = Mapper(
-    Agent, agents, key="name", turned={"labels": (to_json, from_json), "facts": (to_json, from_json)}
+    Agent, agents, key="name", converters={"labels": (to_json, from_json), "facts": (to_json, from_json)}
 )
 
-_ADD_PERSON: Final = Statement(_PERSON.insert, OR_NOTHING)
+_ADD_PERSON: Final = Statement(_PERSON.insert, ON_CONFLICT_DO_NOTHING)
 _BY_NAME: Final = Statement(_PERSON.select.where(people.c.name == sa.bindparam("name")))
 _PEOPLE: Final = Statement(_PERSON.select.order_by(people.c.name))
-_ADD_AGENT: Final = Statement(_AGENT.insert, OR_NOTHING)
+_ADD_AGENT: Final = Statement(_AGENT.insert, ON_CONFLICT_DO_NOTHING)
 _AGENT_BY_NAME: Final = Statement(_AGENT.select.where(agents.c.name == sa.bindparam("name")))
 _AGENTS: Final = Statement(_AGENT.select.order_by(agents.c.name))
+_DELETE_AGENT: Final = Statement(agents.delete().where(agents.c.name == sa.bindparam("name")))
 _TOUCH: Final = Statement(
     agents.update().where(agents.c.name == sa.bindparam("key")).values(last_seen=sa.bindparam("seen"))
 )
 _TOUCH_FACTS: Final = Statement(
     agents.update()
     .where(agents.c.name == sa.bindparam("key"))
-    .values(last_seen=sa.bindparam("seen"), facts=sa.bindparam("told"))
+    .values(last_seen=sa.bindparam("seen"), facts=sa.bindparam("new_facts"))
 )
 
-Seen = tuple[str, float, Mapping[str, str] | None]
+AgentSighting = tuple[str, float, Mapping[str, str] | None]
 
 
-class PeopleRoom(Room):
+class PeopleRepository(Repository):
     def add_person(self, person: Person) -> None:
         """Raises Conflict where the name is taken."""
         if self._db.change(_ADD_PERSON, _PERSON.row(person)) != 1:
@@ -50,17 +53,17 @@ class PeopleRoom(Room):
 
     def person(self, name: str) -> Person | None:
         row = self._db.row(_BY_NAME, {"name": name})
-        return None if row is None else _PERSON.record(row)
+        return None if row is None else _PERSON.from_row(row)
 
     def people(self) -> list[Person]:
         """By name."""
-        return _PERSON.records(self._db.rows(_PEOPLE))
+        return _PERSON.from_rows(self._db.rows(_PEOPLE))
 
     def save_person(self, before: Person, after: Person) -> None:
-        """Writes what differs; raises Conflict where the second factor's counters or the revocation have moved on, so a
-        code that two entrances check at once is taken once.
+        """Updates the fields that differ; raises Conflict where the second factor's counters or the revocation have
+        changed, so that a code that is checked twice at the same time is accepted once.
         """
-        guards = ("totp_last_step", "totp_failures", "totp_locked_until", "revoked_at")
+        guards = ("totp_last_step", "totp_failures", "totp_locked_until", "totp_pending", "revoked_at")
         _PERSON.save(self._db, before, after, guards)
 
     def add_agent(self, agent: Agent) -> None:
@@ -70,19 +73,25 @@ class PeopleRoom(Room):
 
     def agent(self, name: str) -> Agent | None:
         row = self._db.row(_AGENT_BY_NAME, {"name": name})
-        return None if row is None else _AGENT.record(row)
+        return None if row is None else _AGENT.from_row(row)
 
     def agents(self) -> list[Agent]:
         """By name."""
-        return _AGENT.records(self._db.rows(_AGENTS))
+        return _AGENT.from_rows(self._db.rows(_AGENTS))
 
     def save_agent(self, before: Agent, after: Agent) -> None:
-        """Writes what differs; raises Conflict where the state or the generation has moved on."""
+        """Updates the fields that differ; raises Conflict where the state or the generation has changed."""
         _AGENT.save(self._db, before, after, ("state", "generation"))
 
-    def touch_agents(self, seen: Sequence[Seen]) -> None:
-        """Many at once: (name, last_seen, facts), facts None where unchanged. Unknown names are passed over."""
-        plain = [{"key": name, "seen": at} for name, at, facts in seen if facts is None]
-        told = [{"key": name, "seen": at, "told": to_json(facts)} for name, at, facts in seen if facts is not None]
+    def delete_agent(self, name: str) -> None:
+        """Takes the row away; jobs, certificates and the audit keep the name."""
+        self._db.change(_DELETE_AGENT, {"name": name})
+
+    def touch_agents(self, sightings: Sequence[AgentSighting]) -> None:
+        """Updates many agents: (name, last_seen, facts), facts None where unchanged. Unknown names are ignored."""
+        plain = [{"key": name, "seen": at} for name, at, facts in sightings if facts is None]
+        with_facts = [
+            {"key": name, "seen": at, "new_facts": to_json(facts)} for name, at, facts in sightings if facts is not None
+        ]
         self._db.change_many(_TOUCH, plain)
-        self._db.change_many(_TOUCH_FACTS, told)
+        self._db.change_many(_TOUCH_FACTS, with_facts)

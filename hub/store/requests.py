@@ -1,4 +1,4 @@
-"""The verbs of requests and of the approvals they wait for."""
+"""Queries and updates of requests and their approvals."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from common.lifecycle import RequestState
 from common.plan import Plan, plan_from_json, plan_to_json
-from hub.records import Approval, Request
+from hub.core.records import Approval, Request
+from hub.store.base import Repository
 from hub.store.errors import Conflict
-from hub.store.mapping import OR_NOTHING, Mapper, from_json, to_json
-from hub.store.room import Room
+from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper, from_json, to_json
 from hub.store.schema import REQUEST_OPEN
 from hub.store.schema import approvals as approval_table
 from hub.store.schema import requests as table
@@ -24,7 +24,7 @@ from hub.store.sql import Statement
 
 @lru_cache(maxsize=512)
 def _load_plan(text: str | None) -> Plan | None:
-    """Plans are frozen, so a plan read again and again while its jobs report is parsed once."""
+    """Cached: plans are frozen, and each report of a job reads its plan again."""
     return None if text is None else plan_from_json(from_json(text))
 
 
@@ -37,18 +37,21 @@ REQUEST: Final = Mapper(
     Request,
     table,
     key="id",
-    turned={"state": (attrgetter("value"), RequestState), "plan": (_dump_plan, _load_plan)},
-    given=("number",),
+    converters={"state": (attrgetter("value"), RequestState), "plan": (_dump_plan, _load_plan)},
+    generated=("number",),
 )
 _APPROVAL: Final = Mapper(Approval, approval_table, key="request_id")
 
-_ADD: Final = Statement(REQUEST.insert, OR_NOTHING + " RETURNING number")
+_ADD: Final = Statement(REQUEST.insert, ON_CONFLICT_DO_NOTHING + " RETURNING number")
 _BY_ID: Final = Statement(REQUEST.select.where(table.c.id == sa.bindparam("id")))
 _BY_NUMBER: Final = Statement(REQUEST.select.where(table.c.number == sa.bindparam("number")))
 _BY_EVENT: Final = Statement(
     sa.select(table.c.number).where(
         table.c.inlet == sa.bindparam("inlet"), table.c.event_id == sa.bindparam("event_id")
     )
+)
+_REQUEST_BY_EVENT: Final = Statement(
+    REQUEST.select.where(table.c.inlet == sa.bindparam("inlet"), table.c.event_id == sa.bindparam("event_id"))
 )
 _DUE: Final = Statement(
     REQUEST.select.where(sa.text("state = 'asking'"), REQUEST_OPEN, table.c.decide_by <= sa.bindparam("now"))
@@ -60,7 +63,7 @@ _COUNT: Final = Statement(sa.select(sa.func.count()).select_from(table).where(RE
 _COUNT_OF: Final = Statement(
     sa.select(sa.func.count()).select_from(table).where(REQUEST_OPEN, table.c.person == sa.bindparam("person"))
 )
-_ADD_APPROVAL: Final = Statement(_APPROVAL.insert, OR_NOTHING)
+_ADD_APPROVAL: Final = Statement(_APPROVAL.insert, ON_CONFLICT_DO_NOTHING)
 _APPROVALS: Final = Statement(
     _APPROVAL.select.where(approval_table.c.request_id == sa.bindparam("request_id")).order_by(
         approval_table.c.at, approval_table.c.person
@@ -68,11 +71,19 @@ _APPROVALS: Final = Statement(
 )
 
 
-class RequestRoom(Room):
+class RequestRepository(Repository):
+    last_number = 0
+    """The highest number that this transaction has given."""
+    taken: tuple[str, str] | None = None
+    """Inlet and event id of a message that this transaction takes, to be known outside the database too."""
+
     def add_request(self, request: Request) -> Request | None:
-        """The request with its number; None where (inlet, event_id) is there already. Conflict where only the id is."""
+        """Adds a request and returns it with its number; None where (inlet, event_id) exists already, that is for a
+        repeated delivery. Raises Conflict where the id belongs to another message.
+        """
         row = self._db.row(_ADD, REQUEST.row(request))
         if row is not None:
+            self.last_number = row[0]
             return replace(request, number=row[0])
         if self._db.row(_BY_EVENT, {"inlet": request.inlet, "event_id": request.event_id}) is None:
             raise Conflict(f"request {request.id}: this id is there already, for another message")
@@ -80,16 +91,21 @@ class RequestRoom(Room):
 
     def request(self, id: str) -> Request | None:  # noqa: A002 - the record's word
         row = self._db.row(_BY_ID, {"id": id})
-        return None if row is None else REQUEST.record(row)
+        return None if row is None else REQUEST.from_row(row)
+
+    def request_by_event(self, inlet: str, event_id: str) -> Request | None:
+        """The request of a chat's message."""
+        row = self._db.row(_REQUEST_BY_EVENT, {"inlet": inlet, "event_id": event_id})
+        return None if row is None else REQUEST.from_row(row)
 
     def request_by_number(self, number: int) -> Request | None:
         if not 0 < number < 2**63:
             return None
         row = self._db.row(_BY_NUMBER, {"number": number})
-        return None if row is None else REQUEST.record(row)
+        return None if row is None else REQUEST.from_row(row)
 
     def save_request(self, before: Request, after: Request) -> None:
-        """Writes what differs; raises Conflict where the row's state or step is no longer `before`'s."""
+        """Updates the fields that differ; raises Conflict where the row's state or step is not as in `before`."""
         REQUEST.save(self._db, before, after, ("state", "step"))
 
     def requests(
@@ -107,25 +123,25 @@ class RequestRoom(Room):
             query = query.where(table.c.person == person)
         if before_number is not None:
             query = query.where(table.c.number < before_number)
-        return REQUEST.records(self._db.select(query))
+        return REQUEST.from_rows(self._db.select(query))
 
     def due_requests(self, now: float, limit: int = 1000) -> list[Request]:
-        """Those whose time to decide is over, longest first."""
-        return REQUEST.records(self._db.rows(_DUE, {"now": now, "limit": limit}))
+        """Requests past their decide_by, the longest overdue first."""
+        return REQUEST.from_rows(self._db.rows(_DUE, {"now": now, "limit": limit}))
 
     def received_requests(self) -> list[Request]:
-        """Those not planned yet, oldest first: to be planned again after a restart."""
-        return REQUEST.records(self._db.rows(_RECEIVED))
+        """Requests not planned yet, oldest first; they are planned again after a restart."""
+        return REQUEST.from_rows(self._db.rows(_RECEIVED))
 
     def count_open_requests(self, person: str | None = None) -> int:
         value = self._db.value(_COUNT) if person is None else self._db.value(_COUNT_OF, {"person": person})
         return int(value)
 
     def add_approval(self, approval: Approval) -> None:
-        """A person says yes or no once to a request; raises Conflict the second time."""
+        """Adds a person's yes or no to a request; raises Conflict where that person has decided already."""
         if self._db.change(_ADD_APPROVAL, _APPROVAL.row(approval)) != 1:
             raise Conflict(f"request {approval.request_id}: {approval.person} has decided already")
 
     def approvals(self, request_id: str) -> list[Approval]:
         """In the order they were given."""
-        return _APPROVAL.records(self._db.rows(_APPROVALS, {"request_id": request_id}))
+        return _APPROVAL.from_rows(self._db.rows(_APPROVALS, {"request_id": request_id}))

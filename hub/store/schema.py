@@ -1,7 +1,7 @@
-"""The tables, for SQLite and PostgreSQL alike. The migrations make them; a test holds the two together.
+"""The tables, for SQLite and PostgreSQL. The migrations create them; a test compares the two.
 
 `requests`, `jobs`, `outbox`, `agents`, `people` hold the current row; `events` beside them is append-only: the audit.
-The database refuses what must not be: states outside the lifecycle, a second final answer to one request, a second job
+The database itself refuses: states outside the lifecycle, a second final answer to one request, a second job
 for one step on one machine, a change to an event, a gap in the chain, a move out of an ended state (the last three by
 triggers, see the first migration).
 
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from common.lifecycle import JOB_ENDS, JOB_HANDED_OUT, REQUEST_ENDS, JobState, RequestState
+from common.lifecycle import JOB_DISPATCHED, JOB_TERMINAL, REQUEST_TERMINAL, JobState, RequestState
 
 metadata: Final = sa.MetaData(
     naming_convention={
@@ -28,7 +28,7 @@ metadata: Final = sa.MetaData(
     }
 )
 
-# SQLite counts by itself only where the key is spelt INTEGER.
+# SQLite generates keys only where the column type is spelt INTEGER.
 Counter: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -38,12 +38,12 @@ def one_of(column: str, values: Iterable[StrEnum | str]) -> str:
     return f"{column} IN ({listed})"
 
 
-JOBS_OPEN: Final = JOB_HANDED_OUT | {JobState.UNKNOWN}
-REQUESTS_OPEN: Final = frozenset(RequestState) - REQUEST_ENDS
+JOBS_OPEN: Final = JOB_DISPATCHED | {JobState.UNKNOWN}
+REQUESTS_OPEN: Final = frozenset(RequestState) - REQUEST_TERMINAL
 
 QUEUED: Final = sa.text("state = 'queued'")
 OPEN: Final = sa.text(one_of("state", JOBS_OPEN))
-ENDED: Final = sa.text(one_of("state", JOB_ENDS))
+ENDED: Final = sa.text(one_of("state", JOB_TERMINAL))
 REQUEST_OPEN: Final = sa.text(one_of("state", REQUESTS_OPEN))
 PENDING: Final = sa.text("state = 'pending'")
 
@@ -56,7 +56,7 @@ def time(name: str, nullable: bool = True) -> sa.Column[float]:
     return sa.Column(name, sa.Double, nullable=nullable)
 
 
-def whole(name: str, nullable: bool = False) -> sa.Column[int]:
+def integer(name: str, nullable: bool = False) -> sa.Column[int]:
     return sa.Column(name, sa.BigInteger, nullable=nullable)
 
 
@@ -64,8 +64,8 @@ def flag(name: str) -> sa.Column[bool]:
     return sa.Column(name, sa.Boolean, nullable=False)
 
 
-def later(column: sa.Column[Any], default: str) -> sa.Column[Any]:
-    """A column that a later step added: rows from before have `default`."""
+def added_column(column: sa.Column[Any], default: str | sa.False_) -> sa.Column[Any]:
+    """A column that a later migration added: older rows have `default`."""
     column.server_default = sa.DefaultClause(default)
     return column
 
@@ -95,28 +95,33 @@ requests: Final = sa.Table(
     time("received_at", nullable=False),
     sa.Column("plan", sa.Text),
     text("plan_hash"),
-    whole("approvers"),
+    integer("approvers"),
     flag("second_factor"),
     flag("own_approval"),
     text("rule"),
     text("reason"),
     time("decide_by"),
-    whole("step"),
+    integer("step"),
     time("planned_at"),
     time("decided_at"),
     time("ended_at"),
     text("parent"),
-    later(text("behalf"), ""),
-    later(time("hold", nullable=False), "0"),
+    added_column(text("behalf"), ""),
+    added_column(time("hold", nullable=False), "0"),
+    added_column(text("outcome"), ""),
+    added_column(text("thread"), ""),
+    added_column(flag("button"), sa.false()),
     sa.UniqueConstraint("inlet", "event_id"),
     check("state", one_of("state", RequestState)),
-    check("ended", f"NOT ({one_of('state', REQUEST_ENDS)}) OR ended_at IS NOT NULL"),
+    check("ended", f"NOT ({one_of('state', REQUEST_TERMINAL)}) OR ended_at IS NOT NULL"),
     check("language", one_of("language", ("en", "zh"))),
-    sqlite_autoincrement=True,  # a number once told to people is never given to another request
+    sqlite_autoincrement=True,  # a number that people have seen is never reused
 )
 index("ix_requests_person", requests.c.person, requests.c.number)
 index("ix_requests_open", requests.c.state, requests.c.person, where=REQUEST_OPEN)
-index("ix_requests_conversation", requests.c.inlet, requests.c.conversation, requests.c.number)  # what was said before
+index(
+    "ix_requests_conversation", requests.c.inlet, requests.c.conversation, requests.c.number
+)  # earlier messages of a conversation
 
 jobs: Final = sa.Table(
     "jobs",
@@ -126,39 +131,41 @@ jobs: Final = sa.Table(
     text("person"),
     text("agent"),
     text("state"),
-    whole("step"),
+    integer("step"),
     text("plan_hash"),
     time("not_after", nullable=False),
     time("queued_at", nullable=False),
-    whole("priority"),
-    whole("epoch"),
+    integer("priority"),
+    integer("epoch"),
     text("journal"),
     time("leased_at"),
     time("accepted_at"),
     time("started_at"),
     time("ended_at"),
-    whole("exit_code", nullable=True),
-    whole("signal", nullable=True),
+    integer("exit_code", nullable=True),
+    integer("signal", nullable=True),
     text("reason"),
     time("duration"),
-    whole("output_bytes"),
+    integer("output_bytes"),
     text("output_digest"),
     flag("truncated"),
-    whole("chunks"),
+    integer("chunks"),
     sa.Column("cpu_user", sa.Double, nullable=False),
     sa.Column("cpu_system", sa.Double, nullable=False),
-    whole("max_rss"),
+    integer("max_rss"),
     time("cancel_asked_at"),
     text("cancel_asked_by"),
     text("parent"),
-    later(whole("number"), "0"),
-    later(text("inlet"), ""),
-    later(text("source"), ""),
-    later(text("command"), ""),
-    later(whole("time_limit"), "0"),
-    later(time("not_before", nullable=False), "0"),
+    added_column(integer("number"), "0"),
+    added_column(text("inlet"), ""),
+    added_column(text("source"), ""),
+    added_column(text("command"), ""),
+    added_column(integer("time_limit"), "0"),
+    added_column(time("not_before", nullable=False), "0"),
+    added_column(text("notes"), ""),
+    time("replied_at"),
     check("state", one_of("state", JobState)),
-    check("ended", f"NOT ({one_of('state', JOB_ENDS)}) OR ended_at IS NOT NULL"),
+    check("ended", f"NOT ({one_of('state', JOB_TERMINAL)}) OR ended_at IS NOT NULL"),
     check("priority", "priority BETWEEN 0 AND 9"),
 )
 index("ix_jobs_request_id", jobs.c.request_id)
@@ -166,9 +173,9 @@ index("ix_jobs_agent", jobs.c.agent, jobs.c.id)
 index("ix_jobs_person", jobs.c.person, jobs.c.id)
 index("ix_jobs_open", jobs.c.agent, jobs.c.state, where=OPEN)
 index("ix_jobs_ended", jobs.c.state, jobs.c.id, where=ENDED)
-# `state` at the end of these three: SQLite does not see that the partial index says it already, and would look it up.
+# `state` at the end of these three: SQLite does not infer it from the partial index and would read the row for it.
 index(
-    "ix_jobs_queue",  # whose turn is it on this machine: one seek for each person, however long the queue
+    "ix_jobs_queue",  # claims: one seek for each person, however long the queue
     jobs.c.agent,
     jobs.c.priority,
     jobs.c.person,
@@ -183,7 +190,7 @@ HELD: Final = sa.text("state = 'queued' AND not_before > 0")
 index("ix_jobs_held", jobs.c.not_before, jobs.c.agent, where=HELD)
 ONE_JOB: Final = sa.text("parent = ''")
 index(
-    "uq_jobs_step",  # a step's job is made once for each machine; a retry names its parent
+    "uq_jobs_step",  # one job for each step and machine; a retry has a parent
     jobs.c.request_id,
     jobs.c.step,
     jobs.c.agent,
@@ -192,11 +199,11 @@ index(
 )
 
 turns: Final = sa.Table(
-    "turns",  # fairness: the person whose job this machine was handed longest ago goes first
+    "turns",  # fairness: the person who was served longest ago on a machine goes first
     metadata,
     sa.Column("agent", sa.Text, primary_key=True),
     sa.Column("person", sa.Text, primary_key=True),
-    whole("turn"),
+    integer("turn"),
 )
 
 output: Final = sa.Table(
@@ -204,7 +211,7 @@ output: Final = sa.Table(
     metadata,
     sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id"), primary_key=True),
     sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
-    whole("stream"),
+    integer("stream"),
     sa.Column("data", sa.LargeBinary, nullable=False),
     time("at", nullable=False),
     check("seq", "seq >= 1"),
@@ -222,21 +229,21 @@ approvals: Final = sa.Table(
     time("at", nullable=False),
     text("reason"),
     flag("second_factor"),
-    later(text("nonce"), ""),
+    added_column(text("nonce"), ""),
 )
 
 outbox: Final = sa.Table(
     "outbox",
     metadata,
     sa.Column("id", Counter, primary_key=True),
-    text("request_id"),  # "" for a word about no request: no foreign key
+    text("request_id"),  # "" for a reply about no request, so no foreign key
     text("inlet"),
     text("kind"),
     text("url"),
     text("body"),
     time("created_at", nullable=False),
     time("next_at", nullable=False),
-    whole("attempts"),
+    integer("attempts"),
     text("state"),
     text("error"),
     time("done_at"),
@@ -246,6 +253,13 @@ outbox: Final = sa.Table(
 )
 index("ix_outbox_due", outbox.c.next_at, outbox.c.id, where=PENDING)
 index("ix_outbox_order", outbox.c.request_id, outbox.c.id, where=PENDING)
+cards: Final = sa.Table(
+    "cards",
+    metadata,
+    sa.Column("request_id", sa.Text, sa.ForeignKey("requests.id"), primary_key=True),
+    text("ref"),
+    time("posted_at", nullable=False),
+)
 ONE_FINAL: Final = sa.text("kind = 'final' AND request_id <> ''")
 index("uq_outbox_final", outbox.c.request_id, unique=True, where=ONE_FINAL)
 
@@ -256,10 +270,13 @@ people: Final = sa.Table(
     text("roles"),  # JSON list
     time("created_at", nullable=False),
     sa.Column("totp_secret", sa.LargeBinary, nullable=False),
-    whole("totp_last_step"),
-    whole("totp_failures"),
+    integer("totp_last_step"),
+    integer("totp_failures"),
     time("totp_locked_until", nullable=False),
     time("revoked_at"),
+    sa.Column("totp_pending", sa.LargeBinary, nullable=False),
+    time("totp_pending_until", nullable=False),
+    text("chat"),  # JSON list
 )
 
 agents: Final = sa.Table(
@@ -269,7 +286,7 @@ agents: Final = sa.Table(
     text("labels"),  # JSON object
     text("state"),
     time("joined_at", nullable=False),
-    whole("generation"),
+    integer("generation"),
     time("last_seen"),
     text("version"),
     text("journal"),
@@ -280,9 +297,13 @@ agents: Final = sa.Table(
     text("pause_reason"),
     time("paused_until"),
     time("drain_at"),
-    later(text("drain_by"), ""),
-    later(whole("drain_jobs"), "0"),
+    added_column(text("drain_by"), ""),
+    added_column(integer("drain_jobs"), "0"),
     time("drain_cancel_at"),
+    time("refused_at"),
+    time("refused_since"),
+    time("clock_ahead"),
+    added_column(text("refused_code"), ""),
     check("state", one_of("state", ("active", "locked", "revoked"))),
     check("generation", "generation >= 0"),
 )
@@ -293,7 +314,7 @@ credentials: Final = sa.Table(
     sa.Column("fingerprint", sa.Text, primary_key=True),
     text("kind"),
     text("name"),
-    whole("generation"),
+    integer("generation"),
     time("issued_at", nullable=False),
     time("not_after", nullable=False),
     time("revoked_at"),
@@ -321,7 +342,7 @@ SEALED: Final = ("picture", "reading", "prompt", "answer")
 DRAFT_STATES: Final = ("proposed", "accepted", "rejected")
 
 sealed: Final = sa.Table(
-    "sealed",  # what belongs to a request and is nobody's to read by accident; the audit has its digests
+    "sealed",  # private data of a request, encrypted; the audit has its digests
     metadata,
     sa.Column("id", Counter, primary_key=True),
     sa.Column("request_id", sa.Text, sa.ForeignKey("requests.id"), nullable=False),
@@ -335,7 +356,7 @@ index("ix_sealed_request_id", sealed.c.request_id, sealed.c.id)
 index("ix_sealed_at", sealed.c.at)
 
 drafts: Final = sa.Table(
-    "drafts",  # runbooks that people made of approved plans, for an admin to look at
+    "drafts",  # runbooks proposed from approved plans, for an admin to review
     metadata,
     sa.Column("number", Counter, primary_key=True),
     sa.Column("request_id", sa.Text, sa.ForeignKey("requests.id"), nullable=False),
@@ -378,8 +399,8 @@ events: Final = sa.Table(
     text("hash"),
 )
 index("ix_events_subject", events.c.subject, events.c.seq)
-ODD: Final = sa.text(one_of("kind", ("job.anomaly", "job.foreign", "job.unheard_of")))
-index("ix_events_odd", events.c.seq, where=ODD)  # what contradicts itself: a person should look
+ANOMALY: Final = sa.text(one_of("kind", ("job.anomaly", "job.foreign", "job.unheard_of")))
+index("ix_events_odd", events.c.seq, where=ANOMALY)  # contradicting reports, which a person should check
 
 checkpoints: Final = sa.Table(
     "checkpoints",

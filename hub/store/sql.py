@@ -1,11 +1,11 @@
-"""A statement compiled once a database, and the connection that runs it.
+"""Statements that are compiled once a database, and the connection that runs them.
 
 Statements are written in SQLAlchemy Core, so that one spelling serves both databases, and run on the driver's own
-cursor: with some twenty statements a message, the way through Core's result machinery was measured at five times the
-cost of the statement itself. All columns are of types that both drivers take and give as they are (str, int, float,
-bool, bytes, None), so nothing is lost by it; SQLite gives booleans as 0 and 1 (see `mapping`).
+cursor: with some twenty statements a message, Core's result machinery was measured at five times the cost of the
+statement itself. All columns are of types that both drivers accept and return unchanged (str, int, float, bool, bytes,
+None), so nothing is lost; SQLite returns booleans as 0 and 1 (see `mapping`).
 
-Transactions are said out loud (`BEGIN IMMEDIATE`, `SAVEPOINT`, …): the drivers are in autocommit and add none.
+Transactions are explicit (`BEGIN IMMEDIATE`, `SAVEPOINT`, …): the drivers are in autocommit mode and begin none.
 """
 
 from __future__ import annotations
@@ -19,26 +19,28 @@ Row = tuple[Any, ...]
 Params = Mapping[str, Any]
 
 _NONE: Final[Params] = {}
-_WRITE_LOCK: Final = 0x616E7377  # "answ": PostgreSQL's writers take turns as SQLite's do, so the chain has one end
+_WRITE_LOCK: Final = (
+    0x616E7377  # "answ": serialises PostgreSQL's writers as SQLite's are, so the audit chain has one head
+)
 
 
 class Statement:
-    """One prebuilt statement with named parameters. `tail` is SQL both databases know but Core spells apart."""
+    """One prebuilt statement with named parameters. `tail` is SQL of both databases that Core spells in two ways."""
 
-    __slots__ = ("_core", "_ready", "_tail")
+    __slots__ = ("_compiled", "_core", "_tail")
 
     def __init__(self, core: sa.ClauseElement, tail: str = "") -> None:
         self._core = core
         self._tail = tail
-        self._ready: dict[str, tuple[str, Params]] = {}
+        self._compiled: dict[str, tuple[str, Params]] = {}
 
-    def ready(self, dialect: sa.Dialect, params: Params) -> tuple[str, Params]:
+    def compiled_for(self, dialect: sa.Dialect, params: Params) -> tuple[str, Params]:
         """The text, and the parameters with the statement's own constants among them."""
-        ready = self._ready.get(dialect.name)
+        ready = self._compiled.get(dialect.name)
         if ready is None:
             compiled: Any = self._core.compile(dialect=dialect)
             constants: Params = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
-            ready = self._ready[dialect.name] = str(compiled) + self._tail, constants
+            ready = self._compiled[dialect.name] = str(compiled) + self._tail, constants
         text, own = ready
         return text, {**own, **params} if own else params
 
@@ -53,17 +55,21 @@ class Connection:
         raw: Any = self._proxy.dbapi_connection
         self._raw = raw
         self._cursor: Any = raw.cursor()
-        if read_only and not self._postgres:  # PostgreSQL is told so for each transaction
+        if read_only and not self._postgres:  # on PostgreSQL each transaction says so
             self._cursor.execute("PRAGMA query_only = ON")
 
+    @property
+    def is_postgres(self) -> bool:
+        return self._postgres
+
     def rows(self, statement: Statement, params: Params = _NONE) -> list[Row]:
-        self._cursor.execute(*statement.ready(self._dialect, params))
+        self._cursor.execute(*statement.compiled_for(self._dialect, params))
         found: list[Row] = self._cursor.fetchall()
         return found
 
     def row(self, statement: Statement, params: Params = _NONE) -> Row | None:
-        """The first row. The statement gives at most one: what is left over would hold the snapshot open."""
-        self._cursor.execute(*statement.ready(self._dialect, params))
+        """The first row. The statement must return at most one: unread rows would keep the snapshot open."""
+        self._cursor.execute(*statement.compiled_for(self._dialect, params))
         found: Row | None = self._cursor.fetchone()
         return found
 
@@ -73,31 +79,31 @@ class Connection:
         return None if row is None else row[0]
 
     def change(self, statement: Statement, params: Params = _NONE) -> int:
-        """Runs an INSERT, UPDATE or DELETE and says how many rows it touched."""
-        self._cursor.execute(*statement.ready(self._dialect, params))
+        """Runs an INSERT, UPDATE or DELETE; returns how many rows it affected."""
+        self._cursor.execute(*statement.compiled_for(self._dialect, params))
         count: int = self._cursor.rowcount
         return count
 
     def change_many(self, statement: Statement, params: Sequence[Params]) -> int:
-        """The same for each of `params`; the rows touched in all."""
+        """The same for each of `params`; returns the rows affected in all."""
         if len(params) == 1:
             return self.change(statement, params[0])
         if not params:
             return 0
-        text, constants = statement.ready(self._dialect, _NONE)
+        text, constants = statement.compiled_for(self._dialect, _NONE)
         self._cursor.executemany(text, [{**constants, **each} for each in params] if constants else params)
         count: int = self._cursor.rowcount
         return count
 
     def select(self, query: sa.Select[Any]) -> list[Row]:
-        """A query put together for one call: compiled each time, so not for the hot path."""
+        """Runs a query that was built for one call: compiled each time, so not for the hot path."""
         compiled = query.compile(dialect=self._dialect, compile_kwargs={"render_postcompile": True})
         self._cursor.execute(str(compiled), compiled.params)
         found: list[Row] = self._cursor.fetchall()
         return found
 
     def begin_write(self) -> None:
-        """Begins the one writing transaction there is: other processes' writers wait, or this one does."""
+        """Begins a writing transaction, of which there is one at a time: waits for other processes' writers."""
         if self._postgres:
             self._cursor.execute("BEGIN")
             self._cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_WRITE_LOCK,))
@@ -105,21 +111,21 @@ class Connection:
             self._cursor.execute("BEGIN IMMEDIATE")
 
     def begin_read(self) -> None:
-        """Begins a snapshot that nothing is written through."""
+        """Begins a read-only snapshot."""
         self._cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if self._postgres else "BEGIN")
 
-    def say(self, word: str) -> None:
-        """A transaction's word: COMMIT, ROLLBACK, SAVEPOINT x …"""
-        self._cursor.execute(word)
+    def execute(self, command: str) -> None:
+        """Runs a transaction command: COMMIT, ROLLBACK, SAVEPOINT x …"""
+        self._cursor.execute(command)
 
     def in_transaction(self) -> bool:
-        """False where the database has already thrown the transaction away (full, connection lost)."""
+        """False where the database has already rolled the transaction back (disk full, connection lost)."""
         if self._postgres:
             return not self._raw.closed and self._raw.info.transaction_status.name in ("INTRANS", "INERROR")
         return bool(self._raw.in_transaction)
 
     def close(self) -> None:
-        """Closes without complaint: what matters has been committed."""
+        """Closes and ignores errors: what matters has been committed."""
         try:
             self._raw.close()
         except Exception:  # noqa: S110 - a lost connection cannot be closed properly; its transaction is gone with it

@@ -1,9 +1,9 @@
-"""The writer thread: one transaction for everything that waits (group commit), each unit behind its own savepoint.
+"""The writer thread: one transaction for all queued units (group commit), each behind its own savepoint.
 
-A commit costs a sync of the disk whatever it holds, so what arrives while one is under way shares the next. Units run
-in the order they were given. One that raises is rolled back alone and its caller gets the exception; callers whose unit
-went well hear so after the commit, all callers of one event loop in one wake-up. Where the commit itself fails, or the
-database throws the transaction away, every unit of the batch has failed and hears why.
+A commit costs one fsync whatever it holds, so units that arrive during a commit share the next. Units run in the order
+they were submitted. A unit that raises is rolled back alone and its caller gets the exception; the others' results are
+delivered after the commit, with one wake-up for each event loop. Where the commit itself fails, or the database rolls
+the whole transaction back, every unit of the batch fails with that error.
 """
 
 from __future__ import annotations
@@ -17,65 +17,80 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from common.errors import UserError
-from hub.audit import Head
+from hub.core.audit_chain import ChainHead
 from hub.store.database import Database
 from hub.store.errors import StoreBusy
 from hub.store.sql import Connection
-from hub.store.verbs import Txn
+from hub.store.transaction import Txn
 
-MAX_WAITING: Final = 10_000
+MAX_QUEUED: Final = 10_000
 MAX_BATCH: Final = 256
 
 Unit = Callable[[Txn], Any]
 
 
 @dataclass(slots=True)
-class Ticket:
-    """A unit that waits, and whoever waits for it: an event loop's future, or a thread's."""
+class WriteTask:
+    """A queued unit and the future of its caller: an event loop's, or a thread's (`loop` is None)."""
 
     unit: Unit
     future: asyncio.Future[Any] | Future[Any]
     loop: asyncio.AbstractEventLoop | None
     result: Any = None
     error: BaseException | None = None
+    number: int = 0  # the highest request number that the unit has given
+    taken: tuple[str, str] | None = None  # the message that the unit has taken
 
 
 class Writer:
-    """Owns the one connection that writes. `units` and `commits` count since the start, for metrics."""
+    """Owns the one connection that writes. `units` and `commits` count since the start, for metrics; `seq` and `number`
+    are the last row of the audit and the highest request number that its commits have made, 0 where none has.
+    """
 
-    def __init__(self, database: Database, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self,
+        database: Database,
+        max_queued: int = MAX_QUEUED,
+        on_commit: Callable[[list[tuple[str, str]]], None] = lambda taken: None,
+    ) -> None:
+        """`on_commit` is called in the writer thread after each commit, before its units are told, with the messages
+        that they have taken.
+        """
         self.units = 0
         self.commits = 0
+        self.seq = 0
+        self.number = 0
+        self._on_commit = on_commit
         self._database = database
-        self._max_waiting = max_waiting
+        self._max_queued = max_queued
         self._connection: Connection | None = None
-        self._queue: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[WriteTask | None] = queue.SimpleQueue()
         self._gate = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
 
     @property
-    def waiting(self) -> int:
+    def queued(self) -> int:
         return self._queue.qsize()
 
     def submit(
         self, unit: Unit, future: asyncio.Future[Any] | Future[Any], loop: asyncio.AbstractEventLoop | None
     ) -> None:
-        """Raises StoreBusy where too much waits already."""
+        """Queues a unit; raises StoreBusy where too many are queued."""
         with self._gate:
             if self._closed:
                 raise UserError(f"store {self._database.name}: closed")
-            if self._queue.qsize() >= self._max_waiting:
+            if self._queue.qsize() >= self._max_queued:
                 raise StoreBusy(
-                    f"store {self._database.name}: {self._max_waiting} changes wait", "try again in a moment"
+                    f"store {self._database.name}: {self._max_queued} changes wait", "try again in a moment"
                 )
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
                 self._thread.start()
-            self._queue.put(Ticket(unit, future, loop))
+            self._queue.put(WriteTask(unit, future, loop))
 
     def close(self) -> None:
-        """Ends when everything that was submitted before is done."""
+        """Runs everything submitted before, then ends the thread."""
         with self._gate:
             if not self._closed:
                 self._closed = True
@@ -85,28 +100,28 @@ class Writer:
             thread.join()
 
     def _run(self) -> None:
-        going_on = True
-        while going_on:
-            batch: list[Ticket] = []
-            ticket = self._queue.get()
+        running = True
+        while running:
+            batch: list[WriteTask] = []
+            task = self._queue.get()
             while True:
-                if ticket is None:
-                    going_on = False
+                if task is None:
+                    running = False
                     break
-                batch.append(ticket)
+                batch.append(task)
                 if len(batch) == MAX_BATCH:
                     break
                 try:
-                    ticket = self._queue.get_nowait()
+                    task = self._queue.get_nowait()
                 except queue.Empty:
                     break
             if batch:
                 self._commit(batch)
-                _deliver(batch)
+                _resolve_batch(batch)
         self._drop_connection()
 
-    def _commit(self, batch: list[Ticket]) -> None:
-        """Runs the batch in one transaction and leaves its result or error on each ticket."""
+    def _commit(self, batch: list[WriteTask]) -> None:
+        """Runs the batch in one transaction; sets each task's result or error."""
         try:
             if self._connection is None:
                 self._connection = self._database.connect()
@@ -118,45 +133,55 @@ class Writer:
                 self._run_together(db, batch)
             self.units += len(batch)
             self.commits += 1
-        except BaseException as error:  # whatever it is, the callers are told and the thread lives on
-            said = self._database.said(error)
-            for ticket in batch:
-                ticket.result, ticket.error = None, ticket.error or said
-            self._drop_connection()  # rolls back what there may be; the next batch begins afresh
+            done = [task for task in batch if task.error is None]
+            self.number = max([self.number, *(task.number for task in done)])
+            self._on_commit([task.taken for task in done if task.taken is not None])
+        except BaseException as error:  # whatever it is, the callers get it and the thread goes on
+            translated = self._database.translate_error(error)
+            for task in batch:
+                task.result, task.error = None, task.error or translated
+            self._drop_connection()  # rolls back; the next batch opens a new connection
 
-    def _run_alone(self, db: Connection, ticket: Ticket) -> None:
-        """Without a savepoint: the transaction is the unit's own."""
-        self._run_unit(db, ticket, None)
-        if ticket.error is None:
-            db.say("COMMIT")
+    def _run_alone(self, db: Connection, task: WriteTask) -> None:
+        """Runs a batch of one, whose transaction needs no savepoint."""
+        head = self._run_unit(db, task, None)
+        if task.error is None:
+            db.execute("COMMIT")
+            self._advance(head)
         elif db.in_transaction():
-            db.say("ROLLBACK")
+            db.execute("ROLLBACK")
         else:
-            raise ticket.error
+            raise task.error
 
-    def _run_together(self, db: Connection, batch: list[Ticket]) -> None:
-        head: Head | None = None
-        for ticket in batch:
-            db.say("SAVEPOINT unit")
-            reached = self._run_unit(db, ticket, head)
-            if ticket.error is None:
-                db.say("RELEASE SAVEPOINT unit")
-                head = reached
+    def _run_together(self, db: Connection, batch: list[WriteTask]) -> None:
+        head: ChainHead | None = None
+        for task in batch:
+            db.execute("SAVEPOINT unit")
+            new_head = self._run_unit(db, task, head)
+            if task.error is None:
+                db.execute("RELEASE SAVEPOINT unit")
+                head = new_head
             elif db.in_transaction():
-                db.say("ROLLBACK TO SAVEPOINT unit")
-                db.say("RELEASE SAVEPOINT unit")
+                db.execute("ROLLBACK TO SAVEPOINT unit")
+                db.execute("RELEASE SAVEPOINT unit")
             else:
-                raise ticket.error  # the database gave up the whole transaction, neighbours included
-        db.say("COMMIT")
+                raise task.error  # the database rolled back the whole transaction, other units included
+        db.execute("COMMIT")
+        self._advance(head)
 
-    def _run_unit(self, db: Connection, ticket: Ticket, head: Head | None) -> Head | None:
-        """Runs one unit; the end of the chain as it leaves it, or the error on its ticket."""
+    def _advance(self, head: ChainHead | None) -> None:
+        if head is not None:
+            self.seq = head.seq
+
+    def _run_unit(self, db: Connection, task: WriteTask, head: ChainHead | None) -> ChainHead | None:
+        """Runs one unit; returns the audit chain's head after it, or sets the task's error and returns None."""
         txn = Txn(db, head)
         try:
-            ticket.result = ticket.unit(txn)
+            task.result = task.unit(txn)
             txn.flush()
+            task.number, task.taken = txn.last_number, txn.taken
         except BaseException as error:  # a unit's SystemExit is its caller's, not this thread's
-            ticket.error = self._database.said(error)
+            task.error = self._database.translate_error(error)
             return None
         return txn.head
 
@@ -166,30 +191,30 @@ class Writer:
             self._connection = None
 
 
-def _deliver(batch: list[Ticket]) -> None:
-    loops: dict[asyncio.AbstractEventLoop, list[Ticket]] = {}
-    for ticket in batch:
-        if ticket.loop is None:
-            _settle(ticket)
+def _resolve_batch(batch: list[WriteTask]) -> None:
+    loops: dict[asyncio.AbstractEventLoop, list[WriteTask]] = {}
+    for task in batch:
+        if task.loop is None:
+            _resolve(task)
         else:
-            loops.setdefault(ticket.loop, []).append(ticket)
-    for loop, tickets in loops.items():
+            loops.setdefault(task.loop, []).append(task)
+    for loop, tasks in loops.items():
         try:
-            loop.call_soon_threadsafe(_settle_all, tickets)
+            loop.call_soon_threadsafe(_resolve_all, tasks)
         except RuntimeError:
-            pass  # the loop has been closed: nobody waits there any more
+            pass  # the loop has been closed: no caller is left
 
 
-def _settle_all(tickets: list[Ticket]) -> None:
-    for ticket in tickets:
-        if not ticket.future.done():  # its caller may have been cancelled
-            _settle(ticket)
+def _resolve_all(tasks: list[WriteTask]) -> None:
+    for task in tasks:
+        if not task.future.done():  # its caller may have been cancelled
+            _resolve(task)
 
 
-def _settle(ticket: Ticket) -> None:
-    if ticket.error is None:
-        ticket.future.set_result(ticket.result)
-    elif isinstance(ticket.error, StopIteration):  # which no future can carry
-        ticket.future.set_exception(RuntimeError("a unit raised StopIteration"))
+def _resolve(task: WriteTask) -> None:
+    if task.error is None:
+        task.future.set_result(task.result)
+    elif isinstance(task.error, StopIteration):  # which no future can carry
+        task.future.set_exception(RuntimeError("a unit raised StopIteration"))
     else:
-        ticket.future.set_exception(ticket.error)
+        task.future.set_exception(task.error)

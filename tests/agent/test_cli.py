@@ -17,22 +17,23 @@ from pathlib import Path
 import pytest
 
 from agent.cli import main
-from agent.detach import own_environment
-from agent.state import State
-from common.messages import Accepted, Bye, Dispatch, Ended, Forget, Join, Joined, Report, Resync, Started
+from agent.detach import child_environment
+from agent.link_report import read_report
+from agent.state import StateFolder
+from common.identity.signing import ORDER_PURPOSE, SigningKey
+from common.link.messages import Accepted, Bye, Dispatch, Ended, Forget, Join, Joined, Report, Resync, Started
 from common.plan import Order, Plan, Step, plan_hash, step_hashes, targets_hash
-from common.sign import ORDER, SigningKey
 from common.version import VERSION
-from tests.agent.scripted import HubEnd, ScriptedHub, ScriptedRunner
+from tests.agent.fake_peers import AgentFakeHub, FakeRunner, HubPeer
 
 JOB = "01J00000000000000000000000"
 MIB = 1024 * 1024
 
 
 @pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[ScriptedHub]:
+async def hub(tmp_path: Path) -> AsyncIterator[AgentFakeHub]:
     """A hub that serves."""
-    async with ScriptedHub(tmp_path / "hub").serving() as hub:
+    async with AgentFakeHub(tmp_path / "hub").serving() as hub:
         yield hub
 
 
@@ -43,9 +44,9 @@ def key() -> SigningKey:
 
 
 @pytest.fixture
-def state(hub: ScriptedHub, key: SigningKey, tmp_path: Path) -> Iterator[State]:
+def state(hub: AgentFakeHub, key: SigningKey, tmp_path: Path) -> Iterator[StateFolder]:
     """A joined folder whose runner trusts `key` and allows everything; its runner is ended with the test."""
-    state = hub.joined_state(tmp_path / "s")
+    state = hub.create_joined_state(tmp_path / "s")
     trust = {"name": "web-1", "hub": "h1", "job_keys": {key.id: key.public.hex()}}
     state.trust.write_text(json.dumps(trust))
     state.policy.write_text('default = "allow"\n')
@@ -54,7 +55,7 @@ def state(hub: ScriptedHub, key: SigningKey, tmp_path: Path) -> Iterator[State]:
         os.kill(pid, signal.SIGKILL)
 
 
-def runner_pid(state: State) -> int:
+def runner_pid(state: StateFolder) -> int:
     """The process that holds the runner's lock, 0 where it is gone."""
     try:
         pid = int(state.runner_lock.read_text())
@@ -72,7 +73,7 @@ async def command(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
         "-m",
         "agent",
         *arguments,
-        env=own_environment(),
+        env=child_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -105,21 +106,23 @@ def dispatch(key: SigningKey, *argv: str) -> Dispatch:
         epoch=1,
         person="alice",
     )
-    return Dispatch(order.to_bytes(), key.sign(ORDER, order.to_bytes()), key.id)
+    return Dispatch(order.to_bytes(), key.sign(ORDER_PURPOSE, order.to_bytes()), key.id)
 
 
-async def reported(hub: ScriptedHub) -> tuple[HubEnd, Report]:
-    link = await hub.arrival()
+async def reported(hub: AgentFakeHub) -> tuple[HubPeer, Report]:
+    link = await hub.next_link()
     return link, await link.expect(Report)
 
 
-async def test_a_job_outlives_a_killed_run(hub: ScriptedHub, key: SigningKey, state: State) -> None:
+async def test_a_job_outlives_a_killed_run(hub: AgentFakeHub, key: SigningKey, state: StateFolder) -> None:
     """Killed with -9, `run` leaves its runner and job alone; the next `run` finds both and tells the end."""
     async with command("run", "--state", str(state.path)) as first:
         link, report = await reported(hub)
         assert report.open == {}
         await link.send(Resync({}))
-        await link.send(dispatch(key, "/bin/sleep", "1.5"))
+        gate = state.path / "gate"
+        os.mkfifo(gate)
+        await link.send(dispatch(key, "/bin/cat", str(gate)))
         await link.expect(Accepted)
         started = await link.expect(Started)
         runner = runner_pid(state)
@@ -127,12 +130,13 @@ async def test_a_job_outlives_a_killed_run(hub: ScriptedHub, key: SigningKey, st
         first.kill()
         await first.wait()
     os.kill(started.pid, 0)
-    hub.kept = None
+    hub.session = None
     async with command("run", "--state", str(state.path)):
         link, report = await reported(hub)
         assert report.open == {JOB: "started"}
         assert runner_pid(state) == runner
         await link.send(Resync({JOB: 1}))
+        await asyncio.to_thread(gate.write_bytes, b"")  # the job ends
         while not isinstance(message := await link.receive(), Ended):
             assert isinstance(message, (Accepted, Started))
         assert (message.job, message.outcome, message.exit_code) == (JOB, "succeeded", 0)
@@ -140,7 +144,7 @@ async def test_a_job_outlives_a_killed_run(hub: ScriptedHub, key: SigningKey, st
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_stopped_run_says_goodbye(number: signal.Signals, hub: ScriptedHub, state: State) -> None:
+async def test_a_stopped_run_says_goodbye(number: signal.Signals, hub: AgentFakeHub, state: StateFolder) -> None:
     """TERM and INT: goodbye to the hub, exit code 0, no traceback; the runner stays for now."""
     async with command("run", "--state", str(state.path)) as process:
         link, _ = await reported(hub)
@@ -153,7 +157,7 @@ async def test_a_stopped_run_says_goodbye(number: signal.Signals, hub: ScriptedH
     assert runner_pid(state)
 
 
-async def test_a_second_run_of_the_same_folder_is_refused(hub: ScriptedHub, state: State) -> None:
+async def test_a_second_run_of_the_same_folder_is_refused(hub: AgentFakeHub, state: StateFolder) -> None:
     """It says who is there, and the first keeps its link."""
     async with command("run", "--state", str(state.path)) as first:
         link, _ = await reported(hub)
@@ -165,7 +169,7 @@ async def test_a_second_run_of_the_same_folder_is_refused(hub: ScriptedHub, stat
         assert first.returncode is None
 
 
-async def test_a_runner_that_cannot_start_ends_run_with_its_reason(hub: ScriptedHub, state: State) -> None:
+async def test_a_runner_that_cannot_start_ends_run_with_its_reason(hub: AgentFakeHub, state: StateFolder) -> None:
     """A folder that others can write to is the runner's reason; `run` shows it and ends 1."""
     state.runner.chmod(0o777)
     async with command("run", "--state", str(state.path)) as process:
@@ -176,9 +180,11 @@ async def test_a_runner_that_cannot_start_ends_run_with_its_reason(hub: Scripted
     assert b"Traceback" not in errors
 
 
-async def test_the_uplink_is_small_and_loads_no_cryptography(hub: ScriptedHub, state: State, tmp_path: Path) -> None:
+async def test_the_uplink_is_small_and_loads_no_cryptography(
+    hub: AgentFakeHub, state: StateFolder, tmp_path: Path
+) -> None:
     """Linked and idle it stays below 32 MiB, and the library that makes keys is not in its memory."""
-    async with ScriptedRunner(tmp_path / "r.sock").serving():
+    async with FakeRunner(tmp_path / "r.sock").serving():
         async with command("uplink", "--state", str(state.path), "--socket", str(tmp_path / "r.sock")) as process:
             link, _ = await reported(hub)
             await link.send(Resync({}))
@@ -195,7 +201,7 @@ async def test_the_uplink_is_small_and_loads_no_cryptography(hub: ScriptedHub, s
     assert "cryptography" not in maps
 
 
-async def test_join_at_the_command_line(hub: ScriptedHub, key: SigningKey, tmp_path: Path) -> None:
+async def test_join_at_the_command_line(hub: AgentFakeHub, key: SigningKey, tmp_path: Path) -> None:
     """The token comes from the environment, so it is in no process list; the answer says what to do next."""
 
     async def let_in(message: Join) -> Joined:
@@ -216,7 +222,7 @@ async def test_join_at_the_command_line(hub: ScriptedHub, key: SigningKey, tmp_p
             "--state",
             str(tmp_path / "s"),
         ),
-        env=own_environment() | {"ANSWERBACK_TOKEN": "web-1.canary"},
+        env=child_environment() | {"ANSWERBACK_TOKEN": "web-1.canary"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -225,7 +231,7 @@ async def test_join_at_the_command_line(hub: ScriptedHub, key: SigningKey, tmp_p
     assert b"joined as web-1 to hub h1" in out
     assert f"answerback-agent run --state {tmp_path / 's'}" in out.decode()
     assert b"canary" not in out + errors
-    assert State(tmp_path / "s").settings().name == "web-1"
+    assert StateFolder(tmp_path / "s").settings().name == "web-1"
 
 
 Ended_ = Callable[..., tuple[int, str, str]]
@@ -306,22 +312,55 @@ def test_an_unknown_user_is_named(ended: Ended_, tmp_path: Path) -> None:
     assert "there is no user no-such-user" in errors
 
 
-async def test_status_tells_what_is_there(hub: ScriptedHub, state: State, ended: Ended_) -> None:
+async def test_status_tells_what_is_there(hub: AgentFakeHub, state: StateFolder, ended: Ended_) -> None:
     """Name, hub, certificate, and who is at work, for people and as JSON."""
     (state.runner / "jobs").mkdir()
     (state.runner / "jobs" / f"{JOB}.started").touch()
-    lock = state.hold_lock()
+    lock = state.acquire_lock()
     try:
         code, out, _ = ended("status", "--state", str(state.path), "--json")
     finally:
         os.close(lock)
     found = json.loads(out)
-    assert code == 0
+    assert code == 1, "the runner is down"
     assert (found["name"], found["hub"], found["joined"], found["generation"]) == ("web-1", "h1", True, 1)
-    assert (found["uplink"], found["runner"], found["running_jobs"]) == (True, False, [JOB])
+    assert (found["uplink"], found["runner"], found["running_jobs"]) == (True, False, [])
+    assert (found["unknown_jobs"], found["linked"], found["hidden"]) == ([JOB], None, [])
     assert 23 < found["certificate_left"] / 3600 <= 24
     code, out, _ = ended("status", "--state", str(state.path))
-    assert code == 0
+    assert code == 1
     assert "machine      web-1 of hub h1" in out
+    assert "link         NOT LINKED: the uplink does not run" in out
     assert "uplink       down" in out
-    assert f"running      {JOB}" in out
+    assert f"unknown      {JOB}" in out
+
+
+async def test_a_linked_machine_says_so(hub: AgentFakeHub, state: StateFolder, ended: Ended_) -> None:
+    """`status`: linked, since when, and 0. When the uplink is gone: not linked, and 1."""
+    began = time.time()
+    async with command("run", "--state", str(state.path)) as process:
+        await reported(hub)
+        async with asyncio.timeout(45):
+            while (report := read_report(state.link_report)) is None or report.state != "linked":
+                await asyncio.sleep(0.02)
+        code, out, _ = await asyncio.to_thread(ended, "status", "--state", str(state.path), "--json")
+        found = json.loads(out)
+        assert (code, found["linked"], found["runner"], found["link_state"]) == (0, True, True, "linked")
+        assert began - 1 <= found["link_since"] <= time.time()
+        process.kill()
+        await process.wait()
+    code, out, _ = ended("status", "--state", str(state.path))
+    assert code == 1
+    assert "NOT LINKED: the uplink does not run; it last knew: linked since" in out
+
+
+def test_the_doctor_looks_at_everything(state: StateFolder, ended: Ended_) -> None:
+    """A joined machine that is not at work: what is well, what is not and what to do; status 1; and as JSON."""
+    code, out, _ = ended("doctor", "--state", str(state.path))
+    assert code == 1
+    for words in ("ok       joined", "disk", "time service", "proxy", "policy", "bad      uplink", "systemctl start"):
+        assert words in out
+    code, out, _ = ended("doctor", "--state", str(state.path), "--json")
+    found = json.loads(out)
+    assert (code, found["ok"]) == (1, False)
+    assert {"version", "joined", "disk", "policy", "link"} <= {check["check"] for check in found["checks"]}

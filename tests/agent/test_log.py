@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,16 +15,11 @@ from agent import log
 
 
 @pytest.fixture
-def written() -> Iterator[io.StringIO]:
-    """The log of a program called `test`, with the loggers put back afterwards."""
-    root, ours = logging.getLogger(), logging.getLogger("answerback.agent")
-    before = (root.handlers[:], root.level, ours.level)
+def written() -> io.StringIO:
+    """The log of a program called `test`."""
     stream = io.StringIO()
     log.configure("test", "debug", stream=stream)
-    yield stream
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-    ours.setLevel(before[2])
+    return stream
 
 
 def test_an_event_is_one_line_of_key_and_value(written: io.StringIO) -> None:
@@ -68,7 +62,7 @@ def test_a_traceback_stays_on_its_line(written: io.StringIO) -> None:
 @given(st.text())
 def test_no_value_can_break_the_line(value: str) -> None:
     """Whatever the value, the line stays one line without control characters, and the value ends where it should."""
-    line = log.line("test", "info", "x", {"a": value, "z": 1}, 0.0)
+    line = log.format_line("test", "info", "x", {"a": value, "z": 1}, 0.0)
     assert line.isprintable()
     assert line.endswith(" z=1")
     quoted = line.removeprefix("at=1970-01-01T00:00:00.000Z level=info program=test event=x a=").removesuffix(" z=1")
@@ -94,7 +88,7 @@ def test_our_own_log_file_is_turned_over(tmp_path: Path) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         os.write(descriptor, b"old\n")
-        log.turn_over(file, descriptor)
+        log.rotate(file, descriptor)
         os.write(descriptor, b"new\n")
     finally:
         os.close(descriptor)

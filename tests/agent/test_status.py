@@ -1,53 +1,114 @@
-"""agent.status: looking without touching."""
+"""agent.status: looking without touching, and telling only what is known."""
 
 from __future__ import annotations
 
 import os
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agent.state import State
-from agent.status import Status, is_held, running_jobs
-from common.files import make_folder
+import agent.cli
+import agent.doctor  # before the fork: an ordinary user may not read this checkout
+from agent.runner.evidence import Evidence, Marker, write_marker
+from agent.status import Status, find_jobs
+from tests.each import each_of
+from tests.forked import NOBODY, Setting, run_forked
 
 JOB = "01J00000000000000000000000"
+WELL = Status(
+    "0",
+    "/s",
+    True,
+    name="web-1",
+    hub="h1",
+    url="wss://h",
+    generation=1,
+    certificate_until=7_200.0,
+    certificate_left=7_200.0,
+    uplink=True,
+    runner=True,
+    linked=True,
+    link_since=60.0,
+    link_state="linked",
+    running_jobs=[],
+    unknown_jobs=[],
+)
 
 
-def test_a_lock_is_looked_at_without_being_taken(tmp_path: Path) -> None:
-    """Held, free and missing locks are told apart; a free one can be taken right afterwards."""
-    state = State(tmp_path)
-    make_folder(state.uplink)
-    assert is_held(state.lock) is False
-    lock = state.hold_lock()
-    assert is_held(state.lock) is True
-    os.close(lock)
-    assert is_held(state.lock) is False
-    os.close(state.hold_lock())
+def start_of(pid: int) -> float:
+    """When a process was started, by the clock of the boot."""
+    fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
-def test_a_dead_holder_is_none(tmp_path: Path) -> None:
-    """A lock file that names a process that is gone is free."""
-    (tmp_path / "lock").write_text("999999999\n")
-    assert is_held(tmp_path / "lock") is False
-
-
-def test_running_jobs_have_a_marker_and_no_result(tmp_path: Path) -> None:
-    """Ended jobs and foreign files do not count; a folder that is not there has none."""
-    for name in (
-        f"{JOB}.started",
-        "01J00000000000000000000001.started",
-        "01J00000000000000000000001.result",
-        "x.started",
+def test_a_job_runs_only_while_its_process_does(tmp_path: Path) -> None:
+    """A marker whose process lives is running; one whose process is gone, or that says nothing, is unknown; ended jobs
+    and foreign files do not count; a folder that is not there has none.
+    """
+    names = [f"01J0000000000000000000000{digit}" for digit in range(4)]
+    folder = os.open(tmp_path, os.O_RDONLY)
+    evidence = Evidence(folder)
+    for name, marker in (
+        (names[0], Marker("b", os.getpid(), 0.0, start_of(os.getpid()))),
+        (names[1], Marker("b", os.getpid(), 0.0, start_of(os.getpid()) + 9)),  # another process of that number
+        (names[2], None),
+        (names[3], Marker("b", os.getpid(), 0.0, start_of(os.getpid()))),
     ):
-        (tmp_path / name).touch()
-    assert running_jobs(tmp_path) == [JOB]
-    assert running_jobs(tmp_path / "none") == []
+        made = evidence.create_marker(name)
+        if marker is not None:
+            write_marker(made, marker)
+        os.close(made)
+    os.close(folder)
+    (tmp_path / f"{names[3]}.result").touch()
+    (tmp_path / "x.started").touch()
+    assert find_jobs(tmp_path) == ([names[0]], [names[1], names[2]])
+    assert find_jobs(tmp_path / "none") == ([], [])
 
 
-@pytest.mark.parametrize(("left", "words"), [(7_200.0, "2 h left"), (-1.0, "EXPIRED: join again")])
-def test_the_text_tells_how_long_the_certificate_lasts(left: float, words: str) -> None:
-    """Hours left, or that it is over and what to do."""
-    status = Status("0", "/s", True, "web-1", "h1", "wss://h", 1, 0.0, left, True, None, None)
-    assert words in status.to_text()
-    assert "not this user's to see" in status.to_text()
+@each_of(
+    ("changes", "words", "status"),
+    [
+        ({}, "linked since 1970-01-01", 0),
+        ({"linked": False, "link_state": "away", "link_reason": "nobody listens"}, "NOT LINKED since 1970-01-01", 1),
+        ({"linked": False, "link_state": "refused", "link_reason": "revoked"}, "REFUSED by the hub since", 1),
+        ({"linked": False, "link_state": "away", "link_cure": "start the hub"}, "what to do   start the hub", 1),
+        ({"linked": False, "uplink": False}, "NOT LINKED: the uplink does not run; it last knew: linked", 1),
+        ({"certificate_left": 5_400.0}, "2 h left", 0),
+        ({"certificate_left": -1.0}, "EXPIRED; `answerback-agent doctor` says what to do", 1),
+        ({"runner": False}, "runner       down", 1),
+        ({"unknown_jobs": [JOB]}, f"unknown      {JOB}", 0),
+        (
+            {"linked": None, "uplink": None, "runner": None, "hidden": ("/s/uplink",)},
+            "`sudo answerback-agent status`",
+            0,
+        ),
+        ({"linked": None, "uplink": None, "runner": None, "running_jobs": None}, "running      cannot tell", 0),
+    ],
+)
+def test_the_text_tells_what_is(changes: dict[str, object], words: str, status: int) -> None:
+    """What is known is said, what is not known is not guessed, and 1 is for what is known to be wrong."""
+    found = replace(WELL, **changes)  # type: ignore[arg-type]
+    assert words in found.to_text()
+    assert found.exit_status == status
+    assert found.to_json()["certificate_expired"] == (found.certificate_left <= 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+@pytest.mark.parametrize("command", ["status", "doctor"])
+def test_an_ordinary_user_is_told_what_cannot_be_seen(command: str) -> None:
+    """No traceback: what this user cannot see, where it is, and that root can; nothing is called down."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        state = Path(folder)
+        state.chmod(0o755)
+        for name in ("uplink", "runner"):
+            (state / name).mkdir(mode=0o700)
+        setting = Setting({"PATH": "/usr/bin:/bin"}, user=NOBODY)
+        ended = run_forked(agent.cli.main, [command, "--state", folder], setting)
+    assert ended.status == 0, ended.err
+    told = ended.out.decode()
+    assert "Traceback" not in ended.err
+    assert str(state / "uplink") in told
+    assert "sudo" in told
+    assert "down" not in told

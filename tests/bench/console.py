@@ -27,8 +27,8 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.bench.lagged import lateness  # noqa: E402 - after the path is set: the bench is run as a file
-from tests.bench.pty_probe import Probe, python  # noqa: E402
+from tests.bench.lagged import lateness
+from tests.bench.pty_probe import Probe, python
 
 DOWN: Final = b"j"
 UP: Final = b"k"
@@ -205,7 +205,7 @@ def compiled(folder: Path) -> None:
     """Programs find their modules compiled, as those that are installed do."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "compiled")
-    subprocess.run(python("-c", "import tui.app, tui.source_hub, hub.app"), cwd=ROOT, check=True)
+    subprocess.run(python("-c", "import tui.app, tui.client.hub_source, hub.app"), cwd=ROOT, check=True)
 
 
 def main() -> None:

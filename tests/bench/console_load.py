@@ -32,20 +32,24 @@ import psutil
 from websockets.asyncio.client import connect as dial
 from websockets.exceptions import ConnectionClosed
 
-from common import handshake
-from common.identity import identity_in, make_request, new_key, request_key
-from common.messages import Accepted, Dispatch, Ended, Heartbeat, Message, Output, Report, Started, Welcome
+from common.api import verbs
+from common.api.actions import RunArgs
+from common.api.lists import Delta, Snapshot
+from common.api.subscriptions import ViewArgs
+from common.identity.certificates import identity_from_pem, make_request, new_key, request_key
+from common.identity.tls import client_context
+from common.link import handshake
+from common.link.messages import Accepted, Dispatch, Ended, Heartbeat, Message, Output, Report, Started, Welcome
+from common.link.session import Session
 from common.plan import Order
-from common.session import Session
-from common.tls import client_context
-from hub.config import load
-from hub.records import Credential
-from hub.setup import load_keys
-from hub.store.engine import Store
+from hub.chat.inlets import load_config
+from hub.core.records import IssuedCertificate
+from hub.identity.keys import load_keys
+from hub.store.store import Store
 from tests.bench.console_world import fill, machine_names
-from tests.end_to_end.rig import Rig
-from tui.client import Client, connect
-from tui.profile import read_profile
+from tests.end_to_end.system import SystemHarness
+from tui.client.client import Client, connect
+from tui.client.profile import read_profile
 
 CHANGES_A_JOB = 5  # queued, leased, accepted, running, ended; and a chunk of output, which is a change too
 TEXT = b"Filesystem      Size  Used Avail Use% Mounted on\n/dev/sda1        40G   21G   17G  56% /\n"
@@ -110,8 +114,8 @@ class Scripted:
                         working.add(tasks.create_task(self._work(say, order)))
                         working = {task for task in working if not task.done()}
                     if frame.seq:
-                        session.done(frame.seq)
-                        if (ack := session.ack()) is not None:
+                        session.mark_processed(frame.seq)
+                        if (ack := session.ack_frame()) is not None:
                             await connection.send(ack)
             except ConnectionClosed:
                 pass
@@ -159,7 +163,7 @@ class Scripted:
 
 def invite(folder: Path, names: list[str]) -> dict[str, tuple[Path, Path]]:
     """A certificate for each machine, recorded as if it had joined; where its files are."""
-    config = load(folder / "hub.toml")
+    config = load_config(folder / "hub.toml")
     authority, now = load_keys(config).authority, time.time()
     store = Store.open(config.store.url, folder=folder, clock=time.time)
     keys = folder.parent / "machines"
@@ -173,11 +177,13 @@ def invite(folder: Path, names: list[str]) -> dict[str, tuple[Path, Path]]:
         made = new_key()
         request = make_request(made, "agent", name)
         pem = authority.issue(request, kind="agent", name=name, now=now)
-        identity = identity_in(pem, now, "agent")
+        identity = identity_from_pem(pem, now, "agent")
         key.write_bytes(made)
         certificate.write_bytes(pem)
         credentials.append(
-            Credential(identity.fingerprint, "agent", name, 1, now, identity.not_after, key_hash=request_key(request))
+            IssuedCertificate(
+                identity.fingerprint, "agent", name, 1, now, identity.not_after, key_hash=request_key(request)
+            )
         )
     store.write_now(lambda txn: [txn.add_credential(credential) for credential in credentials])
     store.close()
@@ -194,29 +200,29 @@ async def ask_for_work(client: Client, names: list[str], changes: float, counts:
     due = time.monotonic()
     while True:
         chosen = ",".join(sorted(chance.sample(names, each)))
-        told = await client.call("run", target=chosen, argv=["uptime"])
+        result = await client.call(verbs.RUN, RunArgs(target=chosen, argv=("uptime",)))
         counts.asked += each
-        counts.refused += told["state"] == "refused"
+        counts.refused += result.request is not None and result.request.state == "refused"
         due = max(due + pause, time.monotonic() - 2.0)
         await asyncio.sleep(max(0.0, due - time.monotonic()))
 
 
 @asynccontextmanager
-async def working_hub(chosen: argparse.Namespace, counts: Counts) -> AsyncIterator[Rig]:
+async def working_hub(chosen: argparse.Namespace, counts: Counts) -> AsyncIterator[SystemHarness]:
     """The hub, its machines and the work, until the block ends."""
     chosen.folder.mkdir(parents=True, exist_ok=True)
-    async with Rig(chosen.folder) as rig:
+    async with SystemHarness(chosen.folder) as rig:
         names = machine_names(chosen.agents)
         if rig.config.exists():
-            rig.edit(r'(?s)(\[http\].*?listen = )"[^"]*"', rf'\1"127.0.0.1:{rig.http}"')
-            rig.edit(r'(?s)(\[links\].*?listen = )"[^"]*"', rf'\1"127.0.0.1:{rig.links}"')
+            rig.edit_config(r'(?s)(\[http\].*?listen = )"[^"]*"', rf'\1"127.0.0.1:{rig.http}"')
+            rig.edit_config(r'(?s)(\[links\].*?listen = )"[^"]*"', rf'\1"127.0.0.1:{rig.links}"')
             profile = rig.hub_dir / "profile" / "profile.toml"
             text = profile.read_text().splitlines()
             text = [f'url = "wss://127.0.0.1:{rig.links}"' if line.startswith("url") else line for line in text]
             profile.write_text("\n".join(text) + "\n")
         else:
             await rig.init()
-            config = load(rig.config)
+            config = load_config(rig.config)
             store = Store.open(config.store.url, folder=rig.hub_dir, clock=time.time)
             fill(store, agents=chosen.agents, jobs=chosen.jobs, now=time.time())
             store.close()
@@ -267,9 +273,12 @@ class Seen:
 
 async def look(profile: Any, seen: Seen, **query: Any) -> None:
     async with connect(profile) as client:
-        async for push in client.subscribe("view", **query):
+        async for push in client.subscribe(verbs.VIEW, ViewArgs(**query)):
             seen.pushes += 1
-            seen.rows += len(push.get("upsert", push.get("rows", ())))
+            if isinstance(push, Snapshot):
+                seen.rows += len(push.rows)
+            elif isinstance(push, Delta):
+                seen.rows += len(push.upsert)
             seen.bytes = client.bytes_in
 
 

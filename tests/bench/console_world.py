@@ -27,10 +27,10 @@ from ulid import ULID
 
 from common.lifecycle import JobState, RequestState
 from common.plan import Plan, Step, plan_hash
-from hub.change import command_of
-from hub.records import Agent, Approval, Chunk, Job, Request
-from hub.store.engine import Store
-from hub.store.verbs import Txn
+from hub.core.records import Agent, Approval, Job, Request, StoredChunk
+from hub.engine.unit_of_work import command_of
+from hub.store.store import Store
+from hub.store.transaction import Txn
 
 BATCH = 1_000
 PEOPLE = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "陈伟", "cron")
@@ -194,7 +194,9 @@ def _add(txn: Txn, some: list[tuple[Request, list[Job]]]) -> None:
                 txn.audit("job.ended", job.id, job.agent, ended, job.ended_at)
     for job in numbered[-3:]:
         if job.chunks:
-            txn.add_chunk(Chunk(job.id, 1, 1, b"Filesystem      Size  Used Avail Use% Mounted on\n" * 20, now_of(job)))
+            txn.add_chunk(
+                StoredChunk(job.id, 1, 1, b"Filesystem      Size  Used Avail Use% Mounted on\n" * 20, now_of(job))
+            )
 
 
 def now_of(job: Job) -> float:

@@ -22,11 +22,11 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from hub.machines import Inventory, Machine  # noqa: E402 - after the path is set: the bench is run as a file
-from hub.plan.match import Runbooks  # noqa: E402
-from hub.plan.outcome import Context  # noqa: E402
-from hub.plan.runbook_file import default_text, parse  # noqa: E402
-from tests.hub.plan import phrasing_set  # noqa: E402
+from hub.core.inventory import Inventory, Machine
+from hub.core.outcome import PlanningContext
+from hub.planning.runbooks.file import default_text, parse_runbooks
+from hub.planning.runbooks.matcher import RunbookMatcher
+from tests.hub.planning.runbooks import phrasing_set
 
 RUNBOOKS: Final = 200
 MACHINES: Final = 1_000
@@ -45,7 +45,7 @@ WORST: Final = {
 }
 
 
-def many() -> Runbooks:
+def many() -> RunbookMatcher:
     """The default runbooks, and made-up ones for 200 in all, each with twelve examples in two languages."""
     body: dict[str, Any] = tomllib.loads(default_text())
     for index in range(RUNBOOKS - len(body["runbooks"])):
@@ -64,7 +64,7 @@ def many() -> Runbooks:
                 "zh": [one.format(**fill) for one in chinese],
             },
         }
-    return parse(body, Path("runbooks.toml"))
+    return parse_runbooks(body, Path("runbooks.toml"))
 
 
 def timed(act: Callable[[], object]) -> float:
@@ -90,16 +90,16 @@ def speed() -> str:
     fleet = Inventory({name: Machine(name, {"role": phrasing_set.ROLES.get(name, "node")}, True) for name in names})
     texts = [one.text for one in phrasing_set.read()]
 
-    def context(text: str) -> Context:
+    def context(text: str) -> PlanningContext:
         return phrasing_set.context(text, fleet)
 
-    def times(act: Callable[[Context], object], chosen: Sequence[str]) -> list[float]:
+    def times(act: Callable[[PlanningContext], object], chosen: Sequence[str]) -> list[float]:
         return [timed(partial(act, made)) for made in map(context, chosen)]
 
-    def near(made: Context) -> object:
-        return runbooks.near(made.text, made.language, "web-1")
+    def near(made: PlanningContext) -> object:
+        return runbooks.suggest(made.text, made.language, "web-1")
 
-    examples = sum(len(some) for runbook in runbooks.all for some in runbook.examples.values())
+    examples = sum(len(some) for runbook in runbooks.runbooks for some in runbook.examples.values())
     lines = [
         f"{len(runbooks)} runbooks, {examples} examples, read and tried out in {loaded:.2f} s; {MACHINES} machines",
         f"{'milliseconds a message':<44}{'p50':>9}{'p99':>9}{'max':>9}",
@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--errors", action="store_true", help="print what goes wrong in the half tuned with")
     parser.add_argument("--held-out", action="store_true", help="and in the other half")
     given = parser.parse_args()
-    runbooks = parse(tomllib.loads(default_text()), Path("runbooks.toml"))
+    runbooks = parse_runbooks(tomllib.loads(default_text()), Path("runbooks.toml"))
     phrasings = phrasing_set.read()
     print(f"{len(runbooks)} default runbooks, {len(phrasings)} phrasings")
     print(phrasing_set.table(runbooks, phrasings))

@@ -27,13 +27,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hub.config import ModelTable  # after the path is set: the bench is run as a file
 from hub.log import configure
-from hub.models.ask import Ask, Done, NoAnswer, Piece
-from hub.models.build import servers_of
-from hub.models.node import Spec, Wire
-from hub.models.pool import Bounds, Pool
-from tests.hub.models.rig import running, wire_to
-from tests.hub.models.servers import Behaviour, OllamaServer, OpenAIServer, Server, serving
-from tests.hub.models.wires import ask
+from hub.planning.llm_servers.build import build_clients
+from hub.planning.llm_servers.node import ModelClient, NodeSpec
+from hub.planning.llm_servers.pool import Pool, PoolLimits
+from hub.planning.llm_servers.types import ModelRequest, NoAnswer, StreamEnd, TextDelta
+from tests.hub.planning.llm_servers.rig import running, wire_to
+from tests.hub.planning.llm_servers.servers import Behaviour, OllamaServer, OpenAIServer, Server, serving
+from tests.hub.planning.llm_servers.wires import ask
 from tests.models.real import MISSING, Running, installed, openai_server
 
 REQUESTS: Final = 300
@@ -43,7 +43,7 @@ TOKEN: Final = 0.003  # seconds
 
 BURST: Final = 8
 
-Answering = Callable[[Ask], Awaitable[str | None]]
+Answering = Callable[[ModelRequest], Awaitable[str | None]]
 
 
 async def load(name: str, answering: Answering, *, requests: int = REQUESTS, at_once: int = AT_ONCE) -> None:
@@ -73,22 +73,22 @@ async def load(name: str, answering: Answering, *, requests: int = REQUESTS, at_
     )
 
 
-async def once(wire: Wire, asked: Ask) -> str | None:
+async def once(wire: ModelClient, asked: ModelRequest) -> str | None:
     """One attempt as a plain client makes it."""
     pieces: list[str] = []
     async with aclosing(wire.stream(asked)) as events:
         async for event in events:
-            if isinstance(event, Piece):
+            if isinstance(event, TextDelta):
                 pieces.append(event.text)
-            if isinstance(event, Done):
+            if isinstance(event, StreamEnd):
                 return "".join(pieces)
     return None
 
 
-def round_robin(wires: Sequence[Wire], tries: int) -> Answering:
+def round_robin(wires: Sequence[ModelClient], tries: int) -> Answering:
     turn = itertools.cycle(wires)
 
-    async def answering(asked: Ask) -> str | None:
+    async def answering(asked: ModelRequest) -> str | None:
         for _ in range(tries):
             text = await once(next(turn), asked)
             if text is not None:
@@ -99,7 +99,7 @@ def round_robin(wires: Sequence[Wire], tries: int) -> Answering:
 
 
 def through(pool: Pool, count: Counter[str]) -> Answering:
-    async def answering(asked: Ask) -> str | None:
+    async def answering(asked: ModelRequest) -> str | None:
         try:
             got = await pool.complete(asked)
         except NoAnswer as none:
@@ -111,10 +111,10 @@ def through(pool: Pool, count: Counter[str]) -> Answering:
     return answering
 
 
-def specs(servers: Sequence[Server], names: Sequence[str]) -> list[tuple[Spec, Wire]]:
+def specs(servers: Sequence[Server], names: Sequence[str]) -> list[tuple[NodeSpec, ModelClient]]:
     made = []
     for name, server in zip(names, servers, strict=True):
-        spec = Spec(name, "m", parallel=4)
+        spec = NodeSpec(name, "m", parallel=4)
         made.append((spec, wire_to(server, spec)))
     return made
 
@@ -147,7 +147,9 @@ async def trouble() -> None:
             await wire.close()
         for hedge in (False, True):
             count: Counter[str] = Counter()
-            async with running(Pool(specs([slow, dying, locked], names), Bounds(hedge=hedge), time.monotonic)) as pool:
+            async with running(
+                Pool(specs([slow, dying, locked], names), PoolLimits(hedge=hedge), time.monotonic)
+            ) as pool:
                 await load(f"the pool, {'with' if hedge else 'without'} second requests", through(pool, count))
             print("    " + ", ".join(f"{key} {value}" for key, value in sorted(count.items())))
 
@@ -165,7 +167,7 @@ async def stalls() -> None:
             await wire.close()
         for hedge in (False, True):
             count: Counter[str] = Counter()
-            async with running(Pool(specs(servers, "abc"), Bounds(hedge=hedge), time.monotonic)) as pool:
+            async with running(Pool(specs(servers, "abc"), PoolLimits(hedge=hedge), time.monotonic)) as pool:
                 await load(
                     f"the pool, {'with' if hedge else 'without'} second requests", through(pool, count), at_once=6
                 )
@@ -214,10 +216,10 @@ async def real() -> None:
 
 def _pool(server: Running, key: Path, merge: int = 1) -> Pool:
     table = ModelTable(server.url, server.model, "openai", key_file=key, context=4_096, parallel=2)
-    return Pool(servers_of({"node": table}), Bounds(merge=merge), time.monotonic)
+    return Pool(build_clients({"node": table}), PoolLimits(merge=merge), time.monotonic)
 
 
-def _asked(text: str) -> Ask:
+def _asked(text: str) -> ModelRequest:
     return ask(
         text,
         system=SYSTEM,
@@ -225,29 +227,29 @@ def _asked(text: str) -> Ask:
         max_tokens=40,
         person="bench",
         affinity="bench",
-        mergeable=True,
+        batchable=True,
         deadline=time.monotonic() + 120,
     )
 
 
 async def _prefix(server: Running, key: Path) -> None:
     async with running(_pool(server, key)) as pool:
-        await pool.checked()
+        await pool.wait_checked()
         for number in range(4):
             got = await pool.complete(_asked(f"disk of web-1, please ({number})"))
             first, total = 1000 * got.timings.first, 1000 * got.timings.total
             print(f"  request {number + 1}: first token {first:6.0f} ms, whole {total:6.0f} ms")
-        print(f"  {pool.views()[0].stats.tokens_per_second or 0:.0f} tokens a second")
+        print(f"  {pool.node_statuses()[0].stats.tokens_per_second or 0:.0f} tokens a second")
 
 
 async def _burst(server: Running, key: Path, merge: int) -> None:
     async with running(_pool(server, key, merge)) as pool:
-        await pool.checked()
+        await pool.wait_checked()
         await asyncio.gather(*(pool.complete(_asked(f"warm {number}")) for number in range(2)))
         began = time.perf_counter()
         got = await asyncio.gather(*(pool.complete(_asked(f"load of web-1, {number}")) for number in range(BURST)))
         took = time.perf_counter() - began
-        calls = pool.views()[0].stats.results["ok"] - 2
+        calls = pool.node_statuses()[0].stats.results["ok"] - 2
         print(f"  {BURST} messages at once, up to {merge} a call: {took:5.2f} s, {calls} calls, {len(got)} answered")
 
 

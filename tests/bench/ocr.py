@@ -24,10 +24,10 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hub.log import configure  # after the path is set: the bench is run as a file
-from hub.ocr.reader import Bounds, Reader, Reading, installed
-from hub.ocr.settings import Settings
-from tests.hub.ocr import bombs
-from tests.hub.ocr.score import Score, score
+from hub.planning.ocr.reader import OcrLimits, OcrService, OcrText, is_installed
+from hub.planning.ocr.settings import WorkerSettings
+from tests.hub.planning.ocr import bombs
+from tests.hub.planning.ocr.score import Score, score
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MEBIBYTE: Final = 1024 * 1024
@@ -90,8 +90,8 @@ async def timed(act: Callable[[], Any]) -> tuple[Any, float]:
     return value, time.perf_counter() - begun
 
 
-async def compare(reader: Reader) -> None:
-    from tests.hub.ocr.drawn import drawn
+async def compare(reader: OcrService) -> None:
+    from tests.hub.planning.ocr.drawn import drawn
 
     pictures = drawn()
     own = psutil.Process(os.getpid())
@@ -100,7 +100,7 @@ async def compare(reader: Reader) -> None:
     try:
         _, seconds = await timed(lambda: reader.read([pictures[0].data]))
         print(f"ours: a first picture after {seconds:.1f} s, the start of the child counted\n")
-        (child,) = reader.children
+        (child,) = reader.worker_pids
         before = own.memory_info().rss
         spent = processor(child), processor(plain.pid)
         print(f"{'':18}{'right':>9}{'bare':>9}{'seconds':>10}{'bare':>8}")
@@ -109,7 +109,7 @@ async def compare(reader: Reader) -> None:
             (outcome,), ours = await timed(lambda data=picture.data: reader.read([data]))
             text, theirs = await timed(lambda data=picture.data: plain.read(data))
             scores = (
-                score(picture.lines, outcome.text if isinstance(outcome, Reading) else ""),
+                score(picture.lines, outcome.text if isinstance(outcome, OcrText) else ""),
                 score(picture.lines, text),
             )
             totals = totals[0] + scores[0], totals[1] + scores[1]
@@ -128,7 +128,7 @@ async def compare(reader: Reader) -> None:
         plain.end()
 
 
-async def refuse(reader: Reader) -> None:
+async def refuse(reader: OcrService) -> None:
     """How fast what is no picture is turned away."""
     inflating = bombs.zeros(256 * MEBIBYTE)
     kinds = {
@@ -146,9 +146,9 @@ async def refuse(reader: Reader) -> None:
 
 async def main() -> None:
     configure("warning", "console")
-    if not installed():
+    if not is_installed():
         sys.exit("rapidocr is not installed: pip install -e '.[ocr,test]', then try again")
-    reader = Reader(Bounds(patience=600.0, child=Settings(seconds=60.0)))
+    reader = OcrService(OcrLimits(queue_timeout=600.0, worker=WorkerSettings(seconds=60.0)))
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(reader.run())
         await asyncio.sleep(0)

@@ -23,8 +23,8 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.bench.throughput import line  # after the path is set: the bench is run as a file
-from tests.end_to_end.rig import Rig
-from tests.hub.models.servers import Behaviour, OpenAIServer, serving
+from tests.end_to_end.system import SystemHarness
+from tests.hub.planning.llm_servers.servers import Behaviour, OpenAIServer, serving
 
 DELAY: Final = 0.3  # seconds of the model for an answer
 REPEATS: Final = 200
@@ -50,10 +50,10 @@ def answer(body: dict[str, Any]) -> str:
 
 
 @asynccontextmanager
-async def hub_with(model: OpenAIServer, **planning: Any) -> AsyncIterator[Rig]:
+async def hub_with(model: OpenAIServer, **planning: Any) -> AsyncIterator[SystemHarness]:
     """A hub with this model, and one machine."""
     with tempfile.TemporaryDirectory() as folder:
-        async with Rig(Path(folder)) as rig:
+        async with SystemHarness(Path(folder)) as rig:
             await rig.init()
             values = "".join(f"{key} = {json.dumps(value)}\n" for key, value in planning.items())
             people = "".join(f'[people.p{n}]\nroles = ["operator"]\nchat = ["ops:p{n}"]\n' for n in range(PEOPLE))
@@ -67,16 +67,16 @@ async def hub_with(model: OpenAIServer, **planning: Any) -> AsyncIterator[Rig]:
             yield rig
 
 
-async def one(rig: Rig, text: str, user: str = "carol", conversation: str = "ops") -> float:
+async def one(rig: SystemHarness, text: str, user: str = "carol", conversation: str = "ops") -> float:
     """Seconds from the POST's start to the reply."""
     begun = time.perf_counter()
     event, status, said = await rig.post(user, text, conversation=conversation)
     assert status == 200, said
-    await rig.receiver.final(event, 60)
-    return rig.receiver.arrived[event] - begun
+    await rig.receiver.wait_final(event, 60)
+    return rig.receiver.final_at[event] - begun
 
 
-async def counters(rig: Rig) -> dict[tuple[str, str], float]:
+async def counters(rig: SystemHarness) -> dict[tuple[str, str], float]:
     assert rig.session is not None
     async with rig.session.get(f"http://127.0.0.1:{rig.http}/metrics") as answer:
         return {(name, label): float(value) for name, label, value in COUNTER.findall(await answer.text())}

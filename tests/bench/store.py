@@ -19,9 +19,9 @@ from ulid import ULID
 
 from common.lifecycle import JobState, RequestState
 from common.plan import Plan, Step, plan_hash
-from hub.records import Chunk, Job, Reply, Request
-from hub.store.engine import Store
-from hub.store.verbs import Txn
+from hub.core.records import Job, Reply, Request, StoredChunk
+from hub.store.store import Store
+from hub.store.transaction import Txn
 
 PLAN = Plan((Step(("/usr/bin/df", "-h"), ("web-1",)),))
 HASH = plan_hash(PLAN)
@@ -97,7 +97,7 @@ def message(number: int, agent: str) -> list[Callable[[Txn], object]]:
         running = replace(accepted, state=JobState.RUNNING, started_at=NOW)
         txn.save_job(accepted, running)
         txn.audit("job.started", job.id, "web-1", {"pid": 4711}, NOW)
-        txn.add_chunk(Chunk(job.id, 1, 1, b"Filesystem      Size  Used Avail Use% Mounted on\n" * 8, NOW))
+        txn.add_chunk(StoredChunk(job.id, 1, 1, b"Filesystem      Size  Used Avail Use% Mounted on\n" * 8, NOW))
         done = replace(
             running, state=JobState.SUCCEEDED, ended_at=NOW, exit_code=0, output_bytes=400, output_digest=HASH, chunks=1
         )
@@ -107,7 +107,7 @@ def message(number: int, agent: str) -> list[Callable[[Txn], object]]:
         reply = txn.add_reply(Reply(0, request.id, "ops", "final", request.reply_url, '{"text":"ok"}', NOW, NOW))
 
     def answered(txn: Txn) -> None:
-        txn.reply_done(reply, NOW)
+        txn.mark_reply_done(reply, NOW)
 
     return [accept, plan, claim, end, answered]
 

@@ -20,7 +20,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.bench.floor import floor  # after the path is set: the bench is run as a file
-from tests.end_to_end.rig import Rig, free_port
+from tests.end_to_end.system import SystemHarness, free_port
 
 SENDERS: Final = 8
 RULE: Final = """
@@ -50,7 +50,7 @@ def line(name: str, rate: float, seconds: list[float]) -> str:
 class Load:
     """Sends messages and keeps when each began."""
 
-    def __init__(self, rig: Rig, folder: Path) -> None:
+    def __init__(self, rig: SystemHarness, folder: Path) -> None:
         self.rig = rig
         self.folder = folder
         self.began: dict[str, float] = {}
@@ -62,8 +62,8 @@ class Load:
 
     async def answered(self, within: float = 120.0) -> list[float]:
         """Waits for every reply; seconds from POST to reply."""
-        await self.rig.receiver.wait(lambda: all(event in self.rig.receiver.finals for event in self.began), within)
-        return [self.rig.receiver.arrived[event] - began for event, began in self.began.items()]
+        await self.rig.receiver.wait_for(lambda: all(event in self.rig.receiver.finals for event in self.began), within)
+        return [self.rig.receiver.final_at[event] - began for event, began in self.began.items()]
 
     def check(self) -> None:
         """No message lost, none answered twice, none run twice, each with exit status 0."""
@@ -75,7 +75,7 @@ class Load:
         assert made == len(self.began), f"{made} processes for {len(self.began)} messages"
 
 
-async def light(rig: Rig, folder: Path, count: int, rate: float = 8.0) -> list[float]:
+async def light(rig: SystemHarness, folder: Path, count: int, rate: float = 8.0) -> list[float]:
     """`count` messages, evenly spaced."""
     folder.mkdir()
     load = Load(rig, folder)
@@ -89,7 +89,7 @@ async def light(rig: Rig, folder: Path, count: int, rate: float = 8.0) -> list[f
     return seconds
 
 
-async def full(rig: Rig, folder: Path, count: int) -> tuple[float, list[float]]:
+async def full(rig: SystemHarness, folder: Path, count: int) -> tuple[float, list[float]]:
     """`count` messages by eight senders, each as fast as its webhooks are answered; messages a second, and
     latencies.
     """
@@ -110,7 +110,7 @@ async def full(rig: Rig, folder: Path, count: int) -> tuple[float, list[float]]:
     return rate, seconds
 
 
-async def prepared(rig: Rig) -> None:
+async def prepared(rig: SystemHarness) -> None:
     rig.people |= {f"s{number}": "operator" for number in range(SENDERS)}
     await rig.init()
     policy = rig.hub_dir / "policy.toml"
@@ -127,7 +127,7 @@ def memory(pid: int) -> float:
 async def bench(count: int = 1000, light_count: int = 80) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="answerback-bench-") as name:
         folder = Path(name)
-        async with Rig(folder) as rig:
+        async with SystemHarness(folder) as rig:
             await prepared(rig)
             agent = rig.programs["box"].pid
             runner = rig.runner_pid("box")

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from common import catalogue
-from common.catalogue import LANGUAGES, Language, Sentence, language_of, load, say, sentences
+from common.catalogue import LANGUAGES, Language, Sentence, detect_language, load, sentences, translate
+from tests.each import each_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("common", "hub", "agent", "tui")
@@ -37,10 +38,10 @@ def spoken(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("spoken")
 def test_a_sentence_is_said_in_either_language() -> None:
     """By key and values, at once or later."""
-    assert say("en", "offline", agent="web-1") == "web-1 is offline"
-    assert say("zh", "offline", agent="web-1") == "web-1 离线"
+    assert translate("en", "offline", agent="web-1") == "web-1 is offline"
+    assert translate("zh", "offline", agent="web-1") == "web-1 离线"
     later = Sentence("offline", {"agent": "web-1"})
-    assert later.say("zh") == "web-1 离线"
+    assert later.render("zh") == "web-1 离线"
     assert str(later) == "web-1 is offline"
 
 
@@ -48,34 +49,34 @@ def test_a_sentence_is_said_in_either_language() -> None:
 def test_a_sentence_within_a_sentence_is_said_in_the_same_language() -> None:
     """A reason is a sentence too; languages are never mixed."""
     whole = Sentence("because", {"what": "r42", "why": Sentence("offline", {"agent": "web-1"})})
-    assert whole.say("zh") == "r42：web-1 离线"
-    assert whole.say("en") == "r42: web-1 is offline"
+    assert whole.render("zh") == "r42：web-1 离线"
+    assert whole.render("en") == "r42: web-1 is offline"
 
 
 @pytest.mark.usefixtures("spoken")
 def test_a_value_is_never_a_template() -> None:
     """Braces and attributes in what people and machines say are shown, not looked up."""
-    assert say("en", "offline", agent="{agent.__class__}{0}") == "{agent.__class__}{0} is offline"
-    assert say("en", "braces", agent="x") == "{x}"
+    assert translate("en", "offline", agent="{agent.__class__}{0}") == "{agent.__class__}{0} is offline"
+    assert translate("en", "braces", agent="x") == "{x}"
 
 
 @pytest.mark.usefixtures("spoken")
 def test_a_placeholder_may_have_any_name() -> None:
-    """Also the names of the parameters of `say`."""
-    assert say("en", "odd", key="k", language="l") == "k in l"
-    assert Sentence("odd", {"key": "k", "language": "l"}).say("zh") == "l 里的 k"
+    """Also the names of the parameters of `translate`."""
+    assert translate("en", "odd", key="k", language="l") == "k in l"
+    assert Sentence("odd", {"key": "k", "language": "l"}).render("zh") == "l 里的 k"
 
 
 @pytest.mark.usefixtures("spoken")
 def test_an_unknown_key_and_a_missing_value_are_programming_errors() -> None:
     """KeyError, wherever they happen."""
     with pytest.raises(KeyError):
-        say("en", "no_such_key")
+        translate("en", "no_such_key")
     with pytest.raises(KeyError):
-        say("en", "offline")
+        translate("en", "offline")
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("text", "language"),
     [
         ("disk on web-1", "en"),
@@ -92,7 +93,7 @@ def test_an_unknown_key_and_a_missing_value_are_programming_errors() -> None:
 )
 def test_a_han_character_makes_it_chinese(text: str, language: Language) -> None:
     """One is enough, also a rare one; anything else is answered in English."""
-    assert language_of(text) == language
+    assert detect_language(text) == language
 
 
 # ---- files
@@ -156,7 +157,9 @@ def test_languages_are_not_mixed_up() -> None:
 
 
 class Use:
-    """One call of `say` or `Sentence`: its key or a pattern of keys, and its values' names where they can be seen."""
+    """One call of `translate` or `Sentence`: its key or a pattern of keys, and its values' names where they can be
+    seen.
+    """
 
     def __init__(self, where: str, key: str, exact: bool, given: set[str] | None) -> None:
         self.where = where
@@ -176,7 +179,7 @@ def uses(where: str, tree: ast.AST) -> Iterator[Use]:
         if not isinstance(node, ast.Call):
             continue
         name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-        place = {"say": 1, "Sentence": 0}.get(name)
+        place = {"translate": 1, "Sentence": 0}.get(name)
         if place is None or len(node.args) <= place:
             continue
         here = f"{where}:{node.lineno}"
@@ -197,7 +200,7 @@ def _alternatives(node: ast.expr) -> list[ast.expr]:
 
 def _given(call: ast.Call, name: str) -> set[str] | None:
     """Names of the values given to a call; None where they cannot be read off."""
-    if name == "say":
+    if name == "translate":
         names = [keyword.arg for keyword in call.keywords]
         return None if None in names else {name for name in names if name is not None}
     values = call.args[1] if len(call.args) > 1 else next((k.value for k in call.keywords if k.arg == "values"), None)
@@ -257,12 +260,12 @@ def test_every_sentence_is_said_somewhere() -> None:
 def test_the_search_for_keys_finds_them() -> None:
     """Calls in every form are seen; without this the checks above could pass by seeing nothing."""
     source = """
-say("en", "one", a=1)
-catalogue.say(lang, "two" if x else "three", **values)
+translate("en", "one", a=1)
+catalogue.translate(lang, "two" if x else "three", **values)
 Sentence("four", {"b": 1})
 Sentence(f"five_{kind}_form", {**values, "c": 1})
 Sentence("six")
-self.say("en")
+self.render("en")
 Sentence(key)
 """
     found: list[tuple[Any, ...]] = [(use.key, use.exact, use.given) for use in uses("x", ast.parse(source))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, EXIT_USAGE, Refused, UserError, WorkFailed
+from common.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, EXIT_USAGE, Denied, UserError, WorkFailed
 
 
 def test_an_error_names_the_thing_and_the_cure() -> None:
@@ -20,10 +20,10 @@ def test_an_error_without_a_cure_is_its_problem() -> None:
 def test_exit_codes_are_the_published_ones() -> None:
     """Scripts rely on them: 0 done, 1 the work failed, 2 wrong usage or configuration, 3 refused."""
     assert (EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_REFUSED) == (0, 1, 2, 3)
-    assert [kind("x").exit_code for kind in (UserError, WorkFailed, Refused)] == [2, 1, 3]
+    assert [kind("x").exit_code for kind in (UserError, WorkFailed, Denied)] == [2, 1, 3]
 
 
 def test_one_except_catches_all_of_them() -> None:
     """The command lines catch UserError and nothing else."""
     assert issubclass(WorkFailed, UserError)
-    assert issubclass(Refused, UserError)
+    assert issubclass(Denied, UserError)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.fields import MAX_BYTES, MAX_INT, MAX_STR, MAX_TIME, BadField, checker, checker_with_rule, is_time
+from common.fields import MAX_BYTES, MAX_INT, MAX_STR, MAX_TIME, BadField, build_validator, is_time, with_rule
+from tests.each import each_of
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
@@ -22,7 +23,7 @@ HINTS = [str, bytes, int, float, bool, str | None, int | None, tuple[str, ...], 
 @given(value=ANYTHING)
 def test_a_checked_value_is_of_the_type_and_stays_what_it_is(hint: Any, value: Any) -> None:
     """Whatever comes, it is refused as BadField, or what comes out passes again unchanged."""
-    check = checker(hint)
+    check = build_validator(hint)
     try:
         checked = check(value)
     except BadField:
@@ -47,15 +48,15 @@ TAKEN: list[tuple[Any, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("hint", "value", "expected"), TAKEN)
+@each_of(("hint", "value", "expected"), TAKEN)
 def test_values_within_bounds_come_out_in_python_form(hint: Any, value: Any, expected: Any) -> None:
     """Up to and including the bound; arrays as tuples, whole numbers as floats where a float is meant."""
-    checked = checker(hint)(value)
+    checked = build_validator(hint)(value)
     assert checked == expected
     assert type(checked) is type(expected)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("hint", "value"),
     [
         (str, b"bytes"),
@@ -85,18 +86,18 @@ def test_values_within_bounds_come_out_in_python_form(hint: Any, value: Any, exp
 def test_values_out_of_bounds_or_of_another_type_are_refused(hint: Any, value: Any) -> None:
     """One past the bound, and every near miss of a type: a bool is no number, a string no list of strings."""
     with pytest.raises(BadField):
-        checker(hint)(value)
+        build_validator(hint)(value)
 
 
 def test_an_unknown_hint_is_a_programming_error() -> None:
     """A field of a type without a checker fails when the messages are defined, not when one arrives."""
     with pytest.raises(KeyError):
-        checker(complex)
+        build_validator(complex)
 
 
 def test_a_rule_is_asked_after_the_type() -> None:
     """The rule never sees a value of another type."""
-    check = checker_with_rule(checker(str), {"a", "b"}.__contains__)
+    check = with_rule(build_validator(str), {"a", "b"}.__contains__)
     assert check("a") == "a"
     with pytest.raises(BadField, match="not among"):
         check("c")

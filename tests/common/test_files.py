@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from common.files import make_folder, write_file
+from common.files import create_folder, write_file
 
 
 def test_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
         before = os.umask(mask)
         try:
             folder = tmp_path / f"made{mask:o}"
-            make_folder(folder)
+            create_folder(folder)
             write_file(folder / "key", b"secret")
         finally:
             os.umask(before)
@@ -54,12 +54,12 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
     """make_folder says what is in the way."""
     (tmp_path / "state").write_text("")
     with pytest.raises(UserError, match="is not a folder"):
-        make_folder(tmp_path / "state")
+        create_folder(tmp_path / "state")
 
 
 def test_folders_above_are_passable(tmp_path: Path) -> None:
     """Only the folder itself is private; those made on the way to it are for all to pass."""
-    make_folder(tmp_path / "a" / "b" / "c")
+    create_folder(tmp_path / "a" / "b" / "c")
     modes = [stat.S_IMODE((tmp_path / part).stat().st_mode) for part in ("a", "a/b", "a/b/c")]
     assert modes == [0o755, 0o755, 0o700]
 
@@ -67,7 +67,7 @@ def test_folders_above_are_passable(tmp_path: Path) -> None:
 def test_a_folder_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
     """Its owner may have given it another mode."""
     (tmp_path / "mine").mkdir(mode=0o750)
-    make_folder(tmp_path / "mine")
+    create_folder(tmp_path / "mine")
     assert stat.S_IMODE((tmp_path / "mine").stat().st_mode) == 0o750
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.ids import is_label_value, is_name, is_ulid
+from tests.each import each_of
 
 NAMES = ["a", "7", "web-1", "web_1", "db.example.com", "A-Z", "a" * 64, "r2d2"]
 NOT_NAMES = [
@@ -34,7 +35,7 @@ NOT_NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_of("name", NAMES)
 def test_ordinary_names_pass(name: str) -> None:
     """Host names, short names, one character, sixty-four."""
     assert is_name(name)
@@ -89,7 +90,7 @@ def test_anything_near_a_ulid_is_refused(text: str) -> None:
     assert not is_ulid(text)
 
 
-@pytest.mark.parametrize(("value", "passes"), [("web", True), ("1.2-3_x", True), ("a" * 63, True), ("a" * 64, False)])
+@each_of(("value", "passes"), [("web", True), ("1.2-3_x", True), ("a" * 63, True), ("a" * 64, False)])
 def test_label_values_are_short(value: str, passes: bool) -> None:
     """Sixty-three characters at the most."""
     assert is_label_value(value) is passes

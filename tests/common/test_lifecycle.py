@@ -13,21 +13,22 @@ from typing import Any
 import pytest
 
 from common.lifecycle import (
-    JOB,
-    JOB_ENDS,
-    JOB_HANDED_OUT,
+    JOB_DISPATCHED,
     JOB_SETTLED,
-    REQUEST,
-    REQUEST_ENDS,
+    JOB_TERMINAL,
+    JOB_TRANSITIONS,
+    REQUEST_TERMINAL,
+    REQUEST_TRANSITIONS,
+    InvalidTransition,
     JobEvent,
     JobState,
-    NotInTable,
     RequestEvent,
     RequestState,
     diagram,
-    next_job,
-    next_request,
+    next_job_state,
+    next_request_state,
 )
+from tests.each import each_of
 from tests.update_readme import PICTURES, ROOT, picture, updated
 
 # The tables a second time, as one would say them: state, then what each event makes of it. A change of a row is a
@@ -59,34 +60,34 @@ REQUEST_PAIRS = list(itertools.product(RequestState, RequestEvent))
 JOB_PAIRS = list(itertools.product(JobState, JobEvent))
 
 
-@pytest.mark.parametrize(("state", "event"), REQUEST_PAIRS, ids=lambda value: value.value)
+@each_of(("state", "event"), REQUEST_PAIRS)
 def test_a_request_moves_as_its_table_says_and_no_other_way(state: RequestState, event: RequestEvent) -> None:
     """Every pair of state and event: the row's next state, or a refusal that names both."""
     target = REQUEST_ROWS.get(state.value, {}).get(event.value)
     if target is not None:
-        assert next_request(state, event).value == target
+        assert next_request_state(state, event).value == target
     else:
-        with pytest.raises(NotInTable, match=f"no move from {state} on {event}") as caught:
-            next_request(state, event)
+        with pytest.raises(InvalidTransition, match=f"no move from {state} on {event}") as caught:
+            next_request_state(state, event)
         assert (caught.value.state, caught.value.event) == (state, event)
 
 
-@pytest.mark.parametrize(("state", "event"), JOB_PAIRS, ids=lambda value: value.value)
+@each_of(("state", "event"), JOB_PAIRS)
 def test_a_job_moves_as_its_table_says_and_no_other_way(state: JobState, event: JobEvent) -> None:
     """Every pair of state and event: the row's next state, or a refusal that names both."""
     target = JOB_ROWS.get(state.value, {}).get(event.value)
     if target is not None:
-        assert next_job(state, event).value == target
+        assert next_job_state(state, event).value == target
     else:
-        with pytest.raises(NotInTable, match=f"no move from {state} on {event}") as caught:
-            next_job(state, event)
+        with pytest.raises(InvalidTransition, match=f"no move from {state} on {event}") as caught:
+            next_job_state(state, event)
         assert (caught.value.state, caught.value.event) == (state, event)
 
 
 Table = Mapping[tuple[Any, Any], Any]
 BOTH = [
-    pytest.param(REQUEST, RequestState, RequestEvent, REQUEST_ENDS, id="request"),
-    pytest.param(JOB, JobState, JobEvent, JOB_ENDS, id="job"),
+    pytest.param(REQUEST_TRANSITIONS, RequestState, RequestEvent, REQUEST_TERMINAL, id="request"),
+    pytest.param(JOB_TRANSITIONS, JobState, JobEvent, JOB_TERMINAL, id="job"),
 ]
 
 
@@ -124,27 +125,31 @@ def test_every_event_is_in_a_row(table: Table, states: Any, events: Any, ends: A
 
 def test_a_job_is_never_handed_out_again_once_it_may_have_started() -> None:
     """From accepted, running and unknown there is no way back to the queue (delivery P2 and P4)."""
-    maybe_started = reachable(JOB, [JobState.ACCEPTED, JobState.RUNNING, JobState.UNKNOWN])
+    maybe_started = reachable(JOB_TRANSITIONS, [JobState.ACCEPTED, JobState.RUNNING, JobState.UNKNOWN])
     assert not maybe_started & {JobState.QUEUED, JobState.LEASED}
-    assert [pair for pair, target in JOB.items() if target is JobState.QUEUED] == [(JobState.LEASED, JobEvent.RELEASE)]
+    assert [pair for pair, target in JOB_TRANSITIONS.items() if target is JobState.QUEUED] == [
+        (JobState.LEASED, JobEvent.RELEASE)
+    ]
 
 
 def test_only_a_lease_hands_out() -> None:
     """There is one way from the queue to a machine."""
-    assert [pair for pair, target in JOB.items() if target is JobState.LEASED] == [(JobState.QUEUED, JobEvent.LEASE)]
+    assert [pair for pair, target in JOB_TRANSITIONS.items() if target is JobState.LEASED] == [
+        (JobState.QUEUED, JobEvent.LEASE)
+    ]
 
 
 def test_nobody_settles_what_is_known() -> None:
     """A person's word counts for an unknown outcome and for nothing else."""
     for event in (JobEvent.SETTLE_DONE, JobEvent.SETTLE_FAILED):
-        assert [state for state, on in JOB if on is event] == [JobState.UNKNOWN]
+        assert [state for state, on in JOB_TRANSITIONS if on is event] == [JobState.UNKNOWN]
 
 
 def test_the_sets_of_states_are_what_their_names_say() -> None:
     """Handed out is not settled, settled is ended or unknown, and all together with the queue are all states."""
-    assert not JOB_HANDED_OUT & JOB_SETTLED
-    assert JOB_ENDS | {JobState.UNKNOWN} == JOB_SETTLED
-    assert JOB_HANDED_OUT | JOB_SETTLED | {JobState.QUEUED} == set(JobState)
+    assert not JOB_DISPATCHED & JOB_SETTLED
+    assert JOB_TERMINAL | {JobState.UNKNOWN} == JOB_SETTLED
+    assert JOB_DISPATCHED | JOB_SETTLED | {JobState.QUEUED} == set(JobState)
 
 
 class Light(StrEnum):
@@ -177,7 +182,7 @@ def test_the_picture_is_drawn_from_the_table() -> None:
     ]
 
 
-@pytest.mark.parametrize(("name", "table"), [("request", REQUEST), ("job", JOB)])
+@pytest.mark.parametrize(("name", "table"), [("request", REQUEST_TRANSITIONS), ("job", JOB_TRANSITIONS)])
 def test_the_readme_shows_the_table(name: str, table: Table) -> None:
     """README.md's picture is the one drawn from the table: a row changed and not drawn fails here."""
     path = ROOT / "README.md"
@@ -226,8 +231,8 @@ def test_a_readme_without_a_marker_is_not_touched() -> None:
 
 def test_a_changed_row_changes_the_picture() -> None:
     """Without this the comparison with the README could not fail."""
-    changed = {**JOB, (JobState.RUNNING, JobEvent.LOSE): JobState.FAILED}
-    assert diagram(changed) != diagram(JOB)
+    changed = {**JOB_TRANSITIONS, (JobState.RUNNING, JobEvent.LOSE): JobState.FAILED}
+    assert diagram(changed) != diagram(JOB_TRANSITIONS)
     assert picture(updated(EMPTY), "job") != diagram(changed)
 
 

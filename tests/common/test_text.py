@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from common.plan import MAX_ARG_CHARS
-from common.text import clean, clean_output, escape_argv
+from common.text import clean, clean_output, cut_bytes, cut_bytes_front, escape_argv
+from tests.each import each_of
 
 # Written out here a second time, by what it does and not by how common.text finds it.
 BIDI = {"\u061c", "\u200e", "\u200f", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
@@ -128,7 +129,7 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
     assert clean(text) == text
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("text", "shown"),
     [
         ("web-1\x1b[2J", r"web-1\x1b[2J"),
@@ -184,7 +185,7 @@ def test_what_is_printed_plainly_is_kept(text: str) -> None:
     assert clean_output(plain.encode()) == plain
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("data", "shown"),
     [
         (b"\x1b[31mred\x1b[0m plain", "red plain"),
@@ -216,14 +217,14 @@ def test_output_reads_as_a_terminal_would_leave_it(data: bytes | str, shown: str
     assert clean_output(data) == shown
 
 
-@pytest.mark.parametrize("opening", ["\x1b]0;", "\x1bP", "\x1b_", "\x1b[", "\x1b[31", "\x9d", "\x1b", "\x1b]8;;x\n"])
+@each_of("opening", ["\x1b]0;", "\x1bP", "\x1b_", "\x1b[", "\x1b[31", "\x9d", "\x1b", "\x1b]8;;x\n"])
 def test_an_unfinished_sequence_hides_nothing(opening: str) -> None:
     """Where a sequence never ends, what follows it is shown: output cannot swallow the lines after it."""
     shown = clean_output(opening + "\nrm -rf /important\n")
     assert "rm -rf /important\n" in shown
 
 
-@pytest.mark.parametrize("opening", ["\x1b]0;", "\x1b]8;;", "\x1bP", "\x1b_", "\x9d", "\x90"])
+@each_of("opening", ["\x1b]0;", "\x1b]8;;", "\x1bP", "\x1b_", "\x9d", "\x90"])
 def test_a_string_that_runs_to_the_end_is_shown(opening: str) -> None:
     """Also the last line cannot hide behind the beginning of a title."""
     assert clean_output(opening + "rm -rf /important").endswith("rm -rf /important")
@@ -293,7 +294,7 @@ def test_an_escaped_vector_is_json_and_gives_the_vector_back(argv: list[str]) ->
     assert json.loads(escape_argv(argv)) == argv
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("argv", "shown"),
     [
         ([], "[]"),
@@ -326,3 +327,19 @@ def test_a_vector_is_never_cut() -> None:
     shown = escape_argv(argv)
     assert shown.endswith('"; rm -rf /"]')
     assert len(shown) > MAX_ARG_CHARS
+
+
+def test_bytes_are_cut_between_characters() -> None:
+    """However long a character is, at either end; what is no UTF-8 is cut where it was asked."""
+    text = "aé中🙂" * 9
+    data = text.encode()
+    for most in range(len(data) + 2):
+        head, tail = cut_bytes(data, most), cut_bytes_front(data, most)
+        assert data.startswith(head)
+        assert data.endswith(tail)
+        assert text.startswith(head.decode())
+        assert text.endswith(tail.decode())
+        assert most - 3 <= len(head) <= most or head == data
+        assert most - 3 <= len(tail) <= most or tail == data
+    assert len(cut_bytes(b"\x80" * 50, 20)) >= 17
+    assert len(cut_bytes_front(b"\x80" * 50, 20)) >= 17

@@ -10,13 +10,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.end_to_end.rig import Rig
+from tests.end_to_end.system import SystemHarness
 
 
 @pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+async def rig(tmp_path: Path) -> AsyncIterator[SystemHarness]:
     """A hub's folder, made and not yet served; the test starts what it needs, the fixture ends it."""
-    async with Rig(tmp_path) as made:
+    async with SystemHarness(tmp_path) as made:
         await made.init()
         yield made
-        made.check_never_twice()
+        made.check_at_most_once()

@@ -19,7 +19,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.end_to_end.rig import ROOT, Rig, RigError  # after the path is set: the demo is run as a file
+from tests.end_to_end.system import (
+    ROOT,
+    HarnessError,
+    SystemHarness,  # after the path is set: the demo is run as a file
+)
 
 DEMO_RULE = """
 # Added by the demo: a change that needs a second person.
@@ -45,15 +49,15 @@ def paint(code: str, text: str) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if COLOUR else text
 
 
-def scene(title: str) -> None:
+def print_heading(title: str) -> None:
     print(f"\n{paint('1', '== ' + title)}", flush=True)
 
 
-def said(who: str, text: str) -> None:
+def print_message(who: str, text: str) -> None:
     print(f"  {paint('36', who):<10} {text}", flush=True)
 
 
-def shown(reply: dict[str, Any]) -> None:
+def print_reply(reply: dict[str, Any]) -> None:
     """A reply as the chat would show it."""
     lines = reply["text"].splitlines()
     print(f"  {paint('32', 'answerback')} {lines[0] if lines else ''}")
@@ -62,22 +66,22 @@ def shown(reply: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def expect(true: bool, what: str) -> None:
-    if not true:
-        raise RigError(f"the demo expected: {what}")
+def expect(condition: bool, what: str) -> None:
+    if not condition:
+        raise HarnessError(f"the demo expected: {what}")
 
 
-async def ask(rig: Rig, who: str, text: str) -> dict[str, Any]:
-    said(who, text)
+async def ask(rig: SystemHarness, who: str, text: str) -> dict[str, Any]:
+    print_message(who, text)
     reply = await rig.ask(who, text)
-    shown(reply)
+    print_reply(reply)
     return reply
 
 
-async def story(rig: Rig) -> None:
+async def run_scenes(rig: SystemHarness) -> None:
     """The scenes, in order; each checks what it shows."""
     began = time.monotonic()
-    scene("a hub of its own, and two machines that dial in")
+    print_heading("a hub of its own, and two machines that dial in")
     await rig.init()
     log = rig.folder / "app.log"
     log.write_text("something old\n" * 1000)
@@ -90,75 +94,76 @@ async def story(rig: Rig) -> None:
         await rig.start_agent(name)
         print(f"  {name}      {command.split(' --token')[0]} --token *** --ca-pin sha256:…  (key made there)")
 
-    scene("a question, answered at once")
+    print_heading("a question, answered at once")
     reply = await ask(rig, "carol", "@web-1 df -h /")
     expect(reply["jobs"][0]["exit_code"] == 0, "df to succeed on web-1")
 
-    scene("in Chinese, by a runbook: no model, no command to remember")
+    print_heading("in Chinese, by a runbook: no model, no command to remember")
     reply = await ask(rig, "carol", "web-2 的内存")
     expect(reply["jobs"][0]["exit_code"] == 0, "the memory runbook to succeed on web-2")
 
-    scene("two machines at once")
+    print_heading("two machines at once")
     reply = await ask(rig, "carol", "@role=web uptime")
     expect([job["agent"] for job in reply["jobs"]] == ["web-1", "web-2"], "both machines to answer")
 
-    scene("a change waits for a second person, who approves exactly that plan")
+    print_heading("a change waits for a second person, who approves exactly that plan")
     text = f"@web-1 truncate -s 0 {log}"
-    said("carol", text)
+    print_message("carol", text)
     event, _, answer = await rig.post("carol", text)
-    shown(await rig.receiver.question(event))
+    print_reply(await rig.receiver.wait_question(event))
     await ask(rig, "carol", f"approve r{answer['number']}")
     expect(log.stat().st_size > 0, "nothing to run on the asker's own approval")
     await ask(rig, "bob", f"approve r{answer['number']}")
-    shown(await rig.receiver.final(event))
+    print_reply(await rig.receiver.wait_final(event))
     expect(log.stat().st_size == 0, "the log to be empty after bob's approval")
 
-    scene("refused, with the reason")
+    print_heading("refused, with the reason")
     reply = await ask(rig, "carol", "@web-1 rm -rf /var/lib")
     expect(reply["request"]["state"] == "refused", "rm to be refused")
     reply = await ask(rig, "carol", "@web-1 cat /etc/hostname; reboot")
     expect(reply["request"]["state"] == "refused", "a shell line to be refused")
 
-    scene("cancelled while it runs")
-    said("carol", "@web-2 sleep 300")
+    print_heading("cancelled while it runs")
+    print_message("carol", "@web-2 sleep 300")
     event, _, answer = await rig.post("carol", "@web-2 sleep 300")
-    await rig.until(lambda: running(rig, answer["number"]))
+    await rig.wait_until(lambda: has_running_job(rig, answer["number"]))
     await ask(rig, "carol", f"cancel r{answer['number']}")
-    reply = await rig.receiver.final(event)
-    shown(reply)
+    reply = await rig.receiver.wait_final(event)
+    print_reply(reply)
     expect(reply["jobs"][0]["state"] == "cancelled", "sleep to be cancelled")
 
-    scene("a forged webhook is turned away")
+    print_heading("a forged webhook is turned away")
     _, status, answer = await rig.post("carol", "@web-1 uptime", signature="0" * 64)
     print(f"  HTTP {status}   {answer['error']}: {answer['message']}")
     expect(status == 401, "a forged webhook to be answered 401")
 
-    scene("the record: hash-chained, signed, verified")
+    print_heading("the record: hash-chained, signed, verified")
     _, out, _ = await rig.hub("audit", "verify")
     print(f"  {out.strip()}")
     took = time.monotonic() - began
     print(f"\n{len(rig.receiver.replies)} replies received and verified in {took:.1f} s; nobody opened SSH.")
 
 
-async def running(rig: Rig, number: int) -> bool:
+async def has_running_job(rig: SystemHarness, number: int) -> bool:
     import json
 
     _, out, _ = await rig.operator("jobs", "--json", "--state", "running")
     return any(job["number"] == number for job in json.loads(out))
 
 
-OFFER = "[c]onsole, [w]atch what happens, [a]gents, [j]obs, [Enter] to end: "
+OFFER = "[c]onsole, c[h]at with it, [w]atch what happens, [a]gents, [j]obs, [Enter] to end: "
 
 
-async def offer(rig: Rig) -> None:
+async def offer_console(rig: SystemHarness) -> None:
     """The live system, for whoever sits at the terminal."""
     profile = rig.hub_dir / "profile"
     command = [sys.executable, "-m", "tui", "--profile", str(profile)]
     print(f"\nIt is still running, and you are its admin:\n\n  {' '.join(command)} agents\n")
+    print("In the chat you are alice, and bob after `/as bob`: ask as one, approve as the other.\n")
     loop = asyncio.get_running_loop()
     while True:
         answer = await loop.run_in_executor(None, input, OFFER)
-        word = {"c": "console", "w": "watch", "a": "agents", "j": "jobs"}.get(answer.strip()[:1].lower())
+        word = {"c": "console", "h": "chat", "w": "watch", "a": "agents", "j": "jobs"}.get(answer.strip()[:1].lower())
         if word is None:
             return
         try:
@@ -169,12 +174,12 @@ async def offer(rig: Rig) -> None:
 
 async def main() -> int:
     with tempfile.TemporaryDirectory(prefix="answerback-demo-") as folder:
-        async with Rig(Path(folder)) as rig:
+        async with SystemHarness(Path(folder)) as rig:
             try:
-                await story(rig)
+                await run_scenes(rig)
                 if sys.stdin.isatty() and sys.stdout.isatty():
-                    await offer(rig)
-            except (RigError, TimeoutError) as error:
+                    await offer_console(rig)
+            except (HarnessError, TimeoutError) as error:
                 print(f"\nthe demo failed: {error or 'something took too long'}", file=sys.stderr)
                 for program in rig.programs.values():
                     print(f"\n--- {program.name}\n{program.tail()}", file=sys.stderr)

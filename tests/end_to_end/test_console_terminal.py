@@ -9,8 +9,8 @@ import re
 import sys
 from pathlib import Path
 
-from common.catalogue import say
-from tests.end_to_end.terminal import Terminal
+from common.catalogue import translate
+from tests.end_to_end.pty_terminal import PtyTerminal
 from tui.dialogs.dialog import Dialog
 
 EDITOR = """#!/bin/sh
@@ -20,20 +20,20 @@ sed -i 's/^run: .*/run: uptime/' "$1"
 """
 
 
-def console(folder: Path, editor: str) -> Terminal:
+def console(folder: Path, editor: str) -> PtyTerminal:
     script = folder / "editor"
     script.write_text(editor)
     script.chmod(0o755)
     argv = [sys.executable, "-m", "tui", "console", "--demo", "--language", "en"]
-    return Terminal(argv, 80, 24, env={"EDITOR": str(script), "VISUAL": ""})
+    return PtyTerminal(argv, 80, 24, env={"EDITOR": str(script), "VISUAL": ""})
 
 
-async def open_edit(terminal: Terminal) -> None:
-    await terminal.sees(say("en", "console_act_approve").split()[0], "enter")
+async def open_edit(terminal: PtyTerminal) -> None:
+    await terminal.wait_for_line("enter", "Open")  # what needs somebody first is a job that is stuck
     await terminal.press("3")
-    await terminal.sees(">", say("en", "console_request_asking"))
+    await terminal.wait_for_line(">", translate("en", "console_request_asking"))
     await terminal.press("e")
-    await terminal.reads(Dialog.GUARD, "F4 in $EDITOR")
+    await terminal.wait_past_guard(Dialog.GUARD_SECONDS, "F4 in $EDITOR")
 
 
 async def test_a_plan_is_written_in_the_operators_editor(tmp_path: Path) -> None:
@@ -42,17 +42,17 @@ async def test_a_plan_is_written_in_the_operators_editor(tmp_path: Path) -> None
         await open_edit(terminal)
         terminal.capture("editor-1-dialog")
         await terminal.press("f4")
-        await terminal.sees("this is the editor")
+        await terminal.wait_for_line("this is the editor")
         terminal.capture("editor-2-editor")
         assert not terminal.line_with("F4 in $EDITOR")
         await terminal.press("enter")
-        await terminal.sees(say("en", "console_edit_saved"))
-        await terminal.sees("run: uptime")
+        await terminal.wait_for_line(translate("en", "console_edit_saved"))
+        await terminal.wait_for_line("run: uptime")
         terminal.capture("editor-3-back")
         assert terminal.line_with("3Appr")
         assert not terminal.line_with("this is the editor")
         await terminal.press("f2")
-        await terminal.sees("+run: uptime")
+        await terminal.wait_for_line("+run: uptime")
 
 
 async def test_an_editor_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ async def test_an_editor_that_is_not_there_is_told(tmp_path: Path) -> None:
         await open_edit(terminal)
         run = terminal.line_with("run:")
         await terminal.press("f4")
-        await terminal.sees("set $EDITOR to one that is there")
+        await terminal.wait_for_line("set $EDITOR to one that is there")
         assert terminal.line_with(run.strip(" │"))
         assert terminal.line_with("F4 in $EDITOR")
 
@@ -69,12 +69,12 @@ async def test_an_editor_that_is_not_there_is_told(tmp_path: Path) -> None:
 async def test_what_is_copied_is_on_the_terminals_clipboard(tmp_path: Path) -> None:
     """By OSC 52, which terminals and tmux take, and ssh passes on: the exact command."""
     async with console(tmp_path, "") as terminal:
-        await terminal.sees("enter", "Approve")
+        await terminal.wait_for_line("enter", "Open")
         await terminal.press("2")
-        await terminal.sees(">", say("en", "console_job_running"))
+        await terminal.wait_for_line(">", translate("en", "console_job_running"))
         await terminal.press("y")
-        await terminal.reads(Dialog.GUARD, say("en", "console_copy_command"))
+        await terminal.wait_past_guard(Dialog.GUARD_SECONDS, translate("en", "console_copy_command"))
         await terminal.press("down", "enter")
-        await terminal.sees("OSC 52")
+        await terminal.wait_for_line("OSC 52")
         (found,) = re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)(?:\x07|\x1b\\\\)", terminal.raw)
-        assert base64.b64decode(found).startswith(b'["/')
+        assert base64.b64decode(found).startswith(b"/")

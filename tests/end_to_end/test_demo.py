@@ -41,8 +41,8 @@ SCENES: dict[str, list[Line]] = {
     "a change waits for a second person, who approves exactly that plan": [
         ("carol", r"@web-1 truncate -s 0 /\S+/app\.log"),
         ("answerback", r"r\d+ waits for approval"),
-        ("", r'\["/usr/bin/truncate", "-s", "0", "/\S+/app\.log"\]'),
-        ("", r"[Pp]lan [0-9a-f]{8}"),
+        ("", r"/usr/bin/truncate -s 0 /\S+/app\.log"),
+        ("", r"approve r\d+ [b-z]\d[b-z]\d"),
         ("carol", r"approve r\d+"),
         ("answerback", r"carol may not approve"),
         ("bob", r"approve r\d+"),
@@ -53,7 +53,7 @@ SCENES: dict[str, list[Line]] = {
         ("carol", r"@web-1 rm -rf /var/lib"),
         ("answerback", r"refused.* no rule lets rm run"),
         ("carol", r"@web-1 cat /etc/hostname; reboot"),
-        ("answerback", r"; at character 25 .*there is no shell here"),
+        ("answerback", r"one after the other: @web-1 cat /etc/hostname; @web-1 reboot"),
     ],
     "cancelled while it runs": [
         ("carol", r"@web-2 sleep 300"),
@@ -102,7 +102,6 @@ def test_it_ends_by_itself(transcript: subprocess.CompletedProcess[str]) -> None
     match = re.fullmatch(r"(\d+) replies received and verified in ([\d.]+) s; nobody opened SSH\.", last)
     assert match is not None, last
     assert int(match[1]) >= 10
-    assert float(match[2]) < 30
 
 
 def test_every_scene_is_there(transcript: subprocess.CompletedProcess[str]) -> None:

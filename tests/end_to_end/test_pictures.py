@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("rapidocr", reason="the extra `ocr` is not installed: pip install 'answerback[ocr]'")
 
-from tests.end_to_end.rig import Rig
-from tests.hub.ocr.drawn import DARK, png, terminal
+from tests.end_to_end.system import SystemHarness
+from tests.hub.planning.ocr.drawn import DARK, png, terminal
 
 READ = 90.0  # seconds: a cold reader loads its models first, on a busy machine
 
@@ -20,38 +20,38 @@ def drawing(*rows: str) -> str:
     return base64.b64encode(png(terminal(rows, DARK, "jetbrains", 18))).decode()
 
 
-async def test_a_picture_is_read_told_and_asked_about(rig: Rig) -> None:
+async def test_a_picture_is_read_told_and_asked_about(rig: SystemHarness) -> None:
     """The command in the picture would be allowed as text; from a picture it waits for a person, then runs."""
     await rig.start_hub()
     await rig.add_agent("web-1")
     event, status, answer = await rig.post("carol", "", images=[drawing("@web-1 uptime")])
     assert status == 200
-    question = await rig.receiver.question(event, READ)
+    question = await rig.receiver.wait_question(event, READ)
     told = [one for one in rig.receiver.replies if one["in_reply_to"] == event]
     assert [one["kind"] for one in told] == ["progress", "question"]
     assert "@web-1 uptime" in told[0]["text"]
     assert "/usr/bin/uptime" in question["text"]
     said = await rig.ask("bob", f"approve r{answer['number']}")
     assert said
-    reply = await rig.receiver.final(event, READ)
+    reply = await rig.receiver.wait_final(event, READ)
     assert [job["exit_code"] for job in reply["jobs"]] == [0]
     chain = [one["kind"] for one in rig.events() if one["subject"] == answer["request"]]
     assert chain[:3] == ["message.accepted", "picture.read", "plan.judged"]
 
 
-async def test_an_approval_in_a_picture_is_nobodys(rig: Rig) -> None:
+async def test_an_approval_in_a_picture_is_nobodys(rig: SystemHarness) -> None:
     """A picture that says "approve" approves nothing, whoever sends it."""
     await rig.start_hub()
     await rig.add_agent("web-1")
     _, _, first = await rig.post("carol", "@web-1 uptime", images=[drawing("disk is fine")])
     event, _, _ = await rig.post("bob", "", images=[drawing(f"approve r{first['number']}")])
-    reply = await rig.receiver.final(event, READ)
+    reply = await rig.receiver.wait_final(event, READ)
     assert reply["request"]["state"] == "refused"
     assert "only your own words" in reply["text"]
     assert not [one for one in rig.events() if one["kind"] == "request.approved"]
 
 
-async def test_what_is_no_picture_is_refused_and_the_hub_goes_on(rig: Rig) -> None:
+async def test_what_is_no_picture_is_refused_and_the_hub_goes_on(rig: SystemHarness) -> None:
     """Rubbish, a cut-off file and one that claims a billion pixels: each has its reason, and the next message works."""
     await rig.start_hub()
     await rig.add_agent("web-1")
@@ -60,7 +60,7 @@ async def test_what_is_no_picture_is_refused_and_the_hub_goes_on(rig: Rig) -> No
     )
     for data in (b"hello", base64.b64decode(drawing("x"))[:200], bomb):
         event, _, _ = await rig.post("carol", "", images=[base64.b64encode(data).decode()])
-        reply = await rig.receiver.final(event, READ)
+        reply = await rig.receiver.wait_final(event, READ)
         assert reply["request"]["state"] == "refused"
         assert "picture" in reply["text"]
     assert (await rig.ask("carol", "@web-1 uptime"))["request"]["state"] == "done"

@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.end_to_end.rig import Rig, rig
-from tests.hub.models.servers import serving
-from tests.hub.planner.rig import commands, server_of
+from tests.end_to_end.system import SystemHarness, running_system
+from tests.hub.planning.llm.rig import commands, server_of
+from tests.hub.planning.llm_servers.servers import serving
 
 SUMMARY = "Nine hundred lines, all alike. @web-1 lines 1"
 ODD = "sing a song about what web-1 can count"
@@ -21,15 +21,15 @@ def answer(body: dict[str, Any]) -> str:
     return commands((["lines", "900"], ["web-1"])) if "response_format" in body else SUMMARY
 
 
-async def with_model(house: Rig, url: str) -> None:
+async def with_model(house: SystemHarness, url: str) -> None:
     """The hub starts anew with the model, and summaries on."""
-    await house.programs["hub"].end()
-    house.edit(r"^# summaries = false$", "summaries = true")
+    await house.programs["hub"].stop()
+    house.edit_config(r"^# summaries = false$", "summaries = true")
     house.config.write_text(f'{house.config.read_text()}\n[models.m]\nurl = "{url}"\nmodel = "m"\nkind = "openai"\n')
-    house.allow("lines", 'seq -f "line %g of many, all of them alike" "$1"\n')
+    house.add_program("lines", 'seq -f "line %g of many, all of them alike" "$1"\n')
     await house.start_hub()
     for name in ("web-1", "web-2"):
-        await house.until(lambda name=name: house.online(name))  # type: ignore[misc]
+        await house.wait_until(lambda name=name: house.online(name))  # type: ignore[misc]
 
 
 def text_of(reply: dict[str, Any]) -> str:
@@ -39,15 +39,15 @@ def text_of(reply: dict[str, Any]) -> str:
 async def test_words_to_plan_to_summary_to_runbook(tmp_path: Path) -> None:
     """Message, model, machine, reply; then what leans on it, what is made of it, and what is said of it."""
     server = server_of(answer)
-    async with serving(server), rig(tmp_path, "web-1", "web-2") as house:
+    async with serving(server), running_system(tmp_path, "web-1", "web-2") as house:
         await with_model(house, server.url)
 
         event, _, taken = await house.post("carol", ODD)
-        assert "language model wrote these commands" in text_of(await house.receiver.question(event))
+        assert "language model wrote these commands" in text_of(await house.receiver.wait_question(event))
         await house.ask("bob", f"approve r{taken['number']}")
-        first = await house.receiver.final(event)
+        first = await house.receiver.wait_final(event)
         assert "line 1 of many" in text_of(first)
-        told = await house.receiver.wait(
+        told = await house.receiver.wait_for(
             lambda: [one for one in house.receiver.replies if one["in_reply_to"] == event and one["kind"] == "progress"]
         )
         assert [text_of(one).splitlines()[-1] for one in told] == [f"> {SUMMARY}"]
@@ -68,7 +68,7 @@ async def test_words_to_plan_to_summary_to_runbook(tmp_path: Path) -> None:
         async def understood() -> bool:
             event, _, _ = await house.post("carol", "count up to 7 on web-2")
             # Until the file is read again it is the model's, which has to be asked about.
-            said = await house.receiver.wait(
+            said = await house.receiver.wait_for(
                 lambda: next(
                     (
                         one
@@ -80,7 +80,7 @@ async def test_words_to_plan_to_summary_to_runbook(tmp_path: Path) -> None:
             )
             return "line 7 of many" in text_of(said) and "line 8" not in text_of(said)
 
-        await house.until(understood)
+        await house.wait_until(understood)
 
         code, out, _ = await house.hub("models", "--json")
         (node,) = json.loads(out)["nodes"]
@@ -98,12 +98,12 @@ async def test_words_to_plan_to_summary_to_runbook(tmp_path: Path) -> None:
         async def forgotten() -> bool:
             return await plans() == 0
 
-        await house.until(forgotten)
+        await house.wait_until(forgotten)
         code, out, _ = await house.hub("models", "test", ODD, "--as", "carol", "--json")
         tried = json.loads(out)
         assert (code, tried["planner"], tried["cached"], tried["verdict"]) == (0, "model:m/m", False, "ask")
 
-        house.check_never_twice()
+        house.check_at_most_once()
         kinds = [event["kind"] for event in house.events()]
         for kind in ("model.prompt", "runbook.proposed", "runbook.accepted", "plans.cleared"):
             assert kind in kinds

@@ -7,19 +7,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.hub.house import Clock, House, house
+from common.values import Address
+from hub.cli.init import InitSummary, init
+from tests.hub.hub_harness import FakeClock, HubHarness, hub_harness
+
+HUB_MADE_AT = 1_800_000_000.0
 
 
 @pytest.fixture
-def still() -> Clock:
+def fake_clock() -> FakeClock:
     """A clock that stands still."""
-    return Clock()
+    return FakeClock()
 
 
 @pytest.fixture
-async def inside(tmp_path: Path, still: Clock) -> AsyncIterator[House]:
+async def harness(tmp_path: Path, fake_clock: FakeClock) -> AsyncIterator[HubHarness]:
     """A hub without its doors, with the machine web-1 on it; checked after the test."""
-    with house(tmp_path, still) as made:
-        await made.machine("web-1")
+    with hub_harness(tmp_path, fake_clock) as made:
+        await made.add_machine("web-1")
         await made.people.refresh()
         yield made
+
+
+@pytest.fixture
+def new_hub(tmp_path: Path) -> InitSummary:
+    """The folder that `answerback-hub init` makes, with alice as its admin."""
+    return init(tmp_path / "hub", now=HUB_MADE_AT, admin="alice", links=Address("127.0.0.1", 9001))

@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,23 +18,24 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.end_to_end.rig import Rig
+from hub.identity.agents import REFRESH_SECONDS
+from tests.end_to_end.system import START_WITHIN, SystemHarness, free_port
 
 
 @pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+async def rig(tmp_path: Path) -> AsyncIterator[SystemHarness]:
     """A hub's folder; what the test starts is ended after it."""
-    async with Rig(tmp_path) as made:
+    async with SystemHarness(tmp_path) as made:
         await made.init()
         yield made
-        made.check_never_twice()
+        made.check_at_most_once()
 
 
-async def worked(rig: Rig) -> bool:
+async def worked(rig: SystemHarness) -> bool:
     return str((await rig.ask("carol", "@web-1 true"))["jobs"][0]["state"]) == "succeeded"
 
 
-async def test_a_hub_ends_on_term_and_is_taken_up_again(rig: Rig) -> None:
+async def test_a_hub_ends_on_term_and_is_taken_up_again(rig: SystemHarness) -> None:
     """SIGTERM: the agent is told, the process ends with 0, and after a restart the machine is back and works."""
     hub = await rig.start_hub()
     agent = await rig.add_agent("web-1")
@@ -44,7 +44,7 @@ async def test_a_hub_ends_on_term_and_is_taken_up_again(rig: Rig) -> None:
     assert code == 2
     assert "Traceback" not in err
     assert await worked(rig)
-    assert await hub.end() == 0
+    assert await hub.stop() == 0
     assert "why=bye" in agent.log.read_text()
     assert "Traceback" not in hub.log.read_text()
     await rig.start_hub()
@@ -54,33 +54,68 @@ async def test_a_hub_ends_on_term_and_is_taken_up_again(rig: Rig) -> None:
     assert kinds.count("hub.stopped") == 1
 
 
-async def test_a_hub_ends_on_int_too(rig: Rig) -> None:
+async def test_a_hub_ends_on_int_too(rig: SystemHarness) -> None:
     """Ctrl-C at the terminal is an orderly end."""
     hub = await rig.start_hub()
-    assert await hub.end(signal.SIGINT) == 0
+    assert await hub.stop(signal.SIGINT) == 0
     assert rig.events()[-1]["kind"] == "hub.stopped"
 
 
-async def test_work_under_way_goes_on_over_a_restart(rig: Rig) -> None:
+async def test_a_hangup_ends_nothing(rig: SystemHarness) -> None:
+    """Hub, uplink and runner take SIGHUP while a job runs: its output arrives, all links stay, the log is reopened."""
+    os.mkfifo(rig.folder / "go")
+    rig.add_program("wait-for-it", f"read line < {rig.folder}/go; echo $line\n")
+    hub = await rig.start_hub()
+    agent = await rig.add_agent("web-1")
+    event, _, _ = await rig.post("carol", "@web-1 wait-for-it")
+    await rig.wait_until(lambda: running(rig))
+    runner = rig.runner_pid("web-1")
+    assert runner is not None
+    old = hub.log.rename(rig.folder / "hub.log.1")
+    for pid in (runner, agent.pid, hub.pid):
+        os.kill(pid, signal.SIGHUP)
+    await rig.wait_until(lambda: exists(hub.log))
+    rig.edit_config(r'^roles = \["operator"\]', 'roles = ["viewer"]')
+    rig.edit_config(r"^listen = .*$", f'listen = "127.0.0.1:{free_port()}"')
+    os.kill(hub.pid, signal.SIGHUP)
+    await rig.wait_until(lambda: reloaded(hub.log))
+    assert "http.listen" in hub.log.read_text()
+    assert "bob" in (await rig.ask("carol", "@web-1 true"))["text"]  # who may, now that carol may not
+    await asyncio.to_thread((rig.folder / "go").write_text, "finished\n")
+    (job,) = (await rig.receiver.wait_final(event, 30))["jobs"]
+    assert (job["state"], job["output"]) == ("succeeded", "finished\n")
+    assert (agent.process.returncode, hub.process.returncode) == (None, None)
+    assert "agent.disconnected" not in old.read_text() + hub.log.read_text()
+
+
+async def reloaded(log: Path) -> bool:
+    return "people.carol" in log.read_text()
+
+
+async def exists(path: Path) -> bool:
+    return path.exists()
+
+
+async def test_work_under_way_goes_on_over_a_restart(rig: SystemHarness) -> None:
     """The command runs on while no hub is there, and its end is told by the next."""
-    rig.allow("wait-for-it", f"while [ ! -e {rig.folder}/go ]; do sleep 0.05; done; echo done\n")
+    rig.add_program("wait-for-it", f"while [ ! -e {rig.folder}/go ]; do sleep 0.05; done; echo done\n")
     hub = await rig.start_hub()
     await rig.add_agent("web-1")
     event, _, _ = await rig.post("carol", "@web-1 wait-for-it")
-    await rig.until(lambda: running(rig))
-    assert await hub.end() == 0
+    await rig.wait_until(lambda: running(rig))
+    assert await hub.stop() == 0
     (rig.folder / "go").touch()
     await rig.start_hub()
-    (job,) = (await rig.receiver.final(event, 30))["jobs"]
+    (job,) = (await rig.receiver.wait_final(event, 30))["jobs"]
     assert (job["state"], job["output"]) == ("succeeded", "done\n")
 
 
-async def running(rig: Rig) -> bool:
+async def running(rig: SystemHarness) -> bool:
     _, out, _ = await rig.operator("jobs", "--json", "--state", "running")
     return bool(json.loads(out))
 
 
-async def test_the_store_outlives_a_kill(rig: Rig) -> None:
+async def test_the_store_outlives_a_kill(rig: SystemHarness) -> None:
     """kill -9 while serving: the next start needs no repair and the audit holds."""
     hub = await rig.start_hub()
     await rig.add_agent("web-1")
@@ -94,7 +129,7 @@ async def test_the_store_outlives_a_kill(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(("which", "told"), [("http", "[http] listen"), ("links", "[links] listen")])
-async def test_a_port_that_is_taken(which: str, told: str, rig: Rig) -> None:
+async def test_a_port_that_is_taken(which: str, told: str, rig: SystemHarness) -> None:
     """Status 2 with the address and the key to change; no traceback."""
     port = rig.http if which == "http" else rig.links
     with socket.socket() as other:
@@ -111,7 +146,7 @@ async def test_a_port_that_is_taken(which: str, told: str, rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("file", "text"), [("policy.toml", "nonsense"), ("runbooks.toml", "nonsense"), ("keys/job.key", "nonsense")]
 )
-async def test_a_file_that_is_wrong_at_the_start(file: str, text: str, rig: Rig) -> None:
+async def test_a_file_that_is_wrong_at_the_start(file: str, text: str, rig: SystemHarness) -> None:
     """Status 2 and the file's name; nothing listens."""
     (rig.hub_dir / file).write_text(text)
     code, _, err = await rig.hub("serve", check=False)
@@ -120,57 +155,54 @@ async def test_a_file_that_is_wrong_at_the_start(file: str, text: str, rig: Rig)
     assert "Traceback" not in err
 
 
-async def test_a_policy_that_is_wrong_while_serving(rig: Rig) -> None:
+async def test_a_policy_that_is_wrong_while_serving(rig: SystemHarness) -> None:
     """The old one stays in force and the log says so; mended, the new one counts, without a restart."""
     hub = await rig.start_hub()
     await rig.add_agent("web-1")
     policy = rig.hub_dir / "policy.toml"
     before = policy.read_text()
     policy.write_text("nonsense = ")
-    await rig.until(lambda: logged(hub.log, "file.refused"))
+    await rig.wait_until(lambda: logged(hub.log, "file.refused"))
     assert await worked(rig)
     policy.write_text(before)
-    rig.allow("brand-new", "echo new\n")
-    await rig.until(lambda: allowed(rig, "@web-1 brand-new"))
+    rig.add_program("brand-new", "echo new\n", noticed_later=True)
+    await rig.wait_until(lambda: allowed(rig, "@web-1 brand-new"))
 
 
 async def logged(log: Path, word: str) -> bool:
     return word in log.read_text()
 
 
-async def allowed(rig: Rig, text: str) -> bool:
+async def allowed(rig: SystemHarness, text: str) -> bool:
     return bool((await rig.ask("carol", text))["request"]["state"] == "done")
 
 
-async def test_a_revoked_machine_is_off_within_five_seconds(rig: Rig) -> None:
+async def test_a_revoked_machine_is_off_at_the_next_look(rig: SystemHarness) -> None:
     """Its live link is closed, it gets nothing more, and its name may join anew."""
+    assert REFRESH_SECONDS <= 5
     await rig.start_hub()
     agent = await rig.add_agent("web-1")
-    began = time.monotonic()
     await rig.hub("agent", "revoke", "web-1")
-    await rig.until(lambda: logged(agent.log, "link.refused"), within=10)
-    assert time.monotonic() - began < 6  # half a second is the command's own
+    await rig.wait_until(lambda: logged(agent.log, "link.refused"))
     assert not await rig.online("web-1")
-    await agent.end()
+    await agent.stop()
     _, out, _ = await rig.hub("token", "--agent", "web-1")
-    await rig.run("agent", *out.split()[1:], "--state", str(rig.state("web-1")), "--force")
+    await rig.run("agent", *out.split()[1:], "--state", str(rig.state_folder("web-1")), "--force")
     await rig.start_agent("web-1")
     assert await worked(rig)
 
 
-async def test_a_removed_person_is_off_within_five_seconds(rig: Rig) -> None:
+async def test_a_removed_person_is_off_at_the_next_look(rig: SystemHarness) -> None:
     """Their live link is closed with the reason, their next command and their chat are refused."""
     await rig.start_hub()
-    _, out, _ = await rig.hub("operator", "add", "bob", "--role", "viewer")
+    _, out, _ = await rig.hub("operator", "add", "bob", "--role", "approver")
     profile = str(rig.folder / "bob")
     await rig.run("tui", *out.split()[1:], "--profile", profile)
     watching = await rig.start("watch", "tui", "--profile", profile, "watch", "--after", "0")
-    await rig.until(lambda: logged(watching.log, "hub.created"), watching)
-    began = time.monotonic()
+    await rig.wait_until(lambda: logged(watching.log, "hub.created"), watching)
     await rig.hub("operator", "remove", "bob")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(START_WITHIN):
         assert await watching.process.wait() == 1
-    assert time.monotonic() - began < 6
     assert "the hub closed the link" in watching.tail(1)
     code, _, err = await rig.run("tui", "--profile", profile, "agents", check=False)
     assert code == 3
@@ -178,7 +210,7 @@ async def test_a_removed_person_is_off_within_five_seconds(rig: Rig) -> None:
     assert "may not" in (await rig.ask("bob", "machines"))["text"]
 
 
-async def test_a_clock_that_is_off_is_told_at_the_join(rig: Rig) -> None:
+async def test_a_clock_that_is_off_is_told_at_the_join(rig: SystemHarness) -> None:
     """The hub tells its time to whoever asks for its authority; every answer without an upgrade has a date."""
     await rig.start_hub()
     connector = aiohttp.TCPConnector(ssl=False)
@@ -189,7 +221,7 @@ async def test_a_clock_that_is_off_is_told_at_the_join(rig: Rig) -> None:
                 assert answer.headers["Date"].endswith(" GMT")
 
 
-async def test_health_and_metrics(rig: Rig) -> None:
+async def test_health_and_metrics(rig: SystemHarness) -> None:
     """The pages that operators' tools look at: alive, ready, and the figures that the issue names."""
     await rig.start_hub()
     await rig.add_agent("web-1")
@@ -199,7 +231,7 @@ async def test_health_and_metrics(rig: Rig) -> None:
     async with rig.session.get(f"{base}/healthz") as answer:
         assert await answer.json() == {"ok": True}
     async with rig.session.get(f"{base}/readyz") as answer:
-        assert await answer.json() == {"ready": True, "reasons": []}
+        assert await answer.json() == {"ready": True, "reasons": [], "warnings": []}
     async with rig.session.get(f"{base}/metrics") as answer:
         text = await answer.text()
     for line in (

@@ -5,25 +5,15 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
+from contextlib import redirect_stderr
+from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.log import HIDDEN, bound, configure, logger, quiet, scrub
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    """Leaves logging as it was found."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:], root.level = handlers, level
+from hub.log import HIDDEN, bind_ids, configure, logger, logging_disabled, scrub
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -35,7 +25,7 @@ def test_an_event_is_one_json_line_with_its_ids() -> None:
     stream = io.StringIO()
     configure("info", "json", stream)
     log = logger("links")
-    with bound(request="01ARZ", job="01BX5"):
+    with bind_ids(request="01ARZ", job="01BX5"):
         log.info("agent.connected", agent="web-1", text="磁盘")
     log.warning("agent.lost")
     first, second = lines(stream)
@@ -155,11 +145,22 @@ def test_no_value_breaks_a_line(values: dict[str, Any]) -> None:
     json.dumps(event, ensure_ascii=False).encode()
 
 
+def test_standard_error_that_went_away_costs_lines_only() -> None:
+    """A closed terminal, a full disk: what was to be written is lost, and the program does not notice."""
+    gone = Path("/dev/full").open("w", buffering=1)  # noqa: SIM115  closing it fails, as it should
+    with redirect_stderr(gone):
+        configure("info", "json")
+        logger("x").info("is.lost")
+        logging.getLogger("library").warning("is lost too")
+    with pytest.raises(OSError, match="No space"):
+        gone.close()
+
+
 def test_quiet_is_for_a_while() -> None:
     """Nothing within, everything after, also where the work within fails."""
     stream = io.StringIO()
     configure("debug", "json", stream)
-    with pytest.raises(RuntimeError), quiet():
+    with pytest.raises(RuntimeError), logging_disabled():
         logger("x").error("unheard")
         raise RuntimeError
     logger("x").debug("heard")

@@ -23,11 +23,11 @@ def samples(metrics: Metrics, gauges: Gauges | None = None) -> dict[tuple[str, t
 def test_what_happens_is_counted() -> None:
     """Messages, refusals, replies and stages appear with their labels."""
     metrics = Metrics()
-    metrics.message("ops", "accepted")
-    metrics.message("ops", "accepted")
-    metrics.refused("", "unknown_inlet")
-    metrics.reply("retry")
-    metrics.stage("plan", 0.004)
+    metrics.count_message("ops", "accepted")
+    metrics.count_message("ops", "accepted")
+    metrics.count_refused("", "unknown_inlet")
+    metrics.count_reply("retry")
+    metrics.observe_stage("plan", 0.004)
     found = samples(metrics)
     assert found["answerback_messages_total", ("ops", "accepted")] == 2
     assert found["answerback_refused_total", ("unknown_inlet", "-")] == 1
@@ -43,7 +43,16 @@ def test_states_are_those_of_the_scrape() -> None:
     samples(metrics, Gauges(jobs={"running": 9}))
     found = samples(
         metrics,
-        Gauges(jobs={"queued": 3}, agents=2, consoles=1, queue_age=4.5, outbox=7, store_commits=10, store_units=40),
+        Gauges(
+            jobs={"queued": 3},
+            agents=2,
+            consoles=1,
+            queue_age=4.5,
+            outbox=7,
+            files_refused={"policy": True, "runbooks": False},
+            store_commits=10,
+            store_units=40,
+        ),
     )
     assert found["answerback_jobs", ("queued",)] == 3
     assert ("answerback_jobs", ("running",)) not in found
@@ -51,6 +60,8 @@ def test_states_are_those_of_the_scrape() -> None:
     assert found["answerback_links", ("console",)] == 1
     assert found["answerback_queue_age_seconds", ()] == 4.5
     assert found["answerback_outbox", ()] == 7
+    assert found["answerback_file_refused", ("policy",)] == 1
+    assert found["answerback_file_refused", ("runbooks",)] == 0
     assert found["answerback_store_commits_total", ()] == 10
     assert found["answerback_store_units_total", ()] == 40
 
@@ -58,21 +69,21 @@ def test_states_are_those_of_the_scrape() -> None:
 def test_two_hubs_in_one_process_do_not_share_numbers() -> None:
     """The registry is the hub's own."""
     one, other = Metrics(), Metrics()
-    one.message("ops", "accepted")
+    one.count_message("ops", "accepted")
     assert ("answerback_messages_total", ("ops", "accepted")) not in samples(other)
 
 
 def test_a_negative_time_counts_as_none() -> None:
     """Two clocks may disagree; the sum of a histogram never goes down."""
     metrics = Metrics()
-    metrics.stage("start", -5.0)
+    metrics.observe_stage("start", -5.0)
     assert samples(metrics)["answerback_stage_seconds_sum", ("start",)] == 0
 
 
 def test_an_unknown_stage_is_a_mistake() -> None:
     """Stages are a closed set."""
     with pytest.raises(KeyError):
-        Metrics().stage("lunch", 1.0)
+        Metrics().observe_stage("lunch", 1.0)
 
 
 def test_every_stage_that_the_hub_observes_exists() -> None:
@@ -91,7 +102,7 @@ def test_what_came_of_asking_models_is_counted() -> None:
     """By the answer's kind, or by why there is none."""
     metrics = Metrics()
     for result in ("runbook", "runbook", "down"):
-        metrics.model(result)
+        metrics.count_model_plan(result)
     text = metrics.render(Gauges()).decode()
     assert 'answerback_model_plans_total{result="runbook"} 2.0' in text
     assert 'answerback_model_plans_total{result="down"} 1.0' in text

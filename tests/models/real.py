@@ -137,7 +137,7 @@ async def _listens(port: int) -> bool:
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(45):
             await process.wait()
     except TimeoutError:
         process.kill()

@@ -13,13 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
-from common.config import Duration
+from common.values import Duration
 from hub.config import ModelTable
-from hub.models.ask import Ask, Completion, NoAnswer, Piece
-from hub.models.build import servers_of
-from hub.models.pool import Bounds, Pool
-from tests.hub.models import wires
-from tests.hub.models.rig import running
+from hub.planning.llm_servers.build import build_clients
+from hub.planning.llm_servers.pool import Pool, PoolLimits
+from hub.planning.llm_servers.types import ModelCompletion, ModelRequest, NoAnswer, TextDelta
+from tests.hub.planning.llm_servers import wires
+from tests.hub.planning.llm_servers.rig import running
 from tests.models.real import MISSING, Running, installed, ollama_front, openai_server
 
 HAVE = installed() is not None
@@ -44,7 +44,7 @@ SYSTEM = "You plan one command. Machines: web-1, web-2, db-1. Programs: df (disk
 SECONDS = 150.0  # a machine that is busy with other tests takes its time
 
 
-def ask(text: str = "hello", **more: Any) -> Ask:
+def ask(text: str = "hello", **more: Any) -> ModelRequest:
     return wires.ask(text, deadline=time.monotonic() + SECONDS, **more)
 
 
@@ -64,7 +64,7 @@ def table(at: Running, kind: str, folder: Path) -> ModelTable:
 
 
 def pool_of(**tables: ModelTable) -> Pool:
-    return Pool(servers_of(tables), Bounds(), time.monotonic)
+    return Pool(build_clients(tables), PoolLimits(), time.monotonic)
 
 
 def follows(text: str) -> bool:
@@ -81,8 +81,8 @@ async def test_an_answer_of_the_form_through_both_protocols(server: Running, tmp
     async with ollama_front(server) as front:
         for kind, at in (("openai", server), ("ollama", front)):
             async with running(pool_of(one=table(at, kind, tmp_path))) as pool:
-                await pool.checked()
-                assert pool.views()[0].up, pool.views()[0].problem
+                await pool.wait_checked()
+                assert pool.node_statuses()[0].up, pool.node_statuses()[0].problem
                 asked = ask("how full is the disk of web-1?", system=SYSTEM, schema=SCHEMA, max_tokens=120)
                 got = await pool.complete(asked)
             assert follows(got.text), got.text
@@ -93,15 +93,15 @@ async def test_an_answer_of_the_form_through_both_protocols(server: Running, tmp
 
 async def test_cancelling_ends_the_generation(server: Running, tmp_path: Path) -> None:
     """The server has nothing under way soon after the client is gone."""
-    ((_, wire),) = servers_of({"one": table(server, "openai", tmp_path)})
+    ((_, wire),) = build_clients({"one": table(server, "openai", tmp_path)})
     stream = wire.stream(ask("Tell a very long story.", schema=None, max_tokens=2_000))
     async for event in stream:
-        if isinstance(event, Piece):
+        if isinstance(event, TextDelta):
             break
     async with httpx.AsyncClient(headers={"authorization": f"Bearer {server.key}"}) as client:
         assert (await client.get(server.url + "/running")).json() == {"running": 1}
         await stream.aclose()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(45):
             while (await client.get(server.url + "/running")).json()["running"]:
                 await asyncio.sleep(0.02)
     await wire.close()
@@ -112,8 +112,8 @@ async def test_a_wrong_key_and_a_wrong_name_are_told(server: Running, tmp_path: 
     wrong = table(Running(server.url, server.model, "sk-wrong"), "openai", tmp_path)
     other = table(Running(server.url, "gpt-9", server.key), "openai", tmp_path)
     async with running(pool_of(wrong=wrong, other=other)) as pool:
-        await pool.checked()
-        problems = [view.problem for view in pool.views()]
+        await pool.wait_checked()
+        problems = [view.problem for view in pool.node_statuses()]
         with pytest.raises(NoAnswer, match="down"):
             await pool.complete(ask())
     assert problems[0] == "unauthorised: HTTP 401: the key is not taken"
@@ -131,14 +131,14 @@ async def test_a_burst_is_answered_by_two_nodes_of_which_one_dies(tmp_path: Path
         ended = False
         try:
             async with running(pool_of(**tables)) as pool, asyncio.TaskGroup() as group:
-                await pool.checked()
+                await pool.wait_checked()
                 tasks = [
                     group.create_task(
                         pool.complete(ask(f"load of web-{n}?", system=SYSTEM, schema=SCHEMA, max_tokens=80))
                     )
                     for n in range(8)
                 ]
-                while not any(view.running for view in pool.views() if view.spec.name == "dies"):
+                while not any(view.running for view in pool.node_statuses() if view.spec.name == "dies"):
                     await asyncio.sleep(0.01)
                 await dying.__aexit__(None, None, None)
                 ended = True
@@ -146,5 +146,5 @@ async def test_a_burst_is_answered_by_two_nodes_of_which_one_dies(tmp_path: Path
         finally:
             if not ended:
                 await dying.__aexit__(None, None, None)
-    assert all(isinstance(one, Completion) and follows(one.text) for one in got)
+    assert all(isinstance(one, ModelCompletion) and follows(one.text) for one in got)
     assert any("gone" in [attempt.result for attempt in one.attempts] for one in got)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.end_to_end.rig import Rig  # after the path is set: this is run as a file
+from tests.end_to_end.system import SystemHarness  # after the path is set: this is run as a file
 from tests.models.real import MISSING, Running, installed, ollama_front, openai_server
 
 MESSAGES: Final = (
@@ -46,7 +46,7 @@ STAGES: Final = (
 class Stages:
     """Stage times from `/metrics`, as what was added since the last look."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: SystemHarness) -> None:
         self._rig = rig
         self._before: dict[tuple[str, str], float] = {}
 
@@ -65,16 +65,16 @@ def told(text: str) -> str:
     return "\n".join(f"    | {line}" for line in text.splitlines())
 
 
-async def answered(rig: Rig, event: str) -> dict[str, Any]:
+async def answered(rig: SystemHarness, event: str) -> dict[str, Any]:
     """The final reply, or the question where there is one."""
-    found = await rig.receiver.wait(
+    found = await rig.receiver.wait_for(
         lambda: next((r for r in rig.receiver.replies if r["in_reply_to"] == event and r["kind"] != "progress"), None),
         WITHIN,
     )
     return dict(found)
 
 
-async def converse(rig: Rig, text: str, stages: Stages) -> dict[str, Any]:
+async def converse(rig: SystemHarness, text: str, stages: Stages) -> dict[str, Any]:
     """One message to its end: asked, approved where it has to be, answered; printed as it goes."""
     begun = time.perf_counter()
     print(f"\n  carol> {text}")
@@ -86,7 +86,7 @@ async def converse(rig: Rig, text: str, stages: Stages) -> dict[str, Any]:
         print(f"  bob> approve r{answer['number']}")
         said = await rig.ask("bob", f"approve r{answer['number']}")
         print(told(said["text"]))
-        reply = await rig.receiver.final(event, 60)
+        reply = await rig.receiver.wait_final(event, 60)
         print(told(reply["text"][:900]))
     took = time.perf_counter() - begun
     spent = await stages.since()
@@ -95,7 +95,7 @@ async def converse(rig: Rig, text: str, stages: Stages) -> dict[str, Any]:
     return reply
 
 
-def with_model(rig: Rig, kind: str, at: Running) -> None:
+def with_model(rig: SystemHarness, kind: str, at: Running) -> None:
     key = ""
     if at.key:
         file = rig.hub_dir / "secrets" / "model"
@@ -113,7 +113,7 @@ def with_model(rig: Rig, kind: str, at: Running) -> None:
 async def through(kind: str, at: Running) -> list[dict[str, Any]]:
     print(f"\n== {kind}: {at.model} at {at.url}, key {'yes' if at.key else 'no'}")
     with tempfile.TemporaryDirectory() as folder:
-        async with Rig(Path(folder)) as rig:
+        async with SystemHarness(Path(folder)) as rig:
             await rig.init()
             with_model(rig, kind, at)
             await rig.start_hub()

@@ -13,7 +13,7 @@ import pytest
 
 from agent.cli import _parser
 from agent.state import SOCKET_VARIABLE
-from hub.cli import hub
+from hub.cli.main import hub
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 UNITS = sorted(FOLDER.glob("*.service"))

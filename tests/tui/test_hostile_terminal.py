@@ -19,14 +19,14 @@ from ulid import ULID
 
 from common.lifecycle import JobState, RequestState
 from common.plan import Plan, Step, plan_hash
-from hub.config import load
-from hub.records import Agent, Approval, Chunk, Job, Request
-from hub.store.engine import Store
-from hub.store.verbs import Txn
+from hub.chat.inlets import load_config
+from hub.core.records import Agent, Approval, Job, Request, StoredChunk
+from hub.store.store import Store
+from hub.store.transaction import Txn
 from tests.bench.pty_probe import Probe, python
-from tests.end_to_end.rig import Rig
-from tests.tui.hostile import CORPUS, OURS, plain, shapes
-from tui.safety import is_safe
+from tests.end_to_end.system import SystemHarness
+from tests.tui.hostile_text import CORPUS, OWN_SHAPES, sequence_shapes, strip_sequences
+from tui.terminal.sanitize import is_safe
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("hostile")]
 STORED = [text for text in CORPUS if text.strip()]
@@ -96,7 +96,7 @@ def fill(txn: Txn) -> list[str]:
         txn.add_jobs([job])
         made.append(job.id)
         for seq in (1, 2):
-            txn.add_chunk(Chunk(job.id, seq, seq, f"{text}\n{text}".encode("utf-8", "surrogateescape"), now))
+            txn.add_chunk(StoredChunk(job.id, seq, seq, f"{text}\n{text}".encode("utf-8", "surrogateescape"), now))
         if waiting:
             txn.add_approval(filled(Approval, number, request_id=request.id, plan_hash=request.plan_hash, granted=True))
         txn.audit(text, request.id, text, {"text": text, text: "key", "argv": [text]}, now)
@@ -106,9 +106,9 @@ def fill(txn: Txn) -> list[str]:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def hostile_hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Path, list[str]]]:
     """The profile's folder, and the jobs."""
-    async with Rig(tmp_path_factory.mktemp("hostile")) as rig:
+    async with SystemHarness(tmp_path_factory.mktemp("hostile")) as rig:
         await rig.init()
-        store = Store.open(load(rig.config).store.url, folder=rig.hub_dir, clock=time.time)
+        store = Store.open(load_config(rig.config).store.url, folder=rig.hub_dir, clock=time.time)
         jobs = store.write_now(fill)
         store.close()
         await rig.start_hub()
@@ -138,9 +138,9 @@ async def test_the_console_in_a_pty(hostile_hub: tuple[Path, list[str]]) -> None
         asyncio.to_thread(walked, python("-m", "tui", "console", "--demo")),
         asyncio.to_thread(walked, python("-m", "tui", "--profile", str(hostile_hub[0]), "console")),
     )
-    odd = {shape for shape in shapes(hostile) - shapes(harmless) if not OURS.fullmatch(shape)}
+    odd = {shape for shape in sequence_shapes(hostile) - sequence_shapes(harmless) if not OWN_SHAPES.fullmatch(shape)}
     assert not odd
-    assert is_safe(plain(hostile).replace("\x07", ""))
+    assert is_safe(strip_sequences(hostile).replace("\x07", ""))
     assert "@click" in hostile  # markup is shown, not obeyed
     assert "\\x1b" in hostile
 
@@ -177,6 +177,6 @@ async def test_the_command_line_in_a_pty(hostile_hub: tuple[Path, list[str]], wo
         argv[-1] = hostile_hub[1][int(argv[-1])]
     out = await asyncio.to_thread(printed, argv, 2.0 if "watch" in words else 15.0)
     assert words == "queue" or len(out) > 300, out
-    assert shapes(out) <= {"'\\n'", "'\\r'", "\x1b[Nm"}, shapes(out)
-    assert is_safe(plain(out).replace("\n", "").replace("\r", ""))
+    assert sequence_shapes(out) <= {"'\\n'", "'\\r'", "\x1b[Nm"}, sequence_shapes(out)
+    assert is_safe(strip_sequences(out).replace("\n", "").replace("\r", ""))
     assert "Traceback" not in out

@@ -1,38 +1,54 @@
-"""What the overview says of the demo world: lanes, what needs you, the fleet. Reads rows, changes none."""
+"""The overview of the demo world: lanes, what needs a person, the machines. Reads the world, changes nothing but the
+trends."""
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
+from common.api.jobs import JobView
+from common.api.overview import (
+    FleetView,
+    HubView,
+    LaneView,
+    NeedCounts,
+    NeedView,
+    Overview,
+    RoundTrip,
+    RoundTrips,
+)
+from common.api.requests import RequestDetails
 from common.catalogue import Language, Sentence
-from common.filter_match import is_stuck
 from common.version import VERSION
-from tui.demo.cast import ME
-from tui.demo.world import ENDED, Row, World
-from tui.format import age
+from tui.demo.cast import DEMO_USER
+from tui.demo.world import DemoWorld
+from tui.text.format import format_age
 
-STEP: Final = 15.0
+BAR_SECONDS: Final = 15.0
 """Seconds of one bar of a trend; twenty are five minutes."""
-BARS: Final = 20
+BAR_COUNT: Final = 20
+WINDOW: Final = 300.0
+"""Seconds over which what has ended is counted."""
+MAX_NEEDS: Final = 50
 STAGES: Final = ("received", "planning", "approval", "queued", "running", "done")
 
 
-class Trends:
-    """Counts by stage, one every `STEP` seconds."""
+class TrendHistory:
+    """Counts by stage, one every `BAR_SECONDS` seconds."""
 
     def __init__(self) -> None:
-        self.bars: dict[str, list[float]] = {stage: [] for stage in STAGES}
+        self.bars: dict[str, list[int]] = {stage: [] for stage in STAGES}
         self._next = 0.0
 
-    def look(self, now: float, counts: dict[str, float]) -> None:
+    def record(self, now: float, counts: Mapping[str, int]) -> None:
         while now >= self._next:
-            self._next = self._next + STEP if self._next else now + STEP
+            self._next = self._next + BAR_SECONDS if self._next else now + BAR_SECONDS
             for stage, bars in self.bars.items():
                 bars.append(counts.get(stage, 0))
-                del bars[:-BARS]
+                del bars[:-BAR_COUNT]
 
 
 def quantile(values: Sequence[float], part: float) -> float | None:
@@ -40,130 +56,190 @@ def quantile(values: Sequence[float], part: float) -> float | None:
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))] if ordered else None
 
 
-def overview(world: World, trends: Trends, past: int, language: Language) -> dict[str, Any]:
-    now = world.now
-    open_jobs = [job for job in world.jobs.values() if job["state"] not in ENDED]
-    asking = [row for row in world.requests.values() if row["state"] == "asking"]
-    ended = [job for job in world.jobs.values() if job["ended_at"] is not None and now - job["ended_at"] < 300]
-    by_state = {
-        state: [job for job in open_jobs if job["state"] == state] for state in ("queued", "running", "unknown")
-    }
-    counts: dict[str, float] = {state: len(jobs) for state, jobs in by_state.items()}
-    counts |= {"approval": len(asking), "done": len(ended), "received": 0}
-    trends.look(now, counts)
-    lanes = [_lane(world, trends, stage, by_state, asking, ended, past, language) for stage in STAGES]
-    return {
-        "lanes": lanes,
-        "needs_you": _needs(world, asking, open_jobs),
-        "fleet": _fleet(world),
-        "counts": {
-            "asking": len(asking),
-            "queued": len(by_state["queued"]),
-            "running": len(by_state["running"]),
-        },
-        "hub": {"id": "demo", "version": VERSION, "queue_paused": world.queue_paused, "now": now},
-    }
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The rows that the overview is made of."""
 
+    open_jobs: tuple[JobView, ...]
+    asking: tuple[RequestDetails, ...]
+    ended: tuple[JobView, ...]  # within `WINDOW`
 
-def _lane(
-    world: World,
-    trends: Trends,
-    stage: str,
-    by_state: dict[str, list[Row]],
-    asking: list[Row],
-    ended: list[Row],
-    past: int,
-    language: Language,
-) -> dict[str, Any]:
-    now, state = world.now, "ok"
-    note: Sentence | None = None
-    rows: list[Row] = {"approval": asking, "done": ended}.get(stage, by_state.get(stage, []))
-    since = {"approval": "received_at", "running": "started_at", "done": "ended_at"}.get(stage, "queued_at")
-    oldest = max((now - row[since] for row in rows if row.get(since) is not None), default=None)
-    times: list[float] = {"running": list(world.durations), "queued": list(world.waits)}.get(stage, [])
-    count: float = len(rows)
-    if stage == "approval":
-        decided = [row for row in world.requests.values() if row["approvers"] and row["decided_at"]]
-        times = [row["decided_at"] - row["received_at"] for row in decided]
-        if asking:
-            left = age(min(row["decide_by"] for row in asking) - now)
-            state, note = "waiting", Sentence("lane_expires", {"left": left})
-    elif stage == "queued" and world.queue_paused:
-        state, note = "paused", Sentence("lane_paused", {"person": world.queue_paused["by"]})
-    elif stage == "queued":
-        held = Counter(job["agent"] for job in rows if job.get("agent_paused") or job.get("agent_online") is False)
-        if held:
-            crowd = ", ".join(f"{name} {number}" for name, number in held.most_common(3))
-            note = Sentence("lane_absent", {"count": held.total(), "machines": crowd})
-    elif stage == "running" and (late := sum(1 for job in rows if is_stuck(job, now))):
-        state, note = "stuck", Sentence("lane_over_limit", {"count": late})
-    elif stage == "done":
-        count, oldest = world.ended + past, None
-        times = [job["ended_at"] - job["queued_at"] for job in ended if job["duration"] is not None]
-        if failed := sum(1 for job in ended if job["state"] == "failed"):
-            note = Sentence("lane_failed", {"count": failed})
-    rate = 0.0 if stage == "approval" else len(ended) / 300
-    found = {key: quantile(times, part) for key, part in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))}
-    row = {
-        "stage": stage,
-        "count": count,
-        "oldest": oldest,
-        "rate": rate,
-        "trend": list(trends.bars[stage]),
-        "state": state,
-    }
-    return row | {"note": note.say(language) if note else ""} | found
-
-
-def _needs(world: World, asking: Iterable[Row], open_jobs: Iterable[Row]) -> list[dict[str, Any]]:
-    """What waits for a person: the most pressing first, in the hub's form."""
-    found = []
-    for row in sorted(asking, key=lambda row: float(row["decide_by"])):
-        step = row["plan"]["steps"][0]
-        entry = {key: row[key] for key in ("number", "inlet", "given", "approvers", "second_factor")}
-        names = step["targets"]
-        entry |= {
-            "kind": "approve",
-            "who": row["person"],
-            "text": shlex.join(step["argv"]),
-            "expires": row["decide_by"],
-        }
-        found.append(
-            entry | {"agent": names[0] if len(names) == 1 else "", "count": len(names), "since": row["planned_at"]}
+    @classmethod
+    def of(cls, world: DemoWorld) -> Present:
+        jobs = world.jobs.values()
+        return cls(
+            tuple(job for job in jobs if job.is_open),
+            tuple(request for request in world.requests.values() if request.is_asking),
+            tuple(job for job in jobs if job.ended_at is not None and world.now - job.ended_at < WINDOW),
         )
-    for job in open_jobs:
-        kind = "unknown" if job["state"] == "unknown" else "stuck" if is_stuck(job, world.now) else ""
+
+    def in_state(self, state: str) -> tuple[JobView, ...]:
+        return tuple(job for job in self.open_jobs if job.state == state)
+
+
+def build_overview(world: DemoWorld, trends: TrendHistory, past: int, language: Language) -> Overview:
+    """`past` is how many jobs ended before the world began."""
+    found = Present.of(world)
+    queued, running = len(found.in_state("queued")), len(found.in_state("running"))
+    counts = {"queued": queued, "running": running, "unknown": len(found.in_state("unknown"))}
+    counts |= {"approval": len(found.asking), "done": len(found.ended), "received": 0}
+    trends.record(world.now, counts)
+    needs = _needs(world, found)
+    lanes = (_lane(world, found, stage, past, language) for stage in STAGES)
+    return Overview(
+        lanes=tuple(replace(lane, trend=tuple(trends.bars[lane.stage])) for lane in lanes),
+        needs_you=tuple(needs[:MAX_NEEDS]),
+        needs=NeedCounts(
+            **{kind: sum(need.kind == kind for need in needs) for kind in ("approve", "unknown", "stuck")}
+        ),
+        fleet=_fleet(world),
+        counts={"asking": len(found.asking), "queued": queued, "running": running},
+        hub=HubView(id="demo", version=VERSION, queue_paused=world.queue_paused, now=world.now),
+    )
+
+
+# ---- lanes
+
+
+def _lane(world: DemoWorld, found: Present, stage: str, past: int, language: Language) -> LaneView:
+    match stage:
+        case "approval":
+            lane, note = _approval_lane(world, found)
+        case "queued":
+            lane, note = _queued_lane(world, found)
+        case "running":
+            lane, note = _running_lane(world, found)
+        case "done":
+            lane, note = _done_lane(world, found, past)
+        case _:
+            lane, note = LaneView(stage=stage), None
+    rate = 0.0 if stage == "approval" else len(found.ended) / WINDOW
+    return replace(lane, rate=rate, note=note.render(language) if note else "")
+
+
+def _timed(lane: LaneView, times: Iterable[float]) -> LaneView:
+    ordered = sorted(times)
+    return replace(lane, p50=quantile(ordered, 0.5), p95=quantile(ordered, 0.95), p99=quantile(ordered, 0.99))
+
+
+def _approval_lane(world: DemoWorld, found: Present) -> tuple[LaneView, Sentence | None]:
+    decided = (request for request in world.requests.values() if request.approvers)
+    times = [request.decided_at - request.received_at for request in decided if request.decided_at]
+    lane = _timed(LaneView(stage="approval", count=len(found.asking)), times)
+    if not found.asking:
+        return lane, None
+    oldest = max(world.now - request.received_at for request in found.asking)
+    left = format_age(min(decide_by(request) for request in found.asking) - world.now)
+    return replace(lane, oldest=oldest, state="waiting"), Sentence("lane_expires", {"left": left})
+
+
+def _queued_lane(world: DemoWorld, found: Present) -> tuple[LaneView, Sentence | None]:
+    jobs = found.in_state("queued")
+    oldest = max((world.now - job.queued_at for job in jobs), default=None)
+    lane = _timed(LaneView(stage="queued", count=len(jobs), oldest=oldest), world.waits)
+    if world.queue_paused is not None:
+        return replace(lane, state="paused"), Sentence("lane_paused", {"person": world.queue_paused.by})
+    held = Counter(job.agent for job in jobs if job.agent_paused or job.is_machine_away)
+    if not held:
+        return lane, None
+    crowd = ", ".join(f"{name} {number}" for name, number in held.most_common(3))
+    values: dict[str, object] = {"count": held.total(), "machines": crowd}
+    pauser = next((agent for name in held if (agent := world.agents[name]).is_paused), None)
+    if pauser is None:
+        return lane, Sentence("lane_absent", values)
+    values |= {"person": pauser.paused_by, "why": pauser.pause_reason}
+    if pauser.paused_until is None:
+        return lane, Sentence("lane_held", values)
+    return lane, Sentence("lane_held_until", {**values, "left": format_age(pauser.paused_until - world.now)})
+
+
+def _running_lane(world: DemoWorld, found: Present) -> tuple[LaneView, Sentence | None]:
+    jobs = found.in_state("running")
+    oldest = max((world.now - job.started_at for job in jobs if job.started_at is not None), default=None)
+    lane = _timed(LaneView(stage="running", count=len(jobs), oldest=oldest), world.durations)
+    late = sum(1 for job in jobs if job.is_stuck(world.now))
+    if not late:
+        return lane, None
+    return replace(lane, state="stuck"), Sentence("lane_over_limit", {"count": late})
+
+
+def _done_lane(world: DemoWorld, found: Present, past: int) -> tuple[LaneView, Sentence | None]:
+    """Its count is of all time."""
+    timed = (job for job in found.ended if job.duration is not None)
+    times = [job.ended_at - job.queued_at for job in timed if job.ended_at is not None]
+    lane = _timed(LaneView(stage="done", count=world.ended + past), times)
+    failed = sum(1 for job in found.ended if job.state == "failed")
+    return lane, Sentence("lane_failed", {"count": failed}) if failed else None
+
+
+# ---- what needs a person
+
+
+def decide_by(request: RequestDetails) -> float:
+    """Until when a request that asks may be decided."""
+    return request.decide_by or request.received_at
+
+
+def _needs(world: DemoWorld, found: Present) -> list[NeedView]:
+    """What waits for a person: the most pressing first."""
+    needs = []
+    for job in found.open_jobs:
+        kind = "unknown" if job.is_unknown else "stuck" if job.is_stuck(world.now) else ""
         if kind:
-            entry = {key: job[key] for key in ("number", "agent", "inlet")}
-            found.append(
-                entry
-                | {
-                    "kind": kind,
-                    "job": job["id"],
-                    "who": job["person"],
-                    "since": job["started_at"],
-                    "text": shlex.join(job["argv"]),
-                }
-            )
+            needs.append(_job_need(kind, job))
+    needs += [_approval_need(request) for request in sorted(found.asking, key=decide_by)]
     for agent in world.agents.values():
-        if agent["draining"]:
-            text = f"{agent['draining']['left']} of {agent['draining']['of']}"
-            found.append(
-                {"kind": "drain", "agent": agent["name"], "who": ME, "since": agent["draining"]["at"], "text": text}
+        if (drain := agent.draining) is not None:
+            text = f"{drain.left} of {drain.of}"
+            needs.append(
+                NeedView(kind="drain", agent=agent.name, who=DEMO_USER, since=drain.at, draining=drain, text=text)
             )
-    return found[:50]
+    return [replace(need, age=max(0.0, world.now - need.since)) for need in needs]
 
 
-def _fleet(world: World) -> dict[str, Any]:
+def _approval_need(request: RequestDetails) -> NeedView:
+    step = request.steps[0]
+    return NeedView(
+        kind="approve",
+        number=request.number,
+        agent=step.targets[0] if len(step.targets) == 1 else "",
+        since=request.planned_at or request.received_at,
+        who=request.person,
+        inlet=request.inlet,
+        text=shlex.join(step.argv),
+        count=len(step.targets),
+        given=request.given,
+        approvers=request.approvers,
+        second_factor=request.second_factor,
+        expires=request.decide_by,
+    )
+
+
+def _job_need(kind: str, job: JobView) -> NeedView:
+    return NeedView(
+        kind=kind,
+        number=job.number,
+        job=job.id,
+        agent=job.agent,
+        since=job.started_at or job.queued_at,
+        who=job.person,
+        inlet=job.inlet,
+        text=shlex.join(job.argv or ()),
+    )
+
+
+def _fleet(world: DemoWorld) -> FleetView:
     agents = world.agents.values()
-    trips = [agent["rtt"] for agent in agents if agent["online"]]
-    worst = sorted((agent for agent in agents if agent["online"]), key=lambda agent: -float(agent["rtt"]))[:3]
-    return {
-        "online": len(trips),
-        "busy": sum(1 for agent in agents if agent["running"]),
-        "offline": len(world.agents) - len(trips),
-        "paused": sum(1 for agent in agents if agent["paused_by"]),
-        "rtt": {key: quantile(trips, part) for key, part in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))},
-        "worst": [{"agent": agent["name"], "rtt": agent["rtt"]} for agent in worst],
-        "versions": dict(Counter(agent["version"] for agent in agents).most_common(4)),
-    }
+    present = [agent for agent in agents if agent.online]
+    trips = [agent.rtt or 0.0 for agent in present]
+    worst = sorted(present, key=lambda agent: -(agent.rtt or 0.0))[:3]
+    return FleetView(
+        online=len(present),
+        offline=len(world.agents) - len(present),
+        busy=sum(1 for agent in agents if agent.is_busy),
+        paused=sum(1 for agent in agents if agent.is_paused),
+        draining=sum(1 for agent in agents if agent.is_draining),
+        rtt=RoundTrips(p50=quantile(trips, 0.5), p95=quantile(trips, 0.95), p99=quantile(trips, 0.99)),
+        worst=tuple(RoundTrip(agent=agent.name, rtt=agent.rtt or 0.0) for agent in worst),
+        versions=dict(Counter(agent.version for agent in agents).most_common(4)),
+    )

@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Final
 
+from common.api import verbs
+from common.api.lists import ListPush
+from common.api.overview import Overview
+from common.api.subscriptions import OutputArgs, OutputPush, ViewArgs
+from common.api.verb import A, R, Verb
+from common.api.versions import VIEW_VERSIONS, Push
+from common.api.whoami import VerbRight, WhoAmI
 from common.catalogue import Language
 from common.version import VERSION
-from tui.client import BadCall, LinkLost
-from tui.demo.acts import Acts
-from tui.demo.cast import CODE, ME
-from tui.demo.overview import Trends, overview
-from tui.demo.past import make_past
-from tui.demo.story import BEFORE, begin
-from tui.demo.views import Window
-from tui.demo.world import ENDED, Size
-from tui.source import Link, Who
+from tui.client.errors import InvalidCall, LinkLost
+from tui.client.source import LinkStatus
+from tui.demo.api import DemoApi, check_args
+from tui.demo.cast import CODE, DEMO_USER
+from tui.demo.overview import BAR_COUNT, BAR_SECONDS, TrendHistory, build_overview
+from tui.demo.past import generate_history
+from tui.demo.records import JobOutput, Size
+from tui.demo.story import RECENT_SECONDS, create_world
+from tui.demo.views import ViewSubscription
+from tui.demo.world import DemoWorld
 
-BEAT: Final = 0.1
+TICK: Final = 0.1
 OVERVIEW_EVERY: Final = 0.5
 CHUNKS: Final = 200
 
 
 class DemoSource:
-    """See `tui.source.Source`. Where `living` is false its time stands still but for `step`: pictures and tests."""
+    """See `tui.client.source.Source`. Without `real_time` its time stands still but for `advance`, for tests and
+    pictures.
+    """
 
     def __init__(
         self,
@@ -34,145 +44,168 @@ class DemoSource:
         size: Size = "small",
         *,
         start: float | None = None,
-        living: bool = True,
+        real_time: bool = True,
         language: Language = "en",
         roles: tuple[str, ...] = ("admin",),
+        create: Callable[[int, Size, float], DemoWorld] = create_world,
     ) -> None:
         begun = time.time() if start is None else start
-        self.world = begin(seed, size, begun)
+        self.world = create(seed, size, begun)
         history = self.world.scale.history
-        self.past = make_past(seed, history, list(self.world.agents), begun - BEFORE) if size == "large" else []
-        self.acts = Acts(self.world, self.past, seed)
-        self.trends = Trends()
-        for index in range(20):  # a past for the bars, so that the first picture says something
-            self.trends.look(
-                begun - 300 + index * 15,
-                {
-                    "running": 1 + (index * 7 + seed) % 5,
-                    "queued": (index * 3) % 4,
-                    "done": 50 + (index * 11) % 30,
-                    "approval": index // 7,
-                },
-            )
-        self.link = Link("connecting", begun)
-        self.who: Who | None = None
-        self.overview: Mapping[str, Any] = {}
+        self.history = (
+            generate_history(seed, history, list(self.world.agents), begun - RECENT_SECONDS) if size == "large" else []
+        )
+        self.api = DemoApi(self.world, self.history, seed)
+        self.trends = generate_trends(seed, begun)
+        self.link = LinkStatus("connecting", begun)
+        self.who: WhoAmI | None = None
+        self.overview: Overview | None = None
+        self.demo_code = CODE
         self.language: Language = language
-        self._roles, self._living = roles, living
-        self._begun, self._monotonic = begun, time.monotonic()
-        self._pulse = asyncio.Event()
-        self._up = True
-        self._changed: Callable[[], None] = lambda: None
+        self._roles, self._real_time = roles, real_time
+        self._started_at, self._monotonic = begun, time.monotonic()
+        self._update_event = asyncio.Event()
+        self._connected = True
+        self._on_change: Callable[[], None] = lambda: None
 
     def now(self) -> float:
-        return self._begun + time.monotonic() - self._monotonic if self._living else self.world.now
+        return self._started_at + time.monotonic() - self._monotonic if self._real_time else self.world.now
 
     # ---- link
 
-    async def keep(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
+    async def maintain_link(self, on_change: Callable[[], None]) -> None:
+        self._on_change = on_change
         self._connect()
         last = 0.0
         while True:
-            await asyncio.sleep(BEAT)
-            if self._living:
+            await asyncio.sleep(TICK)
+            if self._real_time:
                 self.world.advance(self.now(), most=2_000)
                 if self.world.now - last >= OVERVIEW_EVERY:
                     last = self.world.now
-                    self._look()
-                self._beat()
+                    self._update_overview()
+                self._notify_waiters()
 
     def _connect(self) -> None:
-        verbs = frozenset(self.acts.verbs)
-        self.who = Who(ME, self._roles, "demo", VERSION, verbs, demo=CODE)
-        self.link = Link("live", self.now(), round_trip=0.012)
-        self._look()
+        offered = (*self.api.offered.values(), verbs.OVERVIEW, verbs.VIEW, verbs.OUTPUT)
+        self.who = WhoAmI(
+            person=DEMO_USER,
+            roles=self._roles,
+            hub="demo",
+            version=VERSION,
+            now=self.now(),
+            verbs={verb.name: VerbRight(may=verb.may(self._roles), role=verb.right.role) for verb in offered},
+            views=VIEW_VERSIONS,
+        )
+        self.link = LinkStatus("live", self.now(), round_trip=0.012)
+        self._update_overview()
 
-    def _look(self) -> None:
-        if self._up:
-            self.overview = overview(self.world, self.trends, len(self.past), self.language)
-            self._changed()
+    def _update_overview(self) -> None:
+        if self._connected:
+            self.overview = build_overview(self.world, self.trends, len(self.history), self.language)
+            self._on_change()
 
-    def _beat(self) -> None:
-        """Whoever waits for something new looks now."""
-        pulse, self._pulse = self._pulse, asyncio.Event()
+    def _notify_waiters(self) -> None:
+        """Wakes the subscriptions that wait for a change."""
+        pulse, self._update_event = self._update_event, asyncio.Event()
         pulse.set()
 
-    def step(self, seconds: float) -> None:
-        """Lets time go by, for a world that does not live by itself."""
+    def advance(self, seconds: float) -> None:
+        """Advances a world whose time stands still."""
         self.world.advance(self.world.now + seconds)
-        self._look()
-        self._beat()
+        self._update_overview()
+        self._notify_waiters()
 
-    def drop(self, reason: str = "the network is gone") -> None:
+    def lose_link(self, reason: str = "the network is gone") -> None:
         """Loses the link, as a network would."""
-        self._up = False
-        self.link = Link("lost", self.now(), self.now() + 4, reason)
-        self._beat()
-        self._changed()
+        self._connected = False
+        self.link = LinkStatus("lost", self.now(), self.now() + 4, reason)
+        self._notify_waiters()
+        self._on_change()
 
-    def restore(self) -> None:
-        self._up = True
+    def restore_link(self) -> None:
+        self._connected = True
         self._connect()
-        self._beat()
+        self._notify_waiters()
 
     def retry(self) -> None:
-        if not self._up:
-            self.restore()
+        if not self._connected:
+            self.restore_link()
 
-    def _need_link(self) -> None:
-        if not self._up or self.who is None:
+    def _require_link(self) -> None:
+        if not self._connected or self.who is None:
             raise LinkLost("there is no link to the hub", "it is tried again by itself")
 
     # ---- calls
 
-    async def call(self, verb: str, **args: Any) -> Any:
-        self._need_link()
-        act = self.acts.verbs.get(verb)
-        if act is None:
-            raise BadCall(f"the hub has no verb {verb[:40]!r}")
-        await asyncio.sleep(0.02 if self._living else 0)
-        answer = act(args)
-        self._look()
-        return answer
+    async def call(self, verb: Verb[A, R], args: A) -> R:
+        self._require_link()
+        await asyncio.sleep(0.02 if self._real_time else 0)
+        result = self.api.call(verb, args)
+        self._update_overview()
+        return result
 
     async def unsubscribe(self, slot: str) -> None:
-        """Nothing is kept for a slot here."""
+        """Nothing is stored for a slot here."""
 
-    async def subscribe(self, verb: str, slot: str, **args: Any) -> AsyncIterator[Any]:
-        self._need_link()
-        follow = {"view": self._view, "output": self._output}.get(verb)
-        if follow is None:
-            raise BadCall(f"the hub has no verb {verb[:40]!r}")
-        async with aclosing(follow(args)) as pushes:
+    async def subscribe(self, verb: Verb[A, R], slot: str, args: A) -> AsyncIterator[Push]:
+        self._require_link()
+        async with aclosing(self._pushes(verb, check_args(verb, args))) as pushes:
             async for push in pushes:
                 yield push
 
-    async def _view(self, args: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
-        window = Window(self.world, self.past, args, self.language)
-        self.world.listeners.append(window.listen)
+    def _pushes(self, verb: Verb[A, R], args: A) -> AsyncGenerator[Push, None]:
+        if isinstance(args, ViewArgs):
+            return self._view(args)
+        if isinstance(args, OutputArgs):
+            return self._output(args)
+        raise InvalidCall(f"the hub has no verb {verb.name[:40]!r}")
+
+    async def _view(self, args: ViewArgs) -> AsyncGenerator[ListPush, None]:
+        window = ViewSubscription(self.world, self.history, args, self.language)
+        self.world.listeners.append(window.listener)
         try:
             yield window.snapshot()
             while True:
-                await self._pulse.wait()
-                self._need_link()
+                await self._update_event.wait()
+                self._require_link()
                 if (push := window.delta()) is not None:
                     yield push
         finally:
-            self.world.listeners.remove(window.listen)
+            self.world.listeners.remove(window.listener)
 
-    async def _output(self, args: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
-        identity, after = str(args["job"]), int(args.get("after", 0))
+    async def _output(self, args: OutputArgs) -> AsyncGenerator[OutputPush, None]:
+        after = args.after or 0
         while True:
-            output, job = self.world.outputs.get(identity), self.world.jobs.get(identity)
-            chunks = output.chunks[after : after + CHUNKS] if output else []
+            output, job = self.world.outputs.get(args.job, JobOutput()), self.world.jobs.get(args.job)
+            chunks = tuple(output.chunks[after : after + CHUNKS])
             after += len(chunks)
-            left = output is not None and after < len(output.chunks)
-            ended = not left and (job is None or job["state"] in ENDED)
+            left = after < len(output.chunks)
+            ended = not left and (job is None or job.is_ended)
             if chunks or ended:
-                yield {"chunks": chunks, "ended": ended}
+                yield OutputPush(
+                    chunks=chunks,
+                    ended=ended,
+                    state=job.state if job is not None else "",
+                    total_bytes=output.size,
+                    truncated=job is not None and job.truncated,
+                )
             if ended:
                 return
             if not left:
-                await self._pulse.wait()
-                self._need_link()
+                await self._update_event.wait()
+                self._require_link()
+
+
+def generate_trends(seed: int, begun: float) -> TrendHistory:
+    """Five minutes of bars before the world began, so that the first picture shows some."""
+    trends = TrendHistory()
+    for index in range(BAR_COUNT):
+        counts = {
+            "running": 1 + (index * 7 + seed) % 5,
+            "queued": (index * 3) % 4,
+            "done": 50 + (index * 11) % 30,
+            "approval": index // 7,
+        }
+        trends.record(begun - BAR_COUNT * BAR_SECONDS + index * BAR_SECONDS, counts)
+    return trends

@@ -1,402 +1,360 @@
 """What happens in the demo world: requests come, wait for approval, run on machines and end, as at a hub.
 
-Everything to come stands in one heap, so a seed gives the same world however often it is advanced. Rows are dicts of
-the form that `hub.views` gives; `touched` tells the views what has changed.
+Callbacks that are scheduled name a request or job by its id, and do nothing where it has gone or ended meanwhile. They
+are partials and not closures, so that a copy of the world has its own.
 """
 
 from __future__ import annotations
 
 import hashlib
-import heapq
-import random
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from itertools import islice
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from common.lifecycle import JOB_ENDS, REQUEST_ENDS
-from common.plan import DEFAULT_OUTPUT_CAP, DEFAULT_TIME_LIMIT, Plan, Step, plan_hash, plan_to_json
+from common.api.agents import AgentView
+from common.api.jobs import JobView
+from common.api.plans import PlanView
+from common.api.requests import RequestDetails
+from common.plan import DEFAULT_TIME_LIMIT, Plan, Step, plan_hash
 from tui.demo import cast
-from tui.demo.cast import INLETS, PEOPLE, Play
+from tui.demo.cast import CHANNELS, PEOPLE, SampleCommand
+from tui.demo.records import JobOutput, Records, Size
+from tui.model.plan_text import render_plan
 
-Row = dict[str, Any]
-Size = Literal["small", "large"]
-View = Literal["jobs", "requests", "agents", "events"]
-ENDED: Final = frozenset(state.value for state in JOB_ENDS)
-CLOSED: Final = frozenset(state.value for state in REQUEST_ENDS)
 DECIDE_WITHIN: Final = 600.0
+MAX_WAIT: Final = 600.0
+"""Seconds for which a job waits for its machine."""
+MAX_RUNNING: Final = 4
+"""Jobs that a machine runs at once."""
 GRACE: Final = 10.0
-MAX_EVENTS: Final = 20_000
-MAX_JOBS: Final = 5_000
-"""Jobs kept as rows; older ones are counted."""
-MAX_REQUESTS: Final = 5_000
-_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    agents: int
-    per_second: float
-    history: int
-
-
-SCALES: Final[dict[Size, Scale]] = {"small": Scale(64, 0.9, 240), "large": Scale(10_000, 25.0, 100_000)}
-
-
-@dataclass(slots=True)
-class Output:
-    chunks: list[dict[str, Any]] = field(default_factory=list)
-    size: int = 0
-
-
-class World:
-    """See the module. Times are seconds since the epoch; the world's clock moves by `advance` alone."""
+class DemoWorld(Records):
+    """See the module."""
 
     def __init__(self, seed: int, size: Size, start: float) -> None:
-        self.random = random.Random(seed)  # noqa: S311 - a world that must come out the same, no secret
-        self.scale = SCALES[size]
-        self.now = start
-        self.agents: dict[str, Row] = {}
-        self.jobs: dict[str, Row] = {}
-        self.requests: dict[str, Row] = {}
-        self.events: deque[Row] = deque(maxlen=MAX_EVENTS)
-        self.jobs_of: dict[str, list[Row]] = {}
-        self.outputs: dict[str, Output] = {}
-        self.queue_paused: Row | None = None
+        super().__init__(seed, size, start)
         self.ended = self.failed = 0  # over all time
         self.durations: deque[float] = deque(maxlen=400)
         self.waits: deque[float] = deque(maxlen=400)
-        self.listeners: list[Callable[[View, str], None]] = []
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = 0
         self._numbers = 40
-        self._seq = 0
-        self._hash = "0" * 64
-
-    # ---- time
-
-    def at(self, when: float, happen: Callable[[], None]) -> None:
-        self._order += 1
-        heapq.heappush(self._heap, (when, self._order, happen))
-
-    def after(self, seconds: float, happen: Callable[[], None]) -> None:
-        self.at(self.now + seconds, happen)
-
-    def advance(self, to: float, most: int = 1_000_000) -> None:
-        """Lets happen what is due until `to`."""
-        while most and self._heap and self._heap[0][0] <= to:
-            self.now, _, happen = heapq.heappop(self._heap)
-            happen()
-            most -= 1
-        self.now = max(self.now, to)
-
-    def identity(self) -> str:
-        """A ULID of the world's time and chance."""
-        value = (int(self.now * 1000) << 80) | self.random.getrandbits(80)
-        return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))
-
-    def touched(self, view: View, identity: str) -> None:
-        for listener in self.listeners:
-            listener(view, identity)
-
-    # ---- the record
-
-    def event(self, kind: str, subject: str, actor: str, data: dict[str, Any], number: int | None = None) -> None:
-        self._seq += 1
-        self._hash = hashlib.sha256(f"{self._hash}{self._seq}{kind}{subject}".encode()).hexdigest()
-        row: Row = {
-            "id": str(self._seq),
-            "seq": self._seq,
-            "at": self.now,
-            "kind": kind,
-            "subject": subject,
-            "actor": actor,
-        }
-        row |= {"data": data, "hash": self._hash}
-        if number is not None:
-            row["number"] = number
-        self.events.append(row)
-        self.touched("events", row["id"])
+        self.shown_at = start
+        """From when on somebody looks: of a job that ends before, the output is recorded at once."""
 
     # ---- requests
 
-    def machines_for(self, play: Play) -> list[str]:
-        names = [name for name in self.agents if name.startswith("web-eu")] if play.many > 1 else list(self.agents)
-        return sorted(self.random.sample(names, min(play.many, len(names))))
+    def machines_for(self, sample: SampleCommand) -> list[str]:
+        names = [name for name in self.agents if name.startswith("web-eu")] if sample.many > 1 else list(self.agents)
+        return sorted(self.random.sample(names, min(sample.many, len(names))))
 
-    def ask(
-        self, play: Play, *, person: str = "", inlet: str = "", targets: Sequence[str] = (), at: float | None = None
-    ) -> Row:
-        """A person's message comes in and is planned; policy allows it or wants somebody's yes."""
-        targets = sorted(targets) or self.machines_for(play)
+    def receive_message(
+        self,
+        sample: SampleCommand,
+        *,
+        person: str = "",
+        inlet: str = "",
+        targets: Sequence[str] = (),
+        at: float | None = None,
+    ) -> RequestDetails:
+        """A person's message comes in and is planned; policy allows it or asks for an approval."""
+        targets = sorted(targets) or self.machines_for(sample)
         person = person or self.random.choice(PEOPLE)
-        inlet = inlet or self.random.choice(INLETS)
-        text = play.text.replace("{agent}", targets[0])
-        limit = 7_200 if play in (cast.STREAM,) else DEFAULT_TIME_LIMIT * 10 if play is not cast.STUCK else 3_600
+        inlet = inlet or self.random.choice(CHANNELS)
+        text = sample.text.replace("{agent}", targets[0])
+        limit = 7_200 if sample in (cast.STREAM,) else DEFAULT_TIME_LIMIT * 10 if sample is not cast.STUCK else 3_600
         plan = Plan(
-            (Step(play.argv, tuple(targets), time_limit=limit),),
-            f"runbook:{play.runbook}" if play.runbook else "explicit",
+            (Step(sample.argv, tuple(targets), time_limit=limit),),
+            f"runbook:{sample.runbook}" if sample.runbook else "explicit",
         )
-        return self.request(plan, text, person, inlet, play, at=at)
+        return self.create_request(plan, text, person, inlet, sample, at=at)
 
-    def request(
+    def create_request(
         self,
         plan: Plan,
         text: str,
         person: str,
         inlet: str,
-        play: Play | None = None,
+        sample: SampleCommand | None = None,
         *,
         parent: str = "",
         at: float | None = None,
-    ) -> Row:
+    ) -> RequestDetails:
+        """A request with its plan, which asks for approval or is queued at once; as it stands then."""
         self._numbers += 1
         now = self.now if at is None else at
-        asks = play.asks if play else ""
-        row: Row = {
-            "id": self.identity(),
-            "number": self._numbers,
-            "state": "received",
-            "person": person,
-            "inlet": inlet,
-            "conversation": "ops",
-            "text": text,
-            "plan": plan_to_json(plan),
-            "plan_hash": plan_hash(plan),
-            "rule": "ask-production" if asks else "allow-reading",
-            "reason": asks,
-            "approvers": 1 if asks else 0,
-            "second_factor": bool(play and play.second_factor),
-            "own_approval": False,
-            "decide_by": now + DECIDE_WITHIN if asks else None,
-            "received_at": now,
-            "planned_at": now + 0.02,
-            "decided_at": None,
-            "ended_at": None,
-            "parent": parent,
-            "approvals": [],
-            "given": 0,
-        }
-        self.requests[row["id"]] = row
-        self.event("message.accepted", row["id"], person, {"inlet": inlet, "text": text}, row["number"])
-        data = {"source": plan.source, "plan_hash": row["plan_hash"], "steps": len(plan.steps)}
-        self.event("plan.made", row["id"], "hub", data, row["number"])
-        if asks:
-            row["state"] = "asking"
-            self.event("request.asked", row["id"], "hub", {"reason": asks, "approvers": 1}, row["number"])
-            self.at(row["decide_by"], lambda: self.lapse(row))
+        asks = sample.approval_reason if sample else ""
+        request = RequestDetails(
+            id=self.new_ulid(),
+            number=self._numbers,
+            state="received",
+            person=person,
+            inlet=inlet,
+            conversation="ops",
+            text=text,
+            plan=PlanView.of(plan),
+            plan_hash=plan_hash(plan),
+            rule="ask-production" if asks else "allow-reading",
+            reason=asks,
+            approvers=1 if asks else 0,
+            second_factor=bool(sample and sample.second_factor),
+            decide_by=now + DECIDE_WITHIN if asks else None,
+            received_at=now,
+            planned_at=now + 0.02,
+            parent=parent,
+            approvals=(),
+        )
+        self._admit_request(request, sample)
+        return self.requests[request.id]
+
+    def _admit_request(self, request: RequestDetails, sample: SampleCommand | None) -> None:
+        """Records the message and its plan; then it asks for approval, or its jobs are queued."""
+        self.store_request(request)
+        said = {"inlet": request.inlet, "text": request.text}
+        self.append_event("message.accepted", request.id, request.person, said, request.number)
+        source = request.plan.source if request.plan is not None else ""
+        verdict = "ask" if request.approvers else "allow"
+        data: dict[str, Any] = {"verdict": verdict, "rule": request.rule, "source": source}
+        data |= {"plan_hash": request.plan_hash, "targets": request.machine_count}
+        self.append_event("plan.judged", request.id, request.person, data, request.number)
+        if request.approvers:
+            self.ask_approval(request)
         else:
-            self.work(row, play)
-        self.touched("requests", row["id"])
-        return row
+            self.queue_jobs(request, sample)
 
-    def lapse(self, row: Row) -> None:
-        if row["state"] == "asking":
-            self.end_request(row, "expired", "nobody decided in time")
+    def ask_approval(self, request: RequestDetails) -> None:
+        self.wait_for_approval(replace(request, state="asking"))
 
-    def end_request(self, row: Row, state: str, reason: str, actor: str = "hub") -> None:
-        row |= {"state": state, "reason": reason or row["reason"], "ended_at": self.now}
-        self.event(f"request.{state}", row["id"], actor, {"reason": reason}, row["number"])
-        self.touched("requests", row["id"])
+    def wait_for_approval(self, request: RequestDetails) -> None:
+        """Keeps a request that asks until its time is over."""
+        self.store_request(request)
+        self.schedule_at(request.decide_by or self.now + DECIDE_WITHIN, partial(self.expire_request, request.id))
 
-    def work(self, row: Row, play: Play | None, hold: float = 0.0) -> None:
-        """Queues a request's jobs; with `hold` they go out that much later."""
-        row["state"], row["decided_at"] = "working", self.now
-        for index, step in enumerate(row["plan"]["steps"]):
-            for agent in step["targets"]:
-                self.queue(row, index, agent, play, hold)
-        self.touched("requests", row["id"])
+    def expire_request(self, identity: str) -> None:
+        request = self.requests.get(identity)
+        if request is not None and request.is_asking:
+            self.end_request(request, "expired", "nobody decided in time")
+
+    def end_request(self, request: RequestDetails, state: str, reason: str, actor: str = "hub") -> None:
+        self.store_request(replace(request, state=state, reason=reason or request.reason, ended_at=self.now))
+        if state == "done":
+            counts = dict(Counter(job.state for job in self.jobs_of(request.id)))
+            self.append_event("request.ended", request.id, actor, {"jobs": counts}, request.number)
+        else:
+            self.append_event(f"request.{state}", request.id, actor, {"why": reason}, request.number)
+
+    def queue_jobs(self, request: RequestDetails, sample: SampleCommand | None) -> None:
+        """Queues a request's jobs."""
+        self.store_request(replace(request, state="working", decided_at=self.now))
+        for index, step in enumerate(request.plan.steps if request.plan is not None else ()):
+            for agent in step.targets:
+                self.queue_job(request, index, agent, sample)
 
     # ---- jobs
 
-    def queue(self, request: Row, step: int, agent: str, play: Play | None, hold: float = 0.0) -> Row:
-        argv = request["plan"]["steps"][step]["argv"]
-        job: Row = {
-            "id": self.identity(),
-            "request": request["id"],
-            "number": request["number"],
-            "inlet": request["inlet"],
-            "agent": agent,
-            "person": request["person"],
-            "state": "queued",
-            "step": step,
-            "argv": argv,
-            "plan_hash": request["plan_hash"],
-            "source": request["plan"]["source"],
-            "time_limit": request["plan"]["steps"][step]["time_limit"],
-            "priority": 5,
-            "queued_at": self.now,
-            "not_after": self.now + 600,
-            "not_before": self.now + hold,
-            "parent": request["parent"],
-            "output_bytes": 0,
-        }
-        empty = (
-            "leased_at",
-            "accepted_at",
-            "started_at",
-            "ended_at",
-            "duration",
-            "exit_code",
-            "signal",
-            "cancel_asked_at",
+    def queue_job(self, request: RequestDetails, step: int, agent: str, sample: SampleCommand | None) -> None:
+        """One job of a request, whose plan has this step."""
+        plan = request.plan
+        assert plan is not None  # noqa: S101 - every request here has one
+        job = JobView(
+            id=self.new_ulid(),
+            request=request.id,
+            number=request.number,
+            inlet=request.inlet,
+            agent=agent,
+            person=request.person,
+            state="queued",
+            step=step,
+            argv=plan.steps[step].argv,
+            plan_hash=request.plan_hash,
+            source=plan.source,
+            time_limit=plan.steps[step].time_limit,
+            queued_at=self.now,
+            not_after=self.now + MAX_WAIT,
+            not_before=self.now,
+            parent=request.parent,
         )
-        job |= dict.fromkeys(empty)
-        job |= {"reason": "", "cancel_asked_by": "", "truncated": False, "labels": self.agents[agent]["labels"]}
-        self.jobs[job["id"]] = job
-        self.jobs_of.setdefault(request["id"], []).append(job)
-        self._count(agent, "queued", 1)
-        self.after(max(hold, self.random.uniform(0.005, 0.06)), lambda: self.lease(job, play))
-        self.touched("jobs", job["id"])
-        self._forget_old()
-        return job
+        self.store_job(job)
+        self.schedule_in(self.random.uniform(0.005, 0.06), partial(self.lease_job, job.id, sample))
+        self.evict_old()
 
-    def lease(self, job: Row, play: Play | None) -> None:
-        """Hands a job to its machine, or looks again later."""
-        agent = self.agents[job["agent"]]
-        job["agent_online"], job["agent_paused"] = (
-            agent["online"],
-            bool(agent["paused_by"] or agent["draining"] or self.queue_paused),
-        )
-        if job["state"] != "queued":
+    def lease_job(self, identity: str, sample: SampleCommand | None) -> None:
+        """Hands a job to its machine, or tries again later."""
+        found = self.jobs.get(identity)
+        if found is None or not found.is_queued:
             return
-        if self.now >= job["not_after"]:
-            self.end(job, "expired", reason="its machine did not come in time")
-        elif self.now < job["not_before"]:
-            self.at(job["not_before"], lambda: self.lease(job, play))
-        elif not agent["online"] or job["agent_paused"] or agent["running"] >= 4:
-            self.after(1.0, lambda: self.lease(job, play))
-            self.touched("jobs", job["id"])
+        agent = self.agents[found.agent]
+        job = replace(found, agent_online=agent.online, agent_paused=self._is_held_back(agent))
+        if self.now >= (job.not_after or 0.0):
+            self.end_job(job, "expired", reason="its machine did not come in time")
+        elif self.now < job.not_before:
+            self.store_job(job, notify=False)
+            self.schedule_at(job.not_before, partial(self.lease_job, identity, sample))
+        elif not agent.online or job.agent_paused or agent.running >= MAX_RUNNING:
+            self.store_job(job)
+            self.schedule_in(1.0, partial(self.lease_job, identity, sample))
         else:
-            self.set_state(job, "running")
-            job |= {"leased_at": self.now, "accepted_at": self.now + 0.002, "started_at": self.now + 0.004}
-            self.waits.append(self.now - job["queued_at"])
-            self.event(
-                "job.started", job["id"], job["agent"], {"agent": job["agent"], "argv": job["argv"]}, job["number"]
-            )
-            self.touched("jobs", job["id"])
-            self.play(job, play)
+            self.start_job(job, sample)
 
-    def play(self, job: Row, play: Play | None) -> None:
+    def _is_held_back(self, agent: AgentView) -> bool:
+        return agent.is_paused or agent.is_draining or self.queue_paused is not None
+
+    def start_job(self, job: JobView, sample: SampleCommand | None) -> None:
+        """The machine takes the job and begins it."""
+        now = self.now
+        running = replace(job, state="running", leased_at=now, accepted_at=now + 0.002, started_at=now + 0.004)
+        self.store_job(running)
+        self.waits.append(self.now - job.queued_at)
+        self.append_event("job.started", job.id, job.agent, {"agent": job.agent, "argv": words_of(job)}, job.number)
+        self.execute(job, sample or sample_for(job.argv or ()))
+
+    def execute(self, job: JobView, sample: SampleCommand) -> None:
         """What the command does: prints, takes its time, ends."""
-        play = play or self.play_of(job["argv"])
-        low, usual = play.seconds
+        identity = job.id
+        low, usual = sample.seconds
         seconds = low + self.random.expovariate(1 / max(0.01, usual - low)) if usual > low else usual
-        if play in (cast.STREAM, cast.STUCK):
-            self.after(0.2, lambda: self.stream(job, play, 0))
+        if sample in (cast.STREAM, cast.STUCK):
+            self.schedule_in(0.2, partial(self.stream_output, identity, sample, 0))
+        elif sample.lines and self.now + seconds < self.shown_at:
+            self.record_output(identity, printed_lines(job, sample, seconds))
         else:
-            for index, line in enumerate(play.lines):
-                self.after(seconds * (index + 1) / (len(play.lines) + 1), partial(self.print, job, line))
-            if job["argv"][0].endswith("journalctl"):
-                for index in range(200):
-                    self.after(seconds * index / 220, partial(self.print, job, play.lines[index % len(play.lines)]))
-        failed = self.random.random() < play.fails
-        self.after(seconds, lambda: self.finish(job, failed))
+            for after, line in printed_lines(job, sample, seconds):
+                self.schedule_in(after, partial(self.append_output, identity, line))
+        failed = self.random.random() < sample.failure_rate
+        self.schedule_in(seconds, partial(self.finish_job, identity, failed))
 
-    def play_of(self, argv: Sequence[str]) -> Play:
-        return next(
-            (play for play in (*cast.PLAYS, cast.QUEUED) if list(play.argv) == list(argv)),
-            Play(tuple(argv), "", 0, (0.05, 1.0), ("ok",)),
-        )
-
-    def stream(self, job: Row, play: Play, index: int) -> None:
+    def stream_output(self, identity: str, sample: SampleCommand, index: int) -> None:
         """Output that goes on; the stuck one falls silent after its few lines."""
-        if job["state"] != "running" or (play is cast.STUCK and index >= len(play.lines)):
+        job = self.jobs.get(identity)
+        if job is None or not job.is_running or (sample is cast.STUCK and index >= len(sample.lines)):
             return
-        line = play.lines[index % len(play.lines)]
-        self.print(job, line, stream=2 if line.startswith("WARN") else 1)
-        self.after(self.random.uniform(0.1, 0.7), lambda: self.stream(job, play, index + 1))
+        line = sample.lines[index % len(sample.lines)]
+        self.append_output(identity, line, stream=2 if line.startswith("WARN") else 1)
+        self.schedule_in(self.random.uniform(0.1, 0.7), partial(self.stream_output, identity, sample, index + 1))
 
-    def print(self, job: Row, line: str, stream: int = 1) -> None:
-        if job["state"] != "running":
+    def append_output(self, identity: str, line: str, stream: int = 1) -> None:
+        job = self.jobs.get(identity)
+        if job is None or not job.is_running:
             return
-        output = self.outputs.setdefault(job["id"], Output())
-        data = (line + "\n").encode()
-        if output.size + len(data) > DEFAULT_OUTPUT_CAP:
-            job["truncated"] = True
-            return
-        output.size += len(data)
-        job["output_bytes"] = output.size
-        output.chunks.append({"seq": len(output.chunks) + 1, "stream": stream, "data": data, "at": self.now})
+        output = self.outputs.setdefault(identity, JobOutput())
+        truncated = not output.append(line, stream, self.now)
+        self.store_job(replace(job, output_bytes=output.size, truncated=job.truncated or truncated), notify=False)
 
-    def finish(self, job: Row, failed: bool) -> None:
-        if job["state"] != "running":
+    def record_output(self, identity: str, lines: Sequence[tuple[float, str]]) -> None:
+        """What a job will have printed, each line so many seconds from now; lines of the same time keep their order."""
+        output = self.outputs.setdefault(identity, JobOutput())
+        timed = sorted(((self.now + after, line) for after, line in lines), key=lambda line: line[0])
+        whole = [output.append(line, 1, at) for at, line in timed]
+        job = self.jobs[identity]
+        self.store_job(replace(job, output_bytes=output.size, truncated=not all(whole)), notify=False)
+
+    def finish_job(self, identity: str, failed: bool) -> None:
+        job = self.jobs.get(identity)
+        if job is None or not job.is_running:
             return
         if failed:
-            self.print(job, f"{job['argv'][0].rpartition('/')[2]}: error: connection refused", stream=2)
-        self.end(job, "failed" if failed else "succeeded", exit_code=1 if failed else 0)
+            self.append_output(identity, f"{program_of(job)}: error: connection refused", stream=2)
+        self.end_job(self.jobs[identity], "failed" if failed else "succeeded", exit_code=1 if failed else 0)
 
-    def end(
-        self, job: Row, state: str, *, exit_code: int | None = None, signal: int | None = None, reason: str = ""
+    def end_job(
+        self, job: JobView, state: str, *, exit_code: int | None = None, signal: int | None = None, reason: str = ""
     ) -> None:
-        """One end, once."""
-        if job["state"] in ENDED:
+        """One end, once; with the last of its jobs a request is done."""
+        if job.is_ended:
             return
-        started = job["started_at"]
-        self.set_state(job, state)
-        job |= {"exit_code": exit_code, "signal": signal, "reason": reason, "ended_at": self.now}
-        job["duration"] = self.now - started if started is not None else None
-        job["cpu_user"], job["cpu_system"] = (job["duration"] or 0) * 0.3, (job["duration"] or 0) * 0.05
-        job["max_rss"] = self.random.randint(2, 90) * 1024 * 1024
-        chunks = self.outputs.get(job["id"], Output()).chunks
-        job["output_digest"] = hashlib.sha256(b"".join(chunk["data"] for chunk in chunks)).hexdigest()
+        duration = self.now - job.started_at if job.started_at is not None else None
+        chunks = self.outputs.get(job.id, JobOutput()).chunks
+        ended = replace(
+            job,
+            state=state,
+            exit_code=exit_code,
+            signal=signal,
+            reason=reason,
+            ended_at=self.now,
+            duration=duration,
+            cpu_user=(duration or 0) * 0.3,
+            cpu_system=(duration or 0) * 0.05,
+            max_rss=self.random.randint(2, 90) * 1024 * 1024,
+            output_digest=hashlib.sha256(b"".join(chunk.data for chunk in chunks)).hexdigest(),
+        )
+        self.store_job(ended)
         self.ended += 1
         self.failed += state in ("failed", "timed_out")
-        if job["duration"] is not None:
-            self.durations.append(job["duration"])
-        self.event(
-            f"job.{state}",
-            job["id"],
-            job["agent"],
-            {"agent": job["agent"], "exit_code": exit_code, "argv": job["argv"]},
-            job["number"],
-        )
-        self.touched("jobs", job["id"])
-        request = self.requests.get(job["request"])
-        if request is None or request["state"] != "working":
-            return
-        if all(other["state"] in ENDED for other in self.jobs_of[request["id"]]):
+        if duration is not None:
+            self.durations.append(duration)
+        data: dict[str, Any] = {
+            "outcome": state,
+            "exit_code": exit_code,
+            "signal": signal,
+            "output_bytes": job.output_bytes,
+        }
+        data |= {"agent": job.agent, "argv": words_of(job), "reason": reason}
+        kind = "job.ended" if state in ("succeeded", "failed", "timed_out") else f"job.{state}"
+        self.append_event(kind, job.id, job.agent, data, job.number)
+        request = self.requests.get(job.request)
+        if request is not None and request.is_working and all(one.is_ended for one in self.jobs_of(request.id)):
             self.end_request(request, "done", "")
 
-    def cancel(self, job: Row, person: str, kill: bool) -> None:
-        """Asks; the machine says when it has stopped. The stuck one does not heed TERM."""
-        job["cancel_asked_at"], job["cancel_asked_by"] = job["cancel_asked_at"] or self.now, person
-        self.event("job.cancel_asked", job["id"], person, {"kill": kill, "agent": job["agent"]}, job["number"])
-        self.touched("jobs", job["id"])
-        if job["state"] == "queued":
-            self.end(job, "cancelled", reason=f"cancelled by {person}")
+    def cancel_job(self, identity: str, person: str, kill: bool) -> None:
+        """Asks for it; the machine says when it has stopped. The stuck one does not heed TERM."""
+        job = self.jobs[identity]
+        job = replace(job, cancel_asked_at=job.cancel_asked_at or self.now, cancel_asked_by=person)
+        self.store_job(job)
+        data = {"kill": kill, "agent": job.agent, "argv": words_of(job)}
+        self.append_event("job.cancel_asked", job.id, person, data, job.number)
+        reason = f"cancelled by {person}"
+        if job.is_queued:
+            self.end_job(job, "cancelled", reason=reason)
             return
-        deaf = job["argv"] == list(cast.STUCK.argv)
+        deaf = job.argv == cast.STUCK.argv
         wait = 0.4 if kill else GRACE if deaf else self.random.uniform(0.3, 1.5)
-        sign = 9 if kill or deaf else 15
-        self.after(wait, lambda: self.end(job, "cancelled", signal=sign, reason=f"cancelled by {person}"))
+        self.schedule_in(wait, partial(self.end_cancelled, identity, 9 if kill or deaf else 15, reason))
 
-    # ---- machines
+    def end_cancelled(self, identity: str, signal: int, reason: str) -> None:
+        job = self.jobs.get(identity)
+        if job is not None:
+            self.end_job(job, "cancelled", signal=signal, reason=reason)
 
-    def _count(self, name: str, what: str, change: int) -> None:
-        agent = self.agents[name]
-        agent[what] += change
-        if what == "running" and agent["draining"]:
-            agent["draining"] = {**agent["draining"], "left": agent["running"]}
-        self.touched("agents", name)
 
-    def set_state(self, job: Row, state: str) -> None:
-        """Moves a job, and with it its machine's counts."""
-        for what, change in ((job["state"], -1), (state, 1)):
-            if what in ("queued", "running"):
-                self._count(job["agent"], what, change)
-        job["state"] = state
+def replace_plan(
+    world: DemoWorld, request: RequestDetails, plan: Plan, person: str, why: str, reason: str
+) -> RequestDetails:
+    """Ends the request and makes another one with the new plan, which waits for approval: an edit."""
+    made = world.create_request(plan, request.text, request.person, request.inlet, None, parent=request.id)
+    world.discard_jobs(made.id)
+    world.end_request(request, "rejected", f"edited by {person} as r{made.number}: {why}", person)
+    new = replace(
+        made, state="asking", approvers=1, reason=reason, decide_by=world.now + DECIDE_WITHIN, decided_at=None
+    )
+    world.wait_for_approval(new)
+    data = {"was": request.number, "why": why}
+    data |= {"before": render_plan(request.steps), "after": render_plan(new.steps)}
+    world.append_event("request.edited", new.id, person, data, new.number)
+    return new
 
-    def _forget_old(self) -> None:
-        if len(self.jobs) > MAX_JOBS + 200:
-            for identity in [job["id"] for job in islice(self.jobs.values(), 400) if job["state"] in ENDED][:200]:
-                del self.jobs[identity]
-                self.outputs.pop(identity, None)
-                self.touched("jobs", identity)
-        if len(self.requests) > MAX_REQUESTS + 200:
-            for identity in [row["id"] for row in islice(self.requests.values(), 400) if row["state"] in CLOSED][:200]:
-                del self.requests[identity]
-                self.jobs_of.pop(identity, None)
-                self.touched("requests", identity)
+
+def printed_lines(job: JobView, sample: SampleCommand, seconds: float) -> list[tuple[float, str]]:
+    """What a command prints that runs for so long, each line with the seconds from its start."""
+    lines = sample.lines
+    printed = [(seconds * (index + 1) / (len(lines) + 1), line) for index, line in enumerate(lines)]
+    if program_of(job).endswith("journalctl"):
+        printed += [(seconds * index / 220, lines[index % len(lines)]) for index in range(200)]
+    return printed
+
+
+def sample_for(argv: Sequence[str]) -> SampleCommand:
+    """The command of the world that this is; one that prints "ok" where it is none of them."""
+    return next(
+        (play for play in (*cast.SAMPLE_COMMANDS, cast.QUEUED) if list(play.argv) == list(argv)),
+        SampleCommand(tuple(argv), "", 0, (0.05, 1.0), ("ok",)),
+    )
+
+
+def words_of(job: JobView) -> list[str]:
+    return list(job.argv or ())
+
+
+def program_of(job: JobView) -> str:
+    """The name of its program, without the folder."""
+    return words_of(job)[0].rpartition("/")[2]

@@ -9,7 +9,8 @@ stop       cancel and kill; ends with what really happened
 settle     a person's word on an unknown outcome
 priority   the place in the queue
 run        a new command
-broadcast  one command for many: the count is typed, the first seconds can be taken back
+count      an action on many rows: their number must be typed
 hold       pause and drain
-pick       one of a list: copy, help
+pick       one of a list: copy, help; palette: actions, screens and settings by name
+flows      what each action does: its dialog, the call, the outcome
 """

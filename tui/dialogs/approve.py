@@ -8,252 +8,228 @@ the dialog shows what changed. A request that got no answer is sent again with t
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input
 
-from common.catalogue import Sentence, say
-from tui.answers import Answered, ask
-from tui.console import Console
-from tui.detail_text import approve_lines, diff_lines
-from tui.dialogs.dialog import Dialog, Field
-from tui.format import Line, age, one_line
-from tui.headline import URGENT, Span
-from tui.plan_text import to_text
-from tui.rows import number_or_none, request_state, steps_of
+from common.api import verbs
+from common.api.actions import ApproveArgs, ApproveResult
+from common.api.arguments import RequestArgs
+from common.api.requests import RequestDetails, RequestFields
+from common.catalogue import Sentence, translate
+from tui.dialogs.dialog import Dialog, TextField
+from tui.model.answers import CallOutcome, call_hub
+from tui.model.context import ConsoleContext
+from tui.model.plan_text import render_plan
+from tui.text.format import PaneLine, format_age
+from tui.view.bars import URGENT_SECONDS, BarSpan
+from tui.view.columns import request_state
+from tui.view.detail import approval_lines, diff_lines
 from tui.widgets.bars import Bar
-from tui.widgets.choices import Choice, Choices
-from tui.widgets.digits import Digits
+from tui.widgets.digits import CodeInput
 from tui.widgets.text import TextPane
 
-COMMAND = "|"
+COMMAND_GUTTER = "|"
 """The mark of the lines that are what runs: nobody approves what was not on the screen."""
 
 
-def is_readable(request: Mapping[str, Any]) -> bool:
-    """Whether all that would run can be shown: each step's words and machines are such."""
-    steps = steps_of(request)
-    said = request.get("plan", {}).get("steps", ()) if isinstance(request.get("plan"), Mapping) else ()
-    parts = [step.get(key) for step in steps for key in ("argv", "targets")]
-    return (
-        bool(steps)
-        and len(steps) == len(said)
-        and all(
-            isinstance(part, list | tuple) and part and all(isinstance(word, str) for word in part) for part in parts
-        )
-    )
+def is_displayable(request: RequestFields) -> bool:
+    """Whether all that would run can be shown: there are steps, each with a command and machines, none of them cut."""
+    return bool(request.steps) and not request.is_cut and all(step.argv and step.targets for step in request.steps)
 
 
 class ApproveDialog(Dialog):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "leave('reject')", show=False, id="approve_reject"),
         Binding("e", "leave('edit')", show=False, id="approve_edit"),
-        Binding("pagedown,ctrl+d", "page(1)", show=False),
-        Binding("pageup,ctrl+u", "page(-1)", show=False),
-        Binding("down,j", "lines(1)", show=False),
-        Binding("up,k", "lines(-1)", show=False),
     ]
 
-    def __init__(self, console: Console, request: Mapping[str, Any], *, row: str = "") -> None:
+    def __init__(self, console: ConsoleContext, request: RequestDetails, *, row: str = "") -> None:
         """`row` is the id under which the list behind has the request; "" is none."""
-        super().__init__(
-            console, Sentence("console_approve_title", {"number": one_line(request.get("number", "?"), 12)})
-        )
-        self.request = dict(request)
-        self._row = row
-        self._left = False  # the list behind has it no more
+        super().__init__(console, Sentence("console_approve_title", {"number": request.number}))
+        self.request = request
+        self._row_id = row
+        self._removed = False  # the list behind has it no more
         self.nonce = secrets.token_hex(8)
         self._expired = False
 
     @property
-    def with_code(self) -> bool:
-        return bool(self.request.get("second_factor"))
+    def needs_code(self) -> bool:
+        return self.request.second_factor
 
     def body(self) -> Iterable[Widget]:
         language = self.console.language
         yield Bar(self._head, id="head")
-        yield TextPane(self.console.look, id="facts", classes="facts")
-        yield self.labelled("console_field_code", Digits(id="code", hidden=self.console.settings.hide_codes))
-        yield self.labelled("console_field_reason", Field(id="reason", placeholder=say(language, "console_optional")))
-        choices = [
-            Choice("close", say(language, "console_choice_close")),
-            Choice("approve", say(language, "console_choice_approve"), "ok"),
-        ]
-        yield Choices(self.console.look, choices, row=True, id="choices")
+        yield TextPane(self.console.render_context, id="facts", classes="facts")
+        yield self.labeled_field("console_field_code", CodeInput(id="code", hidden=self.console.settings.hide_codes))
+        yield self.labeled_field(
+            "console_field_reason", TextField(id="reason", placeholder=translate(language, "console_optional"))
+        )
+        yield self.button_row("approve", "console_choice_approve", "ok")
 
-    def keys(self) -> str:
-        if self.over:
-            return super().keys()
-        return say(self.console.language, "console_approve_keys" if self.with_code else "console_approve_keys_plain")
+    def key_hints(self) -> str:
+        if self.finished:
+            return super().key_hints()
+        if self.takes_letters:
+            return translate(self.console.language, "console_approve_keys_text")
+        return translate(
+            self.console.language, "console_approve_keys" if self.needs_code else "console_approve_keys_plain"
+        )
 
-    def opened(self) -> None:
-        self._fill()
-        if who := self.console.source.who:
-            self.note(Sentence("console_demo_code", {"code": who.demo}) if who.demo and self.with_code else "")
+    def fill(self) -> None:
+        self._show_facts()
+        if code := self.console.source.demo_code if self.needs_code else "":
+            self.show_note(Sentence("console_demo_code", {"code": code}))
         if not self.console.link.live:
-            self.note(Sentence("console_dialog_lost"), "bad")
-        if not is_readable(self.request):
-            self.end(Answered("over", say(self.console.language, "console_approve_unreadable")))
+            self.show_note(Sentence("console_dialog_lost"), "bad")
+        if not is_displayable(self.request):
+            self.finish_with(CallOutcome("over", translate(self.console.language, "console_approve_unreadable")))
 
-    def _facts(self, request: Mapping[str, Any]) -> list[Line]:
+    def _facts(self, request: RequestDetails) -> list[PaneLine]:
         who = self.console.source.who
-        return approve_lines(request, self.console.look(), who.person if who else "")
+        return approval_lines(request, self.console.render_context(), who.person if who else "")
 
-    def _fill(self, lines: list[Line] | None = None) -> None:
-        self.query_one("#code").parent.display = self.with_code  # type: ignore[union-attr]
+    def _show_facts(self, lines: list[PaneLine] | None = None) -> None:
+        self.query_one("#code").parent.display = self.needs_code  # type: ignore[union-attr]
         self.set_facts(self._facts(self.request) if lines is None else lines)
         self._focus_first()
-        choices = self.query_one("#choices", Choices)
-        choices.set_choices(choices.choices)  # back on the one that does nothing
+        self.buttons.set_items(self.buttons.items)  # back on the one that does nothing
 
     def _focus_first(self) -> None:
-        self.query_one("#code" if self.with_code else "#choices").focus()
+        self.query_one("#code" if self.needs_code else "#buttons").focus()
 
-    def _head(self, cells: int) -> list[Span]:
+    def _head(self, cells: int) -> list[BarSpan]:
         language = self.console.language
-        until = number_or_none(self.request.get("decide_by"))
+        until = self.request.decide_by
         if until is None:
-            return [Span("")]
+            return [BarSpan("")]
         left = until - self.console.now()
         if left <= 0:
-            return [Span(say(language, "console_expired"), "bad")]
-        return [Span(say(language, "console_expires_in", age=age(left)), "bad" if left < URGENT else "")]
+            return [BarSpan(translate(language, "console_expired"), "bad")]
+        return [
+            BarSpan(
+                translate(language, "console_expires_in", age=format_age(left)), "bad" if left < URGENT_SECONDS else ""
+            )
+        ]
 
     def flush(self) -> None:
         super().flush()
         self.query_one("#head", Bar).flush()
-        until = number_or_none(self.request.get("decide_by"))
-        if until is not None and until <= self.console.now() and not (self._expired or self.over or self.sending):
+        until = self.request.decide_by
+        if until is not None and until <= self.console.now() and not (self._expired or self.finished or self.sending):
             self._expired = True
-            self.end(Answered("over", say(self.console.language, "console_expired_note")))
-        elif self._row and not self._left and self.console.link.live and self.console.has_left(self._row):
-            self._left = True
-            self.run_worker(self._look_why(), exclusive=True, group="look")
+            self.finish_with(CallOutcome("over", translate(self.console.language, "console_expired_note")))
+        elif self._row_id and not self._removed and self.console.link.live and self.console.row_removed(self._row_id):
+            self._removed = True
+            self.run_worker(self._fetch_decision(), exclusive=True, group="look")
 
-    async def _look_why(self) -> None:
+    async def _fetch_decision(self) -> None:
         """It has left the list of those that wait: decided by somebody else, or asked of the list otherwise."""
-        fresh = await ask(self.console.source.call, "request", number=self.request.get("number"))
-        if fresh.next != "done" or not isinstance(fresh.data, dict) or self.over or self.sending:
-            return  # who sends now hears it from the hub
-        if str(fresh.data.get("state", "asking")) != "asking":
-            state = request_state(fresh.data, self.console.look())
-            values = {"number": one_line(self.request.get("number", "?"), 12), "state": state.text}
-            self.end(Answered("over", say(self.console.language, "console_decided_meanwhile", **values)))
+        fresh = (await self._fetch_fresh()).result
+        if fresh is None or self.finished or self.sending:
+            return  # who sends now is answered by the hub
+        if not fresh.is_asking:
+            state = request_state(fresh, self.console.render_context())
+            values = {"number": self.request.number, "state": state.text}
+            self.finish_with(
+                CallOutcome("over", translate(self.console.language, "console_decided_meanwhile", **values))
+            )
+
+    async def _fetch_fresh(self) -> CallOutcome[RequestDetails]:
+        return await call_hub(self.console.source, verbs.REQUEST, RequestArgs(number=self.request.number))
 
     # ---- sending
 
-    @on(Input.Submitted, "#code")
-    @on(Input.Submitted, "#reason")
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        if event.input.id == "reason" and not self.with_code:
-            self.query_one("#choices").focus()
-            return
-        self.send()
-
-    @on(Choices.Taken, "#choices")
-    def _chosen(self, event: Choices.Taken) -> None:
-        event.stop()
-        if event.choice.id == "close":
-            self.action_close()
-        else:
+    def field_entered(self, field: Input) -> None:
+        """A code says it; a reason alone does not."""
+        if self.needs_code:
             self.send()
+        else:
+            self.buttons.focus()
 
     def send(self) -> None:
-        if not self.may_send():
+        if not self.can_send():
             return
         facts = self.query_one("#facts", TextPane)
-        if unseen := facts.unseen(COMMAND):
-            facts.show_line(unseen[0])
-            self.note(Sentence("console_see_first"), "warn")
+        if unseen := facts.unread_lines(COMMAND_GUTTER):
+            facts.scroll_to_line(unseen[0])
+            self.show_note(Sentence("console_see_first"), "warn")
             return
-        digits = self.query_one("#code", Digits)
-        if self.with_code and not digits.complete:
-            self.note(Sentence("console_code_six"), "warn")
+        digits = self.query_one("#code", CodeInput)
+        if self.needs_code and not digits.complete:
+            self.show_note(Sentence("console_code_six"), "warn")
             digits.focus()
             return
         self.run_worker(self._send(), exclusive=True, group="ask")
 
     async def _send(self) -> None:
-        digits = self.query_one("#code", Digits)
-        args: dict[str, Any] = {
-            "number": self.request.get("number"),
-            "plan_hash": self.request.get("plan_hash", ""),
-            "reason": self.query_one("#reason", Field).value.strip(),
-            "nonce": self.nonce,
-        }
-        if self.with_code:
-            args["code"] = digits.value
+        digits = self.query_one("#code", CodeInput)
+        args = ApproveArgs(
+            number=self.request.number,
+            plan_hash=self.request.plan_hash,
+            reason=self.query_one("#reason", TextField).value.strip(),
+            nonce=self.nonce,
+            code=digits.value if self.needs_code else "",
+        )
         digits.value = ""  # a code is used once and kept nowhere
-        await self.answered(await self.ask("approve", **args))
+        await self.handle_outcome(await self.call_hub(verbs.APPROVE, args))
 
-    async def answered(self, answer: Answered) -> None:
-        match answer.next:
+    async def handle_outcome(self, answer: CallOutcome[ApproveResult]) -> None:
+        match answer.disposition:
             case "done":
-                self.console.tell(
-                    answer.text or Sentence("console_approved", {"number": self.request.get("number")}), "ok"
-                )
+                self.console.notify(answer.text or Sentence("console_approved", {"number": self.request.number}), "ok")
                 self.dismiss("approved")
             case "again":
-                self.note(answer.text, "bad")
+                self.show_note(answer.text, "bad")
                 self._focus_first()
             case "look":
-                await self._look_again(answer)
+                await self._show_changed_plan(answer)
             case "unsure":
-                self.note(Sentence("console_approve_unsure", {"number": self.request.get("number")}), "warn")
+                self.show_note(Sentence("console_approve_unsure", {"number": self.request.number}), "warn")
                 self._focus_first()
             case "over":
-                self.end(answer)
+                self.finish_with(answer)
 
-    def end(self, answer: Answered) -> None:
+    def finish_with(self, answer: CallOutcome[Any]) -> None:
         """Nothing more can be decided here: it says why and offers to close."""
-        self.over = True
-        self.note(answer.text, answer.tone)
+        self.finished = True
+        self.show_note(answer.text, answer.tone)
         self.query_one("#code").parent.display = False  # type: ignore[union-attr]
         self.query_one("#reason").parent.display = False  # type: ignore[union-attr]
-        choices = self.query_one("#choices", Choices)
-        choices.set_choices([Choice("close", say(self.console.language, "console_choice_close"))])
-        choices.focus()
-        self.rekey()
-        self.fit()
+        self.set_close_only()
+        self.update_key_hints()
+        self.resize_panes()
 
-    async def _look_again(self, answer: Answered) -> None:
+    async def _show_changed_plan(self, answer: CallOutcome[ApproveResult]) -> None:
         """The plan is another one now: shows what changed; the code must be typed anew."""
-        before = to_text(steps_of(self.request))
-        fresh = await ask(self.console.source.call, "request", number=self.request.get("number"))
-        if fresh.next != "done" or not isinstance(fresh.data, dict):
-            self.end(answer)
+        before = render_plan(self.request.steps)
+        fresh = (await self._fetch_fresh()).result
+        if fresh is None:
+            self.finish_with(answer)
             return
         changed = [
-            Line(say(self.console.language, "console_plan_changed"), "warn"),
-            *diff_lines(before, to_text(steps_of(fresh.data))),
+            PaneLine(translate(self.console.language, "console_plan_changed"), "warn"),
+            *diff_lines(before, render_plan(fresh.steps)),
         ]
-        lines = [*changed, *self._facts(fresh.data)]  # first: what cannot be shown cannot be approved
-        if not is_readable(fresh.data):
-            self.end(Answered("over", say(self.console.language, "console_approve_unreadable")))
+        lines = [*changed, *self._facts(fresh)]  # first: what cannot be shown cannot be approved
+        if not is_displayable(fresh):
+            self.finish_with(CallOutcome("over", translate(self.console.language, "console_approve_unreadable")))
             return
-        self.request, self.nonce = fresh.data, secrets.token_hex(8)
-        self.guard_again()
-        self._fill(lines)
-        self.note(answer.text, "warn")
+        self.request, self.nonce = fresh, secrets.token_hex(8)
+        self.restart_guard()
+        self._show_facts(lines)
+        self.show_note(answer.text, "warn")
 
     # ---- keys
 
     def action_leave(self, to: str) -> None:
         """To another decision on the same request, where there is still one to make and a way to ask for it."""
-        if self.over:
-            self.note(Sentence("console_decide_over"), "warn")
+        if self.finished:
+            self.show_note(Sentence("console_decide_over"), "warn")
         elif self.sending:
-            self.note(Sentence("console_sending_wait"), "warn")
-        elif self.may_send():
+            self.show_note(Sentence("console_sending_wait"), "warn")
+        elif self.can_send():
             self.dismiss(to)
-
-    def action_page(self, step: int) -> None:
-        self.query_one("#facts", TextPane).action_page(step)
-
-    def action_lines(self, step: int) -> None:
-        self.query_one("#facts", TextPane).action_scroll_by(step)

@@ -4,66 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from textual import on
 from textual.widget import Widget
-from textual.widgets import Input
 
-from common.catalogue import Sentence, say
-from tui.console import Console
-from tui.dialogs.dialog import Dialog, Field
-from tui.format import Line, command, number, one_line
-from tui.model import Row
-from tui.widgets.choices import Choice, Choices
+from common.api.agents import AgentView
+from common.api.jobs import JobView
+from common.catalogue import Sentence, translate
+from tui.dialogs.dialog import Dialog
+from tui.model.context import ConsoleContext
+from tui.model.window import Row
+from tui.text.format import PaneLine, format_command, format_number, one_line
+from tui.widgets.digits import NumberInput
 from tui.widgets.text import TextPane
 
-SHOWN = 8
+MAX_SHOWN = 8
 
 
 class CountDialog(Dialog):
-    def __init__(self, console: Console, title: Sentence, rows: Sequence[Row]) -> None:
+    def __init__(self, console: ConsoleContext, title: Sentence, rows: Sequence[Row]) -> None:
         super().__init__(console, title)
         self.rows = list(rows)
 
     def body(self) -> Iterable[Widget]:
-        language = self.console.language
-        yield TextPane(self.console.look, id="facts", classes="facts")
-        yield self.labelled("console_field_count", Field(id="count", max_length=6))
-        choices = [
-            Choice("close", say(language, "console_choice_close")),
-            Choice("go", say(language, "console_choice_go_on"), "warn"),
-        ]
-        yield Choices(self.console.look, choices, row=True, id="choices")
+        yield TextPane(self.console.render_context, id="facts", classes="facts")
+        yield self.labeled_field("console_field_count", NumberInput(id="count"))
+        yield self.button_row("go", "console_choice_go_on", "warn")
 
-    def opened(self) -> None:
-        lines = [
-            Line(f"{one_line(row.get('agent') or row.get('name') or '', 64)}  {command(row.get('argv'))}", "key", "|")
-            for row in self.rows[:SHOWN]
-        ]
-        if len(self.rows) > SHOWN:
+    def fill(self) -> None:
+        lines = [PaneLine(_describe_row(row), "key", "|") for row in self.rows[:MAX_SHOWN]]
+        if len(self.rows) > MAX_SHOWN:
             lines.append(
-                Line(say(self.console.language, "console_and_more", count=number(len(self.rows) - SHOWN)), "dim")
+                PaneLine(
+                    translate(
+                        self.console.language, "console_and_more", count=format_number(len(self.rows) - MAX_SHOWN)
+                    ),
+                    "dim",
+                )
             )
         self.set_facts(lines)
-        self.note(Sentence("console_type_count", {"count": number(len(self.rows))}))
+        self.show_note(Sentence("console_type_count", {"count": format_number(len(self.rows))}))
         self.query_one("#count").focus()
 
-    @on(Input.Submitted, "#count")
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        self._go()
-
-    @on(Choices.Taken, "#choices")
-    def _chosen(self, event: Choices.Taken) -> None:
-        event.stop()
-        if event.choice.id == "close":
-            self.action_close()
-        else:
-            self._go()
-
-    def _go(self) -> None:
-        if not self.may_send():
+    def send(self) -> None:
+        if not self.can_send():
             return
-        if self.query_one("#count", Field).value.strip().replace(",", "") == str(len(self.rows)):
+        if self.query_one("#count", NumberInput).value.strip().replace(",", "") == str(len(self.rows)):
             self.dismiss(True)
         else:
-            self.note(Sentence("console_count_wrong", {"count": number(len(self.rows))}), "warn")
+            self.show_note(Sentence("console_count_wrong", {"count": format_number(len(self.rows))}), "warn")
+
+
+def _describe_row(row: Row) -> str:
+    """Its machine and its command, where it has such."""
+    if isinstance(row, JobView):
+        return f"{one_line(row.agent, 64)}  {format_command(row.argv, row.filters)}"
+    return f"{one_line(row.name, 64) if isinstance(row, AgentView) else ''}  {format_command(None)}"

@@ -1,4 +1,4 @@
-"""Edit a plan: write it, see what changes and what policy says to it, give a reason and a code. It becomes a new
+"""Edit a plan: write it, see what changes and what policy says to it, give a reason. It becomes a new
 plan with a new approval.
 
 The base's hash is sent along. Where the plan has changed meanwhile, what changed is shown and the operator's text is
@@ -7,31 +7,34 @@ kept. A draft is kept for this request until it is sent, dropped, or the console
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
+from textual.widgets import TextArea
 
-from common.catalogue import Sentence, say
+from common.api import verbs
+from common.api.actions import EditArgs, EditResult, StepEdit
+from common.api.arguments import RequestArgs
+from common.api.requests import RequestDetails
+from common.catalogue import Sentence, translate
 from common.errors import UserError
 from common.text import clean
-from tui.answers import Answered, ask
-from tui.console import Console
-from tui.detail_text import diff_lines, fact, hash_words
-from tui.dialogs.dialog import Dialog, Field
-from tui.format import Line, one_line
-from tui.outside import edit_outside
-from tui.plan_text import BadText, Steps, from_text, to_text
-from tui.rows import steps_of
-from tui.widgets.choices import Choice, Choices
-from tui.widgets.digits import Digits
+from tui.dialogs.dialog import Dialog, TextField
+from tui.model.answers import CallOutcome, call_hub
+from tui.model.context import ConsoleContext
+from tui.model.plan_text import InvalidPlanText, parse_plan, render_plan
+from tui.terminal.editor import edit_in_editor
+from tui.text.format import PaneLine, one_line
+from tui.view.detail import diff_lines, fact_line, group_hash
+from tui.widgets.choices import ChoiceItem, ChoiceList
 from tui.widgets.text import TextPane
 
-STEPS = 3
-DRAFTS: dict[str, str] = {}
+PAGES = 3
+SAVED_DRAFTS: dict[str, str] = {}
 """Request and base hash -> text; of this console's run alone."""
 MAX_DRAFTS = 20
 
@@ -43,252 +46,233 @@ class EditDialog(Dialog):
         Binding("f4", "editor", show=False, id="edit_editor"),
     ]
 
-    def __init__(self, console: Console, request: Mapping[str, Any]) -> None:
-        self.request = dict(request)
-        self.step = 1
-        super().__init__(console, self._titled())
-        self.steps: Steps = []
-        self.verdict: dict[str, Any] = {}
-        self._asked_to_drop = False
+    def __init__(self, console: ConsoleContext, request: RequestDetails) -> None:
+        self.request = request
+        self.page = 1
+        super().__init__(console, self._page_title())
+        self.steps: tuple[StepEdit, ...] = ()
+        self.verdict: EditResult | None = None
+        self._discard_asked = False
 
-    def _titled(self) -> Sentence:
-        values = {"number": one_line(self.request.get("number", "?"), 12), "step": self.step, "steps": STEPS}
+    def _page_title(self) -> Sentence:
+        values = {"number": self.request.number, "step": self.page, "steps": PAGES}
         return Sentence("console_edit_title", values)
 
     @property
     def _draft(self) -> str:
-        return f"{self.request.get('id')} {self.request.get('plan_hash')}"
+        return f"{self.request.id} {self.request.plan_hash}"
 
     def body(self) -> Iterable[Widget]:
         language = self.console.language
-        text = DRAFTS.get(self._draft) or to_text(steps_of(self.request), say(language, "console_edit_note"))
+        text = SAVED_DRAFTS.get(self._draft) or render_plan(
+            self.request.steps, translate(language, "console_edit_note")
+        )
         area = TextArea(text, id="text", soft_wrap=True, show_line_numbers=False, compact=True, tab_behavior="focus")
         area.cursor_blink = False
         yield area
-        yield TextPane(self.console.look, id="facts", classes="facts")
-        yield self.labelled("console_field_why", Field(id="why", placeholder=say(language, "console_why_edit")))
-        yield self.labelled("console_field_code", Digits(id="code", hidden=self.console.settings.hide_codes))
-        yield Choices(self.console.look, (), row=True, id="choices")
+        yield TextPane(self.console.render_context, id="facts", classes="facts")
+        yield self.labeled_field(
+            "console_field_why", TextField(id="why", placeholder=translate(language, "console_why_edit"))
+        )
+        yield ChoiceList(self.console.render_context, (), horizontal=True, id="buttons")
 
-    def keys(self) -> str:
-        return say(self.console.language, "console_edit_keys_1" if self.step == 1 else "console_edit_keys_2")
+    def key_hints(self) -> str:
+        if self.page == 1:
+            key = "console_edit_keys_1" if self.takes_letters else "console_edit_keys_1_yn"
+            return translate(self.console.language, key)
+        return translate(self.console.language, "console_edit_keys_2" if self.takes_letters else "console_edit_keys_yn")
 
-    def opened(self) -> None:
-        self._show(1)
+    def fill(self) -> None:
+        self._show_page(1)
         area = self.query_one("#text", TextArea)
         lines = area.text.split("\n")
         line = next((number for number, text in enumerate(lines) if text.startswith("run:")), 0)
         area.move_cursor((line, len(lines[line])))
 
-    def _show(self, step: int) -> None:
-        language, self.step = self.console.language, step
-        self.retitle(self._titled())
-        self.rekey()
-        self.query_one("#text").display = step == 1
-        self.query_one("#facts").display = step > 1
-        self.query_one("#why").parent.display = step == 3  # type: ignore[union-attr]
-        self.query_one("#code").parent.display = step == 3 and self._with_code  # type: ignore[union-attr]
+    def _show_page(self, page: int) -> None:
+        language, self.page = self.console.language, page
+        self.set_title(self._page_title())
+        self.update_key_hints()
+        self.query_one("#text").display = page == 1
+        self.query_one("#facts").display = page > 1
+        self.query_one("#why").parent.display = page == 3  # type: ignore[union-attr]
         first = (
-            Choice("drop", say(language, "console_choice_drop"))
-            if step == 1
-            else Choice("back", say(language, "console_choice_back"))
+            ChoiceItem("drop", translate(language, "console_choice_drop"), answer="no")
+            if page == 1
+            else ChoiceItem("back", translate(language, "console_choice_back"), answer="no")
         )
         last = (
-            Choice("send", say(language, "console_choice_send_plan"), "warn")
-            if step == 3
-            else Choice("on", say(language, "console_choice_check"))
+            ChoiceItem("send", translate(language, "console_choice_send_plan"), "warn", answer="yes")
+            if page == 3
+            else ChoiceItem("on", translate(language, "console_choice_check"), answer="yes")
         )
-        if step == 2:
-            last = Choice("on", say(language, "console_choice_go_on"))
-        self.query_one("#choices", Choices).set_choices([first, last], at=1 if step < 3 else 0)
-        self.query_one({1: "#text", 2: "#choices", 3: "#why"}[step]).focus()
-        self.fit()
+        if page == 2:
+            last = ChoiceItem("on", translate(language, "console_choice_go_on"), answer="yes")
+        self.buttons.set_items([first, last], index=1 if page < 3 else 0)
+        self.query_one({1: "#text", 2: "#buttons", 3: "#why"}[page]).focus()
+        self.resize_panes()
 
-    @property
-    def _with_code(self) -> bool:
-        """Whether sending it needs a code: only where this person's own yes counts with it."""
-        return bool(self.verdict.get("code_now"))
-
-    def fit(self) -> None:
-        if self._formed:
+    def resize_panes(self) -> None:
+        if self._widgets_ready:
             self.query_one("#text").styles.height = max(4, min(18, self.size.height - 8))
-        super().fit()
+        super().resize_panes()
 
     # ---- moving through it
 
     def action_onward(self) -> None:
-        if self.step == 1:
+        if self.page == 1:
             self._check()
-        elif self.step == 2:
-            self._show(3)
+        elif self.page == 2:
+            self._show_page(3)
         else:
             self.send()
 
     def action_backward(self) -> None:
-        if self.step > 1 and not self.over:
-            self.note("")
-            self._show(self.step - 1)
+        if self.page > 1 and not self.finished:
+            self.show_note("")
+            self._show_page(self.page - 1)
 
     def action_editor(self) -> None:
-        if self.step == 1 and not self.over and not self.sending:
-            self.run_worker(self._in_editor(), exclusive=True, group="editor")
+        if self.page == 1 and not self.finished and not self.sending:
+            self.run_worker(self._edit_in_editor(), exclusive=True, group="editor")
 
-    async def _in_editor(self) -> None:
+    async def _edit_in_editor(self) -> None:
         area = self.query_one("#text", TextArea)
         try:
-            text = await edit_outside(self.app, area.text)
+            text = await edit_in_editor(self.app, area.text)
         except UserError as error:
-            self.note(clean(str(error), limit=300), "bad")
+            self.show_note(clean(str(error), limit=300), "bad")
             return
         if text is not None:
             area.text = text
-        self.note(Sentence("console_edit_saved" if text is not None else "console_edit_unsaved"))
+        self.show_note(Sentence("console_edit_saved" if text is not None else "console_edit_unsaved"))
         area.focus()
 
     def action_close(self) -> None:
-        """Drops nothing by one slip: with something written it must be said twice."""
+        if self._may_drop():
+            self.dismiss(None)
+
+    def _may_drop(self) -> bool:
+        """Drops nothing by one slip: with something written it must be said twice; a draft of it is kept."""
         text = self.query_one("#text", TextArea).text
-        base = to_text(steps_of(self.request), say(self.console.language, "console_edit_note"))
-        if text != base and not self._asked_to_drop and not self.over:
-            self._asked_to_drop = True
-            DRAFTS[self._draft] = text
-            while len(DRAFTS) > MAX_DRAFTS:
-                DRAFTS.pop(next(iter(DRAFTS)))
-            self.note(Sentence("console_edit_drop"), "warn")
-            return
-        self.dismiss(None)
+        base = render_plan(self.request.steps, translate(self.console.language, "console_edit_note"))
+        if text == base or self._discard_asked or self.finished:
+            return True
+        self._discard_asked = True
+        SAVED_DRAFTS[self._draft] = text
+        while len(SAVED_DRAFTS) > MAX_DRAFTS:
+            SAVED_DRAFTS.pop(next(iter(SAVED_DRAFTS)))
+        self.show_note(Sentence("console_edit_drop"), "warn")
+        return False
 
     @on(TextArea.Changed, "#text")
-    def _typed(self, event: TextArea.Changed) -> None:
+    def _text_changed(self, event: TextArea.Changed) -> None:
         event.stop()
-        self._asked_to_drop = False
+        self._discard_asked = False
 
-    @on(Choices.Taken, "#choices")
-    def _chosen(self, event: Choices.Taken) -> None:
-        event.stop()
-        match event.choice.id:
+    def take_button(self, choice: ChoiceItem) -> None:
+        match choice.id:
             case "drop":
-                DRAFTS.pop(self._draft, None)
-                self.dismiss(None)
+                if self._may_drop():
+                    SAVED_DRAFTS.pop(self._draft, None)
+                    self.dismiss(None)
             case "back":
                 self.action_backward()
             case _:
                 self.action_onward()
 
-    @on(Input.Submitted)
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        if event.input.id == "why" and self._with_code:
-            self.query_one("#code").focus()
-        else:
-            self.send()
-
     # ---- step 2: what changes, and what policy says
 
     def _check(self) -> None:
-        base = steps_of(self.request)
+        base = self.request.steps
         try:
-            self.steps = from_text(self.query_one("#text", TextArea).text, base)
-        except BadText as error:
-            self.note(Sentence("console_edit_line", {"line": error.line, "why": error.sentence}), "bad")
+            self.steps = parse_plan(self.query_one("#text", TextArea).text, base)
+        except InvalidPlanText as error:
+            self.show_note(Sentence("console_edit_line", {"line": error.line, "why": error.sentence}), "bad")
             area = self.query_one("#text", TextArea)
             area.move_cursor((max(0, error.line - 1), 0))
             return
-        if to_text(self.steps) == to_text(base):
-            self.note(Sentence("console_edit_same"), "warn")
+        if render_plan(self.steps) == render_plan(base):
+            self.show_note(Sentence("console_edit_same"), "warn")
             return
-        if self.may_send():
-            self.run_worker(self._ask_check(), exclusive=True, group="ask")
+        if self.can_send():
+            self.run_worker(self._fetch_check(), exclusive=True, group="ask")
 
-    def _args(self) -> dict[str, Any]:
-        return {
-            "number": self.request.get("number"),
-            "base_hash": self.request.get("plan_hash", ""),
-            "steps": self.steps,
-        }
+    def _args(self) -> EditArgs:
+        return EditArgs(number=self.request.number, base_hash=self.request.plan_hash, steps=self.steps)
 
-    async def _ask_check(self) -> None:
-        answer = await self.ask("edit", dry_run=True, **self._args())
-        if answer.next == "look":
+    async def _fetch_check(self) -> None:
+        answer = await self.call_hub(verbs.EDIT, replace(self._args(), dry_run=True))
+        if answer.disposition == "look":
             await self._conflict(answer)
             return
-        if answer.next != "done":
-            self.over = answer.next == "over"
-            self.note(answer.text, answer.tone)
+        if answer.disposition != "done":
+            self.finished = answer.disposition == "over"
+            self.show_note(answer.text, answer.tone)
             return
-        self.verdict = answer.data if isinstance(answer.data, dict) else {}
-        self.note("")
-        self._show(2)
-        self.set_facts(self._changes())
+        self.verdict = answer.result
+        self.show_note("")
+        self._show_page(2)
+        if self.verdict is not None:
+            self.set_facts(self._changes(self.verdict))
 
-    def _changes(self) -> list[Line]:
+    def _changes(self, verdict: EditResult) -> list[PaneLine]:
         """What would run against what waits now: with what policy inserts, which nobody wrote."""
-        look, verdict = self.console.look(), self.verdict
-        would = steps_of({"plan": verdict.get("new")}) or self.steps
-        lines = diff_lines(to_text(steps_of(self.request)), to_text(would))
-        said = str(verdict.get("verdict", "?"))
+        look = self.console.render_context()
+        would = verdict.new.steps if verdict.new is not None else self.steps
+        lines = diff_lines(render_plan(self.request.steps), render_plan(would))
+        said = verdict.verdict or "?"
         known = ("allow", "ask", "deny")
-        words = say(look.language, f"console_verdict_{said}") if said in known else one_line(said, 20)
+        words = translate(look.language, f"console_verdict_{said}") if said in known else one_line(said, 20)
         tone: Any = {"allow": "ok", "ask": "warn"}.get(said, "bad")
-        reason = one_line(verdict.get("reason") or "", 600)
-        lines.append(fact(look, "policy", f"{words}  {reason}".rstrip(), tone))
+        reason = one_line(verdict.reason or "", 600)
+        lines.append(fact_line(look, "policy", f"{words}  {reason}".rstrip(), tone))
         if said == "ask":
-            lines.append(
-                fact(
-                    look, "needs", say(look.language, "console_needs", count=one_line(verdict.get("approvers", "?"), 4))
-                )
-            )
-        who = [one_line(name, 64) for name in list(verdict.get("who") or ())[:8]]
+            count = "?" if verdict.approvers is None else verdict.approvers
+            lines.append(fact_line(look, "needs", translate(look.language, "console_needs", count=count)))
+        who = [one_line(name, 64) for name in (verdict.who or ())[:8]]
         if who:
-            lines.append(fact(look, "who_can", ", ".join(who)))
-        lines.append(fact(look, "base", f"{hash_words(self.request.get('plan_hash'))}"))
-        lines.append(fact(look, "new", f"{hash_words(verdict.get('plan_hash'))}"))
-        asker = one_line(self.request.get("person") or "?", 64)
-        lines.append(Line(say(look.language, "console_edit_told", person=asker), "dim"))
+            lines.append(fact_line(look, "who_can", ", ".join(who)))
+        lines.append(fact_line(look, "base", group_hash(self.request.plan_hash)))
+        lines.append(fact_line(look, "new", group_hash(verdict.plan_hash or "")))
+        asker = one_line(self.request.person or "?", 64)
+        lines.append(PaneLine(translate(look.language, "console_edit_told", person=asker), "dim"))
         return lines
 
     # ---- step 3
 
     def send(self) -> None:
-        if not self.may_send():
+        if not self.can_send():
             return
-        if not self.query_one("#why", Field).value.strip():
-            self.note(Sentence("console_why_needed"), "warn")
+        if not self.query_one("#why", TextField).value.strip():
+            self.show_note(Sentence("console_why_needed"), "warn")
             self.query_one("#why").focus()
-            return
-        if self._with_code and not self.query_one("#code", Digits).complete:
-            self.note(Sentence("console_code_six"), "warn")
-            self.query_one("#code").focus()
             return
         self.run_worker(self._send(), exclusive=True, group="ask")
 
     async def _send(self) -> None:
-        args = {**self._args(), "why": self.query_one("#why", Field).value.strip()}
-        digits = self.query_one("#code", Digits)
-        if self._with_code:
-            args["code"] = digits.value
-        digits.value = ""
-        answer = await self.ask("edit", **args)
-        if answer.next == "done":
-            DRAFTS.pop(self._draft, None)
-            told = answer.data if isinstance(answer.data, dict) else {}
-            self.console.tell(Sentence("console_edited", {"number": one_line(told.get("number", "?"), 12)}), "ok")
-            self.dismiss(told)
-        elif answer.next == "look":
+        why = self.query_one("#why", TextField).value.strip()
+        answer = await self.call_hub(verbs.EDIT, replace(self._args(), why=why))
+        if answer.disposition == "done":
+            SAVED_DRAFTS.pop(self._draft, None)
+            number = answer.result.number if answer.result is not None else None
+            self.console.notify(Sentence("console_edited", {"number": "?" if number is None else number}), "ok")
+            self.dismiss(answer.result)
+        elif answer.disposition == "look":
             await self._conflict(answer)
         else:
-            self.over = answer.next == "over"
-            self.note(answer.text, answer.tone)
+            self.finished = answer.disposition == "over"
+            self.show_note(answer.text, answer.tone)
 
-    async def _conflict(self, answer: Answered) -> None:
+    async def _conflict(self, answer: CallOutcome[EditResult]) -> None:
         """The base has changed: shows what it has become; the operator's own text stays as it is."""
-        fresh = await ask(self.console.source.call, "request", number=self.request.get("number"))
-        if fresh.next != "done" or not isinstance(fresh.data, dict):
-            self.note(answer.text, "bad")
+        fresh = (await call_hub(self.console.source, verbs.REQUEST, RequestArgs(number=self.request.number))).result
+        if fresh is None:
+            self.show_note(answer.text, "bad")
             return
-        changed = diff_lines(to_text(steps_of(self.request)), to_text(steps_of(fresh.data)))
-        self.request = fresh.data
-        self._show(1)
+        changed = diff_lines(render_plan(self.request.steps), render_plan(fresh.steps))
+        self.request = fresh
+        self._show_page(1)
         self.query_one("#facts").display = True
-        self.set_facts([Line(say(self.console.language, "console_plan_changed"), "warn"), *changed])
-        self.note(answer.text, "warn")
+        self.set_facts([PaneLine(translate(self.console.language, "console_plan_changed"), "warn"), *changed])
+        self.show_note(answer.text, "warn")

@@ -1,42 +1,46 @@
-"""Pause and drain: what will wait because of it, why, and until when."""
+"""The pause and drain dialogs: what they affect, a reason, and a duration after which they end."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final, TypedDict
 
-from textual import on
 from textual.widget import Widget
-from textual.widgets import Input
 
-from common.catalogue import Sentence, say
-from tui.commands import Undo
-from tui.console import Console
-from tui.detail_text import agent_lines, fact
-from tui.dialogs.dialog import Dialog, Field
-from tui.format import Line, age, number, one_line
-from tui.model import Row
-from tui.rows import number_or_none
-from tui.widgets.choices import Choice, Choices
+from common.api import verbs
+from common.api.actions import DrainArgs, PauseArgs, ResumeArgs, UndrainArgs
+from common.api.agents import AgentView
+from common.catalogue import Sentence, translate
+from common.values import parse_duration
+from tui.dialogs.dialog import Dialog, TextField
+from tui.model.actions import Undo
+from tui.model.context import ConsoleContext
+from tui.text.format import PaneLine, format_age, format_number, one_line
+from tui.view.detail import agent_lines, fact_line
 from tui.widgets.text import TextPane
 
-UNDO_FOR: Final = 8.0
-_SPAN: Final = re.compile(r"(\d{1,5})\s*([smhd])", re.ASCII)
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-MAX_SPAN: Final = 30 * 86_400
+UNDO_FOR: Final = 8.0  # seconds
+MAX_FIELD: Final = 16  # characters of a duration
+MIN_DURATION: Final = 0.001  # seconds
+MAX_DURATION: Final = 30 * 86_400.0
 
 
 def seconds_of(text: str) -> float | None:
-    """30m, 2h, 1d as seconds; None where it is no such span."""
-    found = _SPAN.fullmatch(text.strip().lower())
-    if found is None:
+    """30m, 2h, 1h30m as seconds, at most thirty days; None where it is no such duration."""
+    try:
+        return float(parse_duration(text.strip(), low=MIN_DURATION, high=MAX_DURATION))
+    except ValueError:
         return None
-    seconds = int(found[1]) * _UNITS[found[2]]
-    return float(seconds) if 0 < seconds <= MAX_SPAN else None
 
 
-def chosen(names: str) -> dict[str, str]:
+class TargetNames(TypedDict, total=False):
+    """How the hub takes machines: one by its name, several as a selection."""
+
+    agent: str
+    selector: str
+
+
+def target_args(names: str) -> TargetNames:
     """One machine, several by comma, or "" for the whole queue, as the hub's arguments."""
     return {"selector": names} if "," in names else {"agent": names}
 
@@ -44,7 +48,7 @@ def chosen(names: str) -> dict[str, str]:
 class PauseDialog(Dialog):
     """`agent` "" is the whole queue; `row` is what is known of the machine."""
 
-    def __init__(self, console: Console, agent: str, row: Row | None) -> None:
+    def __init__(self, console: ConsoleContext, agent: str, row: AgentView | None) -> None:
         title = Sentence("console_pause_title", {"what": agent or Sentence("console_whole_queue")})
         super().__init__(console, title)
         self.agent = agent
@@ -52,131 +56,99 @@ class PauseDialog(Dialog):
 
     def body(self) -> Iterable[Widget]:
         language = self.console.language
-        yield TextPane(self.console.look, id="facts", classes="facts")
-        yield self.labelled("console_field_why", Field(id="why", placeholder=say(language, "console_optional")))
-        yield self.labelled(
-            "console_field_until", Field(id="until", placeholder=say(language, "console_until_hint"), max_length=8)
+        yield TextPane(self.console.render_context, id="facts", classes="facts")
+        yield self.labeled_field(
+            "console_field_why", TextField(id="why", placeholder=translate(language, "console_optional"))
         )
-        choices = [
-            Choice("close", say(language, "console_choice_close")),
-            Choice("pause", say(language, "console_choice_pause"), "warn"),
-        ]
-        yield Choices(self.console.look, choices, row=True, id="choices")
+        yield self.labeled_field(
+            "console_field_until",
+            TextField(id="until", placeholder=translate(language, "console_until_hint"), max_length=MAX_FIELD),
+        )
+        yield self.button_row("pause", "console_choice_pause", "warn")
 
-    def opened(self) -> None:
-        look = self.console.look()
+    def fill(self) -> None:
+        look = self.console.render_context()
         lines = agent_lines(self.row, look)[:4] if self.row is not None else []
         if not self.agent:
-            lane: Row = next(
-                (row for row in self.console.overview.get("lanes", ()) if row.get("stage") == "queued"), {}
-            )
-            oldest = number_or_none(lane.get("oldest"))
-            values = {"count": number(number_or_none(lane.get("count"))), "age": age(oldest)}
+            overview = self.console.overview
+            lane = overview.lane("queued") if overview is not None else None
+            oldest = lane.oldest if lane is not None else None
+            values = {"count": format_number(lane.count if lane is not None else None), "age": format_age(oldest)}
             key = "console_queue_idle" if oldest is None else "console_queue_waits"
-            lines.append(fact(look, "queue", say(look.language, key, **values)))
-        lines.append(Line(say(look.language, "console_pause_means"), "warn"))
+            lines.append(fact_line(look, "queue", translate(look.language, key, **values)))
+        lines.append(PaneLine(translate(look.language, "console_pause_means"), "warn"))
         self.set_facts(lines)
         self.query_one("#why").focus()
 
-    @on(Input.Submitted)
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        if event.input.id == "why":
-            self.query_one("#until").focus()
-        else:
-            self.send()
-
-    @on(Choices.Taken, "#choices")
-    def _chosen(self, event: Choices.Taken) -> None:
-        event.stop()
-        if event.choice.id == "close":
-            self.action_close()
-        else:
-            self.send()
-
     def send(self) -> None:
-        if not self.may_send():
+        if not self.can_send():
             return
-        typed = self.query_one("#until", Field).value.strip()
-        args: dict[str, Any] = {**chosen(self.agent), "reason": self.query_one("#why", Field).value.strip()}
-        if typed:
-            seconds = seconds_of(typed)
-            if seconds is None:
-                self.note(Sentence("console_until_wrong"), "warn")
-                self.query_one("#until").focus()
-                return
-            args["until"] = self.console.now() + seconds
+        typed = self.query_one("#until", TextField).value.strip()
+        seconds = seconds_of(typed) if typed else None
+        if typed and seconds is None:
+            self.show_note(Sentence("console_until_wrong"), "warn")
+            self.query_one("#until").focus()
+            return
+        until = None if seconds is None else self.console.now() + seconds
+        why = self.query_one("#why", TextField).value.strip()
+        args = PauseArgs(**target_args(self.agent), reason=why, until=until)
         self.run_worker(self._send(args), exclusive=True, group="ask")
 
-    async def _send(self, args: dict[str, Any]) -> None:
-        answer = await self.ask("pause", **args)
-        if answer.next == "done":
+    async def _send(self, args: PauseArgs) -> None:
+        answer = await self.call_hub(verbs.PAUSE, args)
+        if answer.disposition == "done":
             what = self.agent or Sentence("console_whole_queue")
-            self.console.tell(answer.text or Sentence("console_paused", {"what": what}), "ok")
-            undo = Sentence("console_undo_pause", {"what": what})
-            self.console.undo = Undo(undo, "resume", chosen(self.agent), self.console.now() + UNDO_FOR)
+            self.console.notify(answer.text or Sentence("console_paused", {"what": what}), "ok")
+            undo, back = Sentence("console_undo_pause", {"what": what}), ResumeArgs(**target_args(self.agent))
+            self.console.undo = Undo(undo, verbs.RESUME, back, self.console.now() + UNDO_FOR)
             self.dismiss("paused")
             return
-        self.over = answer.next == "over"
-        self.note(answer.text, answer.tone)
+        self.finished = answer.disposition == "over"
+        self.show_note(answer.text, answer.tone)
 
 
 class DrainDialog(Dialog):
-    """Nothing new goes to the machine; what runs may end, or is cancelled after a while."""
+    """The machine gets no new jobs; those that run finish, or are cancelled after the given duration."""
 
-    def __init__(self, console: Console, agent: Row) -> None:
-        super().__init__(console, Sentence("console_drain_title", {"what": one_line(agent.get("name", "?"), 64)}))
-        self.agent = dict(agent)
+    def __init__(self, console: ConsoleContext, agent: AgentView) -> None:
+        super().__init__(console, Sentence("console_drain_title", {"what": one_line(agent.name, 64)}))
+        self.agent = agent
 
     def body(self) -> Iterable[Widget]:
         language = self.console.language
-        yield TextPane(self.console.look, id="facts", classes="facts")
-        yield self.labelled(
+        yield TextPane(self.console.render_context, id="facts", classes="facts")
+        yield self.labeled_field(
             "console_field_cancel_after",
-            Field(id="after", placeholder=say(language, "console_drain_hint"), max_length=8),
+            TextField(id="after", placeholder=translate(language, "console_drain_hint"), max_length=MAX_FIELD),
         )
-        choices = [
-            Choice("close", say(language, "console_choice_close")),
-            Choice("drain", say(language, "console_choice_drain"), "warn"),
-        ]
-        yield Choices(self.console.look, choices, row=True, id="choices")
+        yield self.button_row("drain", "console_choice_drain", "warn")
 
-    def opened(self) -> None:
-        look = self.console.look()
-        self.set_facts([*agent_lines(self.agent, look)[:4], Line(say(look.language, "console_drain_means"), "warn")])
+    def fill(self) -> None:
+        look = self.console.render_context()
+        self.set_facts(
+            [*agent_lines(self.agent, look)[:4], PaneLine(translate(look.language, "console_drain_means"), "warn")]
+        )
         self.query_one("#after").focus()
 
-    @on(Input.Submitted, "#after")
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.query_one("#choices", Choices).focus()
-
-    @on(Choices.Taken, "#choices")
-    def _chosen(self, event: Choices.Taken) -> None:
-        event.stop()
-        if event.choice.id == "close":
-            self.action_close()
+    def send(self) -> None:
+        if not self.can_send():
             return
-        if not self.may_send():
+        typed = self.query_one("#after", TextField).value.strip()
+        seconds = seconds_of(typed) if typed else None
+        if typed and seconds is None:
+            self.show_note(Sentence("console_until_wrong"), "warn")
             return
-        args: dict[str, Any] = {"agent": self.agent["name"]}
-        typed = self.query_one("#after", Field).value.strip()
-        if typed:
-            seconds = seconds_of(typed)
-            if seconds is None:
-                self.note(Sentence("console_until_wrong"), "warn")
-                return
-            args["cancel_after"] = seconds
+        args = DrainArgs(agent=self.agent.name, cancel_after=seconds)
         self.run_worker(self._send(args), exclusive=True, group="ask")
 
-    async def _send(self, args: dict[str, Any]) -> None:
-        answer = await self.ask("drain", **args)
-        if answer.next == "done":
-            name = args["agent"]
-            self.console.tell(answer.text or Sentence("console_draining_now", {"what": name}), "ok")
-            undo = Sentence("console_undo_drain", {"what": name})
-            self.console.undo = Undo(undo, "undrain", {"agent": name}, self.console.now() + UNDO_FOR)
+    async def _send(self, args: DrainArgs) -> None:
+        answer = await self.call_hub(verbs.DRAIN, args)
+        if answer.disposition == "done":
+            what = {"what": args.agent}
+            self.console.notify(answer.text or Sentence("console_draining_now", what), "ok")
+            undo, back = Sentence("console_undo_drain", what), UndrainArgs(agent=args.agent)
+            self.console.undo = Undo(undo, verbs.UNDRAIN, back, self.console.now() + UNDO_FOR)
             self.dismiss("draining")
             return
-        self.over = answer.next == "over"
-        self.note(answer.text, answer.tone)
+        self.finished = answer.disposition == "over"
+        self.show_note(answer.text, answer.tone)

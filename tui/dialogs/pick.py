@@ -10,13 +10,13 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input
 
-from common.catalogue import Sentence, say
-from tui.commands import Entry, key_signs, twin_of
-from tui.console import Console
-from tui.dialogs.dialog import Dialog, Field
-from tui.format import fit
-from tui.model import Row
-from tui.widgets.choices import Choice, Choices
+from common.catalogue import Sentence, translate
+from tui.dialogs.dialog import Dialog, TextField
+from tui.model.actions import ActionEntry, cli_command_for, format_keys
+from tui.model.context import ConsoleContext
+from tui.model.window import Row
+from tui.text.format import fit_cells
+from tui.widgets.choices import ChoiceItem, ChoiceList
 
 
 class PickDialog(Dialog):
@@ -29,34 +29,39 @@ class PickDialog(Dialog):
         Binding("pageup", "step(-10)", show=False, priority=True),
     ]
 
-    def __init__(self, console: Console, title: Sentence, choices: Sequence[Choice], *, search: bool = False) -> None:
+    def __init__(
+        self, console: ConsoleContext, title: Sentence, choices: Sequence[ChoiceItem], *, search: bool = False
+    ) -> None:
         super().__init__(console, title)
         self.choices = list(choices)
-        self.why: dict[str, str] = {}
+        self.disabled_reasons: dict[str, str] = {}
         self._search = search
 
     def body(self) -> Iterable[Widget]:
         if self._search:
-            yield self.labelled("console_field_search", Field(id="search"))
-        yield Choices(self.console.look, self.choices, id="choices")
+            yield self.labeled_field("console_field_search", TextField(id="search"))
+        yield ChoiceList(self.console.render_context, self.choices, id="choices")
+        yield self.button_row("take", "console_choice_take")
 
-    def keys(self) -> str:
-        return say(self.console.language, "console_pick_keys")
+    def key_hints(self) -> str:
+        if not self._search:
+            return super().key_hints()
+        return translate(self.console.language, "console_pick_keys" if self.takes_letters else "console_pick_keys_yn")
 
-    def opened(self) -> None:
+    def fill(self) -> None:
         self.query_one("#search" if self._search else "#choices").focus()
-        self._stood()
+        self._highlight_changed()
 
-    def lines_of(self, choices: Choices) -> int:
+    def list_height(self, choices: ChoiceList) -> int:
         return len(self.choices)  # while it is narrowed by typing the box stays as it is
 
     def action_step(self, step: int) -> None:
-        choices = self.query_one("#choices", Choices)
-        if choices.choices:
-            target = choices.at + step
+        choices = self.query_one("#choices", ChoiceList)
+        if choices.items:
+            target = choices.index + step
             choices.action_step(
-                (target % len(choices.choices) if abs(step) == 1 else max(0, min(len(choices.choices) - 1, target)))
-                - choices.at
+                (target % len(choices.items) if abs(step) == 1 else max(0, min(len(choices.items) - 1, target)))
+                - choices.index
             )
 
     @on(Input.Changed, "#search")
@@ -68,45 +73,42 @@ class PickDialog(Dialog):
             for choice in self.choices
             if all(part in f"{choice.id} {choice.text} {choice.note}".casefold() for part in wanted)
         ]
-        self.query_one("#choices", Choices).set_choices(found)
-        self._stood()
+        self.query_one("#choices", ChoiceList).set_items(found)
+        self._highlight_changed()
 
-    @on(Input.Submitted, "#search")
-    def _entered(self, event: Input.Submitted) -> None:
+    def send(self) -> None:
+        self.query_one("#choices", ChoiceList).action_take()
+
+    @on(ChoiceList.Highlighted, "#choices")
+    def _highlighted(self, event: ChoiceList.Highlighted) -> None:
         event.stop()
-        self.query_one("#choices", Choices).action_take()
+        self._highlight_changed()
 
-    @on(Choices.Stood, "#choices")
-    def _moved(self, event: Choices.Stood) -> None:
+    def _highlight_changed(self) -> None:
+        choice = self.query_one("#choices", ChoiceList).highlighted
+        self.show_note(self.disabled_reasons.get(choice.id, "") if choice else "", "warn")
+
+    @on(ChoiceList.Selected, "#choices")
+    def _selected(self, event: ChoiceList.Selected) -> None:
         event.stop()
-        self._stood()
-
-    def _stood(self) -> None:
-        choice = self.query_one("#choices", Choices).choice
-        self.note(self.why.get(choice.id, "") if choice else "", "warn")
-
-    @on(Choices.Taken, "#choices")
-    def _taken(self, event: Choices.Taken) -> None:
-        event.stop()
-        if why := self.why.get(event.choice.id):
-            self.note(why, "bad")
+        if why := self.disabled_reasons.get(event.choice.id):
+            self.show_note(why, "bad")
             return
         self.dismiss(event.choice.id)
 
 
-def help_dialog(console: Console, entries: Sequence[Entry], row: Row | None) -> PickDialog:
+def help_dialog(console: ConsoleContext, entries: Sequence[ActionEntry], row: Row | None) -> PickDialog:
     """Every act that is here, with its keys and its command line; enter runs it, one that is off says why."""
     language = console.language
     choices, why = [], {}
     for entry in entries:
-        act = entry.act
-        twin = twin_of(act, row)
-        text = (
-            f"{fit(key_signs(act.keys), 12)} {fit(act.name(language), 34, cut='~' if console.settings.ascii else '…')}"
-        )
-        choices.append(Choice(act.id, text, "dim" if entry.off else "", twin))
-        if entry.off is not None:
-            why[act.id] = say(language, "console_off_because", act=act.name(language), why=entry.off)
+        act = entry.action
+        twin = cli_command_for(act, row)
+        ellipsis = "~" if console.settings.ascii else "…"
+        text = f"{fit_cells(format_keys(act.keys), 12)} {fit_cells(act.label(language), 34, ellipsis=ellipsis)}"
+        choices.append(ChoiceItem(act.id, text, "dim" if entry.disabled_reason else "", twin))
+        if entry.disabled_reason is not None:
+            why[act.id] = translate(language, "console_off_because", act=act.label(language), why=entry.disabled_reason)
     dialog = PickDialog(console, Sentence("console_help_title"), choices, search=True)
-    dialog.why = why
+    dialog.disabled_reasons = why
     return dialog

@@ -8,78 +8,91 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 from textual import on
 from textual.widget import Widget
 from textual.widgets import Input
 
-from common.catalogue import Sentence, say
-from common.grammar import BadLine, tokenize
+from common.api import verbs
+from common.api.actions import RunArgs
+from common.api.arguments import RequestArgs
+from common.api.queries import Targets, TargetsArgs
+from common.api.requests import RequestDetails
+from common.catalogue import Sentence, translate
+from common.command.grammar import BadLine
+from common.command.line import parse_command, quote_command
+from common.command.output_filters import BadFilter, FilterWords
 from common.plan import DEFAULT_TIME_LIMIT, MAX_TIME_LIMIT
-from common.text import escape_argv
-from tui.answers import Answered, ask
-from tui.console import Console
-from tui.detail_text import fact
-from tui.dialogs.dialog import Dialog, Field
-from tui.format import Line, number, one_line
-from tui.rows import number_or_none
-from tui.widgets.choices import Choice, Choices
+from common.values import parse_whole_seconds
+from tui.dialogs.dialog import Dialog, TextField
+from tui.model.answers import call_hub
+from tui.model.context import ConsoleContext
+from tui.text.format import PaneLine, Tone, format_number, one_line
+from tui.view.detail import fact_line
+from tui.widgets.choices import ChoiceItem
+from tui.widgets.digits import NumberInput
 from tui.widgets.text import TextPane
 
-HOLD: Final = 5
+HOLD_SECONDS: Final = 5
 """Seconds in which a broadcast can be taken back."""
-TYPING: Final = 0.3
+TYPING_DEBOUNCE: Final = 0.3
 MAX_COMMAND: Final = 8_000
 
 
 class RunDialog(Dialog):
-    """`target` is a machine, several by comma, or a selector; with `many` its reach is asked and the number must be
-    typed."""
+    """`target` is a machine, several by comma, or a selector; with `is_broadcast` its reach is asked and the number
+    must be typed.
+    """
 
-    def __init__(self, console: Console, target: str, *, many: bool = False, command: str = "") -> None:
+    def __init__(self, console: ConsoleContext, target: str, *, many: bool = False, command: str = "") -> None:
         super().__init__(console, Sentence("console_broadcast_title" if many else "console_run_title"))
-        self.many = many
-        self.reach: dict[str, Any] | None = None
+        self.is_broadcast = many
+        self.target_summary: Targets | None = None
         self.number: int | None = None  # of the request, while it can be taken back
         self._first = (target, command)
         self._taken_back = False
-        self._may_leave = False  # taking back did not work, so that closing is all that is left
+        self._can_close = False  # taking back did not work, so that closing is all that is left
 
     def body(self) -> Iterable[Widget]:
         language = self.console.language
         target, command = self._first
-        hint = say(language, "console_selector_hint")
-        yield self.labelled("console_field_target", Field(target, id="target", placeholder=hint, max_length=2_000))
-        yield self.labelled("console_field_command", Field(command, id="command", max_length=MAX_COMMAND))
-        yield self.labelled("console_field_timeout", Field(str(DEFAULT_TIME_LIMIT), id="timeout", max_length=6))
-        yield TextPane(self.console.look, id="facts", classes="facts")
-        yield self.labelled("console_field_count", Field(id="count", max_length=7))
-        choices = [
-            Choice("close", say(language, "console_choice_close")),
-            Choice("send", say(language, "console_choice_send"), "warn"),
-        ]
-        yield Choices(self.console.look, choices, row=True, id="choices")
+        hint = translate(language, "console_selector_hint")
+        yield self.labeled_field(
+            "console_field_target", TextField(target, id="target", placeholder=hint, max_length=2_000)
+        )
+        yield self.labeled_field("console_field_command", TextField(command, id="command", max_length=MAX_COMMAND))
+        yield self.labeled_field(
+            "console_field_timeout", TextField(str(DEFAULT_TIME_LIMIT), id="timeout", max_length=16)
+        )
+        yield TextPane(self.console.render_context, id="facts", classes="facts")
+        yield self.labeled_field("console_field_count", NumberInput(id="count"))
+        yield self.button_row("send", "console_choice_send", "warn")
 
-    def keys(self) -> str:
-        return say(self.console.language, "console_broadcast_keys" if self.many else "console_dialog_keys")
+    def key_hints(self) -> str:
+        if not self.is_broadcast:
+            return super().key_hints()
+        return translate(
+            self.console.language, "console_broadcast_keys" if self.takes_letters else "console_broadcast_keys_yn"
+        )
 
-    def opened(self) -> None:
+    def fill(self) -> None:
         self.query_one("#count").parent.display = False  # type: ignore[union-attr]
         self.query_one("#command" if self._first[0] else "#target").focus()
         self._preview()
-        if self.many:
-            self._count_soon()
+        if self.is_broadcast:
+            self._schedule_count()
 
     # ---- while it is typed
 
     @on(Input.Changed, "#target")
     def _target_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.reach = None
+        self.target_summary = None
         self._preview()
-        if self.many:
-            self._count_soon()
+        if self.is_broadcast:
+            self._schedule_count()
 
     @on(Input.Changed, "#command")
     @on(Input.Changed, "#timeout")
@@ -87,63 +100,68 @@ class RunDialog(Dialog):
         event.stop()
         self._preview()
 
-    def _count_soon(self) -> None:
-        self.run_worker(self._count(), exclusive=True, group="count")
+    def _schedule_count(self) -> None:
+        self.run_worker(self._fetch_count(), exclusive=True, group="count")
 
-    async def _count(self) -> None:
-        await asyncio.sleep(TYPING)
+    async def _fetch_count(self) -> None:
+        await asyncio.sleep(TYPING_DEBOUNCE)
         selector = self._value("target")
         if not selector:
             return
-        answer = await ask(self.console.source.call, "targets", selector=selector)
-        if answer.next == "done" and isinstance(answer.data, dict):
-            self.reach = answer.data
-            self.note("")
+        answer = await call_hub(self.console.source, verbs.TARGETS, TargetsArgs(selector=selector))
+        self.target_summary = answer.result
+        if answer.result is not None:
+            self.show_note("")
         else:
-            self.reach = None
-            self.note(answer.text, "warn")
+            self.show_note(answer.text, "warn")
         self._preview()
 
     def _value(self, field: str) -> str:
-        return self.query_one(f"#{field}", Field).value.strip()
+        return self.query_one(f"#{field}", Input).value.strip()
 
-    def argv(self) -> list[str] | Sentence:
+    def command(self) -> tuple[tuple[str, ...], tuple[FilterWords, ...]] | Sentence:
+        """The words and filters that were typed, or what is wrong with them."""
         try:
-            return list(tokenize(self._value("command")))
-        except BadLine as error:
+            return parse_command(self._value("command"))
+        except (BadLine, BadFilter) as error:
             return error.sentence
 
     def _preview(self) -> None:
-        look = self.console.look()
-        argv, lines = self.argv(), []
+        look = self.console.render_context()
+        command, lines = self.command(), []
         if not self._value("command"):
-            lines.append(Line(say(look.language, "console_run_no_shell"), "dim"))
-        elif isinstance(argv, Sentence):
-            lines.append(Line(argv.say(look.language), "warn"))
+            lines.append(PaneLine(translate(look.language, "console_run_no_shell"), "dim"))
+        elif isinstance(command, Sentence):
+            lines.append(PaneLine(command.render(look.language), "warn"))
         else:
-            lines.append(Line(escape_argv(argv), "key", "|"))
-        if self.reach is not None:
-            count, online = number_or_none(self.reach.get("count")) or 0, number_or_none(self.reach.get("online")) or 0
-            values = {"count": number(count), "online": number(online), "offline": number(count - online)}
-            lines.append(Line(say(look.language, "console_reach", **values)))
-            sample = ", ".join(one_line(name, 64) for name in list(self.reach.get("sample") or ())[:8])
+            lines.append(PaneLine(quote_command(*command), "key", "|"))
+        if self.target_summary is not None:
+            found = self.target_summary
+            values = {
+                "count": format_number(found.count),
+                "online": format_number(found.online),
+                "offline": format_number(found.count - found.online),
+            }
+            lines.append(PaneLine(translate(look.language, "console_reach", **values)))
+            sample = ", ".join(one_line(name, 64) for name in found.sample[:8])
             if sample:
-                lines.append(fact(look, "first", sample))
-        self.query_one("#count").parent.display = self.count > 1  # type: ignore[union-attr]
+                lines.append(fact_line(look, "first", sample))
+        self.query_one("#count").parent.display = self.target_count > 1  # type: ignore[union-attr]
         self.set_facts(lines)
 
     @property
-    def count(self) -> int:
+    def target_count(self) -> int:
         """How many machines the hub says it is for; 1 where it was not asked."""
-        return int(number_or_none((self.reach or {}).get("count")) or 0) if self.many else 1
+        if not self.is_broadcast:
+            return 1
+        return self.target_summary.count if self.target_summary is not None else 0
 
     # ---- sending
 
-    @on(Input.Submitted)
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        order = ["target", "command", "count"] if self.many else ["target", "command"]
-        here = event.input.id or ""
+    def field_entered(self, field: Input) -> None:
+        """On to what has to be filled in; the time limit need not."""
+        order = ["target", "command", "count"] if self.is_broadcast else ["target", "command"]
+        here = field.id or ""
         later = order[order.index(here) + 1 :] if here in order else []
         follow = next((name for name in later if self.query_one(f"#{name}").parent.display), None)  # type: ignore[union-attr]
         if follow is not None:
@@ -151,87 +169,77 @@ class RunDialog(Dialog):
         else:
             self.send()
 
-    @on(Choices.Taken, "#choices")
-    def _chosen(self, event: Choices.Taken) -> None:
-        event.stop()
-        if event.choice.id == "back":
+    def take_button(self, choice: ChoiceItem) -> None:
+        if choice.id == "back":
             self.take_back()
-        elif event.choice.id == "close":
-            self.action_close()
         else:
-            self.send()
+            super().take_button(choice)
 
     def send(self) -> None:
-        if not self.may_send():
+        if not self.can_send():
             return
-        argv, timeout = self.argv(), self._value("timeout")
-        if isinstance(argv, Sentence):
-            self.note(argv, "warn")
+        command, timeout = self.command(), self._value("timeout")
+        if isinstance(command, Sentence):
+            self.show_note(command, "warn")
             self.query_one("#command").focus()
             return
-        if not (timeout.isascii() and timeout.isdigit() and 1 <= int(timeout) <= MAX_TIME_LIMIT):
-            self.note(Sentence("console_timeout_wrong", {"most": MAX_TIME_LIMIT}), "warn")
+        time_limit = parse_whole_seconds(timeout, 1, MAX_TIME_LIMIT)
+        if time_limit is None:
+            self.show_note(Sentence("console_timeout_wrong", {"most": MAX_TIME_LIMIT}), "warn")
             self.query_one("#timeout").focus()
             return
         if not self._value("target"):
-            self.note(Sentence("console_target_needed"), "warn")
+            self.show_note(Sentence("console_target_needed"), "warn")
             self.query_one("#target").focus()
             return
-        args: dict[str, Any] = {"target": self._value("target"), "argv": argv, "timeout": int(timeout)}
-        if self.many:
-            if self.reach is None or not self.count:
-                self.note(Sentence("console_reach_needed"), "warn")
+        argv, filters = command
+        args = RunArgs(target=self._value("target"), argv=argv, timeout=time_limit, filters=filters)
+        if self.is_broadcast:
+            if self.target_summary is None or not self.target_count:
+                self.show_note(Sentence("console_reach_needed"), "warn")
                 return
-            if self.count > 1 and self._value("count").replace(",", "") != str(self.count):
-                self.note(Sentence("console_count_wrong", {"count": number(self.count)}), "warn")
+            if self.target_count > 1 and self._value("count").replace(",", "") != str(self.target_count):
+                self.show_note(Sentence("console_count_wrong", {"count": format_number(self.target_count)}), "warn")
                 self.query_one("#count").focus()
                 return
-            args |= {"expect": self.count, "hold": HOLD}
+            args = replace(args, expect=self.target_count, hold=HOLD_SECONDS)
         self.run_worker(self._send(args), exclusive=True, group="ask")
 
-    async def _send(self, args: dict[str, Any]) -> None:
-        answer = await self.ask("run", **args)
-        if answer.next != "done":
+    async def _send(self, args: RunArgs) -> None:
+        answer = await self.call_hub(verbs.RUN, args)
+        if answer.disposition != "done":
             if answer.code == "selection_changed":
-                self.query_one("#count", Field).value = ""
-                self._count_soon()
-            self.over = answer.next == "over" and not self.many
-            self.note(answer.text, answer.tone)
+                self.query_one("#count", NumberInput).value = ""
+                self._schedule_count()
+            self.finished = answer.disposition == "over" and not self.is_broadcast
+            self.show_note(answer.text, answer.tone)
             return
-        request = answer.data if isinstance(answer.data, dict) else {}
-        if self.many and request.get("state") in ("working", "received"):
-            await self._hold(request)
+        request = answer.result.request if answer.result is not None else None
+        if self.is_broadcast and request is not None and request.state in ("working", "received"):
+            await self._wait_held(request)
         else:
-            self._tell(request, answer.text)
+            self._show_result(request, answer.text)
             self.dismiss(request)
 
-    def _tell(self, request: dict[str, Any], said: str = "") -> None:
-        """What became of it: refused, waiting for a yes, or on its way."""
-        values = {
-            "number": one_line(request.get("number", "?"), 12),
-            "why": one_line(request.get("reason") or "-", 300),
-        }
-        state = str(request.get("state"))
-        if state == "refused":
-            self.console.tell(Sentence("console_run_refused", values), "bad", lasting=True)
-        elif state == "asking":
-            self.console.tell(said or Sentence("console_run_asking", values), "warn")
-        else:
-            self.console.tell(said or Sentence("console_run_sent", values), "ok")
+    def _show_result(self, request: RequestDetails | None, said: str = "") -> None:
+        """What became of it: refused, waiting for approval, or on its way."""
+        self.console.notify(*result_message(request, said), sticky=request is not None and request.is_refused)
 
-    async def _hold(self, request: dict[str, Any]) -> None:
+    async def _wait_held(self, request: RequestDetails) -> None:
         """The seconds in which nothing has gone out yet."""
-        self.number, self.over = int(number_or_none(request.get("number")) or 0), True
-        choices = self.query_one("#choices", Choices)
-        choices.set_choices([Choice("back", say(self.console.language, "console_choice_take_back"), "warn")])
-        choices.focus()
-        for left in range(HOLD, 0, -1):
-            if self._taken_back or self._may_leave:
+        self.number, self.finished = request.number, True
+        back = ChoiceItem("back", translate(self.console.language, "console_choice_take_back"), "warn", answer="no")
+        self.buttons.set_items([back])
+        self.buttons.focus()
+        for left in range(HOLD_SECONDS, 0, -1):
+            if self._taken_back or self._can_close:
                 return
-            self.note(Sentence("console_hold", {"seconds": left, "count": number(self.count)}), "warn")
+            self.show_note(
+                Sentence("console_hold", {"seconds": left, "count": format_number(self.target_count)}), "warn"
+            )
             await asyncio.sleep(1)
-        if not (self._taken_back or self._may_leave):
-            self._tell(request)
+        if not (self._taken_back or self._can_close):
+            self._show_result(request)
             self.dismiss(request)
 
     def take_back(self) -> None:
@@ -240,23 +248,35 @@ class RunDialog(Dialog):
             self.run_worker(self._take_back(self.number), exclusive=True, group="back")
 
     async def _take_back(self, request: int) -> None:
-        answer: Answered = await self.ask("take_back", number=request)
-        if answer.next == "done":
-            self.console.tell(answer.text or Sentence("console_taken_back", {"number": request}), "ok")
+        answer = await self.call_hub(verbs.TAKE_BACK, RequestArgs(number=request))
+        if answer.disposition == "done":
+            self.console.notify(answer.text or Sentence("console_taken_back", {"number": request}), "ok")
             self.dismiss(None)
             return
         language = self.console.language
-        self._may_leave = True
-        self._taken_back = answer.next == "over"  # too late; else it can be tried again
-        close = Choice("close", say(language, "console_choice_close"))
-        again = Choice("back", say(language, "console_choice_take_back"), "warn")
-        self.query_one("#choices", Choices).set_choices([close] if self._taken_back else [close, again])
-        self.note(answer.text, answer.tone)
+        self._can_close = True
+        self._taken_back = answer.disposition == "over"  # too late; else it can be tried again
+        close = ChoiceItem("close", translate(language, "console_choice_close"), answer="no")
+        again = ChoiceItem("back", translate(language, "console_choice_take_back"), "warn")
+        self.buttons.set_items([close] if self._taken_back else [close, again])
+        self.show_note(answer.text, answer.tone)
 
     def action_close(self) -> None:
-        if self.number is None or self._may_leave:
+        if self.number is None or self._can_close:
             if self.number is not None:
-                self.console.tell(Sentence("console_not_taken_back", {"number": self.number}), "warn", lasting=True)
+                self.console.notify(Sentence("console_not_taken_back", {"number": self.number}), "warn", sticky=True)
             self.dismiss(None)
         else:
             self.take_back()
+
+
+def result_message(request: RequestDetails | None, said: str) -> tuple[Sentence | str, Tone]:
+    """What to say of a request that was made; `said` is the hub's sentence, "" where it has none."""
+    values: dict[str, object] = {"number": "?", "why": "-"}
+    if request is not None:
+        values = {"number": request.number, "why": one_line(request.reason or "-", 300)}
+        if request.is_refused:
+            return Sentence("console_run_refused", values), "bad"
+        if request.is_asking:
+            return said or Sentence("console_run_asking", values), "warn"
+    return said or Sentence("console_run_sent", values), "ok"

@@ -3,53 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
-from textual import on
+from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from common.catalogue import Sentence, say
-from tui.console import Console
-from tui.detail_text import job_lines
+from common.api import verbs
+from common.api.actions import SettleArgs
+from common.api.jobs import JobView
+from common.catalogue import Sentence, translate
 from tui.dialogs.dialog import Dialog
-from tui.format import Line, short_id
-from tui.model import Row
-from tui.widgets.choices import Choice, Choices
+from tui.model.context import ConsoleContext
+from tui.text.format import PaneLine, short_id
+from tui.view.columns import row_title
+from tui.view.detail import job_lines
+from tui.widgets.choices import ChoiceItem, ChoiceList
 from tui.widgets.text import TextPane
 
 
-class SettleDialog(Dialog):
-    def __init__(self, console: Console, job: Row) -> None:
-        super().__init__(console, Sentence("console_settle_title", {"job": short_id(job["id"])}))
-        self.job = dict(job)
+class ReconcileDialog(Dialog):
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f,F", "failed", show=False, id="settle_failed")]
+
+    def __init__(self, console: ConsoleContext, job: JobView) -> None:
+        super().__init__(console, Sentence("console_settle_title", {"job": short_id(job.id)}))
+        self.job = job
 
     def body(self) -> Iterable[Widget]:
         language = self.console.language
-        yield TextPane(self.console.look, id="facts", classes="facts")
+        yield TextPane(self.console.render_context, id="facts", classes="facts")
         choices = [
-            Choice("leave", say(language, "console_choice_leave")),
-            Choice("done", say(language, "console_choice_was_done"), "ok"),
-            Choice("failed", say(language, "console_choice_failed"), "bad"),
+            ChoiceItem("leave", translate(language, "console_choice_leave"), answer="no"),
+            ChoiceItem("done", translate(language, "console_choice_was_done"), "ok", answer="yes"),
+            ChoiceItem("failed", translate(language, "console_choice_failed"), "bad"),
         ]
-        yield Choices(self.console.look, choices, row=True, id="choices")
+        yield ChoiceList(self.console.render_context, choices, horizontal=True, id="buttons")
 
-    def opened(self) -> None:
-        look = self.console.look()
-        self.set_facts([*job_lines(self.job, look), Line(say(look.language, "console_settle_means"), "warn")])
-        self.query_one("#choices").focus()
+    def fill(self) -> None:
+        look = self.console.render_context()
+        self.set_facts([*job_lines(self.job, look), PaneLine(translate(look.language, "console_settle_means"), "warn")])
+        self.buttons.focus()
 
-    @on(Choices.Taken, "#choices")
-    def _chosen(self, event: Choices.Taken) -> None:
-        event.stop()
-        if event.choice.id == "leave":
+    def key_hints(self) -> str:
+        return translate(self.console.language, "console_settle_keys")
+
+    def action_failed(self) -> None:
+        self._say(done=False)
+
+    def take_button(self, choice: ChoiceItem) -> None:
+        if choice.id == "leave":
             self.action_close()
-        elif self.may_send():
-            self.run_worker(self._send(event.choice.id == "done"), exclusive=True, group="ask")
+        else:
+            self._say(done=choice.id == "done")
+
+    def _say(self, *, done: bool) -> None:
+        if self.can_send():
+            self.run_worker(self._send(done), exclusive=True, group="ask")
 
     async def _send(self, done: bool) -> None:
-        answer = await self.ask("settle", job=self.job["id"], done=done)
-        if answer.next == "done":
-            self.console.tell(answer.text or Sentence("console_settled"), "ok")
+        answer = await self.call_hub(verbs.SETTLE, SettleArgs(job=self.job.id, done=done))
+        if answer.disposition == "done":
+            self.console.notify(answer.text or Sentence("console_settled"), "ok", about=row_title(self.job))
             self.dismiss("settled")
             return
-        self.over = answer.next == "over"
-        self.note(answer.text, answer.tone)
+        self.finished = answer.disposition == "over"
+        self.show_note(answer.text, answer.tone)

@@ -7,158 +7,152 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
-from textual import on
 from textual.widget import Widget
-from textual.widgets import Input
 
-from common.catalogue import Sentence, say
-from tui.answers import Answered, ask, tally
-from tui.commands import SETTLED, Kind
-from tui.console import Console
-from tui.detail_text import end_words, fact
-from tui.dialogs.dialog import Dialog, Field
-from tui.format import Line, command, number, one_line
-from tui.model import Row
-from tui.rows import job_state, request_command
-from tui.widgets.choices import Choice, Choices
+from common.api import verbs
+from common.api.actions import CancelArgs, CancelResult
+from common.api.jobs import JobView
+from common.api.queries import JobArgs
+from common.api.requests import RequestFields
+from common.catalogue import Sentence, translate
+from tui.dialogs.dialog import Dialog
+from tui.model.actions import Kind
+from tui.model.answers import CallOutcome, call_hub, count_done
+from tui.model.context import ConsoleContext
+from tui.model.window import Row
+from tui.text.format import PaneLine, format_command, format_number, one_line
+from tui.view.columns import job_state, request_command, row_number, row_title, rows_title
+from tui.view.detail import describe_end, fact_line
+from tui.widgets.digits import NumberInput
 from tui.widgets.text import TextPane
 
-AT_ONCE: Final = 4
-WATCH: Final = 60
+MAX_CONCURRENT: Final = 4
+WATCH_SECONDS: Final = 60
 """Seconds for which the dialog asks how the job has ended."""
-SHOWN: Final = 8
+MAX_SHOWN: Final = 8
 
 
 class StopDialog(Dialog):
-    def __init__(self, console: Console, kind: Kind, rows: Sequence[Row], *, kill: bool) -> None:
+    def __init__(self, console: ConsoleContext, kind: Kind, rows: Sequence[Row], *, kill: bool) -> None:
         key = "console_kill_title" if kill else "console_cancel_title"
-        super().__init__(console, Sentence(key, {"count": number(len(rows))}))
+        super().__init__(console, Sentence(key, {"count": rows_title(rows)}))
         self.rows = list(rows)
         self.kind = kind
         self.kill = kill
 
     @property
-    def many(self) -> bool:
+    def is_many(self) -> bool:
         return len(self.rows) > 1
 
     def body(self) -> Iterable[Widget]:
-        language = self.console.language
-        yield TextPane(self.console.look, id="facts", classes="facts")
-        yield self.labelled("console_field_count", Field(id="count", max_length=6))
+        yield TextPane(self.console.render_context, id="facts", classes="facts")
+        yield self.labeled_field("console_field_count", NumberInput(id="count"))
         go = "console_choice_kill" if self.kill else "console_choice_cancel"
-        yield Choices(
-            self.console.look,
-            [Choice("keep", say(language, "console_choice_keep")), Choice("stop", say(language, go), "bad")],
-            row=True,
-            id="choices",
+        yield self.button_row("stop", go, "bad", no="keep", no_key="console_choice_keep")
+
+    def fill(self) -> None:
+        look = self.console.render_context()
+        lines = [self._line(row) for row in self.rows[:MAX_SHOWN]]
+        if len(self.rows) > MAX_SHOWN:
+            lines.append(
+                PaneLine(
+                    translate(look.language, "console_and_more", count=format_number(len(self.rows) - MAX_SHOWN)), "dim"
+                )
+            )
+        lines.append(
+            PaneLine(translate(look.language, "console_kill_means" if self.kill else "console_cancel_means"), "warn")
         )
-
-    def opened(self) -> None:
-        look = self.console.look()
-        lines = [self._line(row) for row in self.rows[:SHOWN]]
-        if len(self.rows) > SHOWN:
-            lines.append(Line(say(look.language, "console_and_more", count=number(len(self.rows) - SHOWN)), "dim"))
-        lines.append(Line(say(look.language, "console_kill_means" if self.kill else "console_cancel_means"), "warn"))
-        self.query_one("#count").parent.display = self.many  # type: ignore[union-attr]
+        self.query_one("#count").parent.display = self.is_many  # type: ignore[union-attr]
         self.set_facts(lines)
-        self.query_one("#count" if self.many else "#choices").focus()
-        if self.many:
-            self.note(Sentence("console_type_count", {"count": number(len(self.rows))}))
+        self.query_one("#count" if self.is_many else "#buttons").focus()
+        if self.is_many:
+            self.show_note(Sentence("console_type_count", {"count": format_number(len(self.rows))}))
 
-    def _line(self, row: Row) -> Line:
-        look = self.console.look()
-        if self.kind == "request":
-            return Line(f"r{one_line(row.get('number', '?'), 12)}  {request_command(row, look).text}", "key", "|")
-        state = job_state(row, look)
-        words = f"{one_line(row.get('agent', '?'), 64)}  {state.text}  {end_words(row, look)}".rstrip()
-        return Line(f"{words}  {command(row.get('argv'))}", "key", "|")
-
-    @on(Input.Submitted, "#count")
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.send()
-
-    @on(Choices.Taken, "#choices")
-    def _chosen(self, event: Choices.Taken) -> None:
-        event.stop()
-        if event.choice.id == "keep":
-            self.action_close()
-        else:
-            self.send()
+    def _line(self, row: Row) -> PaneLine:
+        look = self.console.render_context()
+        if isinstance(row, RequestFields):
+            return PaneLine(f"{row_number(row)}  {request_command(row, look).text}", "key", "|")
+        if not isinstance(row, JobView):
+            return PaneLine(one_line(row.id, 64), "key", "|")
+        words = f"{one_line(row.agent, 64)}  {job_state(row, look).text}  {describe_end(row, look)}".rstrip()
+        return PaneLine(f"{words}  {format_command(row.argv, row.filters)}", "key", "|")
 
     def send(self) -> None:
-        if not self.may_send():
+        if not self.can_send():
             return
-        if self.many and self.query_one("#count", Field).value.strip().replace(",", "") != str(len(self.rows)):
-            self.note(Sentence("console_count_wrong", {"count": number(len(self.rows))}), "warn")
+        if self.is_many and self.query_one("#count", NumberInput).value.strip().replace(",", "") != str(len(self.rows)):
+            self.show_note(Sentence("console_count_wrong", {"count": format_number(len(self.rows))}), "warn")
             self.query_one("#count").focus()
             return
         self.run_worker(self._send(), exclusive=True, group="ask")
 
     async def _send(self) -> None:
-        if not self.many:
-            await self._one(self.rows[0])
+        if not self.is_many:
+            await self._cancel_one(self.rows[0])
             return
         self.sending = True
-        self.note(Sentence("console_sending"))
-        gate, call = asyncio.Semaphore(AT_ONCE), self.console.source.call
+        self.show_note(Sentence("console_sending"))
+        gate = asyncio.Semaphore(MAX_CONCURRENT)
 
-        async def one(row: Row) -> Answered:
+        async def one(row: Row) -> CallOutcome[CancelResult]:
             async with gate:
-                return await ask(call, "cancel", kill=self.kill, **self._target(row))
+                return await call_hub(self.console.source, verbs.CANCEL, self._args(row))
 
         try:
             async with asyncio.TaskGroup() as tasks:
                 asked = [tasks.create_task(one(row)) for row in self.rows]
         finally:
             self.sending = False
-        done, bad = tally(task.result() for task in asked)
-        values = {"done": number(done), "count": number(len(self.rows)), "why": bad[0].text if bad else ""}
-        self.console.tell(
+        done, bad = count_done(task.result() for task in asked)
+        values = {
+            "done": format_number(done),
+            "count": format_number(len(self.rows)),
+            "why": bad[0].text if bad else "",
+        }
+        self.console.notify(
             Sentence("console_cancelled_some" if bad else "console_cancel_asked_all", values), "warn" if bad else "ok"
         )
         self.dismiss("asked")
 
-    def _target(self, row: Row) -> dict[str, Any]:
-        return {"number": row.get("number")} if self.kind == "request" else {"job": row["id"]}
+    def _args(self, row: Row) -> CancelArgs:
+        if isinstance(row, RequestFields):
+            return CancelArgs(number=row.number, kill=self.kill)
+        return CancelArgs(job=row.id, kill=self.kill)
 
-    async def _one(self, row: Row) -> None:
-        answer = await self.ask("cancel", kill=self.kill, **self._target(row))
-        if answer.next != "done":
-            self.over = answer.next == "over"
-            self.note(answer.text, answer.tone)
+    async def _cancel_one(self, row: Row) -> None:
+        answer = await self.call_hub(verbs.CANCEL, self._args(row))
+        if answer.disposition != "done":
+            self.finished = answer.disposition == "over"
+            self.show_note(answer.text, answer.tone)
             return
-        self.over = True
+        self.finished = True
         if self.kind == "request":
-            self.console.tell(answer.text, "ok")
+            self.console.notify(answer.text, "ok", about=row_title(row))
             self.dismiss("asked")
             return
-        choices = self.query_one("#choices", Choices)
-        choices.set_choices([Choice("keep", say(self.console.language, "console_choice_close"))])
-        choices.focus()
-        self.note(Sentence("console_cancel_waits"), "busy")
-        await self._watch(row)
+        self.set_close_only()
+        self.show_note(Sentence("console_cancel_waits"), "busy")
+        await self._watch_end(row)
 
-    async def _watch(self, row: Row) -> None:
+    async def _watch_end(self, row: Row) -> None:
         """Until the machine has said how it ended; what is not said is not told."""
-        look = self.console.look()
-        for _ in range(WATCH):
-            answer = await ask(self.console.source.call, "job", id=row["id"])
-            job = answer.data if isinstance(answer.data, dict) else {}
-            look = self.console.look()
-            if str(job.get("state")) in SETTLED:
+        look = self.console.render_context()
+        for _ in range(WATCH_SECONDS):
+            job = (await call_hub(self.console.source, verbs.JOB, JobArgs(id=row.id))).result
+            look = self.console.render_context()
+            if job is not None and job.is_settled:
                 state = job_state(job, look)
                 self.set_facts(
                     [
                         self._line(job),
-                        fact(look, "outcome", f"{state.text}  {end_words(job, look)}".rstrip(), state.tone),
+                        fact_line(look, "outcome", f"{state.text}  {describe_end(job, look)}".rstrip(), state.tone),
                     ]
                 )
-                self.note(Sentence("console_stop_ended", {"state": state.text}), state.tone)
+                self.show_note(Sentence("console_stop_ended", {"state": state.text}), state.tone)
                 return
-            if job:
+            if job is not None:
                 self.set_facts([self._line(job)], keep_place=True)
             await asyncio.sleep(1)
-        self.note(Sentence("console_cancel_still"), "warn")
+        self.show_note(Sentence("console_cancel_still"), "warn")

@@ -4,103 +4,113 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from textual import events, on
+from textual.containers import Container
 from textual.timer import Timer
 from textual.widget import Widget
 
-from common.catalogue import Sentence, say
+from common.api import verbs
+from common.api.agents import AgentView
+from common.api.events import EventView
+from common.api.jobs import JobView
+from common.api.lists import Snapshot
+from common.api.requests import RequestFields
+from common.catalogue import Sentence, translate
 from common.errors import UserError
+from common.filter.fields import ViewName
 from common.text import clean
-from tui import filter_text
-from tui.commands import Kind
-from tui.console import Console
-from tui.detail_text import end_words
-from tui.format import age, joined, number, one_line, short_id
-from tui.headline import Span, pad
-from tui.live import Live
-from tui.model import Query, Row
-from tui.rows import AGENTS, AUDIT, JOBS, REQUESTS, job_state
-from tui.saved import View
+from tui.model import filter_text
+from tui.model.actions import Kind
+from tui.model.context import ConsoleContext
+from tui.model.live_view import LiveView
+from tui.model.saved_views import SavedView
+from tui.model.window import Row, ViewQuery
 from tui.screens.base import ConsoleScreen
+from tui.text.format import format_number, join_nonempty, one_line, short_id
+from tui.view.bars import BarSpan, justify
+from tui.view.column import Column
+from tui.view.columns import AGENTS, JOBS, REQUESTS, job_state
+from tui.view.detail import describe_end, describe_pause
+from tui.view.events import AUDIT
 from tui.widgets.bars import Bar
-from tui.widgets.columns import Column
-from tui.widgets.detail import Detail
+from tui.widgets.detail import DetailPane
 from tui.widgets.output import OutputPane
-from tui.widgets.table import Table
+from tui.widgets.table import RowTable
 
-TYPING: Final = 0.3
-ALL: Final = 500
+TYPING_DEBOUNCE: Final = 0.3
+MARK_ALL_LIMIT: Final = 500
 """The most rows that `*` marks."""
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class ListSpec:
     """What makes one listing another."""
 
     mode: str
-    view: str
+    view: ViewName
     kind: Kind
-    columns: tuple[Column, ...]
+    columns: tuple[Column[Any], ...]
     filter: str = ""
     sort: str = ""
     follow: bool = False
 
 
-SPECS: Final = {
+LIST_SPECS: Final = {
     spec.mode: spec
     for spec in (
-        Spec("jobs", "jobs", "job", JOBS, follow=True),
-        Spec("approve", "requests", "request", REQUESTS, filter="state:asking", sort="decide_by"),
-        Spec("agents", "agents", "agent", AGENTS, sort="name"),
-        Spec("audit", "audit", "event", AUDIT, follow=True),
+        ListSpec("jobs", "jobs", "job", JOBS, follow=True),
+        ListSpec("approve", "requests", "request", REQUESTS, filter="state:asking", sort="decide_by"),
+        ListSpec("agents", "agents", "agent", AGENTS, sort="name"),
+        ListSpec("audit", "audit", "event", AUDIT, follow=True),
     )
 }
 
 
 class ListScreen(ConsoleScreen):
-    def __init__(self, console: Console, mode: str) -> None:
+    def __init__(self, console: ConsoleContext, mode: str) -> None:
         super().__init__(console, mode)
-        self.spec = SPECS[mode]
-        query = Query(self.spec.view, self.spec.filter, self.spec.sort)
-        self.live = Live(console.source, query, self.spec.mode)
-        self._before_typing = ""
+        self.spec = LIST_SPECS[mode]
+        query = ViewQuery(self.spec.view, self.spec.filter, self.spec.sort)
+        self.live_view = LiveView(console.source, query, self.spec.mode)
+        self._filter_before = ""
         self._typing_timer: Timer | None = None
-        self._select = ""
+        self._pending_select = ""
         self.handlers |= {
             "filter": self.open_filter,
-            "problems": self.problems,
+            "problems": self.toggle_problems,
             "sort": self.next_sort,
-            "sort_turn": self.turn_sort,
-            "follow": self.follow,
-            "zoom": self.zoom,
+            "sort_turn": self.reverse_sort,
+            "follow": self.toggle_follow,
+            "zoom": self.toggle_zoom,
             "tab_before": lambda: self.detail.next_tab(-1),
             "tab_after": lambda: self.detail.next_tab(1),
-            "output": self.to_output,
+            "output": self.focus_output,
             "mark_all": self.mark_all,
         }
 
     def body(self) -> Iterable[Widget]:
         yield Bar(self._head, id="list-head")
-        yield Table(
-            self.spec.kind,
-            self.spec.columns,
-            self.console.look,
-            window=self.live.window,
-            empty=self._empty,
-            follow=self.spec.follow,
-            id="list",
-        )
-        yield Detail(self.console, id="detail")
+        with Container(id="pair"):
+            yield RowTable(
+                self.spec.kind,
+                self.spec.columns,
+                self.console.render_context,
+                window=self.live_view.window,
+                empty=self._empty,
+                follow=self.spec.follow,
+                id="list",
+            )
+            yield DetailPane(self.console, id="detail")
 
-    def table(self) -> Table:
-        return self.query_one("#list", Table)
+    def table(self) -> RowTable:
+        return self.query_one("#list", RowTable)
 
     @property
-    def detail(self) -> Detail:
-        return self.query_one(Detail)
+    def detail(self) -> DetailPane:
+        return self.query_one(DetailPane)
 
     # ---- life
 
@@ -108,127 +118,140 @@ class ListScreen(ConsoleScreen):
         super().on_mount()
         self.table().sort = self.spec.sort
         self.table().focus()
-        self.run_worker(self.live.run(), group="live")
+        self.run_worker(self.live_view.run(), group="live")
 
     def start(self) -> None:
-        self.live.start()
+        self.live_view.start()
         self.flush()
 
     def stop(self) -> None:
-        self.live.stop()
+        self.live_view.stop()
 
-    def linked(self) -> None:
-        self.live.start()
+    def link_restored(self) -> None:
+        self.live_view.start()
         self.detail.reload()
 
-    def ask_again(self) -> None:
-        if self.live.broken:
-            self.live.start()
+    def reload(self) -> None:
+        if self.live_view.stale:
+            self.live_view.start()
 
     def flush(self) -> None:
-        table, window = self.table(), self.live.window
-        table.tend(apart=self.app.screen is not self)
-        self.grey(not self.console.link.live or self.live.broken, table)
-        self.bring_up(table)
-        self._select_wanted()
+        table, window = self.table(), self.live_view.window
+        table.update_freeze(behind_dialog=self.app.screen is not self)
+        self.set_stale(not self.console.link.live or self.live_view.stale, table)
+        self.refresh_table(table)
+        self._apply_select()
         super().flush()
         if self.detail.display:
             row = window.row(self.detail.shown_id)
             if row is not None:
                 self.detail.refresh_row(row)
-            self.grey(not self.console.link.live, self.detail.text, self.detail.output)
+            self.set_stale(not self.console.link.live, self.detail.text, self.detail.output)
             self.detail.flush()
 
     # ---- lines
 
-    def _head(self, cells: int) -> list[Span]:
-        language, window = self.console.language, self.live.window
-        name = say(language, f"console_tab_{self.mode}")
+    def _head(self, cells: int) -> list[BarSpan]:
+        language, window = self.console.language, self.live_view.window
+        name = translate(language, f"console_tab_{self.mode}")
         if not window.loaded:
-            waits = self.console.link.live and self.live.problem is None
-            count = say(language, "console_loading") if waits else ""
-        elif window.total == window.all:
-            count = number(window.total)
+            waits = self.console.link.live and self.live_view.problem is None
+            count = translate(language, "console_loading") if waits else ""
+        elif window.total == window.unfiltered_total:
+            count = format_number(window.total)
         else:
-            count = say(language, "console_n_of_m", n=number(window.total), all=number(window.all))
-        spans = [Span(f" {name}  ", "head"), Span(f"{count}  ")]
-        if self.live.typed:
-            spans.append(Span(say(language, "console_filter_is") + " ", "dim", "filter"))
-            problem = self.live.problem
+            count = translate(
+                language, "console_n_of_m", n=format_number(window.total), all=format_number(window.unfiltered_total)
+            )
+        spans = [BarSpan(f" {name}  ", "head"), BarSpan(f"{count}  ")]
+        if self.live_view.filter_input:
+            spans.append(BarSpan(translate(language, "console_filter_is") + " ", "dim", "filter"))
+            problem = self.live_view.problem
             spans += [
-                Span(one_line(part.text), "bad" if part.wrong else "key", "filter")
-                for part in filter_text.parts(self.live.typed, problem)
+                BarSpan(one_line(part.text), "bad" if part.wrong else "key", "filter")
+                for part in filter_text.split_parts(self.live_view.filter_input, problem)
             ]
-            spans.append(Span("  "))
-        if self.live.problem is not None:
-            spans.append(Span(self.live.problem.text + "  ", "bad"))
-        return pad(spans, self._head_right(), cells, self.console.look().cut)
+            spans.append(BarSpan("  "))
+        if self.live_view.problem is not None:
+            spans.append(BarSpan(self.live_view.problem.text + "  ", "bad"))
+        return justify(spans, self._head_right(), cells, self.console.render_context().ellipsis)
 
-    def _head_right(self) -> list[Span]:
-        language, table, window = self.console.language, self.table(), self.live.window
+    def _head_right(self) -> list[BarSpan]:
+        language, table, window = self.console.language, self.table(), self.live_view.window
         right = []
         if table.marks:
             right.append(
-                Span(say(language, "console_marked", count=number(len(table.marks))) + "  ", "warn", "mark_none")
+                BarSpan(
+                    translate(language, "console_marked", count=format_number(len(table.marks))) + "  ",
+                    "warn",
+                    "mark_none",
+                )
             )
-        if window.total > table.page:
-            lo, hi = table.span()
-            right.append(Span(say(language, "console_rows_shown", first=number(lo + 1), last=number(hi)) + " ", "dim"))
+        if window.total > table.page_height:
+            lo, hi = table.visible_range()
+            right.append(
+                BarSpan(
+                    translate(language, "console_rows_shown", first=format_number(lo + 1), last=format_number(hi))
+                    + " ",
+                    "dim",
+                )
+            )
         if table.can_follow and table.following:
-            right.append(Span(say(language, "console_following") + " ", "dim", "follow"))
+            right.append(BarSpan(translate(language, "console_following") + " ", "dim", "follow"))
         return right
 
     def _empty(self) -> Sequence[str]:
         language = self.console.language
-        if not self.console.link.live and not self.live.window.loaded:
-            return [say(language, "console_empty_no_link")]
-        if not self.live.window.loaded and self.live.problem is not None:
-            return [self.live.problem.text, say(language, "console_empty_again")]
-        if not self.live.window.loaded:
-            return [say(language, "console_loading")]
-        if self.live.query.filter != self.spec.filter:
-            return [say(language, "console_empty_filter", all=number(self.live.window.all))]
-        return [say(language, f"console_empty_{self.mode}"), say(language, f"console_empty_{self.mode}_next")]
+        if not self.console.link.live and not self.live_view.window.loaded:
+            return [translate(language, "console_empty_no_link")]
+        if not self.live_view.window.loaded and self.live_view.problem is not None:
+            return [self.live_view.problem.text, translate(language, "console_empty_again")]
+        if not self.live_view.window.loaded:
+            return [translate(language, "console_loading")]
+        if self.live_view.query.filter != self.spec.filter:
+            return [
+                translate(language, "console_empty_filter", all=format_number(self.live_view.window.unfiltered_total))
+            ]
+        return [
+            translate(language, f"console_empty_{self.mode}"),
+            translate(language, f"console_empty_{self.mode}_next"),
+        ]
 
-    def about(self) -> str:
+    def describe_subject(self) -> str:
         row = self.table().row
         if row is None:
             return ""
-        look = self.console.look()
-        if self.spec.kind == "job":
-            words = (one_line(row.get("agent", "?"), 64), job_state(row, look).text, end_words(row, look))
-            return joined((short_id(row["id"]), *words))
-        if self.spec.kind == "request":
-            return f"r{one_line(row.get('number', '?'), 12)}  {one_line(row.get('text') or '', 300)}"
-        if self.spec.kind == "agent" and row.get("paused_by"):
-            since = age(look.now - float(row.get("paused_at") or look.now))
-            values = {
-                "person": one_line(row["paused_by"], 64),
-                "age": since,
-                "why": one_line(row.get("pause_reason") or "-", 200),
-            }
-            return say(look.language, "console_paused_by", **values)
-        return ""
+        look = self.console.render_context()
+        match row:
+            case JobView():
+                words = (one_line(row.agent, 64), job_state(row, look).text, describe_end(row, look))
+                return join_nonempty((short_id(row.id), *words))
+            case RequestFields():
+                return f"r{row.number}  {one_line(row.text, 300)}"
+            case AgentView() if row.is_paused:
+                return describe_pause(row, look, 200)
+            case _:
+                return ""
 
     # ---- moving
 
-    def moved(self, table: Table) -> None:
+    def cursor_moved(self, table: RowTable) -> None:
         if self.detail.display:
-            self.detail.show(table.kind, table.row)
+            self.detail.show_row(table.kind, table.row)
 
-    def fitted(self) -> None:
+    def size_changed(self) -> None:
         if self.is_mounted:
             self.detail.display = self.split
             if self.split:
-                self.detail.show(self.spec.kind, self.table().row)
+                self.detail.show_row(self.spec.kind, self.table().row)
 
-    @on(Table.Wants)
-    def _wants(self, event: Table.Wants) -> None:
+    @on(RowTable.RowsNeeded)
+    def _rows_needed(self, event: RowTable.RowsNeeded) -> None:
         event.stop()
-        self.live.want(*event.table.span())
+        self.live_view.request_rows(*event.table.visible_range())
 
-    @on(Table.Opened)
-    def _opened(self, event: Table.Opened) -> None:
+    @on(RowTable.RowOpened)
+    def _opened(self, event: RowTable.RowOpened) -> None:
         event.stop()
         self.open_detail("")
 
@@ -237,12 +260,12 @@ class ListScreen(ConsoleScreen):
         if table.row is None:
             return
         if self.split:
-            self.detail.show(table.kind, table.row, tab=tab, at_once=True)
+            self.detail.show_row(table.kind, table.row, tab=tab, immediate=True)
             (self.detail.output if self.detail.output.display else self.detail.text).focus()
         else:
-            self.post_message(self.FullWanted(table.kind, dict(table.row), tab))
+            self.post_message(self.FullViewRequested(table.kind, table.row, tab))
 
-    class FullWanted(events.Event, bubble=True):
+    class FullViewRequested(events.Event, bubble=True):
         """The detail of a row is to have the whole screen."""
 
         def __init__(self, kind: Kind, row: Row, tab: str) -> None:
@@ -251,44 +274,44 @@ class ListScreen(ConsoleScreen):
             self.row = row
             self.tab = tab
 
-    def to_output(self) -> None:
+    def focus_output(self) -> None:
         self.open_detail("output")
 
-    def tab_clicked(self, tab: str) -> bool:
-        return self.detail.go_tab(tab)
+    def select_tab(self, tab: str) -> bool:
+        return self.detail.show_tab(tab)
 
-    def select(self, identity: str) -> None:
+    def select_row(self, identity: str) -> None:
         """Puts the cursor on a row by its id as soon as it is there."""
-        self._select = identity
-        self._select_wanted()
+        self._pending_select = identity
+        self._apply_select()
 
-    def _select_wanted(self) -> None:
-        if self._select and self.table().go_to_id(self._select):
+    def _apply_select(self) -> None:
+        if self._pending_select and self.table().move_to_id(self._pending_select):
             self.table().following = False
-            self._select = ""
+            self._pending_select = ""
 
-    def follow(self) -> None:
+    def toggle_follow(self) -> None:
         if self.detail.display and self.detail.output.has_focus:
             self.detail.follow()
         else:
             self.table().follow(not self.table().following)
 
-    def zoom(self) -> None:
+    def toggle_zoom(self) -> None:
         if self.split:
             self.toggle_class("-zoom")
         else:
             self.open_detail("")
 
-    def back(self) -> None:
+    def go_back(self) -> None:
         """One step: from the detail to the table, then marks, then the filter."""
         table = self.table()
         if self.has_class("-zoom"):
             self.remove_class("-zoom")
         elif not table.has_focus:
             table.focus()
-        elif table.unmark():
+        elif table.clear_marks():
             return
-        elif self.live.typed != self.spec.filter:
+        elif self.live_view.filter_input != self.spec.filter:
             self.set_filter(self.spec.filter)
 
     # ---- filter and order
@@ -296,69 +319,72 @@ class ListScreen(ConsoleScreen):
     def set_filter(self, text: str) -> None:
         """Asks for another list; one that cannot be read is told at once, and the last good list stays."""
         text = text.strip()
-        problem = filter_text.check(self.spec.view, text, self.console.language)
+        problem = filter_text.check_filter(self.spec.view, text, self.console.language)
         if problem is not None:
-            self.live.refuse(text, problem)
+            self.live_view.reject_filter(text, problem)
             return
-        self.live.ask(filter=text, lo=0)
+        self.live_view.update_query(filter=text, lo=0)
         self.table().top = 0
         self.table().window.release()
 
     def open_filter(self) -> None:
-        self._before_typing = self.live.query.filter
-        known = sorted({one_line(row.get("agent") or row.get("name") or "", 64) for row in self._rows_shown()} - {""})
-        hint = say(self.console.language, "console_filter_hint")
-        self.prompt.open(
-            "filter", self._before_typing, hint, lambda text: filter_text.complete(self.spec.view, text, known)
+        self._filter_before = self.live_view.query.filter
+        known = sorted({one_line(agent_of(row), 64) for row in self._visible_rows()} - {""})
+        hint = translate(self.console.language, "console_filter_hint")
+        self.prompt.show_prompt(
+            "filter",
+            self._filter_before,
+            hint,
+            lambda text: filter_text.complete_view_filter(self.spec.view, text, known),
         )
 
-    def _rows_shown(self) -> list[Row]:
-        lo, hi = self.table().span()
-        return [row for index in range(lo, hi) if (row := self.live.window.row_at(index)) is not None]
+    def _visible_rows(self) -> list[Row]:
+        lo, hi = self.table().visible_range()
+        return [row for index in range(lo, hi) if (row := self.live_view.window.row_at(index)) is not None]
 
-    def known_agents(self) -> list[Row]:
-        return self._rows_shown() if self.spec.kind == "agent" else []
+    def known_agents(self) -> list[str]:
+        return [row.name for row in self._visible_rows() if isinstance(row, AgentView)]
 
-    def typing(self, use: str, text: str) -> None:
+    def prompt_edited(self, use: str, text: str) -> None:
         if use != "filter":
             return
         if self._typing_timer is not None:
             self._typing_timer.stop()
-        self._typing_timer = self.set_timer(TYPING, lambda: self.set_filter(text))
+        self._typing_timer = self.set_timer(TYPING_DEBOUNCE, lambda: self.set_filter(text))
 
-    def prompted(self, use: str, text: str | None) -> None:
+    def prompt_finished(self, use: str, text: str | None) -> None:
         if use == "filter":
             if self._typing_timer is not None:
                 self._typing_timer.stop()
-            self.set_filter(self._before_typing if text is None else text)
+            self.set_filter(self._filter_before if text is None else text)
         elif use == "search":
-            self.detail.look_for(text)
+            self.detail.search_output(text)
         else:
-            super().prompted(use, text)
+            super().prompt_finished(use, text)
 
-    @on(OutputPane.SearchWanted)
-    def _search(self, event: OutputPane.SearchWanted) -> None:
+    @on(OutputPane.SearchRequested)
+    def _search(self, event: OutputPane.SearchRequested) -> None:
         event.stop()
-        self.prompt.open("search", "", say(self.console.language, "console_search_hint"), None)
+        self.prompt.show_prompt("search", "", translate(self.console.language, "console_search_hint"), None)
 
-    def problems(self) -> None:
-        wanted = filter_text.PROBLEMS.get(self.mode, "")
-        self.set_filter(self.spec.filter if self.live.query.filter == wanted else wanted)
+    def toggle_problems(self) -> None:
+        wanted = filter_text.PROBLEM_FILTERS.get(self.mode, "")
+        self.set_filter(self.spec.filter if self.live_view.query.filter == wanted else wanted)
 
     def next_sort(self) -> None:
-        keys = ["", *(column.sort for column in self.spec.columns if column.sort)]
+        keys = ["", *(column.sort_key for column in self.spec.columns if column.sort_key)]
         here = self.table().sort.lstrip("-")
         self.sort_by(keys[(keys.index(here) + 1) % len(keys)] if here in keys else "")
 
-    def turn_sort(self) -> None:
+    def reverse_sort(self) -> None:
         sort = self.table().sort
         if sort:
             self.sort_by(sort[1:] if sort.startswith("-") else f"-{sort}")
 
-    @on(Table.Titled)
-    def _titled(self, event: Table.Titled) -> None:
+    @on(RowTable.HeaderClicked)
+    def _header_clicked(self, event: RowTable.HeaderClicked) -> None:
         event.stop()
-        sort = event.column.sort
+        sort = event.column.sort_key
         self.sort_by(f"-{sort}" if self.table().sort == sort else sort)
 
     def sort_by(self, sort: str) -> None:
@@ -366,17 +392,21 @@ class ListScreen(ConsoleScreen):
         table.sort = sort
         table.can_follow = self.spec.follow and not sort
         table.following = table.following and table.can_follow
-        self.live.ask(sort=sort, lo=0)
-        table.relabel()
+        self.live_view.update_query(sort=sort, lo=0)
+        table.redraw_labels()
         title = next(
-            (column.title(self.console.language) for column in self.spec.columns if column.sort == sort.lstrip("-")),
+            (
+                column.title(self.console.language)
+                for column in self.spec.columns
+                if column.sort_key == sort.lstrip("-")
+            ),
             "-",
         )
-        self.console.tell(Sentence("console_sorted", {"column": f"{title}{'-' if sort.startswith('-') else ''}"}))
+        self.console.notify(Sentence("console_sorted", {"column": f"{title}{'-' if sort.startswith('-') else ''}"}))
 
-    def view_named(self, name: str) -> View:
+    def as_saved_view(self, name: str) -> SavedView:
         """What this list shows, to be saved under a name."""
-        return View(name, self.spec.view, self.live.query.filter, self.live.query.sort)
+        return SavedView(name, self.spec.view, self.live_view.query.filter, self.live_view.query.sort)
 
     # ---- all that match
 
@@ -385,16 +415,27 @@ class ListScreen(ConsoleScreen):
 
     async def _mark_all(self) -> None:
         """Marks what the filter matches at the hub, not only what is on the screen; says where that is not all."""
-        query = self.live.query
-        args = {**query.args(), "lo": 0, "n": ALL}
+        args = replace(self.live_view.query, lo=0, n=MARK_ALL_LIMIT).args()
         try:
-            async with aclosing(cast(Any, self.console.source.subscribe("view", "mark", **args))) as pushes:
+            async with aclosing(cast(Any, self.console.source.subscribe(verbs.VIEW, "mark", args))) as pushes:
                 async for push in pushes:
-                    rows = list(push["rows"])[:ALL]
-                    self.table().mark_rows(rows)
-                    key = "console_marked_all" if len(rows) >= int(push["total"]) else "console_marked_first"
-                    self.console.tell(Sentence(key, {"count": number(len(rows)), "total": number(push["total"])}))
+                    if isinstance(push, Snapshot):
+                        self._mark_found(push)
                     break
             await self.console.source.unsubscribe("mark")
         except UserError as error:
-            self.console.tell(clean(str(error), limit=300), "bad")
+            self.console.notify(clean(str(error), limit=300), "bad")
+
+    def _mark_found(self, found: Snapshot[Row]) -> None:
+        rows = found.rows[:MARK_ALL_LIMIT]
+        self.table().mark_rows(rows)
+        key = "console_marked_all" if len(rows) >= found.total else "console_marked_first"
+        values = {"count": format_number(len(rows)), "total": format_number(found.total)}
+        self.console.notify(Sentence(key, values))
+
+
+def agent_of(row: Row) -> str:
+    """The machine that a row is, or is about; "" where it is about none."""
+    if isinstance(row, AgentView):
+        return row.name
+    return (row.agent or "") if isinstance(row, JobView | EventView) else ""

@@ -1,11 +1,15 @@
 """One of a few, in a row or in a list. Enter takes the one under the cursor; a dialog's first one does nothing at
-all."""
+all.
+
+The choices of a row are a dialog's buttons: Tab and Shift-Tab walk them one by one, and each may be the answer to `y`
+or `n` (see `tui.dialogs.dialog`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from rich.cells import cell_len
 from textual import events
@@ -14,19 +18,21 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
-from tui.format import Look, Tone, fit
-from tui.widgets.painted import Painted
+from tui.text.format import RenderContext, Tone, fit_cells
+from tui.widgets.line_widget import LineWidget
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChoiceItem:
     id: str
     text: str
     tone: Tone = ""
     note: str = ""
+    answer: Literal["", "yes", "no"] = ""
+    """Which key takes it in a dialog: y, or n."""
 
 
-class Choices(Painted, can_focus=True):
+class ChoiceList(LineWidget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "step(-1)", show=False),
         Binding("right", "step(1)", show=False),
@@ -35,105 +41,133 @@ class Choices(Painted, can_focus=True):
         Binding("enter,space", "take", show=False),
     ]
 
-    class Taken(Message):
-        def __init__(self, choices: Choices, choice: Choice) -> None:
+    class Selected(Message):
+        def __init__(self, choices: ChoiceList, choice: ChoiceItem) -> None:
             super().__init__()
             self.choices = choices
             self.choice = choice
 
         @property
-        def control(self) -> Choices:
+        def control(self) -> ChoiceList:
             return self.choices
 
-    class Stood(Message):
+    class Highlighted(Message):
         """The cursor stands on another one."""
 
-        def __init__(self, choices: Choices) -> None:
+        def __init__(self, choices: ChoiceList) -> None:
             super().__init__()
             self.choices = choices
 
         @property
-        def control(self) -> Choices:
+        def control(self) -> ChoiceList:
             return self.choices
 
     def __init__(
         self,
-        look: Callable[[], Look],
-        choices: Sequence[Choice],
+        ctx: Callable[[], RenderContext],
+        choices: Sequence[ChoiceItem],
         *,
-        row: bool = False,
-        at: int = 0,
+        horizontal: bool = False,
+        index: int = 0,
         id: str | None = None,  # noqa: A002 - as every widget has it
     ) -> None:
-        super().__init__(id=id, classes="-row" if row else "-list")
-        self._look = look
-        self._row = row
-        self.choices: list[Choice] = []
-        self.at = at
-        self.set_choices(choices, at=at)
+        super().__init__(id=id, classes="-row" if horizontal else "-list")
+        self._render_context = ctx
+        self._horizontal = horizontal
+        self.items: list[ChoiceItem] = []
+        self.index = index
+        self.set_items(choices, index=index)
 
-    def set_choices(self, choices: Sequence[Choice], at: int = 0) -> None:
-        self.choices = list(choices)
-        self.at = max(0, min(at, len(self.choices) - 1))
-        self.total = 1 if self._row else len(self.choices)
+    def set_items(self, choices: Sequence[ChoiceItem], index: int = 0) -> None:
+        self.items = list(choices)
+        self.index = max(0, min(index, len(self.items) - 1))
+        self.total_lines = 1 if self._horizontal else len(self.items)
         self.top = 0
-        self._keep_in_sight()
+        self._scroll_to_cursor()
         self.refresh()
 
     @property
-    def choice(self) -> Choice | None:
-        return self.choices[self.at] if self.choices else None
+    def is_row(self) -> bool:
+        """Whether these are a dialog's buttons."""
+        return self._horizontal
 
-    def _keep_in_sight(self) -> None:
-        if not self._row and self.page:
-            self.top = max(min(self.top, self.at), self.at - self.page + 1, 0)
+    @property
+    def highlighted(self) -> ChoiceItem | None:
+        return self.items[self.index] if self.items else None
+
+    def _scroll_to_cursor(self) -> None:
+        if not self._horizontal and self.page_height:
+            self.top = max(min(self.top, self.index), self.index - self.page_height + 1, 0)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return max(1, self.total)
+        return max(1, self.total_lines)
 
     def on_resize(self, event: events.Resize) -> None:
-        self._keep_in_sight()
+        self._scroll_to_cursor()
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        look = self._look()
+        look = self._render_context()
         self.ascii = look.ascii
-        if self._row:
+        if self._horizontal:
             runs = []
-            for index, choice in enumerate(self.choices):
-                here = index == self.at
+            for index, choice in enumerate(self.items):
+                here = index == self.index
                 text = f">[{choice.text}]<" if here and self.has_focus else f" [{choice.text}] "
                 runs.append((text, self.style_of("cursor" if here and self.has_focus else choice.tone)))
                 runs.append((" ", self.style_of("")))
-            return self.strip(y, runs)
+            return self.make_strip(y, runs)
         index = self.top + y
-        if index >= len(self.choices):
-            return self.strip(y, [("", self.style_of(""))])
-        choice = self.choices[index]
-        here = index == self.at
+        if index >= len(self.items):
+            return self.make_strip(y, [("", self.style_of(""))])
+        choice = self.items[index]
+        here = index == self.index
         style = self.style_of("cursor" if here and self.has_focus else "mark" if here else choice.tone)
         text = f"{'>' if here else ' '} {choice.text}"
         if choice.note:
             text += "  " + choice.note
-        return self.strip(y, [(fit(text, self.room, cut=look.cut), style)])
+        return self.make_strip(y, [(fit_cells(text, self.line_width, ellipsis=look.ellipsis), style)])
 
     def action_step(self, step: int) -> None:
-        if self.choices:
-            self.at = (self.at + step) % len(self.choices)
-            self._keep_in_sight()
+        if self.items:
+            self.index = (self.index + step) % len(self.items)
+            self._scroll_to_cursor()
             self.refresh()
-            self.post_message(self.Stood(self))
+            self.post_message(self.Highlighted(self))
+
+    def walk(self, step: int) -> bool:
+        """Goes one on; False at the end, where the next field is meant."""
+        if not 0 <= self.index + step < len(self.items):
+            return False
+        self.action_step(step)
+        return True
+
+    def enter_from(self, step: int) -> None:
+        """The cursor comes in from the field before (1) or behind (-1)."""
+        self.index = 0 if step > 0 else max(0, len(self.items) - 1)
+        self._scroll_to_cursor()
+        self.refresh()
+
+    def answer(self, answer: Literal["yes", "no"]) -> bool:
+        """Takes the choice that answers so; False where there is none."""
+        found = next((index for index, choice in enumerate(self.items) if choice.answer == answer), None)
+        if found is None:
+            return False
+        self.index = found
+        self.refresh()
+        self.action_take()
+        return True
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         # In a row up and down are not ours: they scroll what the dialog shows.
-        return not (self._row and action == "step_list")
+        return not (self._horizontal and action == "step_list")
 
     def action_step_list(self, step: int) -> None:
         self.action_step(step)
 
     def action_take(self) -> None:
-        if self.choice is not None:
-            self.post_message(self.Taken(self, self.choice))
+        if self.highlighted is not None:
+            self.post_message(self.Selected(self, self.highlighted))
 
     def on_focus(self) -> None:
         self.refresh()
@@ -145,22 +179,22 @@ class Choices(Painted, can_focus=True):
         at = event.get_content_offset(self)
         if at is None:
             return
-        if self._row:
+        if self._horizontal:
             if event.chain > 1:
                 return  # a double click means it once
             x = 0
-            for index, choice in enumerate(self.choices):
+            for index, choice in enumerate(self.items):
                 size = cell_len(choice.text) + 4
                 if x <= at.x < x + size:
-                    self.at = index
+                    self.index = index
                     self.refresh()
                     self.action_take()
                     return
                 x += size + 1
-        elif self.top + at.y < len(self.choices):
-            again = self.at == self.top + at.y
-            self.at = self.top + at.y
+        elif self.top + at.y < len(self.items):
+            again = self.index == self.top + at.y
+            self.index = self.top + at.y
             self.refresh()
-            self.post_message(self.Stood(self))
+            self.post_message(self.Highlighted(self))
             if again or event.chain == 2:
                 self.action_take()

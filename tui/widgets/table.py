@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -16,28 +16,28 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.bindings import bindings
-from tui.commands import Kind
-from tui.format import Cell, Look, fit
-from tui.model import Row, Window
-from tui.widgets.columns import Column, Placed, lay_out
-from tui.widgets.painted import Painted
+from tui.model.actions import Kind
+from tui.model.window import Row, RowWindow
+from tui.text.format import Cell, RenderContext, fit_cells
+from tui.view.column import Column, PlacedColumn, fitted_columns, layout_columns, measure_content
+from tui.widgets.bindings import bindings_for
+from tui.widgets.line_widget import LineWidget
 
-FOLLOW_EVERY: Final = 1.0
-QUIET: Final = 2.0
+FOLLOW_INTERVAL: Final = 1.0
+IDLE_AFTER: Final = 2.0
 """Seconds after a key in which rows keep their places."""
 MAX_MARKS: Final = 10_000
-Painting = tuple[bool, bool, bool, tuple[Cell, ...]]
+LineState = tuple[bool, bool, bool, tuple[Cell, ...]]
 
 
-class Table(Painted, can_focus=True):
-    HEAD = 1
-    BINDINGS: ClassVar[list[BindingType]] = bindings("table")
+class RowTable(LineWidget, can_focus=True):
+    HEADER_LINES = 1
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for("table")
 
-    class Posted(Message):
+    class TableMessage(Message):
         """Of one table; `control` is it."""
 
-        def __init__(self, table: Table) -> None:
+        def __init__(self, table: RowTable) -> None:
             super().__init__()
             self.table = table
 
@@ -45,29 +45,29 @@ class Table(Painted, can_focus=True):
         def control(self) -> Widget:
             return self.table
 
-    class Opened(Posted):
+    class RowOpened(TableMessage):
         """Enter or a double click on the row under the cursor."""
 
-    class Moved(Posted):
+    class CursorMoved(TableMessage):
         """The cursor stands on another row, or marks have changed."""
 
-    class Wants(Posted):
+    class RowsNeeded(TableMessage):
         """Rows of the window shown are not known yet."""
 
-    class Titled(Posted):
+    class HeaderClicked(TableMessage):
         """A column's title was clicked."""
 
-        def __init__(self, table: Table, column: Column) -> None:
+        def __init__(self, table: RowTable, column: Column[Any]) -> None:
             super().__init__(table)
             self.column = column
 
     def __init__(
         self,
         kind: Kind,
-        columns: Sequence[Column],
-        look: Callable[[], Look],
+        columns: Sequence[Column[Any]],
+        ctx: Callable[[], RenderContext],
         *,
-        window: Window | None = None,
+        window: RowWindow | None = None,
         empty: Callable[[], Sequence[str]] = tuple,
         follow: bool = False,
         id: str | None = None,  # noqa: A002 - as every widget has it
@@ -76,26 +76,29 @@ class Table(Painted, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.kind: Kind = kind
         self.columns = tuple(columns)
-        self.window = Window() if window is None else window
+        self.window = RowWindow() if window is None else window
         self.marks: dict[str, Row] = {}  # as they were when marked; they stay marked beyond the window
         self.cursor_id: str | None = None
-        self.at = 0
+        self.cursor_index = 0
         self.can_follow = follow
         self.following = follow
         self.sort = ""
-        self._look = look
+        self._render_context = ctx
         self._empty = empty
-        self._placed: list[Placed] = []
-        self._painted: dict[int, Painting] = {}
-        self._seen_version = -1
-        self._list = self.window.lists
-        self._lost = False
-        self._touched = -QUIET
-        self._seated = 0.0
-        self.held = False  # for the operator's sake
-        self._bar_seen = (0, 0)
-        self._range_from: int | None = None
-        self._noted: tuple[str, ...] = ()  # what stood in it while it was empty
+        self._placed: list[PlacedColumn] = []
+        self._fitted = fitted_columns(self.columns)
+        self._content: dict[str, int] = {}  # the widest cell seen in a column that fits what is in it
+        self._measured_list = -1  # in which list
+        self._painted_lines: dict[int, LineState] = {}
+        self._painted_version = -1
+        self._list_generation = self.window.list_generation
+        self._cursor_outside = False
+        self._last_activity = -IDLE_AFTER
+        self._released_at = 0.0
+        self.frozen = False  # for the operator's sake
+        self._painted_handle = (0, 0)
+        self._range_start: int | None = None
+        self._painted_note: tuple[str, ...] = ()  # what stood in it while it was empty
 
     # ---- what is under the cursor
 
@@ -107,99 +110,103 @@ class Table(Painted, can_focus=True):
         """Marked rows as they are now as far as is known, the one under the cursor first; without marks that one
         alone."""
         found = [self.window.row(identity) or row for identity, row in self.marks.items()]
-        found.sort(key=lambda row: row["id"] != self.cursor_id)
+        found.sort(key=lambda row: row.id != self.cursor_id)
         return found or ([self.row] if self.row is not None else [])
 
-    def touch(self) -> None:
+    def note_activity(self) -> None:
         """The operator has just done something here."""
-        self._touched = time.monotonic()
+        self._last_activity = time.monotonic()
 
     @property
-    def busy(self) -> bool:
+    def in_use(self) -> bool:
         """Whether rows should keep their places now."""
-        return bool(self.marks) or time.monotonic() - self._touched < QUIET
+        return bool(self.marks) or time.monotonic() - self._last_activity < IDLE_AFTER
 
-    def tend(self, *, apart: bool = False) -> None:
+    def update_freeze(self, *, behind_dialog: bool = False) -> None:
         """Lets a new order in, or holds it: while the operator is at it, while a dialog stands before it (`apart`), and
         between two scrolls of a list that follows what is newest, since each repaints it whole.
         """
         now = time.monotonic()
-        self.held = apart or self.busy
-        if self.held:
-            self.window.hold()
+        self.frozen = behind_dialog or self.in_use
+        if self.frozen:
+            self.window.freeze()
         elif not self.following:
             self.window.release()
-        elif now - self._seated >= FOLLOW_EVERY or not self.window.held:
-            self._seated = now
+        elif now - self._released_at >= FOLLOW_INTERVAL or not self.window.frozen:
+            self._released_at = now
             self.window.release()
-            self.window.hold()
+            self.window.freeze()
 
     @property
-    def moved(self) -> int:
+    def pending_moves(self) -> int:
         """How many rows wait to move because of what the operator does."""
-        return self.window.moved if self.held else 0
+        return self.window.pending_moves if self.frozen else 0
 
-    def span(self) -> tuple[int, int]:
+    def visible_range(self) -> tuple[int, int]:
         """Indexes of the rows shown."""
-        return self.top, min(self.window.total, self.top + self.page)
+        return self.top, min(self.window.total, self.top + self.page_height)
 
     # ---- data in
 
     def flush(self) -> None:
         """Takes up what the window has become and repaints what differs from the screen."""
-        look = self._look()
+        look = self._render_context()
         self.ascii = look.ascii
-        if self._seen_version != self.window.version:
-            self._reseat()
+        if self._painted_version != self.window.version:
+            self._reposition()
         elif self.cursor_id is None:
-            self._take_id()
-        if not self.window.total and (note := tuple(self._empty())) != self._noted:
-            self._noted = note
+            self._adopt_row()
+        if not self.window.total and (note := tuple(self._empty())) != self._painted_note:
+            self._painted_note = note
             self.refresh()
-        for y in range(1, self.size.height):
-            self._repaint(y, look)
+        states = [self._line_state(y, look) for y in range(1, self.size.height)]
+        if self._measure(states, look):
+            self._layout_columns()
+            return
+        for y, state in enumerate(states, 1):
+            self._repaint_line(y, state)
 
-    def _reseat(self) -> None:
+    def _reposition(self) -> None:
         """The order or the size has changed: the cursor's row stays on its line of the screen where it can."""
         window = self.window
-        self._seen_version = window.version
-        before_room, known = self.room, self.cursor_id
-        self.total = window.total
+        self._painted_version = window.version
+        before_room, known = self.line_width, self.cursor_id
+        self.total_lines = window.total
         found = None if known is None else window.index(known)
         if self.following:
-            self.top = self.at = 0
+            self.top = self.cursor_index = 0
             self.cursor_id = window.id_at(0)
         elif found is not None:
-            shift, self.at = found - self.at, found
-            if shift and not self._lost:
-                self.top = max(0, min(self.furthest, self.top + shift))
+            shift, self.cursor_index = found - self.cursor_index, found
+            if shift and not self._cursor_outside:
+                self.top = max(0, min(self.max_top, self.top + shift))
         else:
-            self.at = max(0, min(self.at, window.total - 1))
-            if known is None or self._list != window.lists or window.is_out(known):
-                self.cursor_id = window.id_at(self.at)
+            self.cursor_index = max(0, min(self.cursor_index, window.total - 1))
+            if known is None or self._list_generation != window.list_generation or window.is_removed(known):
+                self.cursor_id = window.id_at(self.cursor_index)
         # A row beyond the window keeps the cursor: none is under it until a key takes one, never another by itself.
-        self._lost = self.cursor_id is not None and window.index(self.cursor_id) is None
-        self._list = window.lists
-        if not self.following or self.top > self.furthest:
-            self.top = max(0, min(self.furthest, self.top))
-        if before_room != self.room:
-            self._lay_out()
-        bar = self.bar_place()
-        if bar != self._bar_seen or not self.total:  # else the lines that differ are found one by one
-            self._bar_seen = bar
-            self._painted.clear()
+        self._cursor_outside = self.cursor_id is not None and window.index(self.cursor_id) is None
+        self._list_generation = window.list_generation
+        if not self.following or self.top > self.max_top:
+            self.top = max(0, min(self.max_top, self.top))
+        if before_room != self.line_width:
+            self._layout_columns()
+        bar = self.scrollbar_handle()
+        if bar != self._painted_handle or not self.total_lines:  # else the lines that differ are found one by one
+            self._painted_handle = bar
+            self._painted_lines.clear()
             self.refresh()
-        self.scrolled()
+        self.after_scroll()
         if self.cursor_id != known:
-            self.post_message(self.Moved(self))
+            self.post_message(self.CursorMoved(self))
 
-    def _take_id(self) -> None:
-        self.cursor_id = self.window.id_at(self.at)
+    def _adopt_row(self) -> None:
+        self.cursor_id = self.window.id_at(self.cursor_index)
         if self.cursor_id is not None:
-            self.post_message(self.Moved(self))
+            self.post_message(self.CursorMoved(self))
 
-    def _repaint(self, y: int, look: Look) -> None:
-        new, old = self._painting(y, look), self._painted.get(y)
+    def _repaint_line(self, y: int, new: LineState) -> None:
+        old = self._painted_lines.get(y)
         if new == old:
             return
         if old is None or new[:3] != old[:3] or len(new[3]) != len(old[3]):
@@ -210,56 +217,71 @@ class Table(Painted, can_focus=True):
         first, last = changed[0], changed[-1]
         self.refresh(Region(first.x, y, last.x + last.width - first.x, 1))
 
-    def forget_painted(self) -> None:
-        self._painted.clear()
+    def invalidate_lines(self) -> None:
+        self._painted_lines.clear()
 
     # ---- layout and painting
 
     def on_resize(self, event: events.Resize) -> None:
-        self.total = self.window.total
-        self.top = max(0, min(self.furthest, self.top))
-        if self.at >= self.top + self.page > 0:
-            self.top = max(0, self.at - self.page + 1)
-        self._lay_out()
-        self.scrolled()
+        self.total_lines = self.window.total
+        self.top = max(0, min(self.max_top, self.top))
+        if self.cursor_index >= self.top + self.page_height > 0:
+            self.top = max(0, self.cursor_index - self.page_height + 1)
+        self._layout_columns()
+        self.after_scroll()
 
-    def _lay_out(self) -> None:
-        self._placed = lay_out(self.columns, self.room)
-        self._painted.clear()
+    def _measure(self, states: Sequence[LineState], ctx: RenderContext) -> bool:
+        """Takes note of how wide names are; whether that asks for other columns."""
+        if self._measured_list != self.window.list_generation:
+            self._measured_list, self._content = self.window.list_generation, {}
+        rows = [cells for *_, cells in states if cells]
+        before = self._content
+        self._content = measure_content(self._placed, self._fitted, rows, before, ctx.language)
+        return before != self._content
+
+    def _layout_columns(self) -> None:
+        look = self._render_context()
+        self._placed = layout_columns(self.columns, self.line_width, self._content)
+        if self._measure([self._line_state(y, look) for y in range(1, self.size.height)], look):
+            self._placed = layout_columns(self.columns, self.line_width, self._content)
+        self._painted_lines.clear()
         self.refresh()
 
-    def relabel(self) -> None:
+    def redraw_labels(self) -> None:
         """Language or glyphs have changed."""
-        self._painted.clear()
+        self._measured_list = -1
+        self._painted_lines.clear()
         self.refresh()
 
-    def scrolled(self) -> None:
-        lo, hi = self.span()
-        if self.is_mounted and (not self.window.has(lo, hi) or self.window.loaded):
-            self.post_message(self.Wants(self))
+    def after_scroll(self) -> None:
+        lo, hi = self.visible_range()
+        if self.is_mounted and (not self.window.covers(lo, hi) or self.window.loaded):
+            self.post_message(self.RowsNeeded(self))
 
-    def _painting(self, y: int, look: Look) -> Painting:
+    def _line_state(self, y: int, ctx: RenderContext) -> LineState:
         index = self.top + y - 1
         identity = self.window.id_at(index)
         row = None if identity is None else self.window.row(identity)
         if identity is None or row is None:
             return (index < self.window.total, False, False, ())
-        cells = tuple(placed.column.cell(row, look) for placed in self._placed)
-        if identity in self.window.gone and not self.following:  # there, rows go because newer ones came
+        cells = tuple(placed.render(row, ctx) for placed in self._placed)
+        if identity in self.window.removed and not self.following:  # there, rows go because newer ones came
             cells = tuple(Cell(cell.text, "dim") for cell in cells)
         return (True, identity == self.cursor_id, identity in self.marks, cells)
 
     def render_line(self, y: int) -> Strip:
-        look = self._look()
+        look = self._render_context()
         if y == 0:
-            return self._head(look)
-        painting = self._painted[y] = self._painting(y, look)
+            return self._render_header(look)
+        painting = self._painted_lines[y] = self._line_state(y, look)
         there, cursor, marked, cells = painting
         base = self.style_of("")
         if not cells:
             if there:
-                return self.strip(y, [("  " + (look.cut * 2 if look.ascii else look.cut), self.style_of("dim"))])
-            return self.strip(y, [(self._note(y, look), self.style_of("dim"))])
+                return self.make_strip(
+                    y, [("  " + (look.ellipsis * 2 if look.ascii else look.ellipsis), self.style_of("dim"))]
+                )
+            return self.make_strip(y, [(self._empty_line(y, look), self.style_of("dim"))])
         gutter = "*" if marked else " "
         if cursor:
             gutter = "*" if marked else ">" if self.has_focus else "-"
@@ -268,133 +290,138 @@ class Table(Painted, can_focus=True):
             base = self.style_of("mark")
         runs: list[tuple[str, Style]] = [(gutter, base)]
         for placed, cell in zip(self._placed, cells, strict=False):
-            text = fit(cell.text, placed.width, cut=look.cut, right=placed.column.right)
-            runs += [(text, base if cursor or not cell.tone else self.style_of(cell.tone)), (" ", base)]
-        return self.strip(y, runs)
+            text = fit_cells(cell.text, placed.width, ellipsis=look.ellipsis, right=placed.column.align_right)
+            style = (
+                base
+                if not cell.tone
+                else self.style_of(f"cursor {cell.tone}" if cursor and self.has_focus else cell.tone)
+            )
+            runs += [(text, style), (" ", base)]
+        return self.make_strip(y, runs)
 
-    def _head(self, look: Look) -> Strip:
+    def _render_header(self, ctx: RenderContext) -> Strip:
         style = self.style_of("head")
         titles = [" "]
         for placed in self._placed:
-            title = placed.column.title(look.language)
-            if placed.column.sort and placed.column.sort == self.sort.lstrip("-"):
-                title = fit(title, min(cell_len(title), placed.width - 1), cut=look.cut)
+            title = placed.column.title(ctx.language)
+            if placed.column.sort_key and placed.column.sort_key == self.sort.lstrip("-"):
+                title = fit_cells(title, min(cell_len(title), placed.width - 1), ellipsis=ctx.ellipsis)
                 title += "-" if self.sort.startswith("-") else "+"
-            titles.append(fit(title, placed.width, cut=look.cut, right=placed.column.right) + " ")
-        return self.strip(0, [("".join(titles), style)])
+            titles.append(fit_cells(title, placed.width, ellipsis=ctx.ellipsis, right=placed.column.align_right) + " ")
+        return self.make_strip(0, [("".join(titles), style)])
 
-    def _note(self, y: int, look: Look) -> str:
+    def _empty_line(self, y: int, ctx: RenderContext) -> str:
         """What stands in an empty table: what would be here, and the next step."""
         if self.window.total:
             return ""
         lines = self._empty()
-        return fit("  " + lines[y - 1], self.room, cut=look.cut) if y - 1 < len(lines) else ""
+        return fit_cells("  " + lines[y - 1], self.line_width, ellipsis=ctx.ellipsis) if y - 1 < len(lines) else ""
 
     # ---- moving and marking
 
-    def by_hand(self) -> None:
-        self.touch()
+    def user_moved(self) -> None:
+        self.note_activity()
         self.following = False
 
-    def go(self, index: int) -> None:
+    def move_to(self, index: int) -> None:
         """Puts the cursor on a row by its place in the list."""
         index = max(0, min(self.window.total - 1, index))
-        before, self.at = self.at, index
+        before, self.cursor_index = self.cursor_index, index
         self.cursor_id = self.window.id_at(index)
         if index < self.top:
             self.scroll_lines(index)
-        elif index >= self.top + self.page:
-            self.scroll_lines(index - self.page + 1)
+        elif index >= self.top + self.page_height:
+            self.scroll_lines(index - self.page_height + 1)
         for line in (before, index):
-            if 0 <= line - self.top < self.page:
+            if 0 <= line - self.top < self.page_height:
                 self.refresh_row(line - self.top + 1)
-        self.post_message(self.Moved(self))
+        self.post_message(self.CursorMoved(self))
 
-    def go_to_id(self, identity: str) -> bool:
+    def move_to_id(self, identity: str) -> bool:
         found = self.window.index(identity)
         if found is not None:
-            self.go(found)
+            self.move_to(found)
         return found is not None
 
     def action_move(self, step: int) -> None:
-        self.by_hand()
-        self.go(self.at + step)
+        self.user_moved()
+        self.move_to(self.cursor_index + step)
         self._mark_range()
 
     def action_page(self, step: int) -> None:
-        self.by_hand()
-        self.go(self.at + step * max(1, self.page - 1))
+        self.user_moved()
+        self.move_to(self.cursor_index + step * max(1, self.page_height - 1))
         self._mark_range()
 
     def action_goto(self, index: int) -> None:
-        self.by_hand()
-        self.go(self.window.total - 1 if index < 0 else index)
+        self.user_moved()
+        self.move_to(self.window.total - 1 if index < 0 else index)
         self._mark_range()
 
     def action_open(self) -> None:
-        self.touch()
+        self.note_activity()
         if self.row is not None:
-            self.post_message(self.Opened(self))
+            self.post_message(self.RowOpened(self))
 
     def action_mark(self) -> None:
-        self.by_hand()
+        self.user_moved()
         row = self.row
         if row is None or self.cursor_id is None:
             return
         if self.marks.pop(self.cursor_id, None) is None and len(self.marks) < MAX_MARKS:
             self.marks[self.cursor_id] = row
-        self.go(self.at + 1)
+        self.move_to(self.cursor_index + 1)
 
     def action_mark_range(self) -> None:
         """Begins a range at the cursor, or ends the one begun."""
-        self.touch()
-        if self._range_from is not None:
-            self._range_from = None
+        self.note_activity()
+        if self._range_start is not None:
+            self._range_start = None
         elif self.cursor_id is not None:
-            self._range_from = self.at
+            self._range_start = self.cursor_index
             self._mark_range()
-        self.post_message(self.Moved(self))
+        self.post_message(self.CursorMoved(self))
 
     def _mark_range(self) -> None:
-        if self._range_from is None:
+        if self._range_start is None:
             return
-        lo, hi = sorted((self._range_from, self.at))
+        lo, hi = sorted((self._range_start, self.cursor_index))
         found = [self.window.row_at(index) for index in range(lo, min(hi + 1, lo + MAX_MARKS))]
-        self.marks = {str(row["id"]): row for row in found if row is not None}
+        self.marks = {row.id: row for row in found if row is not None}
         self.flush()
 
     def action_mark_none(self) -> None:
-        self.unmark()
+        self.clear_marks()
 
-    def unmark(self) -> bool:
+    def clear_marks(self) -> bool:
         """Takes all marks off; whether there were some."""
-        had = bool(self.marks) or self._range_from is not None
-        self.marks, self._range_from = {}, None
+        had = bool(self.marks) or self._range_start is not None
+        self.marks, self._range_start = {}, None
         self.flush()
         if had:
-            self.post_message(self.Moved(self))
+            self.post_message(self.CursorMoved(self))
         return had
 
     def mark_rows(self, rows: Sequence[Row]) -> None:
-        self.touch()
-        self.marks = {str(row["id"]): row for row in rows[:MAX_MARKS]}
+        self.note_activity()
+        self.marks = {row.id: row for row in rows[:MAX_MARKS]}
         self.flush()
-        self.post_message(self.Moved(self))
+        self.post_message(self.CursorMoved(self))
 
     def follow(self, on: bool) -> None:
         """Keeps the cursor on the newest row."""
         self.following = on and self.can_follow
         if self.following:
             self.scroll_lines(0)
-            self.go(0)
+            self.move_to(0)
 
     def on_focus(self) -> None:
-        self._painted.clear()
+        self._painted_lines.clear()
         self.refresh()
-        self.post_message(self.Moved(self))
+        self.post_message(self.CursorMoved(self))
 
     def on_blur(self) -> None:
-        self._painted.clear()
+        self._painted_lines.clear()
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
@@ -403,12 +430,12 @@ class Table(Painted, can_focus=True):
             return
         if at.y == 0:
             for placed in self._placed:
-                if placed.x <= at.x < placed.x + placed.width and placed.column.sort:
-                    self.post_message(self.Titled(self, placed.column))
+                if placed.x <= at.x < placed.x + placed.width and placed.column.sort_key:
+                    self.post_message(self.HeaderClicked(self, placed.column))
             return
         index = self.top + at.y - 1
         if index < self.window.total:
-            self.by_hand()
-            self.go(index)
+            self.user_moved()
+            self.move_to(index)
             if event.chain == 2:
                 self.action_open()

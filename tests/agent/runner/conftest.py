@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from agent.runner.evidence import Evidence
-from agent.runner.process import lives
+from agent.runner.process import is_alive
 
 _NAME = "runner_uplink"
 
@@ -52,8 +52,8 @@ def _end_programs(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     evidence = Evidence(descriptor)
     for job in evidence.jobs():
-        marker = evidence.marker(job)
-        if marker is not None and lives(marker.pid, marker.since_boot):
+        marker = evidence.read_marker(job)
+        if marker is not None and is_alive(marker.pid, marker.since_boot):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(marker.pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):

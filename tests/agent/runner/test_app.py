@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import signal
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 
 from agent.runner.app import run_runner
-from agent.runner.limits import Limits
-from common.codec import decode, encode
+from agent.runner.limits import RunnerLimits
+from agent.state import refusing_file, version_file
 from common.errors import UserError
-from common.messages import (
+from common.identity.signing import SigningKey
+from common.link.codec import decode, encode
+from common.link.messages import (
     Accepted,
     Bye,
     Cancel,
@@ -31,6 +34,7 @@ from common.messages import (
     Started,
     Unsure,
 )
+from common.version import VERSION
 
 ROOT = os.geteuid() == 0
 
@@ -138,7 +142,7 @@ async def test_messages_that_are_not_for_it_are_left_alone(home: Any, kit: Any) 
     """A message of the hub that is for the uplink does no harm; a bye ends the connection."""
     async with kit.serving(home):
         uplink = await kit.Uplink.known(home)
-        from common.messages import Beat, Welcome
+        from common.link.messages import Beat, Welcome
 
         uplink.send(Beat(1.0), Welcome(1, "s", False, 0, 10.0, 1.0, "1"))
         await uplink.next(Ended, uplink.order("/bin/true"))
@@ -164,12 +168,39 @@ async def test_a_stale_hub_stops_and_forgets_nothing(home: Any, kit: Any) -> Non
         assert (await uplink.next(Ended, job)).outcome == "cancelled"
 
 
+@pytest.mark.parametrize("running", [True, False])
+async def test_the_epochs_of_another_hub_are_its_own(home: Any, kit: Any, running: bool) -> None:
+    """A machine that joined a new hub takes its first orders, whether the runner ran through the join or not; the hub
+    of before is still refused what is older than it was.
+    """
+    key, runs = SigningKey.generate(), contextlib.AsyncExitStack()
+    async with runs:
+        await runs.enter_async_context(kit.serving(home))
+        uplink = await kit.Uplink.known(home)
+        await uplink.next(Ended, uplink.order("/bin/true", epoch=2_000))
+        if not running:
+            await runs.aclose()
+            await runs.enter_async_context(kit.serving(home))
+        old, home.key = home.key, key
+        home.trust(key, hub="h2")
+        uplink = await kit.Uplink.known(home)
+        assert uplink.epoch == 1  # nothing of the hub of before is told to the new one
+        assert (await uplink.end(uplink.order("/bin/true", epoch=1))).outcome == "succeeded"
+        assert (await uplink.end(uplink.order("/bin/true", epoch=2))).outcome == "succeeded"
+        assert (await uplink.next(Refused, uplink.order("/bin/true", epoch=1))).code == "epoch"
+        home.key = old
+        home.trust(old)
+        uplink = await kit.Uplink.known(home)
+        assert (await uplink.next(Refused, uplink.order("/bin/true", epoch=1_999))).code == "epoch"
+        assert (await uplink.end(uplink.order("/bin/true", epoch=2_000))).outcome == "succeeded"
+
+
 # ---- report and resync
 
 
 async def test_the_report_lists_every_job_and_its_state(home: Any, kit: Any) -> None:
     """What runs, waits, has ended or was refused; also what was being journalled when the uplink came."""
-    async with kit.serving(home, Limits(max_running=1)):
+    async with kit.serving(home, RunnerLimits(max_running=1)):
         uplink = await kit.Uplink.known(home)
         ended = uplink.order("/bin/true")
         await uplink.next(Ended, ended)
@@ -197,7 +228,7 @@ async def test_the_report_lists_every_job_and_its_state(home: Any, kit: Any) -> 
 
 def test_a_report_of_all_jobs_there_may_be_is_one_frame() -> None:
     """So is the answer to it: the bound on open jobs keeps both within the codec's."""
-    jobs = [f"{number:026d}" for number in range(Limits().max_open)]
+    jobs = [f"{number:026d}" for number in range(RunnerLimits().max_open)]
     report = Report("0" * 32, "0" * 36, dict.fromkeys(jobs, "accepted"))
     assert decode(encode(report), "runner").message == report
     resync = Resync(dict.fromkeys(jobs, 100_000))
@@ -266,7 +297,7 @@ async def test_a_job_that_the_hub_does_not_know_is_kept_and_not_talked_about(hom
 
 async def test_an_unknown_jobs_files_go_when_its_tombstones_time_is_over(home: Any, kit: Any) -> None:
     """Not before: until then the hub may come back from a backup that knows it."""
-    async with kit.serving(home, Limits(tombstone=-60.0)):
+    async with kit.serving(home, RunnerLimits(tombstone_ttl=-60.0)):
         uplink = await kit.Uplink.known(home)
         job = uplink.order("/bin/true", not_after=time.time() + 30)
         await uplink.next(Ended, job)
@@ -334,7 +365,7 @@ async def test_a_cancel_after_the_uplinks_return_stops_the_job(home: Any, kit: A
 
 async def test_it_leaves_when_it_is_idle(home: Any, kit: Any) -> None:
     """Started by an uplink for itself, it goes when nobody needs it; not while something runs or one is attached."""
-    limits = Limits(idle_exit=0.05)
+    limits = RunnerLimits(idle_timeout=0.05)
     async with kit.serving(home, limits, idle=True) as task:
         uplink = await kit.Uplink.known(home)
         job = uplink.order("/bin/sleep", "0.3")
@@ -354,14 +385,14 @@ async def test_it_leaves_when_it_is_idle(home: Any, kit: Any) -> None:
 
 async def test_without_that_wish_it_stays(home: Any, kit: Any) -> None:
     """Under systemd it waits for its uplink as long as it takes."""
-    async with kit.serving(home, Limits(idle_exit=0.01)) as task:
+    async with kit.serving(home, RunnerLimits(idle_timeout=0.01)) as task:
         await asyncio.sleep(0.1)
         assert not task.done()
 
 
 async def test_term_lets_what_runs_end_and_starts_nothing_more(home: Any, kit: Any) -> None:
     """Orders are refused as stopping, also those that waited; the last program's end is still told."""
-    async with kit.process(home, Limits(max_running=1)) as runner:
+    async with kit.process(home, RunnerLimits(max_running=1)) as runner:
         uplink = await kit.Uplink.known(home)
         runs = uplink.order("/bin/sh", "-c", "sleep 0.5; echo done")
         waits = uplink.order("/bin/true")
@@ -380,14 +411,47 @@ async def test_term_lets_what_runs_end_and_starts_nothing_more(home: Any, kit: A
         assert uplink.output(runs) == b"done\n"
 
 
-async def test_a_second_term_ends_what_runs(home: Any, kit: Any) -> None:
-    """All of the group, and the record says who did it."""
+async def test_a_hangup_ends_nothing_and_reads_the_policy_again(home: Any, kit: Any, tmp_path: Path) -> None:
+    """The job, the uplink and the runner go on; a policy that cannot be used is told at once, not at the next order."""
     async with kit.process(home) as runner:
         uplink = await kit.Uplink.known(home)
+        os.mkfifo(tmp_path / "go")
+        job = uplink.order("/bin/sh", "-c", f"read line < {tmp_path}/go; echo $line")
+        await uplink.next(Started, job)
+        home.policy("nonsense")
+        runner.hang_up()
+        async with asyncio.timeout(45):
+            while "rules.broken" not in (home.state / "log").read_text():
+                await asyncio.sleep(0.01)
+        home.policy('default = "allow"')
+        runner.hang_up()
+        await asyncio.to_thread((tmp_path / "go").write_text, "finished\n")
+        end = await uplink.next(Ended, job)
+        assert (end.outcome, uplink.output(job)) == ("succeeded", b"finished\n")
+        assert version_file(home.socket).read_text() == VERSION
+        assert (await uplink.next(Ended, uplink.order("/bin/true"))).outcome == "succeeded"
+
+
+async def test_a_runner_that_refuses_every_order_says_so_beside_its_socket(home: Any, kit: Any) -> None:
+    """From the start, with the reason; what a runner that was killed has left there is gone."""
+    home.policy("nonsense")
+    async with kit.process(home) as runner:
+        assert "policy.toml" in refusing_file(home.socket).read_text()
+        runner.kill()
+    home.policy('default = "allow"')
+    async with kit.process(home):
+        assert not refusing_file(home.socket).exists()
+
+
+async def test_a_second_term_ends_what_runs(home: Any, kit: Any) -> None:
+    """All of the group, and the record says who did it. The one that waits is refused once the first signal counts."""
+    async with kit.process(home, RunnerLimits(max_running=1)) as runner:
+        uplink = await kit.Uplink.known(home)
         job = uplink.order("/bin/sh", "-c", "trap '' TERM; sleep 60")
+        waits = uplink.order("/bin/true")
         await uplink.next(Started, job)
         runner.terminate()
-        assert (await uplink.next(Refused, uplink.order("/bin/true"))).code == "stopping"
+        assert (await uplink.next(Refused, waits)).code == "stopping"
         runner.terminate()
         end = await uplink.next(Ended, job)
         assert (end.outcome, end.signal, end.reason) == ("cancelled", signal.SIGKILL, "the runner was stopped")
@@ -396,7 +460,7 @@ async def test_a_second_term_ends_what_runs(home: Any, kit: Any) -> None:
 
 async def test_it_ends_although_an_uplink_does_not_read(home: Any, kit: Any) -> None:
     """The last news are offered for a while; then they wait on disk for the next runner."""
-    async with kit.process(home, Limits(farewell=0.2, window=1_000)) as runner:
+    async with kit.process(home, RunnerLimits(shutdown_timeout=0.2, output_window=1_000)) as runner:
         uplink = await kit.Uplink.known(home)
         uplink.crediting = False
         job = uplink.order("/usr/bin/head", "-c", "1000000", "/dev/zero")
@@ -412,7 +476,7 @@ async def test_it_ends_although_an_uplink_does_not_read(home: Any, kit: Any) -> 
 async def test_a_killed_runner_leaves_the_running_unsure(home: Any, kit: Any, tmp_path: Path) -> None:
     """What it ran may live on, and is named; what had not started is refused; nothing runs twice; the ended is told."""
     count = tmp_path / "count"
-    async with kit.process(home, Limits(max_running=1)) as runner:
+    async with kit.process(home, RunnerLimits(max_running=1)) as runner:
         uplink = await kit.Uplink.known(home)
         ended = uplink.order("/bin/echo", "hello")
         await uplink.next(Ended, ended)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agent.runner import crashpoints
-from common.messages import Ended, Forget, Refused, Report, Resync, Unsure
+from common.link.messages import Ended, Forget, Refused, Report, Resync, Unsure
 
 # The point, what the next runner reports, and how often the program may have run.
 AFTERWARDS = {

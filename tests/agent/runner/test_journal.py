@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.reserve import Reserve
 from agent.runner import journal as module
-from agent.runner.journal import Damaged, Journal, Memory, Record, block, parse
-from agent.runner.limits import Limits
+from agent.runner.journal import MAX_HUBS, Journal, JournalDamaged, JournalState, Record, encode_block, parse_journal
+from agent.runner.limits import RunnerLimits
 from common.errors import UserError
 
-LIMITS = Limits()
+LIMITS = RunnerLimits()
 HEAD: Record = ("head", "j1", 1)
 
 
@@ -43,16 +45,16 @@ class Loop:
 class Writer:
     """An open journal, and what became of each append."""
 
-    def __init__(self, path: Path, limits: Limits = LIMITS, now: float = 0.0) -> None:
+    def __init__(self, path: Path, limits: RunnerLimits = LIMITS, now: float = 0.0) -> None:
         self.loop = Loop()
         self.journal = Journal(path, limits, now, self.loop.call)
         self.errors: list[OSError | None] = []
 
     def append(self, *records: Record, now: float = 0.0) -> None:
-        self.journal.append(*records, done=self.errors.append, now=now)
+        self.journal.append(*records, on_done=self.errors.append, now=now)
 
     def settle(self) -> None:
-        while self.journal.waiting:
+        while self.journal.pending_count:
             self.loop.run_one()
 
     def close(self) -> None:
@@ -64,10 +66,10 @@ def accept(number: int, not_after: float = 100.0) -> Record:
     return ("accept", f"job{number}", "hash", not_after, "boot")
 
 
-def reopened(path: Path, limits: Limits = LIMITS, now: float = 0.0) -> Memory:
+def reopened(path: Path, limits: RunnerLimits = LIMITS, now: float = 0.0) -> JournalState:
     writer = Writer(path, limits, now)
     writer.close()
-    return writer.journal.memory
+    return writer.journal.state
 
 
 def test_what_was_appended_is_there_after_reopening(tmp_path: Path) -> None:
@@ -82,12 +84,40 @@ def test_what_was_appended_is_there_after_reopening(tmp_path: Path) -> None:
     writer.close()
     assert writer.errors == [None] * 6
     memory = reopened(tmp_path / "journal")
-    assert memory == writer.journal.memory
+    assert memory == writer.journal.state
     assert memory.epoch == 7
     assert memory.entries["job1"].end == ""
     assert (memory.entries["job3"].end, memory.entries["job3"].code) == ("refused", "policy")
     assert (memory.entries["job4"].end, memory.entries["job4"].reason) == ("unsure", "who knows")
     assert memory.tombstones == {"job2": 100.0}
+
+
+def test_each_hub_has_its_own_epochs(tmp_path: Path) -> None:
+    """What was heard before hubs were told apart is the first one's; who comes back goes on where it was."""
+    writer = Writer(tmp_path / "journal")
+    told = [("epoch", 50), ("hub", "h1"), ("hub", "h1"), ("epoch", 51), ("hub", "h2"), ("epoch", 3), ("hub", "h1")]
+    seen = []
+    for record in told:
+        writer.append(record)
+        seen.append(writer.journal.state.epoch)
+    writer.close()
+    assert seen == [50, 50, 50, 51, 0, 3, 51]
+    for _ in range(2):  # read as it was written, and as it was written anew
+        memory = reopened(tmp_path / "journal")
+        assert (memory.hub, memory.epoch, memory.earlier_hubs) == ("h1", 51, {"h2": 3})
+
+
+def test_hubs_of_before_are_bounded() -> None:
+    """The longest ago goes first."""
+    memory = JournalState("id")
+    for number in range(MAX_HUBS + 5):
+        memory.apply(("hub", f"h{number}"))
+        memory.apply(("epoch", number))
+    assert list(memory.earlier_hubs) == [f"h{number}" for number in range(4, MAX_HUBS + 4)]
+    rebuilt = JournalState()
+    for record in memory.records():
+        rebuilt.apply(record)
+    assert rebuilt == memory
 
 
 def test_done_is_told_after_the_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +134,7 @@ def test_done_is_told_after_the_sync(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "fdatasync", slow)
     writer.append(accept(1))
     assert writer.errors == []
-    assert writer.journal.waiting == 1
+    assert writer.journal.pending_count == 1
     allow.set()
     writer.settle()
     assert synced.is_set()
@@ -139,8 +169,8 @@ def test_an_append_of_nothing_is_a_barrier(tmp_path: Path) -> None:
     """It is settled after everything that was appended before it."""
     writer = Writer(tmp_path / "journal")
     order: list[str] = []
-    writer.journal.append(accept(1), done=lambda _: order.append("accept"), now=0)
-    writer.journal.append(done=lambda _: order.append("barrier"), now=0)
+    writer.journal.append(accept(1), on_done=lambda _: order.append("accept"), now=0)
+    writer.journal.append(on_done=lambda _: order.append("barrier"), now=0)
     writer.close()
     assert order == ["accept", "barrier"]
 
@@ -148,10 +178,10 @@ def test_an_append_of_nothing_is_a_barrier(tmp_path: Path) -> None:
 @given(st.data())
 def test_a_torn_tail_is_cut_wherever_it_tears(data: st.DataObject) -> None:
     """Any beginning of the file that holds the first block is a journal: of the whole blocks in it."""
-    blocks = [block([HEAD]), block([accept(1), accept(2)]), block([("forget", "job1", 100.0)])]
+    blocks = [encode_block([HEAD]), encode_block([accept(1), accept(2)]), encode_block([("forget", "job1", 100.0)])]
     whole = b"".join(blocks)
     length = data.draw(st.integers(len(blocks[0]), len(whole)))
-    memory, good = parse(whole[:length])
+    memory, good = parse_journal(whole[:length])
     ends = [len(blocks[0]), len(blocks[0]) + len(blocks[1]), len(whole)]
     assert good == max(end for end in ends if end <= length)
     assert len(memory.entries) + len(memory.tombstones) == (0 if good == ends[0] else 2)
@@ -160,15 +190,15 @@ def test_a_torn_tail_is_cut_wherever_it_tears(data: st.DataObject) -> None:
 @given(st.data())
 def test_damage_before_a_good_block_is_never_taken_for_a_torn_tail(data: st.DataObject) -> None:
     """A changed byte anywhere but in the last block stops the runner; in the last one it cuts that off, or is seen."""
-    blocks = [block([HEAD]), block([accept(1)]), block([accept(2)])]
+    blocks = [encode_block([HEAD]), encode_block([accept(1)]), encode_block([accept(2)])]
     whole = bytearray(b"".join(blocks))
     index = data.draw(st.integers(0, len(whole) - 1))
     whole[index] ^= data.draw(st.integers(1, 255))
     if index < len(blocks[0]) + len(blocks[1]):
-        with pytest.raises(Damaged):
-            parse(bytes(whole))
+        with pytest.raises(JournalDamaged):
+            parse_journal(bytes(whole))
     else:
-        memory, _ = parse(bytes(whole))
+        memory, _ = parse_journal(bytes(whole))
         assert set(memory.entries) == {"job1"}
 
 
@@ -176,8 +206,8 @@ def test_damage_before_a_good_block_is_never_taken_for_a_torn_tail(data: st.Data
 def test_what_is_no_journal_is_refused(data: bytes) -> None:
     """A file that does not begin with a good first block is not taken for an empty memory."""
     if data:
-        with pytest.raises(Damaged):
-            parse(data)
+        with pytest.raises(JournalDamaged):
+            parse_journal(data)
 
 
 @pytest.mark.parametrize(
@@ -192,8 +222,8 @@ def test_what_is_no_journal_is_refused(data: bytes) -> None:
 )
 def test_records_that_are_not_understood_are_damage(records: list[Any]) -> None:
     """A journal of a later version, or of someone else, is not half understood."""
-    with pytest.raises(Damaged):
-        parse(block(records))
+    with pytest.raises(JournalDamaged):
+        parse_journal(encode_block(records))
 
 
 def test_a_damaged_file_is_named_with_the_cure(tmp_path: Path) -> None:
@@ -217,7 +247,7 @@ def test_an_empty_file_is_damage(tmp_path: Path) -> None:
 def test_a_torn_tail_is_gone_after_opening(tmp_path: Path) -> None:
     """What is cut is told, and the next records follow the last good one."""
     path = tmp_path / "journal"
-    path.write_bytes(block([HEAD]) + block([accept(1)]) + block([accept(2)])[:-1])
+    path.write_bytes(encode_block([HEAD]) + encode_block([accept(1)]) + encode_block([accept(2)])[:-1])
     writer = Writer(path)
     assert writer.journal.torn > 0
     writer.append(accept(3))
@@ -227,7 +257,7 @@ def test_a_torn_tail_is_gone_after_opening(tmp_path: Path) -> None:
 
 def test_it_is_written_anew_when_it_has_grown(tmp_path: Path) -> None:
     """A long life of jobs that come and go leaves a short file, and nothing is lost on the way."""
-    limits = Limits(journal_growth=2_000, max_tombstones=3, tombstone=10.0)
+    limits = RunnerLimits(journal_growth=2_000, max_tombstones=3, tombstone_ttl=10.0)
     writer = Writer(tmp_path / "journal", limits)
     writer.append(accept(1, 1e9))
     for number in range(2, 302):
@@ -238,30 +268,30 @@ def test_it_is_written_anew_when_it_has_grown(tmp_path: Path) -> None:
     writer.close()
     assert (tmp_path / "journal").stat().st_size < 10_000
     memory = reopened(tmp_path / "journal", limits, now=1_000.0)
-    assert memory.id == writer.journal.memory.id
+    assert memory.id == writer.journal.state.id
     assert set(memory.entries) == {"job1"}
     assert len(memory.tombstones) <= 3
 
 
 def test_dropping_a_tombstone_raises_the_fence(tmp_path: Path) -> None:
     """Whatever is no longer known by its id is kept out by its time, for good."""
-    memory = Memory("j1")
+    memory = JournalState("j1")
     for number in range(10):
         memory.apply(("forget", f"job{number}", float(number)))
     memory.apply(("forget", "late", 1_000.0))
-    memory.prune(now=17.5, limits=Limits(tombstone=10.0))
+    memory.prune(now=17.5, limits=RunnerLimits(tombstone_ttl=10.0))
     assert memory.fence == 7.0
     assert set(memory.tombstones) == {"job8", "job9", "late"}
-    again, _ = parse(block(memory.records()))
+    again, _ = parse_journal(encode_block(memory.records()))
     assert again.fence == 7.0
 
 
 def test_too_many_tombstones_lose_the_longest_expired_only() -> None:
     """An id whose order could still be taken is never dropped, however many there are."""
-    memory = Memory("j1")
+    memory = JournalState("j1")
     for number in range(10):
         memory.apply(("forget", f"job{number}", float(number)))
-    memory.prune(now=5.0, limits=Limits(max_tombstones=2))
+    memory.prune(now=5.0, limits=RunnerLimits(max_tombstones=2))
     assert set(memory.tombstones) == {"job5", "job6", "job7", "job8", "job9"}
     assert memory.fence == 4.0
 
@@ -277,16 +307,16 @@ def test_a_full_disk_is_told_and_leaves_no_half_record(tmp_path: Path, monkeypat
     monkeypatch.setattr(module.os, "write", full)
     writer.append(accept(1))
     writer.settle()
-    assert parse((tmp_path / "journal").read_bytes())[0].entries == {}
+    assert parse_journal((tmp_path / "journal").read_bytes())[0].entries == {}
     monkeypatch.undo()
-    writer.journal.memory.apply(("refuse", "job1", "hash", 100.0, "boot", "disk", "full"))  # as `work` then does
+    writer.journal.state.apply(("refuse", "job1", "hash", 100.0, "boot", "disk", "full"))  # as `work` then does
     writer.append(accept(2))
     writer.close()
     assert [error and error.strerror for error in writer.errors] == ["No space left on device", None]
     data = (tmp_path / "journal").read_bytes()
-    memory, good = parse(data)
+    memory, good = parse_journal(data)
     assert good == len(data)
-    assert memory == writer.journal.memory
+    assert memory == writer.journal.state
     assert memory.entries["job1"].code == "disk"
 
 
@@ -317,4 +347,87 @@ def test_a_place_without_rights_is_named(tmp_path: Path) -> None:
     """A folder where the journal should be is the person's to move."""
     (tmp_path / "journal").mkdir()
     with pytest.raises(UserError, match="cannot use"):
+        Writer(tmp_path / "journal")
+
+
+class FakeReserve:
+    """A reserve of so many pieces, for a disk that takes a write once two of them are gone."""
+
+    def __init__(self, pieces: int) -> None:
+        self.pieces = pieces
+        self.taken = 0
+
+    def retry(self, act: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                return act()
+            except OSError as error:
+                if error.errno != errno.ENOSPC or self.taken == self.pieces:
+                    raise
+                self.taken += 1
+
+
+@pytest.mark.parametrize(("pieces", "written"), [(0, False), (1, False), (2, True)])
+def test_the_reserve_is_there_for_the_journal(
+    pieces: int, written: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many pieces as the write needs; too few leave no half record, and what was promised before stays."""
+    reserve, real = FakeReserve(pieces), os.write
+    writer = Writer(tmp_path / "journal")
+    writer.journal._reserve = cast(Reserve, reserve)
+
+    def write(file: int, data: bytes) -> int:
+        return real(file, data[:9] if reserve.taken < 2 else data)  # half of it: the disk is full
+
+    writer.append(accept(1))
+    writer.settle()
+    monkeypatch.setattr(module.os, "write", write)
+    writer.append(accept(2))
+    writer.settle()
+    monkeypatch.undo()
+    assert [error is None for error in writer.errors] == [True, written]
+    found, good = parse_journal((tmp_path / "journal").read_bytes())
+    assert good == (tmp_path / "journal").stat().st_size
+    assert found.entries.keys() == {"job1", *(["job2"] if written else [])}
+    assert not (tmp_path / "journal.new").exists()
+    writer.close()
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC])
+def test_it_is_opened_on_a_disk_that_takes_nothing(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it holds is known, what is new is refused with the disk's word, and once the disk is well all is written."""
+    path, real, sick = tmp_path / "journal", os.open, True
+    writer = Writer(path)
+    writer.append(accept(1))
+    writer.close()
+
+    def open_(file: Any, flags: int, *more: Any, **named: Any) -> int:
+        if sick and flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(number, os.strerror(number))
+        return real(file, flags, *more, **named)
+
+    monkeypatch.setattr(module.os, "open", open_)
+    writer = Writer(path)
+    assert writer.journal.state.entries.keys() == {"job1"}
+    writer.append(accept(2))
+    writer.settle()
+    assert [error.errno for error in writer.errors if error] == [number]
+    sick = False
+    writer.append(accept(3))
+    writer.close()
+    assert writer.errors[1] is None
+    monkeypatch.undo()
+    assert reopened(path).entries.keys() == {"job1", "job2", "job3"}
+
+
+def test_without_a_file_such_a_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows then what this machine has run."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(module.os, "write", full)
+    with pytest.raises(UserError, match="No space left"):
         Writer(tmp_path / "journal")

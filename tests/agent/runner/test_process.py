@@ -14,19 +14,19 @@ from pathlib import Path
 import psutil
 import pytest
 
+from agent.boot import since_boot
 from agent.runner import process
 from agent.runner.process import (
     CannotEnter,
     CannotRun,
-    Child,
+    ChildProcess,
     Spawner,
     find_program,
     has_exited,
-    lives,
+    is_alive,
     open_folder,
     reap,
     signal_group,
-    since_boot,
 )
 
 ROOT = os.geteuid() == 0
@@ -34,14 +34,14 @@ ROOT = os.geteuid() == 0
 
 @pytest.fixture
 def spawner() -> Iterator[Spawner]:
-    mask = process.prepare()
+    mask = process.prepare_process()
     made = Spawner()
     yield made
     made.close()
     os.umask(mask)
 
 
-def run(spawner: Spawner, *argv: str, env: tuple[tuple[str, str], ...] = (), folder: str = "/") -> Child:
+def run(spawner: Spawner, *argv: str, env: tuple[tuple[str, str], ...] = (), folder: str = "/") -> ChildProcess:
     descriptor = open_folder(folder)
     try:
         return spawner.spawn(argv[0], argv, env, descriptor)
@@ -49,7 +49,7 @@ def run(spawner: Spawner, *argv: str, env: tuple[tuple[str, str], ...] = (), fol
         os.close(descriptor)
 
 
-def output(child: Child) -> bytes:
+def output(child: ChildProcess) -> bytes:
     """All of its standard output; waits for the end of it."""
     parts = []
     while True:
@@ -60,7 +60,7 @@ def output(child: Child) -> bytes:
         parts.append(data)
 
 
-def ended(child: Child) -> process.Exit:
+def ended(child: ChildProcess) -> process.ExitStatus:
     assert select.select([child.pidfd], [], [], 20)[0], "it did not end"
     end = reap(child)
     for descriptor in (child.out, child.err, child.pidfd):
@@ -69,7 +69,7 @@ def ended(child: Child) -> process.Exit:
 
 
 def test_a_program_runs_and_its_status_is_told(spawner: Spawner) -> None:
-    """Exit status, no signal, and the time it took."""
+    """ExitStatus status, no signal, and the time it took."""
     child = run(spawner, "/bin/sh", "-c", "exit 3")
     end = ended(child)
     assert (end.code, end.signal) == (3, None)
@@ -114,7 +114,7 @@ def test_standard_input_is_empty_and_no_descriptor_leaks(spawner: Spawner, tmp_p
     """A program sees three descriptors, the first of them at its end."""
     leak = os.open(tmp_path, os.O_RDONLY)
     os.set_inheritable(leak, True)
-    process.prepare()
+    process.prepare_process()
     child = run(spawner, "/bin/sh", "-c", "cat; readlink /proc/$$/fd/0; ls /proc/$$/fd")
     lines = output(child).decode().split()
     ended(child)
@@ -216,13 +216,13 @@ def test_a_running_process_is_known_by_its_start_time(spawner: Spawner) -> None:
     """A pid alone is not enough: it may have been given to another."""
     born = since_boot()
     child = run(spawner, "/bin/sleep", "60")
-    assert lives(child.pid, born)
-    assert not lives(child.pid, born - 5)
+    assert is_alive(child.pid, born)
+    assert not is_alive(child.pid, born - 5)
     os.kill(child.pid, signal.SIGKILL)
     assert select.select([child.pidfd], [], [], 20)[0]
-    assert not lives(child.pid, born)  # a zombie has ended
+    assert not is_alive(child.pid, born)  # a zombie has ended
     ended(child)
-    assert not lives(child.pid, born)
+    assert not is_alive(child.pid, born)
 
 
 def test_memory_is_not_told_where_it_is_the_runners_own(spawner: Spawner) -> None:
@@ -241,6 +241,16 @@ def test_a_program_is_found_behind_its_links(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to("/bin/true")
     assert find_program(str(link), os.geteuid()) == os.path.realpath("/bin/true")
+
+
+def test_a_link_that_leads_nowhere_is_told_with_its_end(tmp_path: Path) -> None:
+    """The link is there: what is missing is named, so that nobody looks in the wrong place."""
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "gone")
+    with pytest.raises(CannotRun, match=rf"link: no such file or directory \({tmp_path}/gone, to which it leads\)"):
+        find_program(str(link), os.geteuid())
+    with pytest.raises(CannotRun, match=r"missing: no such file or directory$"):
+        find_program(str(tmp_path / "missing"), os.geteuid())
 
 
 def _file(path: Path, mode: int = 0o755) -> Path:
@@ -335,6 +345,7 @@ def test_a_job_is_not_protected_from_the_oom_killer_as_the_runner_is() -> None:
     """A runner that systemd protects does not hand that on to a program that eats the memory."""
     code = """
 import os
+from agent.boot import since_boot
 from agent.runner import process
 with open("/proc/self/oom_score_adj", "w") as file:
     file.write("300")  # stands for the protection, which takes a privilege to give

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from agent.runner.evidence import Evidence
-from agent.runner.jobs import Job, State
-from agent.runner.limits import Limits
+from agent.runner.jobs import RunnerJob, RunnerJobState
+from agent.runner.limits import RunnerLimits
 from agent.runner.process import Spawner
-from agent.runner.spool import Output, Spool
+from agent.runner.spool import OutputWriter, Spool
 from agent.runner.supervise import Supervisor
-from common.messages import CHUNK_BYTES, Cancel, Credit, Ended, Started
-from common.messages import Output as Chunk
+from common.link.messages import CHUNK_BYTES, Cancel, Credit, Ended, Started
+from common.link.messages import Output as Chunk
 
 
 def alive(pid: int) -> bool:
@@ -45,6 +45,29 @@ async def gone(pid: int, patience: float) -> None:
         await ended.wait()
     loop.remove_reader(pidfd)
     os.close(pidfd)
+
+
+async def test_filters_apply_to_standard_output_alone(home: Any, kit: Any) -> None:
+    """What is stored, counted and hashed is what they leave; an error message is never filtered away."""
+    script = "for i in 1 2 3 4 5 6; do echo line $i; done; echo line err >&2; printf 'line 7'"
+    filters = (("grep", "-v", "3"), ("tail", "-n", "2"))
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/bin/sh", "-c", script, filters=filters)
+        end = await uplink.next(Ended, job)
+        assert uplink.output(job, 1) == b"line 6\nline 7"
+        assert uplink.output(job, 2) == b"line err\n"
+        assert end.output_bytes == len(b"line 6\nline 7line err\n")
+        assert (end.outcome, end.truncated, end.reason) == ("succeeded", False, "")
+
+
+async def test_lines_that_a_filter_had_no_room_for_are_told(home: Any, kit: Any) -> None:
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/usr/bin/head", "-c", "9000000", "/dev/zero", filters=(("sort",), ("wc", "-c")))
+        end = await uplink.next(Ended, job)
+        assert end.notes == (f"filtered {9_000_000 - 4 * 2**20 // 65_536 * 65_536}",)
+        assert end.reason == ""
 
 
 async def test_both_streams_are_told_apart(home: Any, kit: Any) -> None:
@@ -134,7 +157,7 @@ def _resident(pid: int) -> int:
 
 async def test_without_credit_no_more_than_the_window_is_sent(home: Any, kit: Any) -> None:
     """The rest waits on disk while other jobs are served; the end waits for the last chunk."""
-    limits = Limits(window=4 * CHUNK_BYTES)
+    limits = RunnerLimits(output_window=4 * CHUNK_BYTES)
     async with kit.serving(home, limits):
         uplink = await kit.Uplink.known(home)
         uplink.crediting = False
@@ -142,7 +165,7 @@ async def test_without_credit_no_more_than_the_window_is_sent(home: Any, kit: An
         while ".result" not in home.files(job):
             await uplink.next(Ended, uplink.order("/bin/true"), len(uplink.heard))
         await uplink.next(Ended, uplink.order("/bin/echo", "x"), len(uplink.heard))
-        assert 2 * CHUNK_BYTES < len(uplink.output(job)) <= limits.window
+        assert 2 * CHUNK_BYTES < len(uplink.output(job)) <= limits.output_window
         assert "Ended" not in uplink.kinds(job)
         uplink.crediting = True
         uplink.send(Credit(job, max(m.seq for m in uplink.heard if isinstance(m, Chunk) and m.job == job)))
@@ -157,12 +180,12 @@ async def test_a_program_over_its_time_is_ended(home: Any, kit: Any) -> None:
         begun = time.monotonic()
         end = await uplink.next(Ended, uplink.order("/bin/sleep", "60", time_limit=1))
         assert (end.outcome, end.signal) == ("timed_out", signal.SIGTERM)
-        assert 0.9 < time.monotonic() - begun < 10
+        assert time.monotonic() - begun > 0.9
 
 
 async def test_a_program_that_ignores_term_is_killed_after_the_grace(home: Any, kit: Any) -> None:
     """So is all its group."""
-    async with kit.serving(home, Limits(grace=0.2)):
+    async with kit.serving(home, RunnerLimits(kill_grace=0.2)):
         uplink = await kit.Uplink.known(home)
         job = uplink.order("/bin/sh", "-c", "trap '' TERM; sleep 60 & echo $!; while :; do wait; done")
         child = int((await uplink.next(Chunk, job)).data)
@@ -174,7 +197,7 @@ async def test_a_program_that_ignores_term_is_killed_after_the_grace(home: Any, 
 
 async def test_kill_skips_the_grace(home: Any, kit: Any) -> None:
     """Also when the grace has begun."""
-    async with kit.serving(home, Limits(grace=3_600.0)):
+    async with kit.serving(home, RunnerLimits(kill_grace=3_600.0)):
         uplink = await kit.Uplink.known(home)
         for first in ((), (False,)):
             job = uplink.order("/bin/sh", "-c", "trap 'echo term' TERM; echo ready; while :; do sleep 0.01; done")
@@ -215,13 +238,13 @@ async def test_a_program_that_ended_before_we_noticed_was_first(home: Any) -> No
     """A cancel that comes when the program has ended, but is not reaped yet, changes nothing about its success."""
     ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
     supervisor = Supervisor(
-        asyncio.get_running_loop(), Limits(), lambda job: None, lambda job, end: ended.set_result(end)
+        asyncio.get_running_loop(), RunnerLimits(), lambda job: None, lambda job, end: ended.set_result(end)
     )
     folder, spawner = os.open(home.state, os.O_RDONLY), Spawner()
     spool = Spool(Evidence(folder), 1 << 20)
-    job = Job("01ARZ3NDEKTSV4RRFFQ69G5FAV", "hash", 0.0, State.STARTED)
+    job = RunnerJob("01ARZ3NDEKTSV4RRFFQ69G5FAV", "hash", 0.0, RunnerJobState.STARTED)
     child = spawner.spawn("/bin/true", ("/bin/true",), (), folder)
-    supervisor.begin(job, child, Output(spool, job.id, 100), 60)
+    supervisor.watch(job, child, OutputWriter(spool, job.id, 100), 60)
     assert select.select([child.pidfd], [], [], 20)[0]  # the loop does not get to see it meanwhile
     supervisor.stop(job.id, "cancelled", kill=True)
     end = await ended
@@ -233,7 +256,7 @@ async def test_a_program_that_ended_before_we_noticed_was_first(home: Any) -> No
 
 async def test_a_background_child_does_not_hold_the_job_open(home: Any, kit: Any) -> None:
     """What stays in the group is ended with the leader, and nothing has to be waited for."""
-    async with kit.serving(home, Limits(drain=3_600.0)):
+    async with kit.serving(home, RunnerLimits(drain_timeout=3_600.0)):
         uplink = await kit.Uplink.known(home)
         job = uplink.order("/bin/sh", "-c", "sleep 60 & echo $!")
         end = await uplink.next(Ended, job)
@@ -249,12 +272,11 @@ def escaping(fifo: Path, command: str) -> str:
 
 async def test_an_escaped_child_that_holds_the_output_is_left_with_a_word(home: Any, kit: Any, tmp_path: Path) -> None:
     """A daemon in a session of its own lives on; the job ends without it, and the reason says what is missing."""
-    async with kit.serving(home, Limits(drain=0.2)):
+    async with kit.serving(home, RunnerLimits(drain_timeout=0.2)):
         uplink = await kit.Uplink.known(home)
         job = uplink.order("/bin/sh", "-c", escaping(tmp_path / "fifo", "sleep 60"))
         end = await uplink.next(Ended, job)
-        assert end.outcome == "succeeded"
-        assert "held the output open" in end.reason
+        assert (end.outcome, end.reason, end.notes) == ("succeeded", "", ("unrecorded",))
         pid = int(uplink.output(job))
         assert alive(pid)
         os.kill(pid, signal.SIGKILL)
@@ -262,15 +284,16 @@ async def test_an_escaped_child_that_holds_the_output_is_left_with_a_word(home: 
 
 async def test_an_escaped_child_that_keeps_writing_does_not_keep_the_job(home: Any, kit: Any, tmp_path: Path) -> None:
     """Endless output of someone else's is taken until the wait is over, and no longer."""
-    async with kit.serving(home, Limits(drain=0.2)):
+    async with kit.serving(home, RunnerLimits(drain_timeout=0.2)):
         uplink = await kit.Uplink.known(home)
         script = escaping(tmp_path / "fifo", "yes") + " >&2"
         job = uplink.order("/bin/sh", "-c", script, output_cap=1_000_000)
         end = await uplink.next(Ended, job)
-        assert end.outcome == "succeeded"
+        assert (end.outcome, end.notes) == ("succeeded", ("unrecorded",))
         assert end.output_bytes > 1_000
-        assert "held the output open" in end.reason
-        await gone(int(uplink.output(job, 2)), kit.PATIENCE)  # writing on, it dies of the closed pipe
+        pid = int(uplink.output(job, 2))
+        assert alive(pid)  # somebody reads on, so that it does not die of a closed pipe
+        os.kill(pid, signal.SIGKILL)
 
 
 async def test_a_program_that_closes_its_output_early_is_waited_for(home: Any, kit: Any) -> None:
@@ -295,7 +318,7 @@ async def test_what_it_used_is_told(home: Any, kit: Any) -> None:
 @pytest.mark.slow
 async def test_a_thousand_jobs_leave_nothing_behind(home: Any, kit: Any) -> None:
     """No descriptor, no file and no memory grows with the number of jobs that have been."""
-    from common.messages import Forget
+    from common.link.messages import Forget
 
     async with kit.process(home) as runner:
         uplink = await kit.Uplink.known(home)
@@ -315,3 +338,22 @@ async def test_a_thousand_jobs_leave_nothing_behind(home: Any, kit: Any) -> None
         assert after[0] <= descriptors
         assert after[1] - memory < 2 * 1024 * 1024
         assert len(list((home.runner / "jobs").iterdir())) < 10
+
+
+@pytest.mark.parametrize("step", [-3600.0, 7200.0])
+async def test_a_clock_that_is_set_while_a_job_runs_is_no_time(
+    home: Any, kit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    """How long it took is measured on a clock that nobody sets: not less than nothing, and not two hours."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    real = time.time
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/bin/cat", str(fifo))
+        started = await uplink.next(Started, job)
+        monkeypatch.setattr(time, "time", lambda: real() + step)
+        await asyncio.to_thread(fifo.write_bytes, b"")
+        end = await uplink.next(Ended, job)
+    assert end.started_at == started.at
+    assert 0 < end.ended_at - end.started_at < kit.PATIENCE

@@ -19,21 +19,11 @@ from typing import Any, TypeVar
 import ulid
 
 from agent.runner.app import run_runner
-from agent.runner.limits import Limits
-from common.codec import decode, encode
-from common.messages import (
-    Credit,
-    Dispatch,
-    Ended,
-    Message,
-    Output,
-    Refused,
-    Report,
-    Resync,
-    Unsure,
-)
+from agent.runner.limits import RunnerLimits
+from common.identity.signing import ORDER_PURPOSE, SigningKey
+from common.link.codec import decode, encode
+from common.link.messages import Credit, Dispatch, Ended, Message, Output, Refused, Report, Resync, Unsure
 from common.plan import Order, Plan, Step, plan_hash, step_hashes, targets_hash
-from common.sign import ORDER, SigningKey
 
 _LENGTH = struct.Struct(">I")
 M = TypeVar("M", bound=Message)
@@ -45,20 +35,21 @@ import asyncio, json, sys
 from pathlib import Path
 from agent import log
 from agent.runner.app import run_runner
-from agent.runner.limits import Limits
+from agent.runner.limits import RunnerLimits
 from common.errors import UserError
 state, socket, limits, idle = sys.argv[1:]
 log.configure("runner")
 try:
     asyncio.run(run_runner(Path(state), Path(socket), exit_when_idle=idle == "idle", allowed_uids=(),
-        ready=lambda: print("ready", flush=True), limits=Limits(**json.loads(limits))))
+        ready=lambda: print("ready", flush=True), limits=RunnerLimits(**json.loads(limits)),
+        watch_orphans=True))
 except UserError as error:
     print(error, flush=True)
     sys.exit(error.exit_code)
 """
 
 
-DEFAULTS = Limits()
+DEFAULTS = RunnerLimits()
 
 
 def job_id() -> str:
@@ -79,8 +70,8 @@ class Home:
         self.trust(self.key)
         self.policy('default = "allow"\n')
 
-    def trust(self, *keys: SigningKey) -> None:
-        body = {"name": "web-1", "hub": "h1", "job_keys": {key.id: key.public.hex() for key in keys}}
+    def trust(self, *keys: SigningKey, hub: str = "h1") -> None:
+        body = {"name": "web-1", "hub": hub, "job_keys": {key.id: key.public.hex() for key in keys}}
         (self.runner / "trust.json").write_text(json.dumps(body))
 
     def policy(self, text: str) -> None:
@@ -99,6 +90,7 @@ class Home:
             env=changes.pop("env", ()),
             time_limit=changes.pop("time_limit", 30),
             output_cap=changes.pop("output_cap", 1024 * 1024),
+            filters=changes.pop("filters", ()),
         )
         plan = Plan((step,))
         order = Order(
@@ -110,6 +102,7 @@ class Home:
             env=step.env,
             time_limit=step.time_limit,
             output_cap=step.output_cap,
+            filters=step.filters,
             targets=targets_hash(step.targets),
             steps=step_hashes(plan),
             step=0,
@@ -124,7 +117,7 @@ class Home:
     def dispatch(self, order: Order, key: SigningKey | None = None) -> Dispatch:
         key = key or self.key
         data = order.to_bytes()
-        return Dispatch(data, key.sign(ORDER, data), key.id)
+        return Dispatch(data, key.sign(ORDER_PURPOSE, data), key.id)
 
 
 class Uplink:
@@ -224,7 +217,7 @@ class Uplink:
 
 @contextlib.asynccontextmanager
 async def serving(
-    home: Home, limits: Limits = DEFAULTS, *, idle: bool = False, allowed: tuple[int, ...] = ()
+    home: Home, limits: RunnerLimits = DEFAULTS, *, idle: bool = False, allowed: tuple[int, ...] = ()
 ) -> AsyncIterator[asyncio.Task[None]]:
     """A runner in this process, listening; the task ends when the runner does."""
     ready = asyncio.Event()
@@ -247,10 +240,12 @@ async def serving(
 
 @contextlib.asynccontextmanager
 async def process(
-    home: Home, limits: Limits = DEFAULTS, *, idle: bool = False, crash: str = ""
+    home: Home, limits: RunnerLimits = DEFAULTS, *, idle: bool = False, crash: str = "", mounts: str = ""
 ) -> AsyncIterator[Process]:
-    """A runner in a process of its own, listening, or ended with what it said."""
-    started = await asyncio.to_thread(Process, home, limits, idle=idle, crash=crash)
+    """A runner in a process of its own, listening, or ended with what it said. `mounts` is done for it alone before it
+    starts: lines for a shell, where $STATE is the state folder.
+    """
+    started = await asyncio.to_thread(Process, home, limits, idle=idle, crash=crash, mounts=mounts)
     try:
         yield started
     finally:
@@ -262,13 +257,23 @@ async def process(
 class Process:
     """A runner in a process of its own, that can be killed."""
 
-    def __init__(self, home: Home, limits: Limits = DEFAULTS, *, idle: bool = False, crash: str = "") -> None:
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    def __init__(
+        self,
+        home: Home,
+        limits: RunnerLimits = DEFAULTS,
+        *,
+        idle: bool = False,
+        crash: str = "",
+        mounts: str = "",
+    ) -> None:
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "STATE": str(home.state)}
+        unshared = ["unshare", "--mount", "--user", "--map-root-user", "sh", "-c", f'set -e\n{mounts}\nexec "$@"', "sh"]
         if crash:
             environment |= {"ANSWERBACK_TEST": "1", "ANSWERBACK_CRASHPOINT": crash}
         self._log = (home.state / "log").open("ab")
         self._process = subprocess.Popen(
             [
+                *(unshared if mounts else []),
                 sys.executable,
                 "-c",
                 SERVE,
@@ -292,6 +297,9 @@ class Process:
 
     def terminate(self) -> None:
         self._process.send_signal(signal.SIGTERM)
+
+    def hang_up(self) -> None:
+        self._process.send_signal(signal.SIGHUP)
 
     def wait(self) -> int:
         return self._process.wait(PATIENCE)

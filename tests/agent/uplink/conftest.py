@@ -9,32 +9,32 @@ from pathlib import Path
 
 import pytest
 
-from agent.state import State
+from agent.state import StateFolder
 from agent.uplink.app import Uplink
-from agent.uplink.renewal import Renewal
-from tests.agent.scripted import ScriptedHub, ScriptedRunner
+from agent.uplink.renewal import CertificateRenewal
+from tests.agent.fake_peers import AgentFakeHub, FakeRunner
 
-Running = Callable[[State], AbstractAsyncContextManager[Uplink]]
+Running = Callable[[StateFolder], AbstractAsyncContextManager[Uplink]]
 
 
 @pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[ScriptedHub]:
+async def hub(tmp_path: Path) -> AsyncIterator[AgentFakeHub]:
     """A hub that serves."""
-    async with ScriptedHub(tmp_path / "hub").serving() as hub:
+    async with AgentFakeHub(tmp_path / "hub").serving() as hub:
         yield hub
 
 
 @pytest.fixture
-async def runner(tmp_path: Path) -> AsyncIterator[ScriptedRunner]:
+async def runner(tmp_path: Path) -> AsyncIterator[FakeRunner]:
     """A runner that serves."""
-    async with ScriptedRunner(tmp_path / "runner.sock").serving() as runner:
+    async with FakeRunner(tmp_path / "runner.sock").serving() as runner:
         yield runner
 
 
 @pytest.fixture
-def state(hub: ScriptedHub, tmp_path: Path) -> State:
+def state(hub: AgentFakeHub, tmp_path: Path) -> StateFolder:
     """The folder of the machine web-1, joined to `hub`."""
-    return hub.joined_state(tmp_path / "state")
+    return hub.create_joined_state(tmp_path / "state")
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def running(tmp_path: Path) -> Running:
     """`async with running(state)`: an uplink at work that never waits before it dials again."""
 
     @asynccontextmanager
-    async def run(state: State) -> AsyncIterator[Uplink]:
-        renewal = Renewal(state, state.credential.validity(), dice=lambda: 0.0)
-        uplink = Uplink(state, state.settings(), tmp_path / "runner.sock", renewal, dice=lambda: 0.0)
+    async def run(state: StateFolder) -> AsyncIterator[Uplink]:
+        renewal = CertificateRenewal(state, state.credential.validity(), uniform=lambda: 0.0)
+        uplink = Uplink(state, state.settings(), tmp_path / "runner.sock", renewal, uniform=lambda: 0.0)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(uplink.serve())
             try:

@@ -18,9 +18,10 @@ from ulid import ULID
 
 from common.lifecycle import JobState, RequestState
 from common.plan import Plan, Step, plan_hash
-from hub.audit import verify
-from hub.records import Job, Reply, Request
-from hub.store.engine import Store
+from hub.core.audit_chain import verify
+from hub.core.records import Job, Reply, Request
+from hub.store.store import Store
+from tests.hub.store.template import open_store
 
 NOW = 1_800_000_000.0
 PLAN = Plan((Step(("/usr/bin/df", "-h"), ("web-1",)),), explanation="Disk, 磁盘")
@@ -133,24 +134,38 @@ def postgres() -> Iterator[sa.URL]:
 _DATABASES = itertools.count(1)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+def _create_database(server: sa.URL, name: str, template: str = "") -> sa.URL:
+    engine = sa.create_engine(server.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else "")))
+    engine.dispose()
+    return server.set(database=name)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: sa.URL, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database with the newest schema and nothing in it."""
+    name = "migrated"
+    url = _create_database(postgres, name).render_as_string(hide_password=False)
+    Store.open(url, folder=tmp_path_factory.mktemp("template"), clock=float).close()
+    return name
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))])
 def url(request: pytest.FixtureRequest) -> str:
-    """The URL of an empty database of either kind."""
+    """The URL of a database of either kind: empty, or for tests that take `store` already migrated."""
     if request.param == "sqlite":
         return "sqlite:///data/answerback.sqlite"
     server: sa.URL = request.getfixturevalue("postgres")
-    name = f"t{next(_DATABASES)}"
-    engine = sa.create_engine(server.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return server.set(database=name).render_as_string(hide_password=False)
+    template = request.getfixturevalue("postgres_template") if "store" in request.fixturenames else ""
+    made = _create_database(server, f"t{next(_DATABASES)}", template)
+    return made.render_as_string(hide_password=False)
 
 
 @pytest.fixture
 def store(url: str, tmp_path: Path, clock: Callable[[], float]) -> Iterator[Store]:
     """An open store; whatever a test did to it, its audit is one whole chain afterwards."""
-    opened = Store.open(url, folder=tmp_path, clock=clock)
+    opened = open_store(url, folder=tmp_path, clock=clock)
     yield opened
     report = verify(opened.read_now(lambda txn: txn.chain(limit=100_000)), [], {}, hub="")
     opened.close()

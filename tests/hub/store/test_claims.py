@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.lifecycle import JobState
-from hub.records import Job, Request
-from hub.store.engine import Store
+from hub.core.records import Job, Request
+from hub.store.store import Store
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from common.errors import UserError
-from hub.store.database import Database, wait_for
+from hub.store.database import Database, acquire_within
 from hub.store.errors import StoreBusy, StoreFull, StoreLost
 
 
@@ -47,10 +47,10 @@ def test_a_lock_is_had_by_one(url: str, tmp_path: Path) -> None:
     one, two = database.lock(), database.lock()
     assert one.acquire()
     assert not two.acquire()
-    assert not wait_for(two, 0.0)
+    assert not acquire_within(two, 0.0)
     one.release()
     one.release()
-    assert wait_for(two, 0.0)
+    assert acquire_within(two, 0.0)
     two.release()
 
 
@@ -78,7 +78,7 @@ def test_errors_are_said_in_words(tmp_path: Path, error: Exception, kind: type[U
     """Whatever the disk or the file does is said with the file's name and what to do."""
     database = Database("sqlite:///a.sqlite", tmp_path)
     for each in (error, sa.exc.OperationalError("SELECT secret", {}, error)):
-        said = database.said(each)
+        said = database.translate_error(each)
         assert type(said) is kind
         assert str(tmp_path / "a.sqlite") in str(said)
         assert words in str(said)
@@ -88,7 +88,7 @@ def test_errors_are_said_in_words(tmp_path: Path, error: Exception, kind: type[U
 @pytest.mark.parametrize("error", [ValueError("x"), failed(sqlite3.SQLITE_CONSTRAINT), OSError("no file named")])
 def test_other_errors_stay_what_they_are(tmp_path: Path, error: Exception) -> None:
     """What is nobody's disk is passed on as it is, so that it is seen."""
-    assert Database("sqlite:///a.sqlite", tmp_path).said(error) is error
+    assert Database("sqlite:///a.sqlite", tmp_path).translate_error(error) is error
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_errors_of_postgres_are_said_in_words(tmp_path: Path, state: str | None,
     database = Database("postgresql://bob:hunter2@host/name", tmp_path)
     error = psycopg.OperationalError("gone\nmore")
     error.sqlstate = state
-    said = database.said(error)
+    said = database.translate_error(error)
     assert type(said) is kind
     assert "bob:***@host/name" in str(said)
     other = psycopg.errors.CheckViolation("x")
-    assert database.said(other) is other
+    assert database.translate_error(other) is other

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from common.sign import CHECKPOINT, SigningKey
-from hub.audit import GENESIS, Checkpoint, checkpoint_bytes, export, verify, verify_file
+from common.identity.signing import CHECKPOINT_PURPOSE, SigningKey
+from hub.core.audit_chain import GENESIS, Checkpoint, checkpoint_bytes, export, verify, verify_file
 from hub.store.database import Database
-from hub.store.engine import Store
 from hub.store.errors import Conflict
+from hub.store.store import Store
 
 
 def tell(store: Store, make: Any, *kinds: str, subject: str = "r1") -> None:
@@ -100,7 +100,7 @@ def test_checkpoints_are_kept_and_the_store_verifies(store: Store, make: Any, tm
 
         def sign(txn: Any) -> None:
             seq, digest = txn.audit_head()
-            signature = key.sign(CHECKPOINT, checkpoint_bytes("hub-1", seq, digest, make.now))
+            signature = key.sign(CHECKPOINT_PURPOSE, checkpoint_bytes("hub-1", seq, digest, make.now))
             txn.add_checkpoint(seq, digest, signature, key.id, make.now)
 
         store.write_now(sign)

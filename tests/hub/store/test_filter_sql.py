@@ -10,17 +10,19 @@ from typing import Any
 
 import pytest
 
-from common.filter import parse
-from common.filter_fields import BY_NAME, VIEWS
-from common.filter_match import matcher
-from common.lifecycle import JOB_ENDS, JobState, RequestState
+from common.api.codec import encode
+from common.filter.fields import FIELDS_BY_NAME, VIEWS
+from common.filter.match import compile_filter
+from common.filter.parser import parse
+from common.lifecycle import JOB_TERMINAL, JobState, RequestState
 from common.plan import Plan, Step
-from hub.records import Agent
-from hub.store.engine import Store
+from hub.api.views import event_view, job_view, request_view
+from hub.core.records import Agent
 from hub.store.filter_sql import COLUMNS, FLAGS
-from hub.store.verbs import Txn
-from hub.store.windows import MAPPERS, Listing
-from hub.views import event_view, job_view, request_view
+from hub.store.lists import MAPPERS, ListQuery
+from hub.store.store import Store
+from hub.store.transaction import Txn
+from tests.each import each_of
 
 PLAN = Plan((Step(("/usr/bin/df", "-h"), ("web-1",)),), source="runbook:disk")
 COMMANDS = ("/usr/bin/df -h", "/usr/bin/echo '重启 nginx'", "/bin/ls 100%_x", "")
@@ -71,9 +73,9 @@ def full(store: Store, make: Any) -> Store:
                 started_at=handed,
                 time_limit=30 * (number % 3),
                 not_before=make.now + 5 if number % 4 == 0 else 0.0,
-                ended_at=make.now - number if state in JOB_ENDS or state is JobState.UNKNOWN else None,
-                exit_code=(0, 1, None)[number % 3] if state in JOB_ENDS else None,
-                duration=number / 2 if state in JOB_ENDS else None,
+                ended_at=make.now - number if state in JOB_TERMINAL or state is JobState.UNKNOWN else None,
+                exit_code=(0, 1, None)[number % 3] if state in JOB_TERMINAL else None,
+                duration=number / 2 if state in JOB_TERMINAL else None,
                 output_bytes=1000 * number,
                 priority=number % 10,
                 reason="磁盘 full" if number % 7 == 0 else "",
@@ -155,20 +157,20 @@ JOBS = (
 )
 
 
-@pytest.mark.parametrize("text", JOBS)
+@each_of("text", JOBS)
 def test_jobs(full: Store, make: Any, text: str) -> None:
     """The rows that the database gives are those that fit in memory, newest first, and as many as it counts."""
     labels = {agent.name: agent.labels for agent in full.read_now(lambda txn: txn.agents())}
     everything = full.read_now(lambda txn: txn.jobs(limit=1000))
-    filter_, fits = parse("jobs", text), matcher(parse("jobs", text))
+    filter_, fits = parse("jobs", text), compile_filter(parse("jobs", text))
     wanted = [
         job.id
         for job in everything
-        if fits({**job_view(job), "labels": labels[job.agent], "argv": job.command}, make.now)
+        if fits({**encode(job_view(job)), "labels": labels[job.agent], "argv": job.command}, make.now)
     ]
-    listing = Listing(filter_)
-    rows = full.read_now(lambda txn: txn.window(listing, 0, 1000, make.now))
-    assert [MAPPERS["jobs"].record(row).id for row in rows] == wanted
+    listing = ListQuery(filter_)
+    rows = full.read_now(lambda txn: txn.list_rows(listing, 0, 1000, make.now))
+    assert [MAPPERS["jobs"].from_row(row).id for row in rows] == wanted
     assert full.read_now(lambda txn: txn.list_length(listing, make.now)) == len(wanted)
 
 
@@ -195,15 +197,15 @@ REQUESTS = (
 )
 
 
-@pytest.mark.parametrize("text", REQUESTS)
+@each_of("text", REQUESTS)
 def test_requests(full: Store, make: Any, text: str) -> None:
     """The same for requests."""
     everything = full.read_now(lambda txn: txn.requests(limit=1000))
-    fits = matcher(parse("requests", text))
-    wanted = [request.number for request in everything if fits(request_view(request), make.now)]
-    listing = Listing(parse("requests", text))
-    rows = full.read_now(lambda txn: txn.window(listing, 0, 1000, make.now))
-    assert [MAPPERS["requests"].record(row).number for row in rows] == wanted
+    fits = compile_filter(parse("requests", text))
+    wanted = [request.number for request in everything if fits(encode(request_view(request)), make.now)]
+    listing = ListQuery(parse("requests", text))
+    rows = full.read_now(lambda txn: txn.list_rows(listing, 0, 1000, make.now))
+    assert [MAPPERS["requests"].from_row(row).number for row in rows] == wanted
 
 
 EVENTS = (
@@ -220,14 +222,14 @@ EVENTS = (
 )
 
 
-@pytest.mark.parametrize("text", EVENTS)
+@each_of("text", EVENTS)
 def test_events(full: Store, make: Any, text: str) -> None:
     """The same for the audit, whose data is searched as JSON."""
     everything = full.read_now(lambda txn: txn.events(limit=1000, newest_first=True))
-    fits = matcher(parse("audit", text))
-    wanted = [event.seq for event in everything if fits(event_view(event), make.now)]
-    listing = Listing(parse("audit", text))
-    rows = full.read_now(lambda txn: txn.window(listing, 0, 1000, make.now))
+    fits = compile_filter(parse("audit", text))
+    wanted = [event.seq for event in everything if fits(encode(event_view(event)), make.now)]
+    listing = ListQuery(parse("audit", text))
+    rows = full.read_now(lambda txn: txn.list_rows(listing, 0, 1000, make.now))
     assert [row[0] for row in rows] == wanted
 
 
@@ -236,7 +238,7 @@ def test_every_field_and_flag_has_its_column() -> None:
     for view in VIEWS:
         if view == "agents":
             continue
-        for field in BY_NAME[view].values():
+        for field in FIELDS_BY_NAME[view].values():
             if field.kind == "flag":
                 assert set(field.choices) == set(FLAGS[view])
             elif field.kind != "label" and field.key != "plan.source":
@@ -257,15 +259,15 @@ PLANS = {
 }
 
 
-@pytest.mark.parametrize(("text", "plan"), PLANS.items())
+@each_of(("text", "plan"), PLANS.items())
 def test_what_is_asked_often_is_found_by_an_index(
     tmp_path: Path, clock: Callable[[], float], text: str, plan: str
 ) -> None:
     """In a new store SQLite plans the lists that operators look at all day as it must for 100,000 jobs."""
     store = Store.open("sqlite:///a.sqlite", folder=tmp_path, clock=clock)
-    listing = Listing(parse("jobs", text))
+    listing = ListQuery(parse("jobs", text))
     with store._database.engine.connect() as connection:
-        sql, params = listing.window.ready(connection.dialect, {"now": 0.0, "n": 10, "lo": 0})
+        sql, params = listing.window.compiled_for(connection.dialect, {"now": 0.0, "n": 10, "lo": 0})
         rows = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, dict(params)).fetchall()
     store.close()
     told = " | ".join(str(row[3]) for row in rows)
@@ -274,10 +276,10 @@ def test_what_is_asked_often_is_found_by_an_index(
 
 def test_conditions_are_never_null_where_they_are_negated(full: Store, make: Any) -> None:
     """Every filter and its negation share all jobs between them."""
-    whole = full.read_now(lambda txn: txn.table_length(Listing(parse("jobs", ""))))
+    whole = full.read_now(lambda txn: txn.table_length(ListQuery(parse("jobs", ""))))
     for text in ("exit:0", "exit!=0", "took>5s", "ended<10s", "is:cancelling", "label:env", "nginx", "state:failed"):
         counts = [
-            full.read_now(lambda txn, some=sign + text: txn.list_length(Listing(parse("jobs", some)), make.now))
+            full.read_now(lambda txn, some=sign + text: txn.list_length(ListQuery(parse("jobs", some)), make.now))
             for sign in ("", "!")
         ]
         assert sum(counts) == whole, text
@@ -285,7 +287,7 @@ def test_conditions_are_never_null_where_they_are_negated(full: Store, make: Any
 
 def test_a_job_that_moves_fits_another_filter(full: Store, make: Any) -> None:
     """Nothing of a list is kept between two looks."""
-    listing = Listing(parse("jobs", "state:queued"))
+    listing = ListQuery(parse("jobs", "state:queued"))
     count = full.read_now(lambda txn: txn.list_length(listing, make.now))
     job = next(job for job in full.read_now(lambda txn: txn.jobs(limit=1000)) if job.state is JobState.QUEUED)
     full.write_now(lambda txn: txn.save_job(job, replace(job, state=JobState.CANCELLED, ended_at=make.now)))

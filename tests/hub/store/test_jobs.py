@@ -9,9 +9,9 @@ import pytest
 from ulid import ULID
 
 from common.lifecycle import JobState
-from hub.records import Job, Request
-from hub.store.engine import Store
+from hub.core.records import Job, Request
 from hub.store.errors import Conflict
+from hub.store.store import Store
 
 
 @pytest.fixture
@@ -48,6 +48,7 @@ def test_a_job_comes_back_as_it_was(store: Store, make: Any, request_: Request) 
         cpu_user=0.25,
         cpu_system=0.125,
         max_rss=2**35,
+        notes=("left 4711 python3, 4712 sh", "lost 12345"),
         cancel_asked_at=3.75,
         cancel_asked_by="bob",
     )

@@ -33,7 +33,7 @@ TABLE = sa.Table(
     sa.Column("note", sa.Text),
     sa.Column("name", sa.Text, unique=True),
 )
-THING = Mapper(Thing, TABLE, key="name", turned={"tags": (to_json, from_json)}, given=("number",))
+THING = Mapper(Thing, TABLE, key="name", converters={"tags": (to_json, from_json)}, generated=("number",))
 ADD = Statement(THING.insert, " RETURNING number")
 ALL = Statement(THING.select.order_by(TABLE.c.number))
 
@@ -54,7 +54,7 @@ def test_a_record_comes_back_as_it_was(db: Connection) -> None:
     thing = Thing("a", 99, ["x", "é"], True)
     assert set(THING.row(thing)) == {"name", "tags", "good", "note"}
     assert db.value(ADD, THING.row(thing)) == 1
-    (found,) = THING.records(db.rows(ALL))
+    (found,) = THING.from_rows(db.rows(ALL))
     assert found == replace(thing, number=1)
     assert found.good is True
 
@@ -64,11 +64,11 @@ def test_only_the_difference_is_written_and_only_onto_what_was_seen(db: Connecti
     first = replace(Thing("a", 0, [], False), number=db.value(ADD, THING.row(Thing("a", 0, [], False))))
     noted = replace(first, note="n", tags=["t"])
     THING.save(db, first, noted, ("note",))
-    assert THING.records(db.rows(ALL)) == [noted]
+    assert THING.from_rows(db.rows(ALL)) == [noted]
     with pytest.raises(Conflict, match="things a"):
         THING.save(db, first, replace(first, good=True), ("note",))
     THING.save(db, replace(first, tags=["t"]), replace(first, tags=["t"], good=True), ("tags",))
-    assert THING.records(db.rows(ALL)) == [replace(noted, good=True)]
+    assert THING.from_rows(db.rows(ALL)) == [replace(noted, good=True)]
     with pytest.raises(Conflict):
         THING.save(db, replace(first, name="b"), replace(first, name="b", good=True), ())
     with pytest.raises(ValueError, match="two different rows"):

@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from common.errors import UserError
 from hub.store import migrate as migrate_module
 from hub.store.database import Database
-from hub.store.engine import Store
 from hub.store.jobs import JOB
 from hub.store.migrate import HEAD, migrate
 from hub.store.requests import REQUEST
 from hub.store.schema import metadata
+from hub.store.store import Store
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_the_schema_is_not_changed_under_a_serving_hub(
     """A newer program that comes while an older hub serves is told to stop that first."""
     monkeypatch.setattr(migrate_module, "LOCK_SECONDS", 0.0)
     hub = Store.open(url, folder=tmp_path, clock=clock)
-    hub.take_over()
+    hub.acquire()
     with database.engine.connect() as connection:
         connection.execute(sa.text("DELETE FROM alembic_version"))
     with pytest.raises(UserError, match="a running hub uses an older schema: stop it"):
@@ -137,7 +137,7 @@ def test_a_store_up_to_date_opens_without_alembic(tmp_path: Path, clock: Callabl
     """The command line does not pay for the migration tool each time."""
     Store.open("sqlite:///a.sqlite", folder=tmp_path, clock=clock).close()
     code = (
-        "import sys, pathlib; from hub.store.engine import Store\n"
+        "import sys, pathlib; from hub.store.store import Store\n"
         "Store.open('sqlite:///a.sqlite', folder=pathlib.Path(sys.argv[1]), clock=float).close()\n"
         "print('alembic' in sys.modules)"
     )
@@ -154,11 +154,13 @@ def test_a_store_from_before_the_console_is_brought_along(
         migrate_module._upgrade(database)
         request = make.request(plan=make.plan, number=7)
         row = REQUEST.row(request)
-        old = {name: value for name, value in row.items() if name not in ("behalf", "hold")}
+        old = {
+            name: value for name, value in row.items() if name not in ("behalf", "hold", "outcome", "thread", "button")
+        }
         columns = ", ".join(["number", *old])
         marks = ", ".join(["7", *(f":{name}" for name in old)])
         connection.execute(sa.text(f"INSERT INTO requests ({columns}) VALUES ({marks})"), old)  # noqa: S608
-        later = ("number", "inlet", "source", "command", "time_limit", "not_before")
+        later = ("number", "inlet", "source", "command", "time_limit", "not_before", "notes", "replied_at")
         job = {name: value for name, value in JOB.row(make.job(request)).items() if name not in later}
         marks = ", ".join(f":{name}" for name in job)
         connection.execute(sa.text(f"INSERT INTO jobs ({', '.join(job)}) VALUES ({marks})"), job)  # noqa: S608

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hub.records import Reply
-from hub.store.engine import Store
+from hub.core.records import Reply
 from hub.store.errors import Conflict
+from hub.store.store import Store
 
 
 def add(store: Store, reply: Reply) -> Reply:
@@ -33,13 +33,13 @@ def test_only_the_oldest_of_a_request_is_due(store: Store, make: Any) -> None:
     other = add(store, make.reply("R2", next_at=make.now - 1))
     assert due(store, make.now) == [other, one]
     assert due(store, make.now, skip_ids={one.id}) == [other]
-    store.write_now(lambda txn: txn.reply_retry(one.id, make.now + 60, 1, "refused"))
+    store.write_now(lambda txn: txn.schedule_reply_retry(one.id, make.now + 60, 1, "refused"))
     assert due(store, make.now) == [other]
     later = due(store, make.now + 60)
     assert later == [other, replace(one, next_at=make.now + 60, attempts=1, error="refused")]
-    store.write_now(lambda txn: txn.reply_done(one.id, make.now))
+    store.write_now(lambda txn: txn.mark_reply_done(one.id, make.now))
     assert due(store, make.now) == [other, two]
-    store.write_now(lambda txn: txn.reply_dead(two.id, make.now, "gone"))
+    store.write_now(lambda txn: txn.mark_reply_dead(two.id, make.now, "gone"))
     assert due(store, make.now) == [other, three]
 
 
@@ -76,10 +76,10 @@ def test_a_request_has_one_final_reply(store: Store, make: Any) -> None:
 def test_an_end_is_not_changed(store: Store, make: Any) -> None:
     """What is done or dead stays so, whatever comes after; the counts follow."""
     one, two = add(store, make.reply("R1", created_at=make.now - 5)), add(store, make.reply("R2"))
-    assert store.read_now(lambda txn: (txn.pending_replies(), txn.oldest_reply())) == (2, make.now - 5)
-    store.write_now(lambda txn: txn.reply_done(one.id, make.now))
-    store.write_now(lambda txn: txn.reply_dead(one.id, make.now, "late"))
-    store.write_now(lambda txn: txn.reply_retry(one.id, make.now, 9, "late"))
+    assert store.read_now(lambda txn: (txn.count_pending_replies(), txn.oldest_reply_at())) == (2, make.now - 5)
+    store.write_now(lambda txn: txn.mark_reply_done(one.id, make.now))
+    store.write_now(lambda txn: txn.mark_reply_dead(one.id, make.now, "late"))
+    store.write_now(lambda txn: txn.schedule_reply_retry(one.id, make.now, 9, "late"))
     assert due(store, make.now) == [two]
-    store.write_now(lambda txn: txn.reply_done(two.id, make.now))
-    assert store.read_now(lambda txn: (txn.pending_replies(), txn.oldest_reply())) == (0, None)
+    store.write_now(lambda txn: txn.mark_reply_done(two.id, make.now))
+    assert store.read_now(lambda txn: (txn.count_pending_replies(), txn.oldest_reply_at())) == (0, None)

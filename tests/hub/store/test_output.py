@@ -9,8 +9,8 @@ import pytest
 from ulid import ULID
 
 from common.lifecycle import JobState
-from hub.records import Chunk, Job, Request
-from hub.store.engine import Store
+from hub.core.records import Job, Request, StoredChunk
+from hub.store.store import Store
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def job(store: Store, make: Any, request_: Request) -> Job:
 
 def test_chunks_come_back_in_order_once(store: Store, make: Any, job: Job) -> None:
     """A chunk sent twice is kept once, the first stays, and pages follow one another."""
-    chunks = [Chunk(job.id, seq, 1 + seq % 2, bytes(range(256)) * 128, make.now + seq) for seq in range(1, 6)]
+    chunks = [StoredChunk(job.id, seq, 1 + seq % 2, bytes(range(256)) * 128, make.now + seq) for seq in range(1, 6)]
     for chunk in reversed(chunks):
         assert store.write_now(lambda txn, c=chunk: txn.add_chunk(c)) is True
     assert store.write_now(lambda txn: txn.add_chunk(replace(chunks[2], data=b"other"))) is False
@@ -40,7 +40,7 @@ def test_chunks_come_back_in_order_once(store: Store, make: Any, job: Job) -> No
 def test_how_far_there_is_no_gap(store: Store, make: Any, job: Job, seqs: tuple[int, ...], reached: int) -> None:
     """The agent is credited only as far as every chunk is there."""
     for seq in seqs:
-        store.write_now(lambda txn, s=seq: txn.add_chunk(Chunk(job.id, s, 1, b"x", make.now)))
+        store.write_now(lambda txn, s=seq: txn.add_chunk(StoredChunk(job.id, s, 1, b"x", make.now)))
     assert store.read_now(lambda txn: txn.output_seq(job.id)) == reached
 
 
@@ -48,7 +48,7 @@ def test_how_far_there_is_no_gap(store: Store, make: Any, job: Job, seqs: tuple[
 def test_the_database_refuses_what_is_no_chunk(store: Store, make: Any, job: Job, bad: dict[str, Any]) -> None:
     """Numbers begin at 1, there are two streams, and output belongs to a job."""
     with pytest.raises(Exception, match=r"(?i)constraint"):
-        store.write_now(lambda txn: txn.add_chunk(replace(Chunk(job.id, 1, 1, b"x", make.now), **bad)))
+        store.write_now(lambda txn: txn.add_chunk(replace(StoredChunk(job.id, 1, 1, b"x", make.now), **bad)))
 
 
 def test_old_output_goes_and_a_running_jobs_stays(store: Store, make: Any, request_: Request) -> None:
@@ -65,7 +65,7 @@ def test_old_output_goes_and_a_running_jobs_stays(store: Store, make: Any, reque
     store.write_now(lambda txn: txn.add_jobs(jobs))
     for each in jobs:
         for seq in (1, 2, 3):
-            store.write_now(lambda txn, j=each, s=seq: txn.add_chunk(Chunk(j.id, s, 1, b"x", make.now)))
+            store.write_now(lambda txn, j=each, s=seq: txn.add_chunk(StoredChunk(j.id, s, 1, b"x", make.now)))
     drops = [store.write_now(lambda txn: txn.drop_output(make.now - 100, limit=4)) for _ in range(3)]
     assert drops == [4, 2, 0]
     left = [len(store.read_now(lambda txn, j=each: txn.chunks(j.id))) for each in jobs]

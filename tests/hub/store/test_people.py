@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hub.records import Agent, Person
-from hub.store.engine import Store
+from hub.core.records import Agent, Person
 from hub.store.errors import Conflict
+from hub.store.store import Store
 
 
 def test_a_person_comes_back_as_they_were(store: Store, make: Any) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from common.lifecycle import RequestState
 from common.plan import plan_hash
-from hub.records import Approval
-from hub.store.engine import Store
+from hub.core.records import Approval
 from hub.store.errors import Conflict
+from hub.store.store import Store
 
 
 def test_a_request_comes_back_as_it_was(store: Store, make: Any) -> None:

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from common.lifecycle import JOB_ENDS, REQUEST_ENDS, JobState, RequestState
-from hub import records
-from hub.store import claims, events, jobs, outbox, output, papers, requests, schema
-from hub.store.engine import Store
+from common.lifecycle import JOB_TERMINAL, REQUEST_TERMINAL, JobState, RequestState
+from hub.core import records
+from hub.store import claims, events, jobs, outbox, output, requests, schema, sealed
 from hub.store.sql import Statement
+from hub.store.store import Store
+from tests.each import each_of
 
 
 @pytest.mark.parametrize(
-    ("table", "states", "ends"), [("requests", RequestState, REQUEST_ENDS), ("jobs", JobState, JOB_ENDS)]
+    ("table", "states", "ends"), [("requests", RequestState, REQUEST_TERMINAL), ("jobs", JobState, JOB_TERMINAL)]
 )
 def test_the_tables_know_the_lifecycles(
     tmp_path: Path, clock: Callable[[], float], table: str, states: type, ends: frozenset[str]
@@ -36,20 +37,20 @@ def test_the_tables_know_the_lifecycles(
     assert set(re.findall(r"'(\w+)'", trigger.split("BEGIN")[0])) == {str(state) for state in ends}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("record", "table"),
     [
         (records.Request, schema.requests),
         (records.Job, schema.jobs),
-        (records.Chunk, schema.output),
+        (records.StoredChunk, schema.output),
         (records.Approval, schema.approvals),
-        (records.Event, schema.events),
+        (records.AuditEvent, schema.events),
         (records.Reply, schema.outbox),
         (records.Agent, schema.agents),
         (records.Person, schema.people),
-        (records.Credential, schema.credentials),
-        (records.Token, schema.tokens),
-        (records.Sealed, schema.sealed),
+        (records.IssuedCertificate, schema.credentials),
+        (records.EnrolmentToken, schema.tokens),
+        (records.SealedItem, schema.sealed),
         (records.Draft, schema.drafts),
     ],
 )
@@ -63,7 +64,7 @@ def test_what_is_asked_often_is_found_by_an_index(tmp_path: Path, clock: Callabl
     expected = {
         (claims, "_SOME"): "ix_jobs_queue (agent=?)",
         (claims, "_PRIORITY"): "ix_jobs_queue (agent=?)",
-        (claims, "_HEAD"): "ix_jobs_queue (agent=? AND priority=? AND person=?)",
+        (claims, "_OLDEST_OF_PERSON"): "ix_jobs_queue (agent=? AND priority=? AND person=?)",
         (claims, "_PEOPLE"): "ix_jobs_queue (agent=? AND priority=? AND person>?)",
         (jobs, "_BY_ID"): "sqlite_autoindex_jobs_1 (id=?)",
         (jobs, "_OF_REQUEST"): "ix_jobs_request_id (request_id=?)",
@@ -84,17 +85,17 @@ def test_what_is_asked_often_is_found_by_an_index(tmp_path: Path, clock: Callabl
         (outbox, "_COUNT"): "ix_outbox_",
         (output, "_AFTER"): "sqlite_autoindex_output_1 (job_id=? AND seq>?)",
         (output, "_DROP"): "sqlite_autoindex_output_1 (job_id<?)",
-        (papers, "_OF"): "ix_sealed_request_id (request_id=?)",
-        (papers, "_DROP_OLD"): "ix_sealed_at (at<?)",
-        (papers, "_EARLIER"): "ix_requests_conversation (inlet=? AND conversation=? AND number<?)",
-        (papers, "_PROPOSED"): "ix_drafts_proposed",
+        (sealed, "_OF"): "ix_sealed_request_id (request_id=?)",
+        (sealed, "_DROP_OLD"): "ix_sealed_at (at<?)",
+        (sealed, "_EARLIER"): "ix_requests_conversation (inlet=? AND conversation=? AND number<?)",
+        (sealed, "_PROPOSED"): "ix_drafts_proposed",
         (events, "_CHAIN"): "INTEGER PRIMARY KEY (rowid>?)",
     }
     store = Store.open("sqlite:///a.sqlite", folder=tmp_path, clock=clock)
     with store._database.engine.connect() as connection:
         for (module, name), index in expected.items():
             statement: Statement = getattr(module, name)
-            text, constants = statement.ready(connection.dialect, {})
+            text, constants = statement.compiled_for(connection.dialect, {})
             params = dict.fromkeys(re.findall(r":(\w+)", text), 1) | dict(constants)
             plan = " | ".join(row[3] for row in connection.exec_driver_sql("EXPLAIN QUERY PLAN " + text, params))
             assert index in plan, f"{name}: {plan}"
@@ -106,7 +107,7 @@ def test_counts_by_state_are_answered_by_indexes(tmp_path: Path, clock: Callable
     """Each third of the count by state walks its own partial index, not the table."""
     store = Store.open("sqlite:///a.sqlite", folder=tmp_path, clock=clock)
     with store._database.engine.connect() as connection:
-        text, _ = jobs._COUNTS[number].ready(connection.dialect, {})
+        text, _ = jobs._COUNTS[number].compiled_for(connection.dialect, {})
         plan = " | ".join(row[3] for row in connection.exec_driver_sql("EXPLAIN QUERY PLAN " + text))
     store.close()
     assert "USING COVERING INDEX ix_jobs_" in plan

@@ -44,19 +44,19 @@ def test_transactions_are_only_those_said(url: str, tmp_path: Path) -> None:
     db.begin_write()
     assert db.in_transaction()
     db.change(ADD, {"name": "a"})
-    db.say("SAVEPOINT unit")
+    db.execute("SAVEPOINT unit")
     db.change(ADD, {"name": "b"})
-    db.say("ROLLBACK TO SAVEPOINT unit")
-    db.say("RELEASE SAVEPOINT unit")
+    db.execute("ROLLBACK TO SAVEPOINT unit")
+    db.execute("RELEASE SAVEPOINT unit")
     assert other.rows(ALL) == []
-    db.say("COMMIT")
+    db.execute("COMMIT")
     assert not db.in_transaction()
     assert other.rows(ALL) == [("a", 7)]
     other.begin_read()
     assert other.rows(ALL) == [("a", 7)]
     db.change(ADD, {"name": "c"})
     assert other.rows(ALL) == [("a", 7)]
-    other.say("ROLLBACK")
+    other.execute("ROLLBACK")
     assert len(other.rows(ALL)) == 2
     db.close()
     other.close()

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 
 from common.errors import UserError
 from hub.store.database import Database
-from hub.store.engine import Store
 from hub.store.errors import Conflict, StoreBusy, StoreFull
 from hub.store.migrate import migrate
-from hub.store.verbs import Txn
+from hub.store.store import Store
+from hub.store.transaction import Txn
 from hub.store.writer import MAX_BATCH, Writer
 
 
@@ -113,7 +113,7 @@ async def test_a_failing_unit_hurts_nobody_else(store: Store) -> None:
 
 
 class _Broken:
-    def ready(self, _dialect: Any, _params: Any) -> tuple[str, dict[str, Any]]:
+    def compiled_for(self, _dialect: Any, _params: Any) -> tuple[str, dict[str, Any]]:
         return "DELETE FROM nosuchtable", {}
 
 
@@ -214,7 +214,7 @@ def test_what_waits_is_bounded(tmp_path: Path) -> None:
         begun.set()
         assert go_on.wait(30)
 
-    with a_writer(tmp_path, max_waiting=3) as (writer, _):
+    with a_writer(tmp_path, max_queued=3) as (writer, _):
         futures: list[Future[Any]] = [Future() for _ in range(5)]
         writer.submit(hold, futures[0], None)
         assert begun.wait(30)

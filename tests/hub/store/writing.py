@@ -12,14 +12,14 @@ import sys
 import time
 from pathlib import Path
 
-from hub.store.engine import Store
-from hub.store.verbs import Txn
+from hub.store.store import Store
+from hub.store.transaction import Txn
 
 
 async def main(url: str, folder: str, name: str, count: int, *more: str) -> None:
     store = Store.open(url, folder=Path(folder), clock=time.time)
     if "serve" in more:
-        store.take_over()
+        store.acquire()
     print("ready", flush=True)
     numbers = iter(range(count)) if count else itertools.count()
 

@@ -22,9 +22,9 @@ def test_machines_have_names_that_are_names(count: int) -> None:
 
 def test_every_play_could_be_a_plan() -> None:
     """The demo shows nothing that a hub would not take."""
-    for play in (*cast.PLAYS, cast.STUCK, cast.STREAM, cast.RISKY, cast.SAFE, cast.ROLLBACK, cast.QUEUED):
+    for play in (*cast.SAMPLE_COMMANDS, cast.STUCK, cast.STREAM, cast.RISKY, cast.SAFE, cast.ROLLBACK, cast.QUEUED):
         assert Plan((Step(play.argv, ("web-1",)),), "explicit").steps[0].argv == play.argv
-        assert 0 <= play.fails <= 1
+        assert 0 <= play.failure_rate <= 1
         assert 0 < play.seconds[0] <= play.seconds[1]
-        assert not play.second_factor or play.asks
+        assert not play.second_factor or play.approval_reason
     assert len(cast.CODE) == 6

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from itertools import pairwise
 
-from tui.commands import SETTLED
-from tui.demo.past import SPACING, make_past
-from tui.format import Look
-from tui.rows import JOBS
+import pytest
+
+from tui.demo.past import SPACING, generate_history
+from tui.text.format import RenderContext
+from tui.view.columns import JOBS
 
 NOW = 1_790_000_000.0
 AGENTS = ["web-1", "web-2", "db-1"]
@@ -16,14 +17,14 @@ AGENTS = ["web-1", "web-2", "db-1"]
 
 def test_a_seed_gives_the_same_past() -> None:
     """The same rows for the same seed, other ones for another."""
-    rows = [job.row() for job in make_past(7, 300, AGENTS, NOW)]
-    assert rows == [job.row() for job in make_past(7, 300, AGENTS, NOW)]
-    assert rows != [job.row() for job in make_past(8, 300, AGENTS, NOW)]
+    rows = [job.view() for job in generate_history(7, 300, AGENTS, NOW)]
+    assert rows == [job.view() for job in generate_history(7, 300, AGENTS, NOW)]
+    assert rows != [job.view() for job in generate_history(8, 300, AGENTS, NOW)]
 
 
 def test_the_newest_is_first_and_ids_sort_so() -> None:
     """One every few seconds before the time given; ids are ULIDs, none twice, ordered as the times are."""
-    past = make_past(7, 500, AGENTS, NOW)
+    past = generate_history(7, 500, AGENTS, NOW)
     ids = [job.id for job in past]
     assert ids == sorted(set(ids), reverse=True)
     assert {len(identity) for identity in ids} == {26}
@@ -33,24 +34,24 @@ def test_the_newest_is_first_and_ids_sort_so() -> None:
 
 def test_each_answers_like_a_row() -> None:
     """What a filter asks of it is what its row says; it has ended, in one of both ways, and every column shows it."""
-    past = make_past(7, 500, AGENTS, NOW)
+    past = generate_history(7, 500, AGENTS, NOW)
+    keys = ("id", "state", "agent", "person", "inlet", "argv", "exit_code", "priority", "queued_at", "leased_at")
+    keys += ("started_at", "ended_at", "duration")
     for job in past:
-        row = job.row()
-        assert all(job.get(key) == row[key] for key in ("id", "state", "agent", "person", "argv", "exit_code"))
-        assert job.get("no such field", 5) == 5
-        assert row["state"] in SETTLED
-        assert (row["state"] == "failed") == (row["exit_code"] == 1)
-        assert row["queued_at"] <= row["started_at"]
-        assert (
-            row["duration"] == row["ended_at"] - row["queued_at"]
-            or abs(row["duration"] - (row["ended_at"] - row["queued_at"])) < 1e-5
-        )
-        assert all(isinstance(column.cell(row, Look("en", False, NOW)).text, str) for column in JOBS)
+        row = job.view()
+        assert all(getattr(job, key) == getattr(row, key) for key in keys)
+        assert row.is_ended
+        assert (row.state == "failed") == (row.exit_code == 1)
+        assert row.started_at is not None
+        assert row.ended_at is not None
+        assert row.queued_at <= row.started_at
+        assert row.duration == pytest.approx(row.ended_at - row.queued_at, abs=1e-5)
+        assert all(isinstance(column.render(row, RenderContext("en", False, NOW)).text, str) for column in JOBS)
     assert 0 < sum(job.failed for job in past) < 250
 
 
 def test_a_hundred_thousand_fit() -> None:
     """Each takes a few small facts: no dict of its own, and well under half a kilobyte."""
-    (job,) = make_past(7, 1, AGENTS, NOW)
+    (job,) = generate_history(7, 1, AGENTS, NOW)
     assert not hasattr(job, "__dict__")
     assert sys.getsizeof(job) < 200

@@ -14,11 +14,12 @@ import pytest
 from textual.pilot import Pilot
 
 from tui.app import ConsoleApp
-from tui.console import Console, Settings
 from tui.demo import pictures
-from tui.demo.pictures import PICTURES, START, Picture, Studio, draw
+from tui.demo.pictures import SCREENSHOTS, START, Screenshot, ScreenshotSession, render_svg
 from tui.demo.source import DemoSource
-from tui.safety import is_safe
+from tui.model.context import ConsoleContext
+from tui.model.settings import ConsoleSettings
+from tui.terminal.sanitize import is_safe
 
 SCENES = {
     name: getattr(pictures, name)
@@ -30,6 +31,8 @@ LOOKS = [
         for scene in ("overview", "jobs", "approve", "agents")
         for size in ((60, 16), (80, 24), (120, 36))
     ),
+    ("overview", (160, 48), "en", "dark", False),
+    ("agents", (160, 48), "en", "dark", False),
     ("models", (60, 16), "en", "dark", False),
     ("models", (120, 36), "en", "dark", False),
     ("models", (80, 24), "en", "contrast", True),
@@ -45,17 +48,17 @@ def name_of(look: Any) -> str:
     return f"{scene}-{width}x{height}-{language}-{theme}{'-ascii' if ascii_only else ''}"
 
 
-def made(picture: Picture) -> tuple[ConsoleApp, Callable[[Pilot[None]], Awaitable[None]]]:
+def made(picture: Screenshot) -> tuple[ConsoleApp, Callable[[Pilot[None]], Awaitable[None]]]:
     """The app of a picture and what brings it to its scene."""
-    source = DemoSource(start=START, living=False)
-    settings = Settings(language=picture.language, theme=picture.theme, ascii=picture.ascii, still=True)
-    app = ConsoleApp(Console(source, settings))
+    source = DemoSource(start=START, real_time=False)
+    settings = ConsoleSettings(language=picture.language, theme=picture.theme, ascii=picture.ascii, static=True)
+    app = ConsoleApp(ConsoleContext(source, settings))
 
     async def play(pilot: Pilot[None]) -> None:
-        studio = Studio(app, pilot, source)
-        await studio.until(lambda: app.context.link.live and app.current_mode == "overview", "the link")
+        studio = ScreenshotSession(app, pilot, source)
+        await studio.wait_for(lambda: app.context.link.live and app.current_mode == "overview", "the link")
         await picture.scene(studio)
-        await studio.calm()
+        await studio.wait_stable()
 
     return app, play
 
@@ -64,7 +67,7 @@ def made(picture: Picture) -> tuple[ConsoleApp, Callable[[Pilot[None]], Awaitabl
 def test_screens_look_as_they_did(look: Any, snap_compare: Any) -> None:
     """By screen, size, language, theme; the world and its clock stand still."""
     scene, size, language, theme, ascii_only = look
-    app, play = made(Picture(scene, SCENES[scene], size, language, theme, ascii_only))
+    app, play = made(Screenshot(scene, SCENES[scene], size, language, theme, ascii_only))
     assert snap_compare(app, terminal_size=size, run_before=play)
 
 
@@ -72,22 +75,23 @@ def words(svg: str) -> str:
     return "".join(re.findall(r"<text[^>]*>([^<]*)</text>", svg)).replace("&#160;", " ")
 
 
-@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
-async def test_the_pictures_of_the_readme_are_drawn(picture: Picture) -> None:
+@pytest.mark.parametrize("picture", SCREENSHOTS, ids=lambda picture: picture.name)
+async def test_the_pictures_of_the_readme_are_drawn(picture: Screenshot) -> None:
     """Each comes out, asks no other host for fonts, and is the same when it is drawn again."""
-    svg = await draw(picture)
+    svg = await render_svg(picture)
     assert "@font-face" not in svg
     assert is_safe(words(svg).replace("\n", ""))
     assert ("总览" if picture.language == "zh" else "Ov") in words(svg) or "作业" in words(svg)
-    assert words(await draw(picture)) == words(svg)
+    assert words(await render_svg(picture)) == words(svg)
 
 
 async def test_ascii_means_ascii() -> None:
     """But for what data holds, every character of the screen is one of seven bits."""
-    app, play = made(Picture("ascii", pictures.overview, (100, 30), ascii=True))
+    app, play = made(Screenshot("ascii", pictures.overview, (100, 30), ascii=True))
     async with app.run_test(size=(100, 30)) as pilot:
         await play(pilot)
         text = "".join(strip.text for strip in app.screen._compositor.render_strips())
-    data = "".join(row["text"] for row in app.context.overview["needs_you"])
+    assert app.context.overview is not None
+    data = "".join(need.text for need in app.context.overview.needs_you)
     odd = {char for char in text if ord(char) > 126} - set(data)
     assert not odd, odd

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from common.plan import Plan, Step
-from tests.tui.scripted_source import ScriptedSource, Stage, request_row, staged
-from tui.client import BadCall, CallFailed, CallRefused, LinkLost
+from tests.tui.fake_source import ConsoleDriver, FakeSource, console_driver, request_row
+from tests.tui.rows import request
+from tui.client.errors import CallFailed, CallRefused, InvalidCall, LinkLost
 from tui.dialogs.approve import ApproveDialog
 from tui.dialogs.edit import EditDialog
 from tui.dialogs.reject import RejectDialog
-from tui.widgets.choices import Choices
-from tui.widgets.digits import Digits
+from tui.widgets.choices import ChoiceList
+from tui.widgets.digits import CodeInput
 
 HOUR = 3_600.0
 OTHER = request_row(41, made=Plan((Step(("rm", "-rf", "/srv"), ("web-41",)),), "operator"))
@@ -54,12 +55,12 @@ CASES = {
     "a newer hub": Case({"code": "never_heard_of", "text": "needs a blessing"}, "needs a blessing", "over"),
     "a hub's fault": Case(CallFailed("hub", "the hub failed on this call"), "the hub failed on this", "stays"),
     "busy": Case(CallFailed("busy", "the store is busy"), "the store is busy", "stays"),
-    "no such call": Case(BadCall("nonce: text is expected"), "nonce: text is expected", "stays"),
+    "no such call": Case(InvalidCall("nonce: text is expected"), "nonce: text is expected", "stays"),
     "no answer": Case(LOST, "no answer came", "stays"),
 }
 
 
-async def clicked(stage: Stage, choice: str) -> None:
+async def clicked(stage: ConsoleDriver, choice: str) -> None:
     """A click on a choice of the dialog, where it stands on the screen."""
     lines = stage.text.split("\n")
     y = next((y for y, line in enumerate(lines) if f"[{choice}]" in line), -1)
@@ -68,53 +69,67 @@ async def clicked(stage: Stage, choice: str) -> None:
     await stage.pilot.pause()
 
 
-async def by_keys(stage: Stage, code: str) -> None:
+async def by_keys(stage: ConsoleDriver, code: str) -> None:
     if code:
         await stage.press(*code, "enter")
         return
-    if stage.dialog.query_one("#choices", Choices).choice.id != "approve":
+    if stage.dialog.query_one("#buttons", ChoiceList).highlighted.id != "approve":
         await stage.press("right")
     await stage.press("enter")
 
 
-async def by_mouse(stage: Stage, code: str) -> None:
+async def by_mouse(stage: ConsoleDriver, code: str) -> None:
     if code:
         await stage.press(*code)
     await clicked(stage, "Approve")
 
 
-@pytest.mark.parametrize("name", CASES)
-async def test_each_answer(name: str) -> None:
-    """By keys and by the mouse, with a code and without: the hub's words are on the screen; the dialog closes, stays
-    for another try, or can only be closed; one call each, with the hash that was on the screen.
+Way = Callable[[ConsoleDriver, str], Any]
+PAIRS: tuple[tuple[tuple[Way, str], ...], ...] = (
+    ((by_keys, "123456"), (by_mouse, "")),
+    ((by_keys, ""), (by_mouse, "123456")),
+)
+"""By keys and by the mouse, with a code and without: each case is tried in one of the two, and `make slow` in both."""
+
+
+@pytest.mark.parametrize(
+    ("name", "pair"),
+    [
+        pytest.param(name, pair, marks=pytest.mark.slow if (index + pair) % 2 else ())
+        for index, name in enumerate(CASES)
+        for pair in range(len(PAIRS))
+    ],
+)
+async def test_each_answer(name: str, pair: int) -> None:
+    """The hub's words are on the screen; the dialog closes, stays for another try, or can only be closed; one call
+    each, with the hash that was on the screen.
     """
-    source = ScriptedSource()
-    async with staged(source, "approve") as stage:
-        for way in (by_keys, by_mouse):
-            for code in ("123456", ""):
-                source.calls.clear()
-                await each_answer(stage, CASES[name], way, code)
+    source = FakeSource()
+    async with console_driver(source, "approve") as stage:
+        for way, code in PAIRS[pair]:
+            source.calls.clear()
+            await each_answer(stage, CASES[name], way, code)
 
 
-async def each_answer(stage: Stage, case: Case, way: Callable[[Stage, str], Any], code: str) -> None:
-    source, request = stage.source, request_row(41, second_factor=bool(code))
-    source.answers["approve"], source.answers["request"] = case.answer, request
-    dialog = ApproveDialog(stage.console, request)
-    await stage.show(dialog)
+async def each_answer(stage: ConsoleDriver, case: Case, way: Way, code: str) -> None:
+    source, row = stage.source, request_row(41, second_factor=bool(code))
+    source.answers["approve"], source.answers["request"] = case.answer, row
+    dialog = ApproveDialog(stage.console, request(41, second_factor=bool(code)))
+    await stage.push_dialog(dialog)
     source.answers["request"] = {**OTHER, "second_factor": bool(code)}
     await way(stage, code)
-    (sent,) = await stage.answered("approve")
-    assert (sent["number"], sent["plan_hash"], sent.get("code", "")) == (41, request["plan_hash"], code)
+    (sent,) = await stage.wait_answered("approve")
+    assert (sent["number"], sent["plan_hash"], sent.get("code", "")) == (41, row["plan_hash"], code)
     if case.then == "closed":
-        await stage.closed()
-        assert case.words in stage.said
+        await stage.wait_closed()
+        assert case.words in stage.status_line
         return
-    await stage.until(lambda: case.words in " ".join(stage.text.split()), case.words)
-    assert dialog.query_one("#code", Digits).value == ""
-    assert dialog.over is (case.then == "over")
+    await stage.wait_until(lambda: case.words in " ".join(stage.text.split()), case.words)
+    assert dialog.query_one("#code", CodeInput).value == ""
+    assert dialog.finished is (case.then == "over")
     if case.then == "look":
         assert "+run: rm -rf /srv" in stage.text
-        choice = dialog.query_one("#choices", Choices).choice
+        choice = dialog.query_one("#buttons", ChoiceList).highlighted
         assert choice is not None
         assert choice.id == "close"
     if case.then == "over":
@@ -122,149 +137,164 @@ async def each_answer(stage: Stage, case: Case, way: Callable[[Stage, str], Any]
         await stage.press("x", "e")
         assert stage.app.screen is dialog
         await (stage.press("enter") if way is by_keys else clicked(stage, "Close"))
-        await stage.closed()
-        assert len(source.asked("approve")) == 1
+        await stage.wait_closed()
+        assert len(source.calls_of("approve")) == 1
         return
     source.answers["approve"] = {}
     await way(stage, code)
-    await stage.closed()
-    first, second = source.asked("approve")
-    assert second["plan_hash"] == (OTHER if case.then == "look" else request)["plan_hash"]
+    await stage.wait_closed()
+    first, second = source.calls_of("approve")
+    assert second["plan_hash"] == (OTHER if case.then == "look" else row)["plan_hash"]
     assert (first["nonce"] == second["nonce"]) is (case.then != "look")
 
 
 async def test_keys_typed_ahead_of_a_changed_plan_do_not_count() -> None:
     """What is shown has changed by itself: for a moment keys were meant for the plan before it."""
-    source = ScriptedSource()
+    source = FakeSource()
     source.rows["requests"] = [request_row(41)]
     source.answers["approve"] = CallRefused("plan_changed", "the plan of r41 is another one")
-    async with staged(source, "approve", guard=HOUR) as stage:
-        dialog = await stage.open("a", ApproveDialog)
-        dialog._opened -= 2 * HOUR
+    async with console_driver(source, "approve", guard=HOUR) as stage:
+        dialog = await stage.open_dialog("a", ApproveDialog)
+        dialog._opened_at -= 2 * HOUR
         source.answers["request"] = OTHER
         await stage.press(*"123456", "enter")
-        await stage.until(lambda: "+run: rm -rf /srv" in stage.text)
+        await stage.wait_until(lambda: "+run: rm -rf /srv" in stage.text)
         await stage.press(*"654321", "enter")
-        assert dialog.query_one("#code", Digits).value == ""
-        assert len(source.asked("approve")) == 1
-        dialog._opened -= 2 * HOUR
+        assert dialog.query_one("#code", CodeInput).value == ""
+        assert len(source.calls_of("approve")) == 1
+        dialog._opened_at -= 2 * HOUR
         source.answers["approve"] = {}
         await stage.press(*"654321", "enter")
-        await stage.closed()
-        assert source.asked("approve")[1]["code"] == "654321"
+        await stage.wait_closed()
+        assert source.calls_of("approve")[1]["code"] == "654321"
 
 
 async def test_enter_while_the_link_is_lost_keeps_the_code_for_when_it_is_back() -> None:
     """Nothing is sent and the reason stands there; back, the same digits and one enter do it."""
-    source = ScriptedSource()
+    source = FakeSource()
     source.rows["requests"] = [request_row(41)]
-    async with staged(source, "approve") as stage:
-        dialog = await stage.open("a", ApproveDialog)
-        source.lose()
-        await stage.settle()
+    async with console_driver(source, "approve") as stage:
+        dialog = await stage.open_dialog("a", ApproveDialog)
+        source.disconnect()
+        await stage.flush()
         await stage.press(*"123456", "enter")
         assert "nothing can be sent" in stage.text
-        assert (source.asked("approve"), dialog.query_one("#code", Digits).value) == ([], "123456")
+        assert (source.calls_of("approve"), dialog.query_one("#code", CodeInput).value) == ([], "123456")
         for key in ("x", "e"):
             await stage.press(key)
             assert stage.app.screen is dialog
-        source.come_back()
-        await stage.settle()
+        source.reconnect()
+        await stage.flush()
         await stage.press("enter")
-        await stage.closed()
-        assert [sent["code"] for sent in source.asked("approve")] == ["123456"]
+        await stage.wait_closed()
+        assert [sent["code"] for sent in source.calls_of("approve")] == ["123456"]
 
 
 @pytest.mark.parametrize("expired", [True, False], ids=["its time is over", "decided by another"])
 async def test_what_is_over_leads_nowhere(expired: bool) -> None:
     """Neither to rejecting nor to editing: it says that nothing can be decided, and the keys are not offered."""
-    source = ScriptedSource()
+    source = FakeSource()
     source.rows["requests"] = [request_row(41)]
     source.answers["approve"] = {"code": "not_asking", "text": "carol has approved r41"}
-    async with staged(source, "approve") as stage:
-        dialog = await stage.open("a", ApproveDialog)
+    async with console_driver(source, "approve") as stage:
+        dialog = await stage.open_dialog("a", ApproveDialog)
         assert "x reject" in stage.text
         if expired:
             source.clock += 700
         else:
             await stage.press(*"123456", "enter")
-            await stage.answered("approve")
-        await stage.until(lambda: dialog.over)
-        await stage.settle()
+            await stage.wait_answered("approve")
+        await stage.wait_until(lambda: dialog.finished)
+        await stage.flush()
         assert "x reject" not in stage.text
-        looks = len(source.asked("request"))
+        looks = len(source.calls_of("request"))
         for key in ("x", "e"):
             await stage.press(key)
-            await stage.settle()
+            await stage.flush()
             assert stage.app.screen is dialog
             assert "nothing more can be decided" in stage.text
-        assert len(source.asked("request")) == looks
+        assert len(source.calls_of("request")) == looks
         await stage.press("enter")
-        await stage.closed()
+        await stage.wait_closed()
 
 
 @pytest.mark.parametrize(("key", "kind"), [("x", RejectDialog), ("e", EditDialog)])
 async def test_before_the_answer_it_leads_nowhere_and_after_a_try_it_does(key: str, kind: type[Any]) -> None:
     """While the hub is asked the other decision waits; after a wrong code the request can be rejected or edited."""
-    source = ScriptedSource()
+    source = FakeSource()
     source.rows["requests"] = [request_row(41)]
     answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     source.answers["approve"] = [answer]
-    async with staged(source, "approve") as stage:
-        dialog = await stage.open("a", ApproveDialog)
+    async with console_driver(source, "approve") as stage:
+        dialog = await stage.open_dialog("a", ApproveDialog)
         await stage.press(*"123456", "enter")
-        await stage.until(lambda: dialog.sending)
+        await stage.wait_until(lambda: dialog.sending)
         await stage.press(key)
-        await stage.settle()
+        await stage.flush()
         assert stage.app.screen is dialog
         assert "wait for the hub" in stage.text
         answer.set_result({"code": "bad_code", "text": "wrong code"})
-        await stage.until(lambda: not dialog.sending)
+        await stage.wait_until(lambda: not dialog.sending)
         await stage.press(key)
-        await stage.until(lambda: isinstance(stage.app.screen, kind))
+        await stage.wait_until(lambda: isinstance(stage.app.screen, kind))
 
 
 @pytest.mark.parametrize("size", [(60, 16), (80, 24)])
 @pytest.mark.parametrize("name", ["wrong code", "plan changed", "own request"])
 async def test_in_chinese_at_small_sizes(name: str, size: tuple[int, int]) -> None:
     """Code, choices, note and keys are on the screen before and after each kind of answer, and no line is too wide."""
-    source = ScriptedSource()
+    source = FakeSource()
     text = "请重启网站前端的反向代理服务并检查状态" * 3
     source.rows["requests"] = [request_row(41, text=text, reason=text, person="王小明")]
     source.answers["approve"] = {**CASES[name].answer, "text": "验证码不正确，请重新输入后再试" * 3}
-    async with staged(source, "approve", size=size, language="zh") as stage:
-        dialog = await stage.open("a", ApproveDialog)
+    async with console_driver(source, "approve", size=size, language="zh") as stage:
+        dialog = await stage.open_dialog("a", ApproveDialog)
         source.answers["request"] = OTHER
         assert "[批准]" in stage.text
         assert "esc" in stage.text
         assert dialog.query_one("#code").region.bottom <= size[1]
         await stage.press("pagedown", "pagedown", "pagedown", *"123456", "enter")
-        await stage.answered("approve")
-        await stage.until(lambda: "验证码不正确" in stage.text)
-        assert ("[批准]" in stage.text) is not dialog.over
+        await stage.wait_answered("approve")
+        await stage.wait_until(lambda: "验证码不正确" in stage.text)
+        assert ("[批准]" in stage.text) is not dialog.finished
         assert "关闭]" in stage.text
-        for name_of in ("#note", "#dialog-keys", "#choices"):
+        for name_of in ("#note", "#dialog-keys", "#buttons"):
             region = dialog.query_one(name_of).region
             assert region.height > 0
             assert region.bottom <= size[1] - 1
 
 
-@pytest.mark.parametrize(
-    "plan",
-    [None, {}, {"steps": []}, {"steps": [{"argv": 7, "targets": ["a"]}]}, {"steps": [{"argv": [], "targets": ["a"]}]}]
-    + [{"steps": [{"argv": ["id"], "targets": targets}]} for targets in (None, [], [7], "web-1")]
-    + [{"steps": [{"argv": ["id"], "targets": ["a"]}, 7]}],
-)
-async def test_what_cannot_be_shown_cannot_be_approved(plan: Any) -> None:
-    """A plan of a form that this console does not know: it says so, and there is only closing."""
-    async with staged() as stage:
-        dialog = ApproveDialog(stage.console, request_row(41) | {"plan": plan})
-        await stage.show(dialog)
-        assert dialog.over
+PLAN = {"ttl": 60, "tainted": False}
+STEP = {"argv": ["id"], "targets": ["a"], "env": {}, "time_limit": 60}
+
+
+@pytest.mark.parametrize("steps", [None, [], [STEP | {"argv": []}], [STEP | {"targets": []}]])
+async def test_what_cannot_be_shown_cannot_be_approved(steps: Any) -> None:
+    """A plan without a command, or without a machine: it says so, and there is only closing."""
+    async with console_driver() as stage:
+        dialog = ApproveDialog(stage.console, request(41, plan=None if steps is None else PLAN | {"steps": steps}))
+        await stage.push_dialog(dialog)
+        assert dialog.finished
         assert "cannot be approved here" in " ".join(stage.text.split())
         await stage.press(*"123456", "enter")
-        await stage.closed()
-        assert stage.source.asked("approve") == []
+        await stage.wait_closed()
+        assert stage.source.calls_of("approve") == []
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [{}, PLAN | {"steps": [STEP | {"argv": 7}]}, PLAN | {"steps": [STEP, 7]}]
+    + [PLAN | {"steps": [STEP | {"targets": targets}]} for targets in (None, [7], "web-1")],
+)
+async def test_what_is_no_plan_opens_no_dialog(plan: Any) -> None:
+    """A plan of a form that this console does not know: what is wrong is said, and nothing can be approved."""
+    source = FakeSource()
+    source.rows["requests"] = [request_row(41)]
+    source.answers["request"] = request_row(41) | {"plan": plan}
+    async with console_driver(source, "approve") as stage:
+        await stage.press("a")
+        await stage.wait_until(lambda: "is not of its form (plan" in stage.status_line)
+        assert not stage.in_dialog
 
 
 @pytest.mark.parametrize("state", ["working", "rejected", "asking"])
@@ -272,20 +302,20 @@ async def test_it_is_decided_by_another_while_it_is_open(state: str) -> None:
     """It leaves the list behind: the hub is asked once what became of it, and where nothing is left to decide the
     dialog says so before a code is typed for nothing.
     """
-    source = ScriptedSource()
+    source = FakeSource()
     source.rows["requests"] = [request_row(41), request_row(42)]
-    async with staged(source, "approve") as stage:
+    async with console_driver(source, "approve") as stage:
         await stage.press("home")
-        dialog = await stage.open("a", ApproveDialog)
-        looks = len(source.asked("request"))
+        dialog = await stage.open_dialog("a", ApproveDialog)
+        looks = len(source.calls_of("request"))
         source.answers["request"] = request_row(41, state=state)
         source.reorder("approve", [request_row(42)])
-        await stage.until(lambda: len(source.asked("request")) > looks)
-        await stage.settle()
-        await stage.settle()
-        assert len(source.asked("request")) == looks + 1
-        assert dialog.over is (state != "asking")
+        await stage.wait_until(lambda: len(source.calls_of("request")) > looks)
+        await stage.flush()
+        await stage.flush()
+        assert len(source.calls_of("request")) == looks + 1
+        assert dialog.finished is (state != "asking")
         assert ("r41 does not wait any more" in stage.text) is (state != "asking")
         if state == "asking":
             await stage.press(*"123456", "enter")
-            await stage.answered("approve")
+            await stage.wait_answered("approve")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,115 +16,118 @@ from textual.widgets import Input, TextArea
 
 import tui.dialogs
 from common.catalogue import Sentence
-from tests.tui.scripted_source import ScriptedSource, Stage, agent_row, job_row, request_row, staged
-from tui.client import LinkLost
-from tui.commands import ACTS, Entry
-from tui.console import Console, Settings
+from tests.pairs import name_of, pairwise_params
+from tests.tui.fake_source import ConsoleDriver, FakeSource, console_driver, job_row, request_row
+from tests.tui.rows import agent, job, request
+from tui.client.errors import LinkLost
 from tui.dialogs.approve import ApproveDialog
 from tui.dialogs.count import CountDialog
 from tui.dialogs.dialog import Dialog
-from tui.dialogs.edit import DRAFTS, EditDialog
+from tui.dialogs.edit import SAVED_DRAFTS, EditDialog
 from tui.dialogs.hold import DrainDialog, PauseDialog
 from tui.dialogs.palette import PaletteDialog
 from tui.dialogs.pick import PickDialog, help_dialog
 from tui.dialogs.priority import PriorityDialog
 from tui.dialogs.reject import RejectDialog
 from tui.dialogs.run import RunDialog
-from tui.dialogs.settle import SettleDialog
+from tui.dialogs.settle import ReconcileDialog
 from tui.dialogs.stop import StopDialog
-from tui.widgets.choices import Choice, Choices
+from tui.model.actions import ACTIONS, ActionEntry
+from tui.model.context import ConsoleContext
+from tui.model.settings import ConsoleSettings
+from tui.widgets.choices import ChoiceItem, ChoiceList
 
 MANY = {"count": 61, "online": 60, "sample": [f"web-{index:02}" for index in range(8)]}
-CHECKED = {"verdict": "ask", "approvers": 2, "reason": "changes production", "plan_hash": "cd" * 32, "code_now": True}
+CHECKED = {"verdict": "ask", "approvers": 2, "reason": "changes production", "plan_hash": "cd" * 32}
 LOOKS = frozenset({"request", "job", "targets"})
 """What a dialog may ask of the hub without changing anything."""
 
 
-async def nothing(stage: Stage) -> None:
+async def nothing(stage: ConsoleDriver) -> None:
     """It is ready as it opens."""
 
 
-async def write_plan(stage: Stage) -> None:
+async def write_plan(stage: ConsoleDriver) -> None:
     area = stage.dialog.query_one("#text", TextArea)
     area.text = area.text.replace("reload", "restart")
 
 
-async def on_to_the_last_step(stage: Stage) -> None:
+async def on_to_the_last_step(stage: ConsoleDriver) -> None:
     await write_plan(stage)
     for step in (2, 3):
         await stage.press("f2")
-        await stage.until(lambda step=step: stage.dialog.step == step and not stage.dialog.sending)  # type: ignore[misc]
-    await stage.settle()
+        await stage.wait_until(lambda step=step: stage.dialog.page == step and not stage.dialog.sending)  # type: ignore[misc]
+    await stage.flush()
 
 
-async def counted(stage: Stage) -> None:
-    await stage.until(lambda: stage.dialog.reach is not None)
+async def counted(stage: ConsoleDriver) -> None:
+    await stage.wait_until(lambda: stage.dialog.target_summary is not None)
 
 
 @dataclass(frozen=True)
 class Opening:
     """How a dialog is opened and filled in, which keys answer it and which choice does, what the hub is asked then."""
 
-    make: Callable[[Console], Dialog]
+    make: Callable[[ConsoleContext], Dialog]
     keys: tuple[str, ...]
     verb: str = ""  # "": nothing is asked of the hub, the dialog gives a value
     choice: str = ""  # what a click on does the same
     typed: dict[str, str] = field(default_factory=dict)
-    before: Callable[[Stage], Coroutine[Any, Any, None]] = nothing
+    before: Callable[[ConsoleDriver], Coroutine[Any, Any, None]] = nothing
     look: str = ""  # the verb is asked for a look first: the dialog goes on to another step
 
 
 OPENINGS: dict[str, Opening] = {
     "approve": Opening(
-        lambda console: ApproveDialog(console, request_row(41)),
+        lambda console: ApproveDialog(console, request(41)),
         ("enter",),
         "approve",
         "approve",
         {"code": "123456", "reason": "as agreed"},
     ),
     "approve without a code": Opening(
-        lambda console: ApproveDialog(console, request_row(41, second_factor=False)),
+        lambda console: ApproveDialog(console, request(41, second_factor=False)),
         ("right", "enter"),
         "approve",
         "approve",
         {"reason": "as agreed"},
     ),
     "reject": Opening(
-        lambda console: RejectDialog(console, request_row(41)), ("enter",), "reject", typed={"why": "not today"}
+        lambda console: RejectDialog(console, request(41)), ("enter",), "reject", typed={"why": "not today"}
     ),
     "edit, writing": Opening(
-        lambda console: EditDialog(console, request_row(41)), ("f2",), "edit", "on", before=write_plan, look="step"
+        lambda console: EditDialog(console, request(41)), ("f2",), "edit", "on", before=write_plan, look="page"
     ),
     "edit, sending": Opening(
-        lambda console: EditDialog(console, request_row(41)),
+        lambda console: EditDialog(console, request(41)),
         ("f2",),
         "edit",
         "send",
-        {"why": "reload is not enough", "code": "123456"},
+        {"why": "reload is not enough"},
         on_to_the_last_step,
     ),
     "cancel": Opening(
-        lambda console: StopDialog(console, "job", [job_row(1)], kill=False), ("right", "enter"), "cancel", "stop"
+        lambda console: StopDialog(console, "job", [job(1)], kill=False), ("right", "enter"), "cancel", "stop"
     ),
     "kill many": Opening(
-        lambda console: StopDialog(console, "job", [job_row(n) for n in range(12)], kill=True),
+        lambda console: StopDialog(console, "job", [job(n) for n in range(12)], kill=True),
         ("enter",),
         "cancel",
         "stop",
         {"count": "12"},
     ),
     "retry many": Opening(
-        lambda console: CountDialog(console, Sentence("console_settled"), [job_row(n) for n in range(12)]),
+        lambda console: CountDialog(console, Sentence("console_settled"), [job(n) for n in range(12)]),
         ("enter",),
         "",
         "go",
         {"count": "12"},
     ),
     "settle": Opening(
-        lambda console: SettleDialog(console, job_row(1, "unknown")), ("right", "enter"), "settle", "done"
+        lambda console: ReconcileDialog(console, job(1, "unknown")), ("right", "enter"), "settle", "done"
     ),
     "priority": Opening(
-        lambda console: PriorityDialog(console, [job_row(1, "queued"), job_row(2, "queued")]), ("enter",), "priority"
+        lambda console: PriorityDialog(console, [job(1, "queued"), job(2, "queued")]), ("enter",), "priority"
     ),
     "run": Opening(
         lambda console: RunDialog(console, "web-1"), ("enter",), "run", "send", {"command": "uptime --pretty"}
@@ -137,7 +141,7 @@ OPENINGS: dict[str, Opening] = {
         counted,
     ),
     "pause": Opening(
-        lambda console: PauseDialog(console, "web-1", agent_row("web-1")),
+        lambda console: PauseDialog(console, "web-1", agent("web-1")),
         ("enter", "enter"),
         "pause",
         "pause",
@@ -145,23 +149,25 @@ OPENINGS: dict[str, Opening] = {
     ),
     "pause all": Opening(lambda console: PauseDialog(console, "", None), ("enter", "enter"), "pause", "pause"),
     "drain": Opening(
-        lambda console: DrainDialog(console, agent_row("web-1")),
+        lambda console: DrainDialog(console, agent("web-1")),
         ("enter", "right", "enter"),
         "drain",
         "drain",
         {"after": "10m"},
     ),
     "pick": Opening(
-        lambda console: PickDialog(console, Sentence("console_copy_title"), [Choice("a", "A"), Choice("b", "B")]),
+        lambda console: PickDialog(
+            console, Sentence("console_copy_title"), [ChoiceItem("a", "A"), ChoiceItem("b", "B")]
+        ),
         ("enter",),
     ),
     "help": Opening(
-        lambda console: help_dialog(console, [Entry(act, None) for act in ACTS], job_row(1)),
+        lambda console: help_dialog(console, [ActionEntry(act, None) for act in ACTIONS], job(1)),
         ("enter",),
         typed={"search": "retry"},
     ),
     "palette": Opening(
-        lambda console: PaletteDialog(console, [Entry(act, None) for act in ACTS]),
+        lambda console: PaletteDialog(console, [ActionEntry(act, None) for act in ACTIONS]),
         ("enter",),
         typed={"search": "retry"},
     ),
@@ -171,13 +177,13 @@ OPENINGS: dict[str, Opening] = {
 @pytest.fixture(autouse=True)
 def no_drafts() -> Iterator[None]:
     """Drafts live as long as the console; each test begins with none."""
-    DRAFTS.clear()
+    SAVED_DRAFTS.clear()
     yield
-    DRAFTS.clear()
+    SAVED_DRAFTS.clear()
 
 
-def source_of() -> ScriptedSource:
-    source = ScriptedSource()
+def source_of() -> FakeSource:
+    source = FakeSource()
     source.rows["requests"], source.rows["jobs"] = [request_row(41)], [job_row(1, "cancelled")]
     source.answers["targets"] = MANY
     source.answers["edit"] = lambda args: CHECKED if args.get("dry_run") else {"number": 43}
@@ -186,7 +192,7 @@ def source_of() -> ScriptedSource:
     return source
 
 
-def acts(stage: Stage) -> list[str]:
+def acts(stage: ConsoleDriver) -> list[str]:
     """What was asked of the hub that is no mere look."""
     return [verb for verb, args in stage.source.calls if verb not in LOOKS and not args.get("dry_run")]
 
@@ -197,33 +203,33 @@ def texts(dialog: Dialog) -> dict[str, str]:
     return fields | {area.id or "": area.text for area in dialog.query(TextArea)}
 
 
-async def opened(stage: Stage, opening: Opening) -> tuple[Any, list[Any]]:
+async def opened(stage: ConsoleDriver, opening: Opening) -> tuple[Any, list[Any]]:
     dialog = opening.make(stage.console)
-    came_to = await stage.show(dialog)
+    came_to = await stage.push_dialog(dialog)
     await opening.before(stage)
     for name, text in opening.typed.items():
         dialog.query_one(f"#{name}", Input).value = text
-    await stage.settle()
+    await stage.flush()
     return dialog, came_to
 
 
-async def clicked(stage: Stage, choice: str) -> None:
+async def clicked(stage: ConsoleDriver, choice: str) -> None:
     """A click on a choice of the dialog's row."""
-    choices = stage.dialog.query_one("#choices", Choices)
+    choices = stage.dialog.query_one("#buttons", ChoiceList)
     x = 0
-    for known in choices.choices:
+    for known in choices.items:
         if known.id == choice:
             await stage.pilot.click(choices, offset=(x + 2, 0))
             return
         x += len(known.text) + 5
-    raise AssertionError(f"no choice {choice}: {choices.choices}")
+    raise AssertionError(f"no choice {choice}: {choices.items}")
 
 
 def test_every_dialog_has_its_opening() -> None:
     """A new dialog is lost, found and resized here too."""
     for module in pkgutil.walk_packages(tui.dialogs.__path__, "tui.dialogs."):
         importlib.import_module(module.name)
-    console = Console(ScriptedSource(), Settings())
+    console = ConsoleContext(FakeSource(), ConsoleSettings())
     opened = {type(opening.make(console)) for opening in OPENINGS.values()}
     assert all_of(Dialog) - opened == set()
 
@@ -248,45 +254,45 @@ async def test_the_link_is_lost_while_it_is_open(name: str, mouse: bool) -> None
     async def answer() -> None:
         await (clicked(stage, opening.choice) if mouse else stage.press(*opening.keys))
 
-    async with staged(source_of()) as stage:
+    async with console_driver(source_of()) as stage:
         dialog, came_to = await opened(stage, opening)
-        step, typed = getattr(dialog, "step", 0), texts(dialog)
-        stage.source.lose()
-        await stage.settle()
-        assert "link is lost" in dialog.noted
+        step, typed = getattr(dialog, "page", 0), texts(dialog)
+        stage.source.disconnect()
+        await stage.flush()
+        assert "link is lost" in dialog.note_text
         asked = len(stage.source.calls)
         if not opening.verb and not opening.choice:  # it only picks: that needs no hub
             await answer()
-            await stage.closed()
+            await stage.wait_closed()
             assert len(stage.source.calls) == asked
             assert came_to[0]
             return
-        dialog.note("")
+        dialog.show_note("")
         focused = stage.app.focused
         await answer()
-        await stage.settle()
+        await stage.flush()
         assert stage.app.screen is dialog
-        assert "link is lost" in dialog.noted
+        assert "link is lost" in dialog.note_text
         assert stage.text.count("link is lost") == 1
         assert len(stage.source.calls) == asked
         assert texts(dialog) == typed
-        assert (came_to, dialog.over, dialog.sending) == ([], False, False)
-        stage.source.come_back()
-        await stage.settle()
-        assert "link is back" in dialog.noted
+        assert (came_to, dialog.finished, dialog.sending) == ([], False, False)
+        stage.source.reconnect()
+        await stage.flush()
+        assert "link is back" in dialog.note_text
         if focused is not None:
             focused.focus()
-        for choices in dialog.query(Choices):
-            choices.at = min(choices.at, 0) if choices.has_class("-row") and not opening.look else choices.at
+        for choices in dialog.query(ChoiceList):
+            choices.index = min(choices.index, 0) if choices.has_class("-row") and not opening.look else choices.index
         await answer()
         if opening.look:
-            await stage.until(lambda: dialog.step != step)
+            await stage.wait_until(lambda: dialog.page != step)
             return
         if opening.verb:
-            await stage.answered(opening.verb)
+            await stage.wait_answered(opening.verb)
             assert acts(stage)[0] == opening.verb
         else:
-            await stage.closed()
+            await stage.wait_closed()
             assert came_to == [True]
 
 
@@ -296,58 +302,120 @@ async def test_the_link_is_lost_while_the_hub_is_asked(name: str) -> None:
     typed is there for the next try, but for a code.
     """
     opening = OPENINGS[name]
-    async with staged(source_of()) as stage:
+    async with console_driver(source_of()) as stage:
         dialog, came_to = await opened(stage, opening)
         stage.source.answers[opening.verb] = LinkLost("the hub closed the link", "try again")
         typed = {key: "" if key == "code" else text for key, text in texts(dialog).items()}
         await stage.press(*opening.keys)
-        await stage.answered(opening.verb)
+        await stage.wait_answered(opening.verb)
         if came_to:  # of many calls each had its own answer: what is told is how many came
-            assert "0 of 12" in stage.said
+            assert "0 of 12" in stage.status_line
             return
         assert stage.app.screen is dialog
-        assert not dialog.over
-        assert "no answer came" in dialog.noted or "the hub closed the link" in dialog.noted
+        assert not dialog.finished
+        assert "no answer came" in dialog.note_text or "the hub closed the link" in dialog.note_text
         assert texts(dialog) == typed
 
 
-SIZES = ((160, 50), (60, 16), (80, 24), (20, 5), (60, 16), (120, 36))
+def focus_place(dialog: Dialog) -> tuple[str, int]:
+    """What has the focus, and which button of a row."""
+    here = dialog.focused
+    assert here is not None
+    return here.id or "", here.index if isinstance(here, ChoiceList) and here.is_row else -1
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("name", OPENINGS)
-async def test_the_terminal_becomes_another_size(name: str, language: Any) -> None:
+async def test_the_same_keys_in_every_dialog(name: str) -> None:
+    """Tab walks all that can be filled in or taken, each button by itself, and comes round; Shift-Tab goes the same
+    way back; y does what the dialog is for, and n nothing.
+    """
+    opening = OPENINGS[name]
+    async with console_driver(source_of()) as stage:
+        dialog, came_to = await opened(stage, opening)
+        assert dialog.buttons.items[0].answer == "no"
+        assert [choice.answer for choice in dialog.buttons.items if choice.answer] == ["no", "yes"]
+        start, forward = focus_place(dialog), []
+        while start not in forward and len(forward) < 12:
+            await stage.press("tab")
+            forward.append(focus_place(dialog))
+        assert forward[-1] == start
+        assert [index for _, index in sorted(forward) if index >= 0] == list(range(len(dialog.buttons.items)))
+        backward = []
+        for _ in forward:
+            await stage.press("shift+tab")
+            backward.append(focus_place(dialog))
+        assert backward == [*forward[-2::-1], start]
+        dialog.buttons.focus()
+        await stage.flush()
+        assert re.search(r"\by\b", dialog.key_hints())
+        step = getattr(dialog, "page", 0)
+        await stage.press("y")
+        if opening.look:
+            await stage.wait_until(lambda: dialog.page != step)
+        elif opening.verb:
+            await stage.wait_answered(opening.verb)
+        else:
+            await stage.wait_closed()
+            assert came_to[0]
+
+
+@pytest.mark.parametrize("name", OPENINGS)
+async def test_n_changes_nothing(name: str) -> None:
+    opening = OPENINGS[name]
+    async with console_driver(source_of()) as stage:
+        dialog, came_to = await opened(stage, opening)
+        dialog.buttons.focus()
+        step = getattr(dialog, "page", 0)
+        await stage.press("n")
+        if step == 1:  # what was written goes only when it is said twice
+            assert stage.app.screen is dialog
+            await stage.press("n")
+        if step <= 1:
+            await stage.wait_closed()
+            assert not came_to or not came_to[0]
+        else:
+            assert dialog.page == step - 1
+        assert acts(stage) == []
+
+
+WIDE = (160, 50)
+HALVES = (((60, 16), (120, 36)), ((80, 24), (20, 5), (60, 16)))
+"""The sizes that follow, in two runs: the second is too small for a while."""
+
+
+@pytest.mark.parametrize(("name", "language", "sizes"), pairwise_params(OPENINGS, ("en", "zh"), HALVES), ids=name_of)
+async def test_the_terminal_becomes_another_size(name: str, language: Any, sizes: tuple[tuple[int, int], ...]) -> None:
     """Fields, choices, the note and the keys are within the screen at every size a console works at; a list shows the
     one it stands on; the focus stays; it can still be answered.
     """
     opening = OPENINGS[name]
-    async with staged(source_of(), size=SIZES[0], language=language) as stage:
+    async with console_driver(source_of(), size=WIDE, language=language) as stage:
         dialog, _ = await opened(stage, opening)
-        dialog.note("汉字 " * 60, "warn")
+        dialog.show_note("汉字 " * 60, "warn")
         focused = stage.app.focused
         assert focused is not None
-        for width, height in SIZES[1:]:
+        for width, height in sizes:
             await stage.pilot.resize_terminal(width, height)
-            await stage.until(lambda width=width, height=height: stage.app.size == (width, height))  # type: ignore[misc]
-            await stage.settle()
+            await stage.wait_until(lambda width=width, height=height: stage.app.size == (width, height))  # type: ignore[misc]
+            await stage.flush()
             assert stage.app.focused is focused
             if width < 60:
                 continue
             box = dialog.query_one("#box").region
             assert box.y >= 0
             assert box.bottom <= height
-            shown = [one for one in dialog.query("Input, Choices, #note, #dialog-keys") if on_screen(one)]
+            shown = [one for one in dialog.query("Input, ChoiceList, #note, #dialog-keys") if on_screen(one)]
             assert shown
             for one in shown:
                 assert one.region.height > 0, (name, one, width, height)
                 assert box.y < one.region.y, (name, one, width, height)
                 assert one.region.bottom < box.bottom, (name, one, width, height)
-            for choices in dialog.query(Choices):
-                if on_screen(choices) and choices.choices:
-                    assert choices.top <= choices.at < choices.top + max(1, choices.size.height) or choices.has_class(
-                        "-row"
-                    )
-                    assert choices.choices[choices.at].text[:8] in stage.text
+            for choices in dialog.query(ChoiceList):
+                if on_screen(choices) and choices.items:
+                    assert choices.top <= choices.index < choices.top + max(
+                        1, choices.size.height
+                    ) or choices.has_class("-row")
+                    assert choices.items[choices.index].text[:8] in stage.text
         assert stage.app.is_running
 
 

@@ -16,11 +16,11 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 
 import tui
-from tui.format import Look
-from tui.safety import Gate
+from tui.terminal.sanitize import SanitizeFilter
+from tui.text.format import RenderContext
 from tui.widgets.bars import Bar
 from tui.widgets.output import OutputPane
-from tui.widgets.table import Table
+from tui.widgets.table import RowTable
 
 M = TypeVar("M", bound=Message)
 NOW = 1_790_000_000.0
@@ -29,10 +29,10 @@ NOW = 1_790_000_000.0
 class Looks:
     """A look that a test changes while the widget lives."""
 
-    def __init__(self, look: Look | None = None) -> None:
-        self.now = look or Look("en", False, NOW)
+    def __init__(self, look: RenderContext | None = None) -> None:
+        self.now = look or RenderContext("en", False, NOW)
 
-    def __call__(self) -> Look:
+    def __call__(self) -> RenderContext:
         return self.now
 
 
@@ -54,7 +54,7 @@ class Host(App[None]):
         return variables
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), *([Gate()] if self._gated else [])]
+        return [*super().get_line_filters(), *([SanitizeFilter()] if self._gated else [])]
 
     def compose(self) -> ComposeResult:
         yield from self._widgets
@@ -105,7 +105,7 @@ async def hosted(
         app.screen.set_focus(widgets[0] if focus else None)
         await pilot.pause()
         for widget in widgets:
-            if isinstance(widget, Table | Bar | OutputPane):
+            if isinstance(widget, RowTable | Bar | OutputPane):
                 widget.flush()  # the console's beat does this many times a second
         await pilot.pause()
         yield Hosted(app, pilot, heard)

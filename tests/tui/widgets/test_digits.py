@@ -9,8 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from tests.tui.scripted_source import benched
-from tui.widgets.digits import Digits
+from tests.tui.fake_source import widget_app
+from tui.widgets.digits import CodeInput
 
 
 class Around(Vertical):
@@ -24,10 +24,10 @@ class Around(Vertical):
 
 
 async def test_six_digits_and_no_more() -> None:
-    """Digits are taken, the seventh is not; letters go on to the dialog's keys; enter submits; backspace works."""
-    digits = Digits(id="code")
+    """CodeInput are taken, the seventh is not; letters go on to the dialog's keys; enter submits; backspace works."""
+    digits = CodeInput(id="code")
     around = Around(digits)
-    async with benched(around) as (bench, pilot):
+    async with widget_app(around) as (bench, pilot):
         digits.focus()
         await pilot.press("1", "x", "2", "j", "3", "a", "4", "5")
         assert (digits.value, digits.complete, around.letters) == ("12345", False, 2)
@@ -35,13 +35,13 @@ async def test_six_digits_and_no_more() -> None:
         assert (digits.value, digits.complete) == ("123456", True)
         await pilot.press("backspace", "enter")
         assert digits.value == "12345"
-        assert len(bench.posts(Input.Submitted)) == 1
+        assert len(bench.posted_of(Input.Submitted)) == 1
 
 
 async def test_only_the_ten_digits_are_digits() -> None:
     """Other scripts' digits, signs and letters are not, typed or pasted."""
-    digits = Digits(id="code")
-    async with benched(digits) as (_, pilot):
+    digits = CodeInput(id="code")
+    async with widget_app(digits) as (_, pilot):
         for text in ("１２３４５６", "٣٣٣٣٣٣", "12 456", "²²²²²²", "12345６"):
             digits.value = ""
             digits.post_message(events.Paste(text))
@@ -56,7 +56,7 @@ async def test_only_the_ten_digits_are_digits() -> None:
 
 async def test_hidden() -> None:
     """For recordings the digits are dots."""
-    digits = Digits(id="code", hidden=True)
-    async with benched(digits) as (_, pilot):
+    digits = CodeInput(id="code", hidden=True)
+    async with widget_app(digits) as (_, pilot):
         await pilot.press("1", "2")
         assert "12" not in "".join(digits.render_line(0).text)

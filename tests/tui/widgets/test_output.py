@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.cells import cell_len
 
-from tests.tui.scripted_source import HOSTILE, NOW, Bench, benched
-from tui.format import Look
-from tui.lines import MAX_LINES
-from tui.safety import is_safe
+from tests.tui.fake_source import HOSTILE, NOW, WidgetApp, widget_app
+from tests.tui.rows import chunk
+from tui.model.output_lines import MAX_LINES
+from tui.terminal.sanitize import is_safe
+from tui.text.format import RenderContext
 from tui.widgets.output import OutputPane
 
 
 def pane() -> OutputPane:
-    return OutputPane(lambda: Look("en", False, NOW))
+    return OutputPane(lambda: RenderContext("en", False, NOW))
 
 
 def feed(widget: OutputPane, *texts: str, stream: int = 1) -> None:
     seq = widget.lines.seq
-    chunks: list[dict[str, Any]] = [
-        {"seq": seq + index, "stream": stream, "data": text.encode("utf-8", "surrogatepass"), "at": NOW}
-        for index, text in enumerate(texts, 1)
-    ]
-    widget.lines.feed(chunks)
+    for index, text in enumerate(texts, 1):
+        widget.lines.append_chunks([chunk(seq + index, text.encode("utf-8", "surrogatepass"), stream)])
     widget.flush()
 
 
@@ -34,7 +30,7 @@ def numbered(count: int, start: int = 0) -> str:
 async def test_it_follows_until_the_reader_moves() -> None:
     """The newest line is shown; scrolled up, the reader stays where they are; the end follows again."""
     widget = pane()
-    async with benched(widget, size=(40, 8)) as (bench, pilot):
+    async with widget_app(widget, size=(40, 8)) as (bench, pilot):
         widget.styles.height = 8
         await pilot.pause()
         feed(widget, numbered(50))
@@ -52,7 +48,7 @@ async def test_it_follows_until_the_reader_moves() -> None:
 async def test_a_reader_is_not_moved_when_old_lines_go() -> None:
     """Lines are numbered for good: what falls off at the top does not shift what is read."""
     widget = pane()
-    async with benched(widget, size=(40, 8)) as (bench, pilot):
+    async with widget_app(widget, size=(40, 8)) as (bench, pilot):
         widget.styles.height = 8
         await pilot.pause()
         feed(widget, numbered(MAX_LINES))
@@ -61,13 +57,13 @@ async def test_a_reader_is_not_moved_when_old_lines_go() -> None:
         feed(widget, numbered(500, MAX_LINES))
         assert bench.text(widget)[0].split()[:3] == before
         assert widget.lines.first == 500
-        assert "500" in widget.summary(Look()) or "501" in widget.summary(Look())
+        assert "500" in widget.summary(RenderContext()) or "501" in widget.summary(RenderContext())
 
 
 async def test_both_streams_and_hostile_bytes() -> None:
     """Standard error has its sign, nothing moves the terminal, every line is as wide as the pane."""
     widget = pane()
-    async with benched(widget, size=(30, 16)) as (bench, pilot):
+    async with widget_app(widget, size=(30, 16)) as (bench, pilot):
         widget.styles.height = 16
         await pilot.pause()
         feed(widget, *(f"{text}\n" for text in HOSTILE), "汉字" * 50 + "\n")
@@ -85,42 +81,42 @@ async def test_both_streams_and_hostile_bytes() -> None:
 async def test_searching_goes_round() -> None:
     """From where one is to the next, and back; what is not there says so; a found line stays in sight when wrapped."""
     widget = pane()
-    async with benched(widget, size=(40, 8)) as (bench, pilot):
+    async with widget_app(widget, size=(40, 8)) as (bench, pilot):
         widget.styles.height = 8
         await pilot.pause()
         feed(widget, numbered(100))
         assert widget.search("LINE 42")
-        assert (widget.found, widget.following) == (42, False)
+        assert (widget.match_line, widget.following) == (42, False)
         assert any("line 42" in text for text in bench.text(widget))
         assert widget.search("line 7")
-        assert widget.found is not None
-        first = widget.found
+        assert widget.match_line is not None
+        first = widget.match_line
         await pilot.press("n")
-        assert widget.found != first
+        assert widget.match_line != first
         await pilot.press("N")
-        assert widget.found == first
+        assert widget.match_line == first
         assert not widget.search("nowhere")
         await pilot.press("slash")
         await pilot.pause()
-        assert len(bench.posts(OutputPane.SearchWanted)) == 1
+        assert len(bench.posted_of(OutputPane.SearchRequested)) == 1
 
 
 async def test_nothing_yet_nothing_at_all_and_begun_anew() -> None:
     """What stands there while there is nothing; another job's output does not begin with the last one's."""
     widget = pane()
-    async with benched(widget, size=(40, 8)) as (bench, pilot):
+    async with widget_app(widget, size=(40, 8)) as (bench, pilot):
         widget.styles.height = 8
-        widget.start("waiting for it")
+        widget.reset("waiting for it")
         await pilot.pause()
         assert "waiting for it" in bench.text(widget)[0]
         await pilot.press("w", "t", "n", "N", "k", "j", "g", "G", "pageup")
         feed(widget, numbered(20))
         widget.ended = True
         assert widget.search("line 3")
-        widget.start("again")
-        assert (widget.found, widget.following, widget.ended, widget.total) == (None, True, False, 0)
+        widget.reset("again")
+        assert (widget.match_line, widget.following, widget.ended, widget.total_lines) == (None, True, False, 0)
         assert "again" in bench.text(widget)[0]
-        assert isinstance(bench, Bench)
+        assert isinstance(bench, WidgetApp)
         feed(widget, "line 3\n")
         for width, height in ((5, 2), (100, 40), (1, 1), (60, 16)):
             await pilot.resize_terminal(width, height)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from tests.tui.scripted_source import HOSTILE
-from tests.tui.widgets.hosted import NOW, Hosted, Looks, hosted, wheel
-from tui.format import Look
-from tui.lines import MAX_LINES
-from tui.safety import is_safe
+from tests.tui.fake_source import HOSTILE
+from tests.tui.rows import chunk
+from tests.tui.widgets.hosted import Hosted, Looks, hosted, wheel
+from tui.model.output_lines import MAX_LINES
+from tui.terminal.sanitize import is_safe
+from tui.text.format import RenderContext
 from tui.widgets.output import OutputPane
 
 SIZE = (30, 10)
@@ -27,7 +28,7 @@ class Feed:
 
     def raw(self, data: bytes, stream: int = 1) -> None:
         self.count += 1
-        self.pane.lines.feed([{"seq": self.count, "stream": stream, "data": data, "at": NOW}])
+        self.pane.lines.append_chunks([chunk(self.count, data, stream)])
         self.pane.flush()
 
 
@@ -36,7 +37,7 @@ def shown(stage: Hosted) -> list[str]:
     return [line[3:-3].strip() for line in stage.lines]
 
 
-def made(look: Look | None = None) -> tuple[OutputPane, Feed]:
+def made(look: RenderContext | None = None) -> tuple[OutputPane, Feed]:
     pane = OutputPane(Looks(look), id="detail-output")
     return pane, Feed(pane)
 
@@ -83,10 +84,10 @@ async def test_what_was_found_stays_on_the_screen() -> None:
         pane.follow(False)
         pane.action_to_top()
         assert pane.search("error")
-        seen = [pane.found]
+        seen = [pane.match_line]
         for key in ("n", "n", "N"):
             await stage.press(key)
-            seen.append(pane.found)
+            seen.append(pane.match_line)
         assert seen == [20, 60, 20, 60]
         before = shown(stage)
         assert "ERROR 60" in before
@@ -95,7 +96,7 @@ async def test_what_was_found_stays_on_the_screen() -> None:
         assert (pane.lines.first, shown(stage)) == (10, before)
         pane.search("no such words")
         await stage.pilot.pause()
-        assert stage.heard(OutputPane.FindWanted)  # what is kept no longer may have it
+        assert stage.heard(OutputPane.StoredSearchRequested)  # what is kept no longer may have it
         await stage.pilot.pause()
         assert shown(stage) == before
 
@@ -140,7 +141,7 @@ async def test_hostile_output_in_pieces() -> None:
 async def test_the_summary() -> None:
     """How much there is, where it begins, what never came, and whether it is followed: in words."""
     pane, feed = made()
-    look = Look("en")
+    look = RenderContext("en")
     async with hosted(pane, size=SIZE) as stage:
         feed.lines(12)
         assert pane.summary(look).startswith("following  12 lines, ")
@@ -153,4 +154,4 @@ async def test_the_summary() -> None:
         assert pane.summary(look).endswith("3 pieces are MISSING")
         pane.ended = True
         assert "following" not in pane.summary(look)
-        assert pane.summary(Look("zh")).endswith("缺失 3 段")
+        assert pane.summary(RenderContext("zh")).endswith("缺失 3 段")

@@ -1,0 +1,449 @@
+"""The life of a job in the runner, from dispatch to evidence. Everything runs on the event loop, without awaits.
+
+    dispatch -> verify -> journal (durable) -> accepted -> free slot -> start fence -> supervised -> result -> ended
+
+The start fence is in `_spawn_fenced`: the marker is created with O_EXCL, then the program is spawned. No other code
+starts a job, and a job that has a marker never gets there again. Before the marker a job can be refused and provably
+never ran; after it only evidence ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from agent import log
+from agent.boot import since_boot
+from agent.reserve import Reserve
+from agent.runner.crashpoints import crashpoint
+from agent.runner.evidence import AlreadyStarted, Evidence, Marker, write_marker
+from agent.runner.jobs import TERMINAL_STATES, RunnerJob, RunnerJobState, clean_reason
+from agent.runner.journal import Journal, Record
+from agent.runner.limits import RunnerLimits
+from agent.runner.local_policy import LocalPolicy
+from agent.runner.orphans import Orphans
+from agent.runner.output_pipeline import OutputPipeline
+from agent.runner.process import JOB_VARIABLE, CannotEnter, CannotRun, Spawner, find_program, open_folder
+from agent.runner.read_only import only_reads
+from agent.runner.refusals import check_expiry, disk_refusal, spawn_failure
+from agent.runner.reporter import Reporter
+from agent.runner.spool import OutputWriter, Spool
+from agent.runner.start_failure import explain_start_failure
+from agent.runner.supervise import Supervisor
+from agent.runner.verify import OrderRefusal, Trust, authenticate, check_order, peek_job_id
+from common.link.messages import Dispatch, Ended, Refused, Report, Resync, Unsure
+from common.machine.end_notes import has_code, make_note
+from common.plan import Order
+
+_PERMANENT_REFUSALS: Final = frozenset({"not_mine", "epoch"})
+"""Refusals that need no memory: our name does not change and the epoch does not fall."""
+_SWEEP_INTERVAL: Final = 1.0  # seconds between checks of waiting jobs for expiry
+
+
+class JobManager:
+    """All jobs that the hub has not told us to forget. `on_change` is called when there may be something to report."""
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        limits: RunnerLimits,
+        boot: str,
+        local_policy: LocalPolicy,
+        journal: Journal,
+        evidence: Evidence,
+        spool: Spool,
+        reserve: Reserve,
+        orphans: Orphans,
+        spawner: Spawner,
+        empty: int,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._limits = limits
+        self._boot = boot
+        self._local_policy = local_policy
+        self._journal = journal
+        self._evidence = evidence
+        self._spool = spool
+        self._reserve = reserve
+        self._spawner = spawner
+        self._empty = empty  # descriptor of the folder that jobs without one start in
+        self._on_change = on_change
+        self._waiting: dict[str, RunnerJob] = {}
+        self._reported: frozenset[str] = frozenset()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._accepting = True
+        self.jobs: dict[str, RunnerJob] = {}
+        self.reporter = Reporter(spool, limits)
+        self.supervisor = Supervisor(loop, limits, self._enqueue, self._on_end, orphans, reserve)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any job runs or waits, or a journal write is pending."""
+        return bool(self.supervisor.runs or self._waiting or self._journal.pending_count)
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether so many journal writes are pending that the socket should not be read."""
+        return self._journal.pending_count >= self._limits.max_pending_writes
+
+    # ---- messages of the hub
+
+    def dispatch(self, message: Dispatch) -> None:
+        """A signed order; it may come more than once and is then answered from memory."""
+        trust = self._local_policy.trust()
+        if isinstance(trust, OrderRefusal):
+            self._reject_unauthentic(peek_job_id(message.order), trust)
+            return
+        order = authenticate(message, trust)
+        if isinstance(order, OrderRefusal):
+            self._reject_unauthentic(peek_job_id(message.order), order)
+            return
+        memory = self._journal.state
+        if (known := self.jobs.get(order.job)) is not None:
+            log.info("order.again", job=known.id, state=known.state)
+            self.reporter.resend(known)
+            self._on_change()
+        elif order.job in memory.tombstones:
+            log.warning("order.forgotten", job=order.job)
+            reason = "this machine had the job before and was told to forget it; it is not run again"
+            self.reporter.enqueue_notice(Unsure(order.job, reason))
+            self._on_change()
+        elif len(self.jobs) >= self._limits.max_open or len(memory.tombstones) >= self._limits.max_remembered:
+            self._enqueue_refusal(order.job, OrderRefusal("busy", "this machine remembers as many jobs as it may"))
+        else:
+            self._accept_order(order, self._check_order(order, trust))
+
+    def cancel(self, job_id: str, kill: bool) -> None:
+        """Stops a running job, or keeps a waiting one from starting; an ended job stays as it is."""
+        job = self.jobs.get(job_id)
+        if job is None or job.state in TERMINAL_STATES:
+            log.info("cancel.nothing", job=job_id)
+        elif job.state is RunnerJobState.WRITING:
+            job.cancel_requested = True
+        elif job.state is RunnerJobState.ACCEPTED:
+            self._refuse(job, OrderRefusal("cancelled", "cancelled before it started"))
+        else:
+            self.supervisor.stop(job_id, "cancelled", kill=kill)
+
+    def credit(self, job_id: str, seq: int) -> None:
+        if (job := self.jobs.get(job_id)) is not None:
+            job.cursor.credit(seq)
+            self._enqueue(job)
+
+    def forget(self, job_id: str) -> None:
+        """The hub has committed the end: deletes the job's files once its tombstone is on our disk."""
+        job = self.jobs.get(job_id)
+        if job is None or job.state not in TERMINAL_STATES:
+            log.info("forget.nothing", job=job_id)
+            return
+        crashpoint("forget.before_tombstone")
+        del self.jobs[job_id]
+        self.reporter.discard(job)
+        self._append(("forget", job_id, job.not_after), done=partial(self._on_forget_written, job_id))
+
+    def resync(self, message: Resync) -> None:
+        """The hub's answer to our report: from which output chunk on it wants each job; everything after is sent
+        again.
+        """
+        self.reporter.ready = True
+        for job in list(self.jobs.values()):
+            if job.id in message.jobs:
+                self.reporter.start_from(job, message.jobs[job.id])
+            elif job.id in self._reported:
+                self.reporter.mute(job)
+                if job.state in TERMINAL_STATES and job.not_after + self._limits.tombstone_ttl < time.time():
+                    self.forget(job.id)
+            else:  # came after the report
+                self.reporter.start_from(job, 1)
+        for job_id in message.cancel:
+            self.cancel(job_id, kill=False)
+        for job_id in message.forget:
+            self.forget(job_id)
+        self._on_change()
+
+    # ---- attach, restart, shutdown
+
+    def after_flush(self, then: Callable[[], None]) -> None:
+        """Calls `then` once every pending journal write has succeeded or failed."""
+        self._append(done=lambda _: then())
+
+    def report(self) -> Report:
+        self.reporter.reset()
+        self._reported = frozenset(self.jobs)
+        return Report(self._journal.state.id, self._boot, {job.id: job.reported_state for job in self.jobs.values()})
+
+    def adopt(self, job: RunnerJob) -> None:
+        """Takes over a job that `recover` found after a restart."""
+        self.jobs[job.id] = job
+
+    def stop(self) -> None:
+        """Takes no more orders and refuses the waiting ones; running jobs may end by themselves."""
+        self._accepting = False
+        for job in list(self._waiting.values()):
+            self._refuse(job, OrderRefusal("stopping", "not started: the runner was stopped before its turn"))
+
+    def kill_all(self) -> None:
+        for job_id in list(self.supervisor.runs):
+            self.supervisor.stop(job_id, "cancelled", kill=True, reason="the runner was stopped")
+
+    def close(self) -> None:
+        self.supervisor.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    # ---- from order to result
+
+    def _check_order(self, order: Order, trust: Trust) -> OrderRefusal | None:
+        memory, now = self._journal.state, time.time()
+        if not self._accepting:
+            return OrderRefusal("stopping", "the runner of this machine is being stopped")
+        refusal = check_order(
+            order, trust, epoch=memory.epoch, fence=memory.fence, now=now, max_ahead=self._limits.max_expiry_ahead
+        ) or self._local_policy.check(order)
+        if refusal is not None:
+            return refusal
+        try:
+            find_program(order.argv[0], os.geteuid())
+        except CannotRun as error:
+            return OrderRefusal("program", str(error))
+        if len(self._waiting) + len(self.supervisor.runs) + self._journal.pending_count >= self._limits.max_accepted:
+            return OrderRefusal("busy", f"this machine has {self._limits.max_accepted} jobs already")
+        return None
+
+    def _accept_order(self, order: Order, refusal: OrderRefusal | None) -> None:
+        if refusal is not None and refusal.code in _PERMANENT_REFUSALS:
+            log.info("job.refused", job=order.job, code=refusal.code, reason=refusal.reason)
+            self._enqueue_refusal(order.job, refusal)
+            return
+        ahead = order.not_after - time.time()
+        job = RunnerJob(
+            order.job, order.plan_hash, order.not_after, RunnerJobState.WRITING, order, since_boot() + ahead
+        )
+        self.jobs[job.id] = job
+        epoch: tuple[Record, ...] = ()
+        if order.epoch > self._journal.state.epoch:
+            epoch = (("epoch", order.epoch),)
+        if refusal is not None:
+            self._refuse(job, refusal, *epoch)
+            return
+        accept = ("accept", job.id, job.plan_hash, job.not_after, self._boot)
+        self._append(*epoch, accept, done=partial(self._on_accept_written, job))
+
+    def _on_accept_written(self, job: RunnerJob, error: OSError | None) -> None:
+        if error is not None:
+            log.error("journal.failed", job=job.id, error=error)
+            if not self._may_run_from_memory(job):
+                self._set_refused(job, disk_refusal("the journal of this machine cannot be written", error))
+                return
+            self._run_from_memory(job)
+        crashpoint("accept.durable")
+        job.state = RunnerJobState.ACCEPTED
+        log.info("job.accepted", job=job.id)
+        if job.cancel_requested:
+            self._refuse(job, OrderRefusal("cancelled", "cancelled before it started"))
+            return
+        if not self._accepting:
+            self._refuse(job, OrderRefusal("stopping", "not started: the runner was stopped before its turn"))
+            return
+        self._waiting[job.id] = job
+        self._enqueue(job)
+        self._start_next()
+        if self._waiting and self._sweeper is None:
+            self._sweeper = self._loop.call_later(_SWEEP_INTERVAL, self._sweep)
+
+    def _start_next(self) -> None:
+        while self._waiting and len(self.supervisor.runs) < self._limits.max_running and self._accepting:
+            self._start(self._waiting.pop(next(iter(self._waiting))))
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        for job in list(self._waiting.values()):
+            if (refusal := check_expiry(job)) is not None:
+                self._refuse(job, refusal)
+        if self._waiting:
+            self._sweeper = self._loop.call_later(_SWEEP_INTERVAL, self._sweep)
+
+    def _start(self, job: RunnerJob) -> None:
+        """Checks once more what may have changed while the job waited, then starts it behind the fence."""
+        order = job.order
+        if order is None or job.state is not RunnerJobState.ACCEPTED:
+            raise RuntimeError(f"job {job.id} is {job.state}, not accepted")
+        if (refusal := self._local_policy.check(order)) is not None:  # the rules may have changed since
+            self._refuse(job, refusal)
+            return
+        try:
+            program = find_program(order.argv[0], os.geteuid())
+            folder = open_folder(order.cwd) if order.cwd else os.dup(self._empty)
+        except (CannotRun, CannotEnter) as error:
+            self._refuse(job, OrderRefusal("program", str(error)))
+            return
+        except OSError as error:  # no descriptor left
+            self._refuse(job, OrderRefusal("busy", f"this machine is short of something: {error.strerror}"))
+            return
+        try:
+            self._spawn_fenced(job, order, program, folder)
+        finally:
+            os.close(folder)
+
+    def _spawn_fenced(self, job: RunnerJob, order: Order, program: str, folder: int) -> None:
+        """The start fence, and the one place where a program is started."""
+        if (refusal := check_expiry(job)) is not None:
+            self._refuse(job, refusal)
+            return
+        crashpoint("start.before_marker")
+        try:
+            marker = self._create_marker(job)
+        except AlreadyStarted:
+            log.error("job.marker_exists", job=job.id)
+            self._set_unsure(job, "a start marker was here already: the job may have run before this journal was begun")
+            return
+        except OSError as error:
+            self._refuse(job, disk_refusal("the start marker cannot be made", error))
+            return
+        crashpoint("start.after_marker")
+        try:
+            job.started_at = time.time()
+            spawned_at = since_boot()
+            try:
+                child = self._spawner.spawn(program, order.argv, (*order.env, (JOB_VARIABLE, job.id)), folder)
+            except OSError as error:
+                reason = explain_start_failure(program, order.argv[0], error)
+                self._record_end(job, spawn_failure(job, reason, since_boot() - spawned_at))
+                return
+            job.pid, job.started_boot = child.pid, spawned_at
+            if marker is not None:
+                write_marker(marker, Marker(self._boot, child.pid, job.started_at, spawned_at))
+        finally:
+            if marker is not None:
+                os.close(marker)
+        crashpoint("start.after_spawn")
+        job.state = RunnerJobState.STARTED
+        job.output = OutputWriter(self._spool, job.id, order.output_cap)
+        log.info("job.started", job=job.id, pid=child.pid, program=program)
+        filters = OutputPipeline(order.filters) if order.filters else None
+        self.supervisor.watch(job, child, job.output, order.time_limit, filters)
+        self._enqueue(job)
+
+    def _create_marker(self, job: RunnerJob) -> int | None:
+        """The marker's descriptor; None where no disk takes one and the job only reads. Raises as `create_marker`."""
+        try:
+            return self._reserve.retry(lambda: self._evidence.create_marker(job.id))
+        except OSError as error:
+            if not self._may_run_from_memory(job):
+                raise
+            log.error("job.no_marker", job=job.id, error=error)
+            self._run_from_memory(job)
+            return None
+
+    def _may_run_from_memory(self, job: RunnerJob) -> bool:
+        return job.order is not None and only_reads(job.order.argv)
+
+    def _run_from_memory(self, job: RunnerJob) -> None:
+        """Goes on without a durable record. Should the journal be written again while the job runs, and the runner die
+        then, what it finds is that it does not know, never that the job was not started.
+        """
+        if not job.from_memory:
+            job.from_memory = True
+            log.warning("job.from_memory", job=job.id)
+            reason = "it ran from memory, since no disk took a record of it"
+            self._append(("unsure", job.id, reason), done=lambda _: None)
+
+    def _on_end(self, job: RunnerJob, ended: Ended) -> None:
+        self._record_end(job, ended)
+        self._start_next()
+
+    def _record_end(self, job: RunnerJob, ended: Ended) -> None:
+        crashpoint("end.before_result")
+        saved = self._spool.save_result(ended)
+        if not saved and not has_code(ended.notes, {"memory"}):
+            ended = replace(ended, notes=(*ended.notes, make_note("memory")))
+        crashpoint("end.after_result")
+        job.ended, job.state = ended, RunnerJobState.ENDED
+        job.order = job.output = None
+        self._spool.mark_ended(job.id)
+        log.info("job.ended", job=job.id, outcome=ended.outcome, exit=ended.exit_code, signal=ended.signal, saved=saved)
+        self._enqueue(job)
+
+    # ---- refusals
+
+    def _reject_unauthentic(self, job_id: str, refusal: OrderRefusal) -> None:
+        """Reports a refusal without remembering it, since nothing in such an order is proven. Of a job that we have, or
+        had, nothing is reported: "refused" would claim that it never ran.
+        """
+        log.warning("order.unauthentic", job=job_id, reason=refusal.reason)
+        if job_id and job_id not in self.jobs and job_id not in self._journal.state.tombstones:
+            self._enqueue_refusal(job_id, refusal)
+
+    def _refuse(self, job: RunnerJob, refusal: OrderRefusal, *records: Record) -> None:
+        """Refuses a job that never ran; reported once the refusal is on disk."""
+        self._waiting.pop(job.id, None)
+        job.state = RunnerJobState.WRITING
+        refuse = (
+            "refuse",
+            job.id,
+            job.plan_hash,
+            job.not_after,
+            self._boot,
+            refusal.code,
+            clean_reason(refusal.reason),
+        )
+        self._append(*records, refuse, done=lambda _: self._set_refused(job, refusal))
+
+    def _set_refused(self, job: RunnerJob, refusal: OrderRefusal) -> None:
+        job.state, job.order, job.code, job.reason = (
+            RunnerJobState.REFUSED,
+            None,
+            refusal.code,
+            clean_reason(refusal.reason),
+        )
+        refuse = ("refuse", job.id, job.plan_hash, job.not_after, self._boot, job.code, job.reason)
+        self._journal.state.apply(
+            refuse
+        )  # also where it could not be written: the next rewrite of the journal holds it
+        log.info("job.refused", job=job.id, code=job.code, reason=job.reason)
+        self._enqueue(job)
+
+    def _set_unsure(self, job: RunnerJob, reason: str) -> None:
+        job.order = None
+
+        def done(_: OSError | None) -> None:
+            job.state, job.reason = RunnerJobState.UNSURE, reason
+            self._enqueue(job)
+
+        job.state = RunnerJobState.WRITING
+        self._append(("unsure", job.id, reason), done=done)
+
+    def _enqueue_refusal(self, job_id: str, refusal: OrderRefusal) -> None:
+        self.reporter.enqueue_notice(Refused(job_id, refusal.code, clean_reason(refusal.reason)))
+        self._on_change()
+
+    def _on_forget_written(self, job_id: str, error: OSError | None) -> None:
+        if error is not None:
+            log.error("journal.failed", job=job_id, error=error)
+            self._spool.free_memory(job_id)
+            return  # without the tombstone the files are all that keeps it from starting again
+        crashpoint("forget.after_tombstone")
+        self._spool.remove(job_id)
+        self._evidence.remove(job_id)
+        if self._reserve.is_used():
+            self._reserve.restore()
+
+    # ---- helpers
+
+    def _append(self, *records: Record, done: Callable[[OSError | None], None]) -> None:
+        def then(error: OSError | None) -> None:
+            done(error)
+            self._on_change()
+
+        self._journal.append(*records, on_done=then, now=time.time())
+
+    def _enqueue(self, job: RunnerJob) -> None:
+        self.reporter.enqueue(job)
+        self._on_change()

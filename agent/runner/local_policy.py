@@ -1,0 +1,132 @@
+"""trust.json (whose orders this machine takes) and policy.toml (which ones), reloaded when they change.
+
+The hub cannot overrule the local policy: `deny` refuses, `ask` requires as many approvals in the signed order as the
+rule says, and a rule that inserts options or variables requires them in the order. It judges programs and not people:
+roles are the hub's, so every role counts as held. While a file cannot be read every order is refused, with its name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from agent import log
+from agent.runner.verify import BadTrust, OrderRefusal, Trust, parse_trust
+from common.catalogue import Sentence
+from common.errors import UserError
+from common.plan import Order
+from common.policy.check import Policy, Verdict, check
+from common.policy.file import load_policy_bytes
+from common.read_file import MAX_FILE
+from common.roles import ROLES
+
+T = TypeVar("T")
+
+
+class LocalPolicy:
+    """Both files, in the runner's folder; each method reloads its file where it has changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._trust = _WatchedFile(folder / "trust.json", "signature", parse_trust)
+        self._policy = _WatchedFile(
+            folder / "policy.toml",
+            "policy",
+            lambda data: load_policy_bytes(data, "policy.toml"),
+        )
+
+    def reload(self) -> None:
+        """Reads both files now, whether they changed or not; the log says what came of it."""
+        for watched in (self._trust, self._policy):
+            watched.reload()
+
+    def problem(self) -> str:
+        """Why every order is refused now, whatever it is; "" where it is not."""
+        found = (watched.get() for watched in (self._trust, self._policy))
+        return next((one.reason for one in found if isinstance(one, OrderRefusal)), "")
+
+    def trust(self) -> Trust | OrderRefusal:
+        return self._trust.get()
+
+    def check(self, order: Order) -> OrderRefusal | None:
+        """Why the local policy refuses the order, None where it does not."""
+        policy = self._policy.get()
+        return policy if isinstance(policy, OrderRefusal) else check_policy(policy, order)
+
+
+def check_policy(policy: Policy, order: Order) -> OrderRefusal | None:
+    verdict = check(policy, order.argv, roles=ROLES, agent=order.agent, labels={}, cwd=order.cwd, env=order.env)
+    if verdict.kind == "deny":
+        return _policy_refusal(verdict.reason)
+    if verdict.argv != order.argv or dict(verdict.env) != dict(order.env):
+        return OrderRefusal(
+            "policy", f"rule {verdict.rule} of this machine would run it with other options or variables"
+        )
+    if verdict.time_limit is not None and order.time_limit > verdict.time_limit:
+        return OrderRefusal(
+            "policy", f"rule {verdict.rule} of this machine allows {verdict.time_limit} s, not {order.time_limit}"
+        )
+    if verdict.output_cap is not None and order.output_cap > verdict.output_cap:
+        return OrderRefusal("policy", f"rule {verdict.rule} of this machine keeps {verdict.output_cap} bytes at most")
+    return _check_approvals(verdict, order) if verdict.kind == "ask" else None
+
+
+def _check_approvals(verdict: Verdict, order: Order) -> OrderRefusal | None:
+    people = {person for person, _ in order.approvals}
+    if not verdict.own_approval:
+        people.discard(order.person)
+    if len(people) >= verdict.approvers:
+        return None
+    return OrderRefusal(
+        "policy",
+        f"rule {verdict.rule} of this machine wants {verdict.approvers} approvals, the order has {len(people)}",
+    )
+
+
+def _policy_refusal(reason: Sentence) -> OrderRefusal:
+    return OrderRefusal("policy", f"this machine's own policy: {reason}")
+
+
+class _WatchedFile(Generic[T]):
+    """One file and its parsed value: stat() on every use, read where size, times or inode changed."""
+
+    def __init__(self, path: Path, code: str, parse: Callable[[bytes], T]) -> None:
+        self._path = path
+        self._code = code  # of the refusals while it cannot be read
+        self._parse = parse
+        self._stamp: tuple[int, ...] = ()
+        self._value: T | OrderRefusal | None = None
+
+    def get(self) -> T | OrderRefusal:
+        try:
+            found = os.stat(self._path)
+            stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+            if self._value is None or stamp != self._stamp:
+                self._value, self._stamp = self._read(), stamp
+        except OSError as error:
+            self._value = None
+            return OrderRefusal(self._code, f"{self._path} on this machine cannot be read: {error.strerror}")
+        return self._value
+
+    def reload(self) -> None:
+        self._value = None
+        found = self.get()
+        if self._value is None and isinstance(found, OrderRefusal):  # not even opened, which `get` does not log
+            log.error("rules.broken", file=self._path, why=found.reason)
+
+    def _read(self) -> T | OrderRefusal:
+        with self._path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+        if len(data) > MAX_FILE:
+            return self._reject(f"larger than {MAX_FILE} bytes")
+        try:
+            value = self._parse(data)
+        except (UserError, BadTrust) as error:
+            return self._reject(str(error))
+        log.info("rules.read", file=self._path)
+        return value
+
+    def _reject(self, why: str) -> OrderRefusal:
+        log.error("rules.broken", file=self._path, why=why)
+        return OrderRefusal(self._code, f"{self._path} on this machine cannot be used: {why}")

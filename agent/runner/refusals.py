@@ -1,0 +1,33 @@
+"""What is said of a job that could not be started: before its start marker a refusal, after it an end."""
+
+from __future__ import annotations
+
+import time
+
+from agent.boot import since_boot
+from agent.runner.jobs import RunnerJob, clean_reason
+from agent.runner.spool import EMPTY_DIGEST
+from agent.runner.verify import OrderRefusal
+from common.link.messages import Ended
+
+
+def disk_refusal(what: str, error: OSError) -> OrderRefusal:
+    """Says what still can be done on a machine whose disk takes no record of a job."""
+    cure = "what only reads can be run (df, du, ls, ps, journalctl), and so can this once the disk can be written again"
+    return OrderRefusal("disk", f"{what}: {error.strerror}; {cure}")
+
+
+def check_expiry(job: RunnerJob) -> OrderRefusal | None:
+    """Refuses a job whose time is over by the wall clock or by the boot clock: the former may have been set back."""
+    over = max(time.time() - job.not_after, since_boot() - job.not_after_boot)
+    return OrderRefusal("expired", f"its time ended {over:.1f} s before its turn to start") if over > 0 else None
+
+
+def spawn_failure(job: RunnerJob, reason: str, took: float) -> Ended:
+    """The end of a job whose program could not be started: its marker exists, so it is reported as failed, not
+    refused.
+    """
+    at = job.started_at
+    return Ended(
+        job.id, "failed", None, None, clean_reason(reason), 0, 0, EMPTY_DIGEST, False, at, at + took, 0.0, 0.0, 0
+    )

@@ -1,0 +1,345 @@
+"""One open link: passes messages between hub and runner until something ends it, and says what.
+
+    hub -> runner   written to the runner's socket as soon as it is received, and counts as processed then
+    runner -> hub   numbered by the session, which keeps each message until the hub has committed it
+
+Back-pressure goes through in both directions: while the session has no room nothing is read from the runner, which
+keeps its output in the spool; while the runner does not read, nothing is read from the hub.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from websockets.exceptions import ConnectionClosed
+
+from agent import log
+from agent.boot import since_boot
+from agent.uplink.hub_position import HubPosition
+from agent.uplink.renewal import CertificateRenewal
+from agent.uplink.runner_socket import RunnerConnection
+from agent.uplink.vitals import vitals
+from common.errors import UserError, WorkFailed
+from common.link.codec import FORBIDDEN, BadFrame
+from common.link.dial import CLOSE_TIMEOUT, OpenLink, close, close_reason
+from common.link.handshake import EPOCH_RETRY_AFTER
+from common.link.messages import (
+    Ack,
+    Beat,
+    Bye,
+    Cancel,
+    Credit,
+    Dispatch,
+    Forget,
+    Heartbeat,
+    Message,
+    Refuse,
+    Renewed,
+    Resync,
+    for_protocol,
+)
+from common.link.session import Session, SessionFull, StaleEpoch
+
+ACK_DELAY: Final = 0.05
+"""Seconds that an ack waits for a frame that would carry it anyway."""
+RENEWAL_TIMEOUT: Final = 60.0
+UNACKED_TIMEOUT: Final = 30.0
+MAX_CLOCK_SKEW: Final = 30.0
+_WALL_CLOCK_POLL: Final = 60.0
+"""Seconds between checks of what is due by the wall clock, which may be set at any time."""
+
+_TO_RUNNER: Final = (Dispatch, Cancel, Credit, Forget, Resync)
+
+EndCause = Literal["closed", "lost", "bye", "refused", "runner", "protocol", "renewed"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEnd:
+    """Why a link ended. `new_session`: this session cannot go on. `spread` and `retry_after` are what the hub asked
+    for, in seconds.
+    """
+
+    cause: EndCause
+    detail: str = ""
+    spread: float = 0.0
+    retry_after: float = 0.0
+    new_session: bool = False
+    close_code: int = 1000  # RFC 6455, what the connection is closed with
+
+
+class Relay:
+    """One open link. `run` returns when it has ended; the session outlives it."""
+
+    def __init__(
+        self,
+        opened: OpenLink,
+        session: Session,
+        runner: RunnerConnection,
+        renewal: CertificateRenewal,
+        *,
+        heard: HubPosition,
+        obeyed: bool = True,
+        clock: Callable[[], float] = since_boot,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`obeyed`: the hub goes on from what was `heard`. To one that does not this machine reports, and does nothing
+        that it says.
+        """
+        self._position = heard
+        self._told = opened.welcome.mark
+        self._obeyed = obeyed
+        self._connection = opened.connection
+        self._session = session
+        self._protocol = opened.welcome.protocol
+        self._runner = runner
+        self._renewal = renewal
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._room_free = asyncio.Event()
+        self._all_acked = asyncio.Event()
+        self._ack_pending = asyncio.Event()
+        self._initial_sent = asyncio.Event()
+        self._renewal_answers: asyncio.Queue[Renewed | Refuse] = asyncio.Queue(1)
+        self._end_future: asyncio.Future[LinkEnd] = asyncio.get_running_loop().create_future()
+        self._renewing = False
+        self._clock_off = False
+        self._clock_ahead = 0.0
+        self._compare_clocks(opened.welcome.now)
+
+    async def run(self, first: list[bytes]) -> LinkEnd:
+        """Sends `first` (a report, or what a resumed session repeats), relays, and closes the connection at the end."""
+        self._session.note_activity(self._clock())
+        ending = LinkEnd("closed", "stopping")
+        try:
+            async with asyncio.TaskGroup() as group:
+                parts = (
+                    self._hub_to_runner(),
+                    self._runner_to_hub(first),
+                    self._send_heartbeats(),
+                    self._watch_liveness(),
+                    self._send_acks(),
+                    self._renew(),
+                )
+                tasks = [group.create_task(self._run_task(part)) for part in parts]
+                ending = await self._end_future
+                for task in tasks:
+                    task.cancel()
+            return ending
+        finally:
+            await self._send_bye(ending)
+
+    async def _run_task(self, part: Coroutine[Any, Any, None]) -> None:
+        """Runs one of the link's tasks and turns the ways in which a link may end into a LinkEnd; other errors are
+        bugs.
+        """
+        try:
+            await part
+        except ConnectionClosed as error:
+            self._finish(LinkEnd("closed", close_reason(error)))
+        except StaleEpoch as error:
+            self._finish(
+                LinkEnd(
+                    "protocol", str(error), new_session=True, retry_after=EPOCH_RETRY_AFTER, close_code=error.close_code
+                )
+            )
+        except BadFrame as error:
+            self._finish(LinkEnd("protocol", str(error), new_session=True, close_code=error.close_code))
+        except SessionFull as error:
+            self._finish(LinkEnd("protocol", str(error), new_session=True))
+
+    def _finish(self, ending: LinkEnd) -> None:
+        if not self._end_future.done():
+            self._end_future.set_result(ending)
+
+    async def _send_bye(self, ending: LinkEnd) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._connection.send(self._session.send(Bye(ending.detail or ending.cause)))
+        except (TimeoutError, ConnectionClosed):
+            pass
+        await close(self._connection, ending.close_code)
+
+    # ---- hub to runner
+
+    async def _hub_to_runner(self) -> None:
+        while True:
+            data = await self._connection.recv()
+            frame = self._session.receive(data, self._clock())
+            if self._session.has_room():
+                self._room_free.set()
+            if not self._session.unacked:
+                self._all_acked.set()
+            if frame is None:
+                continue
+            message = self._obey(frame.message)
+            if isinstance(message, _TO_RUNNER):
+                # No await between these two, so that a cancelled task never leaves a message written and not counted.
+                self._runner.write(message, frame.epoch)
+                self._session.mark_processed(frame.seq)
+                self._ack_pending.set()
+                if not await self._drain_runner():
+                    return
+            else:
+                if frame.seq and isinstance(message, Ack):
+                    self._session.mark_processed(frame.seq)
+                    self._ack_pending.set()
+                self._handle_message(message, frame.seq)
+
+    def _obey(self, message: Message) -> Message:
+        """The message; of a hub that is not obeyed, no more of it than lets the runner report.
+
+        What the hub told of its position is kept before the first thing that it says is done, and not before: its
+        answer to the report proves that it has taken what a hub before it may have lost.
+        """
+        if not isinstance(message, _TO_RUNNER):
+            return message
+        if self._obeyed:
+            self._position.note(self._told)
+            return message
+        match message:
+            case Resync(jobs=jobs):
+                return Resync(jobs=jobs)
+            case Credit():
+                return message
+        log.warning("hub.not_obeyed", message=type(message).__name__, heard=self._position.text)
+        return Ack()  # counts as processed: it is not to come again
+
+    async def _drain_runner(self) -> bool:
+        try:
+            await self._runner.drain()
+        except (TimeoutError, ConnectionError):
+            self._finish(LinkEnd("runner", "the runner does not read its socket", new_session=True))
+            return False
+        return True
+
+    def _handle_message(self, message: Message, seq: int) -> None:
+        match message:
+            case Ack():
+                pass
+            case Beat(now=now, mark=mark):
+                self._compare_clocks(now)
+                if mark:
+                    self._told = mark
+                    if self._obeyed and self._position.goes_on(mark):
+                        self._position.note(mark)
+            case Renewed():
+                self._session.mark_processed(seq)  # the request is on disk and can be sent again if we lose the answer
+                self._ack_pending.set()
+                self._deliver_renewal(message)
+            case Refuse() if self._renewing:
+                self._deliver_renewal(message)
+            case Bye(reason=reason, spread=spread):
+                self._finish(LinkEnd("bye", reason, spread=spread))
+            case Refuse(code=code, reason=reason, retry_after=retry_after):
+                self._finish(LinkEnd("refused", f"{code}: {reason}", retry_after=retry_after))
+            case _:
+                raise BadFrame(f"{type(message).__name__.lower()}: not in the middle of an agent's link", FORBIDDEN)
+
+    def _deliver_renewal(self, message: Renewed | Refuse) -> None:
+        if self._renewal_answers.empty():
+            self._renewal_answers.put_nowait(message)
+
+    def _compare_clocks(self, hub_now: float) -> None:
+        ahead = self._wall_clock() - hub_now
+        off = abs(ahead) > MAX_CLOCK_SKEW
+        if off and not self._clock_off:
+            log.warning("clock.off", ahead_of_hub=ahead, cure="set this machine's clock: orders expire by it")
+        self._clock_off = off
+        self._clock_ahead = ahead
+        self._renewal.set_clock_ahead(ahead)
+
+    # ---- runner to hub
+
+    async def _runner_to_hub(self, first: list[bytes]) -> None:
+        for data in first:
+            await self._connection.send(data)
+        self._initial_sent.set()
+        while True:
+            await self._wait_for_room()
+            try:
+                message = await self._runner.receive()
+            except BadFrame as error:
+                self._finish(LinkEnd("runner", f"the runner sent nonsense: {error}", new_session=True))
+                return
+            if message is None or isinstance(message, Bye):
+                self._finish(LinkEnd("runner", "the runner closed its socket", new_session=True))
+                return
+            await self._connection.send(self._session.send(for_protocol(message, self._protocol)))
+
+    async def _wait_for_room(self) -> None:
+        while not self._session.has_room():
+            self._room_free.clear()
+            await self._room_free.wait()
+
+    # ---- heartbeats, acks, renewal
+
+    async def _send_heartbeats(self) -> None:
+        while True:
+            now = self._clock()
+            if self._session.heartbeat_due(now):
+                figures = vitals() | self._runner.figures() | {"clock_ahead": round(self._clock_ahead, 1)}
+                await self._connection.send(self._session.send(Heartbeat(figures)))
+            await asyncio.sleep(min(_WALL_CLOCK_POLL, max(0.01, self._session.next_deadline() - self._clock())))
+
+    async def _watch_liveness(self) -> None:
+        """A task of its own, since the one that sends heartbeats may be blocked in a send."""
+        while True:
+            if self._session.timed_out(self._clock()):
+                self._finish(LinkEnd("lost", "the hub was not heard in three intervals"))
+                return
+            await asyncio.sleep(self._session.interval / 2)
+
+    async def _send_acks(self) -> None:
+        while True:
+            await self._ack_pending.wait()
+            await asyncio.sleep(ACK_DELAY)
+            self._ack_pending.clear()
+            if (data := self._session.ack_frame()) is not None:
+                await self._connection.send(data)
+
+    async def _renew(self) -> None:
+        await self._initial_sent.wait()  # numbered messages must go out in the order of their numbers
+        while True:
+            await asyncio.sleep(min(_WALL_CLOCK_POLL, max(0.0, self._renewal.time_left(self._wall_clock()))))
+            if not self._renewal.is_due(self._wall_clock()):
+                continue
+            self._renewing = True
+            try:
+                if self._renewal.request_session != self._session.id:
+                    message = await self._renewal.request()
+                    await self._wait_for_room()
+                    self._renewal.request_session = self._session.id
+                    await self._connection.send(self._session.send(message))
+                async with asyncio.timeout(RENEWAL_TIMEOUT):
+                    answer = await self._renewal_answers.get()
+                if isinstance(answer, Refuse):
+                    raise WorkFailed(f"the hub refused: {answer.code}: {answer.reason}", "see the hub's operator")
+                await self._renewal.install(answer)
+            except TimeoutError:
+                log.warning("certificate.not_renewed", reason="the hub has not answered")
+                self._renewal.record_failure(self._wall_clock())
+            except UserError as error:
+                log.error("certificate.not_renewed", reason=error.problem, cure=error.cure)
+                self._renewal.record_failure(self._wall_clock())
+            else:
+                await self._wait_all_acked()
+                self._finish(LinkEnd("renewed"))
+                return
+            finally:
+                self._renewing = False
+
+    async def _wait_all_acked(self) -> None:
+        """Waits until every sent message is acknowledged, for at most UNACKED_TIMEOUT; the session goes on either
+        way.
+        """
+        try:
+            async with asyncio.timeout(UNACKED_TIMEOUT):
+                while self._session.unacked:
+                    self._all_acked.clear()
+                    await self._all_acked.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,52 @@
+"""The words with which the hub says no, for programs. Each verb names those that it has (`common.api.verbs`).
+
+A call that is none, or that may not be, is answered with an error; an act that was not done is a result whose `code`
+says why not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+CALL_CODES: Final[Mapping[str, str]] = {
+    "usage": "the call is none: an argument is off, or what it names is not there",
+    "filter": "the filter does not read; the reason begins with the position",
+    "refused": "the caller has not the right",
+    "busy": "too many calls at once; wait for answers",
+    "too_large": "the answer does not fit one frame; ask for less at a time",
+    "hub": "the hub failed; its log says why",
+}
+"""Errors that any call may be answered with."""
+
+OUTCOME_CODES: Final[Mapping[str, str]] = {
+    "ok": "done",
+    "no_right": "the caller has not the right",
+    "unknown": "there is no such request, job, machine or draft",
+    "too_late": "it has ended, or is not what the act is for any more",
+    "selection_changed": "the selection means another number of machines now: `count`",
+    "denied": "policy does not allow it: `rule`",
+    "queue_full": "too much waits already",
+    "no_plan": "the request has no plan",
+    "not_ended": "it has not ended, or not well",
+    "bad_code": "the code is not the one of now: `left` tries",
+    "code_needed": "a code of the second factor is needed",
+    "not_enrolled": "the caller has no second factor",
+    "needs_second_person": "another person has to approve: the request is the caller's own",
+    "already_decided": "somebody was first: `by`, `state`",
+    "expired": "the time to decide is over",
+    "plan_changed": "the plan is another one now: `plan_hash`",
+    "recovery": "the hub was restored from a backup, and an admin has to run `answerback-hub recover` first",
+    "not_asking": "it does not wait for approval",
+    "bad_plan": "the new plan is none",
+    "same_plan": "the new plan is the old one",
+    "own_draft": "another admin has to accept it: it is the caller's own",
+    "clash": "it does not fit with the other runbooks",
+    "file": "runbooks.toml cannot be read or written",
+    "phrase": "the way to ask for it has to be said, or cannot be learnt from",
+    "name": "there is a runbook of that name",
+    "other": "the phrase would mean another plan",
+    "full": "too many drafts wait already",
+    "too_long": "it is too long for this",
+}
+"""What an act may come to."""

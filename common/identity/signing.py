@@ -1,0 +1,81 @@
+"""Ed25519 signatures (RFC 8032) of orders and of audit checkpoints.
+
+A signature is over `purpose + data` (domain separation). A purpose is one line with its newline, so none is a prefix of
+another and a signature for one is never valid for another. Small on purpose: it is all that the agent's runner loads of
+`cryptography`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+ORDER_PURPOSE: Final = b"answerback order 1\n"
+CHECKPOINT_PURPOSE: Final = b"answerback checkpoint 1\n"
+
+
+class BadKey(ValueError):
+    """A private key that cannot be used; `str()` says why and contains nothing of the key."""
+
+
+def key_id(public: bytes) -> str:
+    """The id of a public key: the first 16 hex digits of its SHA-256."""
+    return hashlib.sha256(public).hexdigest()[:16]
+
+
+class SigningKey:
+    """A private Ed25519 key with its id and raw public key (32 bytes)."""
+
+    __slots__ = ("_key", "id", "public")
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+        self.public: bytes = key.public_key().public_bytes_raw()  # 32 bytes
+        self.id: str = key_id(self.public)
+
+    @classmethod
+    def generate(cls) -> SigningKey:
+        return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> SigningKey:
+        """Reads an unencrypted PKCS#8 PEM; raises BadKey."""
+        from cryptography.hazmat.primitives import serialization  # half the import time, and verifiers need none of it
+
+        try:
+            key = serialization.load_pem_private_key(pem, password=None)
+        except Exception:  # the library's set of errors is open, and its text is not for people
+            raise BadKey("not an unencrypted private key in PEM") from None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise BadKey("a private key, but not of Ed25519")
+        return cls(key)
+
+    def to_pem(self) -> bytes:
+        """Unencrypted PKCS#8: the file's mode is what protects it."""
+        from cryptography.hazmat.primitives import serialization  # as above
+
+        return self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
+    def sign(self, purpose: bytes, data: bytes) -> bytes:
+        """The signature, 64 bytes; raises ValueError where the purpose is not one line with its newline."""
+        return self._key.sign(_with_purpose(purpose, data))
+
+
+def verify(public: bytes, data: bytes, signature: bytes, purpose: bytes = ORDER_PURPOSE) -> bool:
+    """Whether `signature` over `data` for `purpose` is by the holder of `public`. Never raises on malformed input."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, _with_purpose(purpose, data))
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def _with_purpose(purpose: bytes, data: bytes) -> bytes:
+    if purpose.find(b"\n") != len(purpose) - 1 or not purpose:
+        raise ValueError("a purpose is one line that ends in a newline")
+    return purpose + data

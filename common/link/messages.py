@@ -1,0 +1,423 @@
+"""Every message on a link, defined once.
+
+A frame is one msgpack array `[type, seq, ack, epoch, body]` in one binary WebSocket message (or, between uplink and
+runner, behind a four-byte big-endian length on a local socket). `type` is one of the names below, a closed set. `seq`
+numbers facts from 1 in each direction of a session; 0 marks a message that is never repeated. `ack` is the highest seq
+of the peer's that has been processed: for the hub that means committed. `epoch` is the hub's, 0 from an agent that does
+not know it yet. `body` is a map with exactly the fields of the type; those with a default may be left out, and are left
+out where they have it: so a field that a later version added is not seen by an older peer until it is used, and is used
+only towards a peer that has shown that it knows it.
+
+Opening a link
+    hello      agent or console: my name, my protocol, the session I want to resume, the highest epoch I know
+    welcome    hub: the session, whether it is resumed, up to which seq I have yours; the heartbeat interval
+    refuse     hub: not now (`retry_after` > 0) or not at all; `code` is for programs, `reason` for people
+    bye        either: closing on purpose; the hub says over how many seconds to spread reconnects
+Keeping it open
+    heartbeat  agent: alive, with vitals; console: alive
+    beat       hub: the answer to a heartbeat, with the hub's clock; also before an order, with the hub's position
+    ack        either: carries nothing but the ack in the frame
+Work, hub to agent
+    dispatch   a signed order; a repeated order is answered from the journal
+    cancel     stop this job, or never start it; `kill` skips the grace period
+    credit     output chunks up to and including `seq` are committed; more may be sent
+    forget     the job's end is committed: its files may be deleted
+    resync     answer to report: for each job the next chunk wanted; the hub does not know jobs that are not listed
+Work, agent to hub
+    report     first in a new (not resumed) session: every job not yet forgotten, and its state
+    accepted   journalled durably, not started
+    refused    never ran and never will; `code` is one of REFUSAL_CODES
+    started    the start marker exists and the program has been spawned
+    output     one chunk, numbered from 1 within the job
+    ended      how the job ended; `chunks` is the number of its output messages
+    unsure     it may have started, and no evidence of its end will come by itself
+Certificates
+    renew      agent or console: a new signing request for the same name
+    renewed    the certificate for it and its generation
+    join       anyone with a token (the only message from an unknown peer): a signing request
+    joined     the certificate, the CA, and the keys that orders are signed with
+Consoles
+    call       a verb with arguments
+    answer     its result, or an error with code and reason
+    push       an update of a subscription
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields, replace
+from typing import Any, Final, Literal, get_type_hints
+
+from common.fields import BadField, Validator, build_validator, is_time, with_rule
+from common.link.marks import MAX_MARK
+from common.machine.end_notes import are_valid_notes, fold_notes
+
+PROTOCOL: Final = 2
+"""2: `ended` may have notes. A peer is sent a field only from the protocol on that knows it (`for_protocol`)."""
+MIN_PROTOCOL: Final = 1
+MAX_REASON: Final = 1_000
+"""Characters of an end's reason that a machine sends."""
+CHUNK_BYTES: Final = 32_768
+"""The most bytes that one output message carries."""
+
+Sender = Literal["anyone", "agent", "console", "hub", "runner"]
+
+
+class BadMessage(ValueError):
+    """A malformed message, or one that its sender may not send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The base class of all messages; a type's fields are its body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello(Message):
+    protocol: int
+    role: str  # agent | console; must agree with the certificate
+    name: str  # must equal the certificate's
+    version: str
+    session: str = ""  # "" asks for a new one
+    received: int = 0  # highest seq received from the hub; what comes after is sent again
+    epoch: int = 0
+    facts: dict[str, str] | None = None
+    heard: str = (
+        ""  # the hub's position that I was told last (common/link/marks.py), "-" none yet; "": an older version
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome(Message):
+    protocol: int
+    session: str
+    resumed: bool
+    received: int  # highest seq received from the peer
+    heartbeat: float  # seconds between heartbeats
+    now: float
+    version: str
+    mark: str = ""  # the hub's position, for whoever says what it has heard; as in Beat
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse(Message):
+    code: str
+    reason: str
+    retry_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bye(Message):
+    reason: str = ""
+    spread: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat(Message):
+    vitals: dict[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beat(Message):
+    now: float
+    mark: str = ""  # "" where it has not moved
+
+
+@dataclass(frozen=True, slots=True)
+class Ack(Message):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch(Message):
+    order: bytes
+    signature: bytes
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(Message):
+    job: str
+    kill: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Credit(Message):
+    job: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forget(Message):
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resync(Message):
+    jobs: dict[str, int]  # job -> next output chunk wanted
+    forget: tuple[str, ...] = ()
+    cancel: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report(Message):
+    journal: str  # the journal's id; another one means that the machine's journal is lost
+    boot: str
+    open: dict[str, str]  # job -> accepted | started | ended | refused | unsure
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted(Message):
+    job: str
+    plan_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Message):
+    job: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started(Message):
+    job: str
+    pid: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Output(Message):
+    job: str
+    seq: int  # from 1
+    stream: int  # 1 standard output, 2 standard error
+    data: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Message):
+    job: str
+    outcome: str  # succeeded | failed | timed_out | cancelled
+    exit_code: int | None
+    signal: int | None
+    reason: str  # "" or, where no program could be started, why
+    chunks: int
+    output_bytes: int  # written by the program, beyond the cap included
+    output_digest: str  # hex SHA-256 of all of it, in the order it was read
+    truncated: bool
+    started_at: float
+    ended_at: float  # started_at and how long it took, so that no clock set in between comes into it
+    cpu_user: float
+    cpu_system: float
+    max_rss: int  # bytes
+    notes: tuple[str, ...] = ()  # what it left behind, what of it is lost (common.machine.end_notes); protocol 2
+
+
+@dataclass(frozen=True, slots=True)
+class Unsure(Message):
+    job: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renew(Message):
+    request: bytes  # PEM certificate signing request
+    generation: int  # of the certificate in use
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed(Message):
+    certificate: bytes  # PEM
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Message):
+    token: str
+    name: str
+    request: bytes
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(Message):
+    name: str
+    certificate: bytes
+    authority: bytes  # PEM
+    job_keys: dict[str, bytes]  # key id -> raw Ed25519 public key, 32 bytes
+    hub: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Message):
+    id: int
+    verb: str
+    args: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Message):
+    id: int
+    data: Any = None
+    code: str = ""  # "" is success
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Push(Message):
+    id: int  # of the call that subscribed
+    data: Any
+
+
+REFUSAL_CODES: Final = frozenset(
+    {"signature", "not_mine", "expired", "epoch", "policy", "order", "busy", "cancelled", "program", "stopping", "disk"}
+)
+
+_SENDERS: Final[Mapping[type[Message], frozenset[Sender]]] = {
+    Hello: frozenset({"agent", "console"}),
+    Welcome: frozenset({"hub"}),
+    Refuse: frozenset({"hub"}),
+    Bye: frozenset({"hub", "agent", "console", "runner"}),
+    Heartbeat: frozenset({"agent", "console"}),
+    Beat: frozenset({"hub"}),
+    Ack: frozenset({"hub", "agent", "console"}),
+    Dispatch: frozenset({"hub"}),
+    Cancel: frozenset({"hub"}),
+    Credit: frozenset({"hub"}),
+    Forget: frozenset({"hub"}),
+    Resync: frozenset({"hub"}),
+    Report: frozenset({"agent", "runner"}),
+    Accepted: frozenset({"agent", "runner"}),
+    Refused: frozenset({"agent", "runner"}),
+    Started: frozenset({"agent", "runner"}),
+    Output: frozenset({"agent", "runner"}),
+    Ended: frozenset({"agent", "runner"}),
+    Unsure: frozenset({"agent", "runner"}),
+    Renew: frozenset({"agent", "console"}),
+    Renewed: frozenset({"hub"}),
+    Join: frozenset({"anyone"}),
+    Joined: frozenset({"hub"}),
+    Call: frozenset({"console"}),
+    Answer: frozenset({"hub"}),
+    Push: frozenset({"hub"}),
+}
+_UNNUMBERED: Final = frozenset({Hello, Welcome, Refuse, Bye, Heartbeat, Beat, Ack, Join, Joined, Call, Answer, Push})
+
+_REPORT_STATES: Final = frozenset({"accepted", "started", "ended", "refused", "unsure"})
+_OUTCOMES: Final = frozenset({"succeeded", "failed", "timed_out", "cancelled"})
+
+# Rules beyond a field's type.
+_FIELD_RULES: Final[Mapping[tuple[type[Message], str], Callable[[Any], bool]]] = {
+    (Hello, "role"): frozenset({"agent", "console"}).__contains__,
+    (Hello, "heard"): lambda mark: len(mark) <= MAX_MARK,
+    (Welcome, "mark"): lambda mark: len(mark) <= MAX_MARK,
+    (Beat, "mark"): lambda mark: len(mark) <= MAX_MARK,
+    (Report, "open"): lambda jobs: _REPORT_STATES.issuperset(jobs.values()),
+    (Refused, "code"): REFUSAL_CODES.__contains__,
+    (Output, "seq"): lambda seq: bool(seq >= 1),
+    (Output, "stream"): frozenset({1, 2}).__contains__,
+    (Output, "data"): lambda data: len(data) <= CHUNK_BYTES,
+    (Ended, "outcome"): _OUTCOMES.__contains__,
+    (Ended, "notes"): are_valid_notes,
+}
+_TIMES: Final = frozenset({"at", "now", "started_at", "ended_at"})
+
+
+def _field_validator(kind: type[Message], name: str, hint: Any) -> Validator:
+    rule = _FIELD_RULES.get((kind, name)) or (is_time if hint is float and name in _TIMES else None)
+    return build_validator(hint) if rule is None else with_rule(build_validator(hint), rule)
+
+
+@dataclass(frozen=True, slots=True)
+class _MessageSpec:
+    kind: type[Message]
+    senders: frozenset[Sender]
+    checkers: Mapping[str, Validator]
+    required: frozenset[str]
+    defaults: Mapping[str, Any]
+
+
+def _message_spec(kind: type[Message], senders: frozenset[Sender]) -> _MessageSpec:
+    hints = get_type_hints(kind)
+    own = fields(kind)
+    return _MessageSpec(
+        kind,
+        senders,
+        {field.name: _field_validator(kind, field.name, hints[field.name]) for field in own},
+        frozenset(field.name for field in own if field.default is MISSING and field.default_factory is MISSING),
+        {field.name: field.default for field in own if field.default is not MISSING},
+    )
+
+
+MESSAGE_TYPES: Final[Mapping[str, type[Message]]] = {kind.__name__.lower(): kind for kind in _SENDERS}
+_SPECS: Final[Mapping[str, _MessageSpec]] = {
+    name: _message_spec(kind, _SENDERS[kind]) for name, kind in MESSAGE_TYPES.items()
+}
+_NAMES: Final[Mapping[type[Message], str]] = {kind: name for name, kind in MESSAGE_TYPES.items()}
+
+
+def type_name(message: Message) -> str:
+    return _NAMES[type(message)]
+
+
+def is_numbered(message: Message) -> bool:
+    """Whether the message is a fact: numbered, and kept until acknowledged. The others are sent once."""
+    return type(message) not in _UNNUMBERED
+
+
+def is_allowed_sender(name: str, sender: Sender) -> bool:
+    spec = _SPECS.get(name)
+    return spec is not None and sender in spec.senders
+
+
+def for_protocol(message: Message, protocol: int) -> Message:
+    """The message without what a peer of `protocol` would refuse: what the field says goes into words that it shows."""
+    if protocol < 2 and isinstance(message, Ended) and message.notes:
+        return replace(message, reason=fold_notes(message.reason, message.notes)[:MAX_REASON], notes=())
+    return message
+
+
+def to_body(message: Message) -> dict[str, Any]:
+    """The message's fields as a map; raises BadMessage where the peer would refuse one. A field that was added later
+    is left out where it says nothing, so that an older peer takes the message.
+
+    Outgoing messages are checked too: a fact that the peer refuses would be sent again with every resume.
+    """
+    name = _NAMES[type(message)]
+    body: dict[str, Any] = {}
+    defaults = _SPECS[name].defaults
+    for key, check in _SPECS[name].checkers.items():
+        value = getattr(message, key)
+        if key in defaults and value == defaults[key] and type(value) is type(defaults[key]):
+            continue
+        try:
+            body[key] = check(value)
+        except BadField as error:
+            raise BadMessage(f"{name}.{key}: {error}") from None
+    return body
+
+
+def from_body(name: str, body: Any, sender: Sender) -> Message:
+    """The typed message; raises BadMessage where the type is unknown, the sender may not send it, or a field is
+    malformed.
+    """
+    spec = _SPECS.get(name) if isinstance(name, str) else None
+    if spec is None:
+        raise BadMessage("unknown message type")
+    if sender not in spec.senders:
+        raise BadMessage(f"{name}: not for {sender} to send")
+    if not isinstance(body, dict):
+        raise BadMessage(f"{name}: the body is not a map")
+    values: dict[str, Any] = {}
+    for key, value in body.items():
+        check = spec.checkers.get(key)
+        if check is None:
+            raise BadMessage(f"{name}: unknown field")
+        try:
+            values[key] = check(value)
+        except BadField as error:
+            raise BadMessage(f"{name}.{key}: {error}") from None
+    if missing := spec.required - values.keys():
+        raise BadMessage(f"{name}: without {', '.join(sorted(missing))}")
+    return spec.kind(**values)

@@ -1,0 +1,12 @@
+"""Allow, ask or deny: a pure function of rules, person, machine and argument vector, always with the nearest rule told.
+
+check       the verdict on one command
+match       one rule against one argument vector: sub-commands, options, arguments
+rules       what a rule is: who, where, which program, how it is asked for
+types       the values that arguments may have: paths beneath roots, names, numbers, choices
+safe_regex  patterns that match in linear time
+table       which rules are worth looking at for a program
+file        policy.toml into rules; every mistake is told at once, and what the readable part forbids is kept
+elements    types, programs, rules and denials, one at a time; rule_parts: the parts of a rule
+source      the file's text: lines, denials of one line, what can be read of a broken file
+"""

@@ -1,0 +1,180 @@
+"""The parts of a rule, each read and checked by itself; a mistake names the table, the key and the cure."""
+
+from __future__ import annotations
+
+import posixpath
+
+from common.ids import is_label_value
+from common.policy.rules import NUMERIC_OPTION, Option, OptionStyle, Rule, SubCommand
+from common.policy.safe_regex import BadPattern, check_pattern
+from common.policy.table import TableReader
+from common.policy.types import IntegerType, InvalidValue, PathType, PatternType, ValueType, is_beneath
+from common.roles import ROLES
+
+
+def pattern_type(table: TableReader) -> PatternType:
+    pattern = table.text("pattern")
+    maximum = table.integer("max_length", 1, 4096, 256)
+    try:
+        check_pattern(pattern, maximum)
+    except BadPattern as error:
+        table.fail("pattern", str(error), "write it simpler, or use a built-in type")
+    return PatternType(pattern, maximum, table.text("shape", "VALUE"))
+
+
+def path_type(table: TableReader) -> PathType:
+    kind = PathType(
+        beneath=table.text_list("beneath"),
+        exactly=table.text_list("exactly"),
+        excluding=table.text_list("except"),
+        endings=table.text_list("except_endings"),
+        hidden=table.boolean("hidden"),
+        shape=table.text("shape", "PATH"),
+    )
+    for key, paths in (("beneath", kind.beneath), ("exactly", kind.exactly), ("except", kind.excluding)):
+        for path in paths:
+            if not is_normal_path(path):
+                table.fail(
+                    key, f"{path!r} is not an absolute path in its shortest form", "write it from / on, without .."
+                )
+    if not kind.beneath and not kind.exactly:
+        table.fail("beneath", "missing", "name the folders that paths may lie in")
+    for path in kind.excluding:
+        if not any(is_beneath(path, root) for root in kind.beneath):
+            table.fail("except", f"{path} lies beneath none of `beneath`", "leave it out, or look for a slip")
+    return kind
+
+
+def is_normal_path(path: str) -> bool:
+    return path.startswith("/") and not path.startswith("//") and posixpath.normpath(path) == path
+
+
+def check_program(table: TableReader, key: str, path: str) -> None:
+    if not is_normal_path(path) or path == "/":
+        table.fail(key, f"{path!r} is not an absolute program", "write its path from / on, as `type -P NAME` tells it")
+
+
+def check_spelling(table: TableReader, spelling: str, option: Option, style: OptionStyle) -> None:
+    if spelling == NUMERIC_OPTION:
+        if (
+            not isinstance(option.value, IntegerType)
+            or option.value.minimum < 0
+            or option.spellings != (NUMERIC_OPTION,)
+        ):
+            table.fail(spelling, "must be alone and an integer", 'write "-NUM" = { type = "integer", … }')
+        return
+    bare = spelling.strip("-")
+    dashes = len(spelling) - len(spelling.lstrip("-"))
+    if not bare or dashes > 2 or (dashes == 0 and style == "gnu") or ("=" in spelling and style == "gnu"):
+        table.fail(spelling or "options", "not the spelling of an option", "write it as -x or --long")
+    if style == "gnu" and dashes == 1 and len(spelling) != 2:
+        cure = 'write -x or --long, or style = "plain" where the program has no clusters'
+        table.fail(spelling, "could be read as a cluster of letters", cure)
+    if dashes == 1 and style == "gnu" and bare in "-=":
+        table.fail(spelling, "not the spelling of an option", "write it as -x or --long")
+
+
+def checked_default(table: TableReader, key: str, kind: ValueType, default: str) -> str:
+    if not default:
+        return ""
+    try:
+        return kind.normalize(default, "")
+    except InvalidValue as misfit:
+        table.fail(key, f"the default does not fit: {misfit.sentence}", "write one that does")
+
+
+def sub_command(table: TableReader, text: str) -> SubCommand:
+    optional = text.startswith("?")
+    choices = tuple(tuple(choice.split()) for choice in text.removeprefix("?").split("|"))
+    spellings = [spelling for choice in choices for spelling in choice]
+    if not all(choices) or any(spelling.startswith("-") for spelling in spellings):
+        table.fail("words", f"{text!r} is not a sub-command", 'write ["show list ls"], the full word first')
+    if len(set(spellings)) != len(spellings):
+        table.fail("words", f"{text!r} has a word twice", "leave one of them out")
+    return SubCommand(choices, optional)
+
+
+def required_options(table: TableReader, options: tuple[Option, ...]) -> tuple[tuple[str, ...], ...]:
+    by_spelling = {spelling: option for option in options for spelling in option.spellings}
+    found: list[tuple[str, ...]] = []
+    for text in table.text_list("required"):
+        for spelling in text.split():
+            if spelling not in by_spelling:
+                table.fail("required", f"{spelling} is not an option of the rule", "add it to flags or options")
+        found.append(tuple(dict.fromkeys(s for spelling in text.split() for s in by_spelling[spelling].spellings)))
+    return tuple(found)
+
+
+def fixed_variables(table: TableReader) -> tuple[tuple[str, str], ...]:
+    inner = table.table("env")
+    found: list[tuple[str, str]] = []
+    for name, value in inner.items():
+        if (
+            not name.replace("_", "a").isalnum()
+            or not name.isascii()
+            or name[0].isdigit()
+            or not isinstance(value, str)
+        ):
+            inner.fail(name, "not an environment variable", 'write NAME = "text"')
+        found.append((name, value))
+    return tuple(sorted(found))
+
+
+def merge_variables(
+    table: TableReader, a: tuple[tuple[str, str], ...], b: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    for name, _ in b:
+        if name in dict(a):
+            table.fail(f"env: {name}", "the program sets it already", "set it in one place")
+    return tuple(sorted((*a, *b)))
+
+
+def roles_of(table: TableReader) -> frozenset[str]:
+    roles = table.text_list("roles", ("operator",))
+    for role in roles:
+        if role not in ROLES:
+            table.fail("roles", f"{role!r} is not a role", f"use one of {', '.join(ROLES)}")
+    if not roles:
+        table.fail("roles", "empty: nobody could run it", 'leave it out, or write verdict = "deny"')
+    return frozenset(roles)
+
+
+def agent_patterns(table: TableReader) -> tuple[str, ...]:
+    patterns = table.text_list("agents")
+    for pattern in patterns:
+        plain = pattern.replace("*", "a")
+        if (
+            pattern.count("*") > 3
+            or len(pattern) > 64
+            or not plain.replace("-", "a").replace(".", "a").replace("_", "a").isalnum()
+        ):
+            table.fail("agents", f"{pattern!r} is not a name pattern", "write a machine's name, with at most three *")
+    if table.has("agents") and not patterns:
+        table.fail("agents", "empty: no machine could run it", "leave it out for every machine")
+    return patterns
+
+
+def labels_of(table: TableReader) -> tuple[tuple[str, str], ...]:
+    inner = table.table("labels")
+    for name, value in inner.items():
+        if not isinstance(value, str) or not is_label_value(value):
+            inner.fail(name, "not a label's value", 'write it as text, as in role = "web"')
+    return tuple(sorted((name, str(value)) for name, value in inner.items()))
+
+
+def check_rule(table: TableReader, rule: Rule) -> None:
+    if rule.rest and rule.end_of_options:
+        table.fail("rest", "cannot be told from arguments after an inserted --", "leave end_of_options out")
+    if any(word.optional for word in rule.words[:-1]):
+        table.fail("words", "only the last sub-command may be left out", "write two rules")
+    if rule.short and (
+        not rule.words or "/" in rule.short or any(word.optional or len(word.choices) > 1 for word in rule.words)
+    ):
+        table.fail("short", "stands for sub-commands", "give the rule words without a choice")
+    if rule.anywhere and not rule.words:
+        table.fail("anywhere", "means nothing without sub-commands", "leave it out")
+    if rule.program.global_options and not rule.words:
+        table.fail("words", "missing, and the program has options before the sub-command", "add the sub-command")
+    for name in rule.program.names:
+        if "/" in name:
+            table.fail("names", f"{name!r} has a folder", "names are what people type; the path is the program's")

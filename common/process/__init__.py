@@ -1,0 +1,9 @@
+"""How a program of ours meets its surroundings: terminal, signals, supervisor, and the end.
+
+encoding       what a terminal that is not UTF-8 gets instead; pure
+streams        the standard streams put in order
+program        how a program ends: errors as sentences or JSON, exit statuses
+click_program  the same for programs made with click; the agent does without
+hangup         SIGHUP, which ends no program; a log file that was moved away is opened again
+notify         sd_notify(3): readiness and watchdog under systemd
+"""

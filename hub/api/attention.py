@@ -1,0 +1,261 @@
+"""What needs a person, from one read of the store. Pure but for that read.
+
+    recovery  the hub was restored from a backup: an admin has to look before anything goes on
+    approve   a plan that waits for a yes; `expires` is when the time to decide is over
+    stuck     a job past its time limit, or handed out and not taken up
+    unknown   a job whose outcome nobody knows; a late report of the machine, or a person, ends that
+    anomaly   something that contradicts what was recorded before
+    drain     a machine that takes nothing new, and how far it is
+    file      a file that is not in force as it stands: a policy of the hub that does not read, or one of a machine that
+              refuses every order for that
+    inlet     an inlet that gets no news from its platform, and why
+    offline   a machine that is offline while jobs wait for it or were running on it, or that only a person brings
+              back; one that is here and whose clock is off. Its text says why
+
+Times are seconds since the epoch; `age` is the seconds since `since`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from common.api.overview import NeedView
+from common.catalogue import Language, Sentence
+from common.command.line import quote_command
+from common.machine.absence import CLOCK_OFF, NEEDS_PERSON, Absence, absence_text, clock_text
+from common.times import format_moment, utc
+from hub.api.rows import truncate
+from hub.api.views import drain_view
+from hub.chat.outbound import OutboundState
+from hub.core.absence import why_away
+from hub.core.chat_text import inline_text
+from hub.core.records import Agent, AuditEvent, Job, Request
+from hub.core.recovery import Recovery
+from hub.planning.watched_files import FileProblem
+from hub.store.overview import JobBacklog
+from hub.store.transaction import Txn
+
+MAX_ITEMS: Final = 20
+MAX_MINOR_ITEMS: Final = 5
+ANOMALY_WINDOW: Final = 3_600.0
+"""Seconds for which a contradiction needs a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionFacts:
+    """What one read of the store gives."""
+
+    queued: list[JobBacklog]
+    handed_out: list[JobBacklog]
+    requests: dict[str, tuple[int, float]]
+    asking: list[Request]
+    approvals_given: dict[str, int]
+    stuck: list[Job]
+    unknown: list[Job]
+    anomalies: list[AuditEvent]
+    paused: tuple[str, float, str] | None
+    paused_until: float | None
+    outbox: int
+
+
+def read_facts(txn: Txn, now: float) -> AttentionFacts:
+    asking = txn.asking_requests(MAX_ITEMS)
+    return AttentionFacts(
+        queued=txn.queued_by_agent(),
+        handed_out=txn.open_by_agent(),
+        requests=txn.requests_waiting(),
+        asking=asking,
+        approvals_given={request.id: txn.count_granted(request.id) for request in asking if request.approvers > 1},
+        stuck=txn.stuck_jobs(now, MAX_ITEMS),
+        unknown=txn.unknown_jobs(MAX_ITEMS // 2),
+        anomalies=txn.anomalies(now - ANOMALY_WINDOW, MAX_MINOR_ITEMS),
+        paused=txn.queue_paused(),
+        paused_until=txn.queue_paused_until(),
+        outbox=txn.count_pending_replies(),
+    )
+
+
+def attention_list(
+    facts: AttentionFacts,
+    agents: Sequence[Agent],
+    online: Callable[[str], bool],
+    now: float,
+    language: Language,
+    files: Iterable[FileProblem] = (),
+    refusing: Iterable[tuple[str, float]] = (),
+    recovery: Recovery | None = None,
+    clocks: Mapping[str, float] | None = None,
+    inlets: Iterable[OutboundState] = (),
+) -> tuple[NeedView, ...]:
+    """The most pressing first: what holds everything back, files that are not in force, what has gone wrong, then
+    approvals by expiry, then the machines. A console may have room for the first few alone.
+
+    `refusing` are machines that refuse every order, and when they said so last; `clocks` is how far ahead of the
+    hub's those of linked machines are, in seconds; `inlets` are those with an outbound mode.
+    """
+    left = Counter({entry.agent: 0 for entry in facts.handed_out})
+    for entry in facts.handed_out:
+        left[entry.agent] += entry.jobs if entry.state != "unknown" else 0
+    needs = [
+        *([] if recovery is None or not recovery.active else [_recovery(recovery, now, language)]),
+        *(_file(problem, now, language) for problem in files),
+        *islice((_inlet(state, now, language) for state in inlets if state.error), MAX_MINOR_ITEMS),
+        *islice((_refusing(agent, since, now, language) for agent, since in refusing), MAX_MINOR_ITEMS),
+        *(_job("stuck", job, job.started_at or job.leased_at, now) for job in facts.stuck),
+        *(_job("unknown", job, job.ended_at, now) for job in facts.unknown),
+        *(_anomaly(event, now) for event in facts.anomalies),
+        *(_approve(request, facts.approvals_given.get(request.id, 0), now) for request in facts.asking),
+        *(_drain(agent, left[agent.name], now, language) for agent in agents if agent.drain_at is not None),
+        *_offline(facts, agents, online, clocks, now, language),
+    ]
+    return tuple(needs[: 3 * MAX_ITEMS])
+
+
+def _recovery(recovery: Recovery, now: float, language: Language) -> NeedView:
+    text = Sentence("recovery_now").render(language)
+    return NeedView(kind="recovery", since=recovery.since, age=max(0.0, now - recovery.since), text=text)
+
+
+def _offline(
+    facts: AttentionFacts,
+    agents: Sequence[Agent],
+    online: Callable[[str], bool],
+    clocks: Mapping[str, float] | None,
+    now: float,
+    language: Language,
+) -> list[NeedView]:
+    """The few machines that most jobs wait for, or were running on; then those that only a person brings back; then
+    those that are here and whose clock is off.
+    """
+    jobs: Counter[str] = Counter()
+    since: dict[str, float] = {}
+    for entry in [*facts.queued, *facts.handed_out]:
+        if entry.state != "unknown" and not online(entry.agent):
+            jobs[entry.agent] += entry.jobs
+            since[entry.agent] = min(entry.oldest, since.get(entry.agent, entry.oldest))
+    known = {agent.name: agent for agent in agents}
+
+    def need(name: str, count: int, at: float, text: str) -> NeedView:
+        return NeedView(kind="offline", agent=name, since=at, age=max(0.0, now - at), who=name, count=count, text=text)
+
+    def why(absence: Absence) -> str:
+        return absence_text(absence, lambda at: format_moment(at, now, utc, seconds=False), language)
+
+    needs = []
+    for name, count in jobs.most_common(MAX_MINOR_ITEMS):
+        away = why_away(known[name], online=False) if name in known else None
+        key = "need_offline" if away is None else "need_away_jobs"
+        values = {"agent": name, "count": count} | ({} if away is None else {"why": why(away)})
+        needs.append(need(name, count, since[name], Sentence(key, values).render(language)))
+    gone = [
+        (away.since or now, agent.name, away)
+        for agent in agents
+        if agent.name not in jobs
+        and (away := why_away(agent, online(agent.name))) is not None
+        and away.code in NEEDS_PERSON
+    ]
+    for at, name, away in sorted(gone, key=lambda one: -one[0])[:MAX_MINOR_ITEMS]:
+        needs.append(need(name, 0, at, Sentence("need_away", {"agent": name, "why": why(away)}).render(language)))
+    off = [(name, ahead) for name, ahead in (clocks or {}).items() if abs(ahead) >= CLOCK_OFF and online(name)]
+    for name, ahead in sorted(off, key=lambda one: -abs(one[1]))[:MAX_MINOR_ITEMS]:
+        values = {"agent": name, "why": clock_text(ahead, language)}
+        needs.append(need(name, 0, now, Sentence("need_clock", values).render(language)))
+    return needs
+
+
+def _file(problem: FileProblem, now: float, language: Language) -> NeedView:
+    return NeedView(
+        kind="file",
+        file=problem.path.name,
+        since=problem.since,
+        age=max(0.0, now - problem.since),
+        text=truncate(problem.sentence.render(language)),
+    )
+
+
+def _inlet(state: OutboundState, now: float, language: Language) -> NeedView:
+    values = {"inlet": state.inlet, "why": inline_text(state.error)}
+    return NeedView(
+        kind="inlet",
+        inlet=state.inlet,
+        since=state.failed_at,
+        age=max(0.0, now - state.failed_at),
+        text=Sentence("need_inlet", values).render(language),
+    )
+
+
+def _refusing(agent: str, since: float, now: float, language: Language) -> NeedView:
+    return NeedView(
+        kind="file",
+        agent=agent,
+        file=f"{agent}:policy.toml",
+        since=since,
+        age=max(0.0, now - since),
+        text=Sentence("need_refusing", {"agent": agent}).render(language),
+    )
+
+
+def _anomaly(event: AuditEvent, now: float) -> NeedView:
+    return NeedView(
+        kind="anomaly",
+        job=event.subject,
+        agent=event.actor,
+        since=event.at,
+        age=max(0.0, now - event.at),
+        who=event.actor,
+        text=truncate(str(event.data.get("what") or event.kind)),
+    )
+
+
+def _approve(request: Request, given: int, now: float) -> NeedView:
+    steps = request.plan.steps if request.plan is not None else ()
+    targets = request.plan.targets if request.plan is not None else ()
+    since = request.planned_at or request.received_at
+    return NeedView(
+        kind="approve",
+        number=request.number,
+        since=since,
+        age=max(0.0, now - since),
+        who=request.person,
+        inlet=request.inlet,
+        text=truncate(quote_command(steps[0].argv, steps[0].filters)) if steps else truncate(request.text),
+        agent=targets[0] if len(targets) == 1 else "",
+        count=len(targets),
+        given=given,
+        approvers=request.approvers,
+        second_factor=request.second_factor,
+        expires=request.decide_by,
+    )
+
+
+def _job(kind: str, job: Job, since: float | None, now: float) -> NeedView:
+    since = job.queued_at if since is None else since
+    return NeedView(
+        kind=kind,
+        number=job.number,
+        job=job.id,
+        agent=job.agent,
+        since=since,
+        age=max(0.0, now - since),
+        who=job.person,
+        inlet=job.inlet,
+        text=truncate(job.command or job.reason),
+    )
+
+
+def _drain(agent: Agent, left: int, now: float, language: Language) -> NeedView:
+    since = agent.drain_at or now
+    key = "need_drained" if not left else "need_draining"
+    return NeedView(
+        kind="drain",
+        agent=agent.name,
+        since=since,
+        age=max(0.0, now - since),
+        who=agent.drain_by,
+        draining=drain_view(agent, left),
+        text=Sentence(key, {"agent": agent.name, "left": left, "of": max(left, agent.drain_jobs)}).render(language),
+    )

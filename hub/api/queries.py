@@ -1,0 +1,226 @@
+"""Queries: lists and single records, once. What is followed as it changes is in `hub.api.subscriptions`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from common.api.agents import AgentView, VitalsView
+from common.api.arguments import NoArgs, RequestArgs
+from common.api.events import EventView
+from common.api.jobs import JobDetails, JobView, OutputMatches
+from common.api.overview import QueuePause, QueueView
+from common.api.queries import (
+    MAX_LIMIT,
+    AgentsArgs,
+    AuditArgs,
+    Filtered,
+    JobArgs,
+    JobsArgs,
+    RequestsArgs,
+    SearchOutputArgs,
+    VitalsArgs,
+)
+from common.api.requests import ApprovalView, RequestDetails, RequestView
+from common.catalogue import Sentence
+from common.filter.fields import ViewName
+from hub.api.agent_list import AgentList, AgentRowCache
+from hub.api.context import ApiContext
+from hub.api.following import MAX_CHUNKS
+from hub.api.lookup import find_job, find_request, parse_filter, unknown_sort
+from hub.api.output_search import search
+from hub.api.views import (
+    agent_view,
+    chunk_views,
+    event_view,
+    extend,
+    fit_items,
+    job_of_request,
+    request_details,
+    request_view,
+)
+from hub.core.audit_chain import AuditRow, to_event
+from hub.core.records import Agent, Approval, AuditEvent, Job
+from hub.core.vitals_history import SLOT
+from hub.links.console import Caller, InvalidArguments
+from hub.store.jobs import JOB
+from hub.store.lists import ListQuery, UnknownSort
+from hub.store.overview import count_jobs_by_agent
+from hub.store.requests import REQUEST
+from hub.store.transaction import Txn
+
+
+class QueryHandlers:
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    # ---- requests
+
+    async def requests(self, caller: Caller, args: RequestsArgs) -> tuple[RequestView, ...]:
+        if args.filter is not None:
+            listing, now = _listing("requests", args, args.filter, caller), self._context.clock()
+            rows = await self._context.store.read(lambda txn: txn.list_rows(listing, args.lo, args.limit, now))
+            return fit_items(map(request_view, REQUEST.from_rows(rows)))
+        found = await self._context.store.read(
+            lambda txn: txn.requests(states=args.states, limit=args.limit, before_number=args.before)
+        )
+        return fit_items(map(request_view, found))
+
+    async def request(self, caller: Caller, args: RequestArgs) -> RequestDetails:
+        return await self._context.store.read(lambda txn: _request_details(txn, args))
+
+    # ---- jobs
+
+    async def jobs(self, caller: Caller, args: JobsArgs) -> tuple[JobView, ...]:
+        if args.filter is not None:
+            listing, now = _listing("jobs", args, args.filter, caller), self._context.clock()
+            return await self._context.store.read(
+                lambda txn: _job_views(txn, JOB.from_rows(txn.list_rows(listing, args.lo, args.limit, now)))
+            )
+        return await self._context.store.read(
+            lambda txn: _job_views(
+                txn,
+                txn.jobs(
+                    states=args.states,
+                    agent=args.agent or None,
+                    person=args.person or None,
+                    limit=args.limit,
+                    before_id=args.before or None,
+                ),
+            )
+        )
+
+    async def job(self, caller: Caller, args: JobArgs) -> JobDetails:
+        return await self._context.store.read(lambda txn: _job_details(txn, args))
+
+    async def search_output(self, caller: Caller, args: SearchOutputArgs) -> OutputMatches:
+        """Lines of a job's output that have a text in them; upper and lower case are alike."""
+        return await self._context.store.read(lambda txn: _search_output(txn, args))
+
+    # ---- machines and the queue
+
+    async def agents(self, caller: Caller, args: AgentsArgs) -> tuple[AgentView, ...]:
+        fleet = self._context.fleet
+        if args.filter is not None:
+            return await self._filtered_agents(caller, args, args.filter)
+        found = [agent for agent in fleet.agents() if agent.name > args.after][:MAX_LIMIT]
+        queued, running = await self._context.store.read(count_jobs_by_agent)
+        ends = await self._context.store.read(lambda txn: txn.certificate_ends("agent"))
+
+        def view(agent: Agent) -> AgentView:
+            made = agent_view(
+                agent,
+                online=fleet.online(agent.name),
+                vitals=fleet.vitals.get(agent.name),
+                queued=queued.get(agent.name, 0),
+                running=running.get(agent.name, 0),
+            )
+            return replace(made, certificate_until=ends.get(agent.name))
+
+        return fit_items(map(view, found))
+
+    async def _filtered_agents(self, caller: Caller, args: AgentsArgs, text: str) -> tuple[AgentView, ...]:
+        """The rows of the followed list, from the position `lo` on."""
+        fleet = self._context.fleet
+        rows = AgentRowCache(fleet)
+        wanted = parse_filter("agents", text, caller.person, args.language)
+        try:
+            listed = AgentList(rows, fleet, wanted, args.sort)
+        except UnknownSort as error:
+            raise unknown_sort(error) from None
+        rows.queued, rows.running = await self._context.store.read(count_jobs_by_agent)
+        return fit_items(listed.views(args.lo, args.limit, self._context.clock()))
+
+    async def vitals(self, caller: Caller, args: VitalsArgs) -> VitalsView:
+        fleet, now = self._context.fleet, self._context.clock()
+        if fleet.agent(args.agent) is None:
+            raise InvalidArguments(Sentence("no_machine_named", {"agent": args.agent}).render(args.language))
+        found = fleet.history.samples(args.agent, now)
+        return VitalsView(
+            agent=args.agent, slot=SLOT, until=now, load=found["load1"], memory=found["memory"], rtt=found["rtt"]
+        )
+
+    async def queue(self, caller: Caller, args: NoArgs) -> QueueView:
+        now = self._context.clock()
+        return await self._context.store.read(lambda txn: _queue_view(txn, now))
+
+    # ---- the audit
+
+    async def audit(self, caller: Caller, args: AuditArgs) -> tuple[EventView, ...]:
+        if args.filter is not None:
+            listing, now = _listing("audit", args, args.filter, caller), self._context.clock()
+            return await self._context.store.read(lambda txn: _listed_events(txn, listing, args, now))
+        events = await self._context.store.read(
+            lambda txn: txn.events(
+                after_seq=args.after or 0,
+                limit=args.limit,
+                subject=args.subject or None,
+                kind_prefix=args.kind or None,
+            )
+        )
+        return fit_items(map(event_view, events))
+
+
+def _listing(view: ViewName, args: Filtered, text: str, caller: Caller) -> ListQuery:
+    wanted = parse_filter(view, text, caller.person, args.language)
+    try:
+        return ListQuery(wanted, args.sort)
+    except UnknownSort as error:
+        raise unknown_sort(error) from None
+
+
+def _request_details(txn: Txn, args: RequestArgs) -> RequestDetails:
+    found = find_request(txn, args)
+    approvals = tuple(map(_approval_view, txn.approvals(found.id)))
+    return replace(request_details(found, txn.jobs_of(found.id)), approvals=approvals)
+
+
+def _approval_view(given: Approval) -> ApprovalView:
+    return ApprovalView(
+        person=given.person,
+        granted=given.granted,
+        via=given.via,
+        at=given.at,
+        reason=given.reason,
+        second_factor=given.second_factor,
+    )
+
+
+def _job_views(txn: Txn, jobs: Iterable[Job]) -> tuple[JobView, ...]:
+    found = list(jobs)
+    requests = {request_id: txn.request(request_id) for request_id in {job.request_id for job in found}}
+    return fit_items(job_of_request(job, requests[job.request_id]) for job in found)
+
+
+def _job_details(txn: Txn, args: JobArgs) -> JobDetails:
+    found = find_job(txn, args.id)
+    view = job_of_request(found, txn.request(found.request_id))
+    chunks = txn.chunks(found.id, after_seq=args.after or 0, limit=MAX_CHUNKS)
+    return extend(JobDetails, view, output=chunk_views(chunks))
+
+
+def _search_output(txn: Txn, args: SearchOutputArgs) -> OutputMatches:
+    found = find_job(txn, args.job)
+    matches, more = search(txn.chunks(found.id, limit=100_000), args.text)
+    return OutputMatches(job=found.id, matches=matches, more=more)
+
+
+def _queue_view(txn: Txn, now: float) -> QueueView:
+    depth, oldest = txn.queue_stats()
+    pause = txn.queue_paused()
+    paused = None
+    if pause is not None:
+        paused = QueuePause(by=pause[0], at=pause[1], reason=pause[2], until=txn.queue_paused_until())
+    states = {state.value: count for state, count in txn.job_counts().items()}
+    return QueueView(depth=depth, oldest=oldest, states=states, paused=paused, now=now)
+
+
+def _listed_events(txn: Txn, listing: ListQuery, args: AuditArgs, now: float) -> tuple[EventView, ...]:
+    rows = txn.list_rows(listing, args.lo, args.limit, now)
+    return fit_items(_with_request_number(txn, to_event(AuditRow(*row))) for row in rows)
+
+
+def _with_request_number(txn: Txn, event: AuditEvent) -> EventView:
+    """An event with the number of the request that it is about, where it is about one or a job of one."""
+    about = txn.job(event.subject) if event.kind.startswith("job.") else txn.request(event.subject)
+    return event_view(event, about.number if about is not None else None)

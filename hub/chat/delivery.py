@@ -1,0 +1,321 @@
+"""The delivery worker: posts the replies of the outbox to chat, at least once, in order within a request.
+
+The outbox is the truth; `wake` is only a hint to read it. Due replies are read in small batches, at most 32 posts run
+at once, and each result is one write; group commit puts many of them into one fsync. A post whose result was not
+committed is repeated with the same `X-Answerback-Reply`, so that a receiver can recognise it.
+
+No chat delays the others: an inlet may have at most three times as many posts under way as there are free workers (so
+one alone gets 24 of the 32, and a worker is always left for the next), and a host that does not answer is left alone
+for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import aiohttp
+
+from hub.chat import retry as reply_policy
+from hub.chat.http_client import FAILURES, describe_failure, make_call, open_session
+from hub.chat.inlets import Inlet
+from hub.chat.platforms.base import (
+    CardGone,
+    Delivered,
+    DeliveryFailed,
+    DeliveryResult,
+    HttpCall,
+    HttpResponse,
+    NextCall,
+    OutboundReply,
+    ReplyContent,
+)
+from hub.chat.retry import Dead, Retry
+from hub.core.callback_url import CallbackUrl, resolve_callback
+from hub.core.echo_guard import EchoGuard
+from hub.core.records import Card, Reply
+from hub.log import logger
+from hub.metrics import Metrics
+from hub.store.store import Store
+from hub.store.transaction import Txn
+
+log = logger("replies")
+
+MAX_CONCURRENT_POSTS: Final = 32
+MAX_INLET_SHARE: Final = 3  # an inlet's posts under way, at most, for each free worker
+POLL_INTERVAL: Final = 1.0  # seconds: how late a lost hint can make a reply
+MIN_PAUSE: Final = 0.005  # seconds at least between two reads of the outbox while posts are under way
+MAX_POLL_SHARE: Final = 4.0  # and at least this many times what the last read took
+POST_TIMEOUT: Final = 10.0
+MAX_RESPONSE: Final = 256 * 1024  # bytes: a chat's API sends back the whole message that was posted
+MAX_CALLS: Final = 5  # HTTP calls that one reply may take
+MAX_ERROR: Final = 300  # characters stored of why an attempt failed
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """A reply with its inlet and its checked address."""
+
+    reply: Reply
+    inlet: Inlet
+    target: CallbackUrl
+    card: str = ""  # the posted message that it changes
+
+
+class DeliveryWorker:
+    """`run` until `stop`; `wake` after a commit that wrote to the outbox."""
+
+    def __init__(
+        self,
+        store: Store,
+        inlets: Mapping[str, Inlet],
+        clock: Callable[[], float],
+        metrics: Metrics,
+        echo_guard: EchoGuard | None = None,
+    ) -> None:
+        """`echo_guard` hears what is said, before it is posted: its echo may be here before the answer is."""
+        self._store = store
+        self._echo_guard = echo_guard
+        self._inlets = inlets
+        self._clock = clock
+        self._metrics = metrics
+        self._hosts = reply_policy.HostBreaker()
+        self._pacer = reply_policy.ConversationPacer()
+        self._started_at = clock()
+        self._random = random.Random()  # noqa: S311  spreads retries, guards nothing
+        self._wakeup = asyncio.Event()
+        self._stopping = False
+        self._deliveries: asyncio.Queue[_Delivery | None] = (
+            asyncio.Queue()
+        )  # never more than there are workers: see _poll_outbox
+        self._in_flight: set[int] = set()  # outbox ids that are under way
+        self._in_flight_by_inlet: Counter[str] = Counter()  # inlet -> its posts that are under way
+        self._pause = MIN_PAUSE
+        self._next_retry = math.inf
+
+    def wake(self) -> None:
+        """There may be something new in the outbox."""
+        self._wakeup.set()
+
+    def stop(self) -> None:
+        """Lets `run` return once the posts under way have ended."""
+        self._stopping = True
+        self._wakeup.set()
+
+    async def run(self) -> None:
+        async with (
+            open_session(
+                connections=2 * MAX_CONCURRENT_POSTS, per_host=MAX_CONCURRENT_POSTS, seconds=POST_TIMEOUT
+            ) as session,
+            asyncio.TaskGroup() as group,
+        ):
+            for _ in range(MAX_CONCURRENT_POSTS):
+                group.create_task(self._work(session))
+            while not self._stopping:
+                self._wakeup.clear()
+                try:
+                    await self._poll_outbox()
+                except Exception:
+                    # Nothing is lost: the outbox is read again after a pause.
+                    log.exception("replies.look_failed")
+                    await asyncio.sleep(POLL_INTERVAL)
+                await self._wait()
+            for _ in range(MAX_CONCURRENT_POSTS):
+                self._deliveries.put_nowait(None)
+
+    async def _poll_outbox(self) -> None:
+        """Starts as many due deliveries as there are free workers; those that cannot be posted are written in one
+        unit.
+        """
+        if len(self._in_flight) >= MAX_CONCURRENT_POSTS:
+            return
+        started = time.perf_counter()
+        now = self._clock()
+        if now >= self._next_retry:
+            self._next_retry = math.inf
+        in_flight = frozenset(self._in_flight)
+        full = [inlet for inlet in self._in_flight_by_inlet if not self._has_slot(inlet)]
+        units: list[Callable[[Txn], None]] = []
+        for reply in await self._store.read(lambda txn: txn.due_replies(now, MAX_CONCURRENT_POSTS, in_flight, full)):
+            unit = self._start_delivery(reply, now)
+            if unit is not None:
+                units.append(unit)
+        if units:
+            await self._store.write(lambda txn: [unit(txn) for unit in units])
+        self._pause = max(MIN_PAUSE, MAX_POLL_SHARE * (time.perf_counter() - started))
+
+    def _has_slot(self, inlet: str) -> bool:
+        return self._in_flight_by_inlet[inlet] < MAX_INLET_SHARE * (MAX_CONCURRENT_POSTS - len(self._in_flight))
+
+    def _start_delivery(self, reply: Reply, now: float) -> Callable[[Txn], None] | None:
+        """Queues the delivery for a worker, or returns the unit to write where nothing is posted."""
+        inlet = self._inlets.get(reply.inlet)
+        if inlet is None:
+            return self._dead_unit(reply, f"there is no inlet {reply.inlet} any more")
+        target = resolve_callback(reply.url, inlet.reply_hosts)
+        if isinstance(target, str):
+            return self._dead_unit(reply, target)
+        until = self._hosts.open_until(target.authority, now)
+        if until is not None:
+            # No attempt is made, so none is counted; jittered, so that they do not all come due at once.
+            at = until + self._random.random() * min(1.0, until - now)
+            return self._retry_unit(reply, Retry(at, reply.error or f"{target.authority} does not answer"))
+        if (pace := inlet.platform.pace) > 0:
+            at = self._pacer.take(f"{reply.inlet} {_conversation(reply)}", pace, now)
+            if at > now:
+                return self._retry_unit(reply, Retry(at, reply.error))
+        if self._has_slot(reply.inlet):
+            self._in_flight.add(reply.id)
+            self._in_flight_by_inlet[reply.inlet] += 1
+            self._deliveries.put_nowait(_Delivery(reply, inlet, target))
+        return None
+
+    async def _wait(self) -> None:
+        """Waits until there is a reason to read the outbox again."""
+        if self._in_flight:
+            await asyncio.sleep(self._pause)  # results arrive meanwhile, and one read serves them all
+        wait = min(POLL_INTERVAL, max(0.0, self._next_retry - self._clock()))
+        try:
+            async with asyncio.timeout(wait):
+                await self._wakeup.wait()
+        except TimeoutError:
+            pass
+
+    async def _work(self, session: aiohttp.ClientSession) -> None:
+        while (delivery := await self._deliveries.get()) is not None:
+            reply = delivery.reply
+            try:
+                await self._deliver(session, delivery)
+            except Exception:
+                log.exception("replies.carry_failed", request=reply.request_id, reply=reply.id)
+                self._next_retry = 0.0
+                await asyncio.sleep(POLL_INTERVAL)
+            finally:
+                self._in_flight.discard(reply.id)
+                self._in_flight_by_inlet[reply.inlet] -= 1
+                if not self._in_flight_by_inlet[reply.inlet]:
+                    del self._in_flight_by_inlet[reply.inlet]
+            self._wakeup.set()  # the next reply to the same request may be due now
+
+    async def _deliver(self, session: aiohttp.ClientSession, delivery: _Delivery) -> None:
+        """Posts one reply and commits the result. A card is posted in its newest state, whatever was enqueued first."""
+        newest = await self._newest(delivery) if delivery.inlet.platform.can_update else delivery
+        try:
+            await self._deliver_this(session, newest)
+        finally:
+            self._in_flight.discard(newest.reply.id)
+
+    async def _deliver_this(self, session: aiohttp.ClientSession, delivery: _Delivery) -> None:
+        reply = delivery.reply
+        result = await self._post(session, delivery)
+        now = self._clock()
+        if isinstance(result, Delivered):
+            ref = result.ref if delivery.inlet.platform.can_update else ""
+            await self._store.write(lambda txn: _mark_delivered(txn, reply, ref, now))
+            self._metrics.count_reply("done")
+            self._metrics.observe_stage("reply", now - reply.created_at)
+            return
+        attempts = reply.attempts + 1
+        follows = reply_policy.retry_or_give_up(
+            result, attempts=attempts, created_at=reply.created_at, now=now, jitter=self._random.random()
+        )
+        match follows:
+            case Retry(_, reason):
+                await self._store.write(self._retry_unit(reply, follows, attempts))
+                self._metrics.count_reply("retry")
+                log.info("reply.retry", request=reply.request_id, reply=reply.id, attempt=attempts, reason=reason)
+            case Dead(reason):
+                await self._store.write(self._dead_unit(reply, reason))
+
+    async def _newest(self, delivery: _Delivery) -> _Delivery:
+        """The delivery of what the card has to show now; older states of it need no posting."""
+        request = delivery.reply.request_id
+        if not request or not ReplyContent.from_json(delivery.reply.body).card:
+            return delivery
+        newest, card = await self._store.read(lambda txn: (txn.newest_reply(request), txn.card(request)))
+        reply = newest or delivery.reply
+        if reply.id != delivery.reply.id:
+            self._in_flight.add(reply.id)  # it is due as soon as those before it are done
+            now = self._clock()
+            await self._store.write(lambda txn: txn.mark_replies_superseded(request, reply.id, now))
+        return replace(delivery, reply=reply, card=card.ref if card is not None else "")
+
+    async def _post(self, session: aiohttp.ClientSession, delivery: _Delivery) -> Delivered | DeliveryFailed:
+        reply, platform = delivery.reply, delivery.inlet.platform
+        if self._echo_guard is not None:
+            said = ReplyContent.from_json(reply.body)
+            self._echo_guard.note_reply(reply.inlet, said.conversation, said.text, self._clock())
+        posting = OutboundReply(
+            f"{reply.request_id}.{reply.id}",
+            delivery.target.url,
+            reply.body,
+            ref=delivery.card,
+            # One from before this start may have been posted by the hub that ended meanwhile.
+            repeated=reply.attempts > 0 or reply.created_at < self._started_at,
+        )
+        call = platform.render(posting, self._clock())
+        for _ in range(MAX_CALLS):
+            target = resolve_callback(call.url, delivery.inlet.reply_hosts)
+            if isinstance(target, str):
+                return DeliveryFailed(target, "gone")
+            answer = await self._call(session, call, target)
+            if isinstance(answer, DeliveryFailed):
+                return answer
+            result: DeliveryResult = platform.handle_response(posting, call, answer, self._clock())
+            match result:
+                case NextCall(call):
+                    pass
+                case CardGone(reason):
+                    log.info("replies.card_gone", request=reply.request_id, reply=reply.id, reason=reason)
+                    posting = replace(posting, ref="", lost=posting.ref)
+                    call = platform.render(posting, self._clock())
+                case _:
+                    return result
+        return DeliveryFailed(f"still not posted after {MAX_CALLS} calls")
+
+    async def _call(
+        self, session: aiohttp.ClientSession, call: HttpCall, target: CallbackUrl
+    ) -> HttpResponse | DeliveryFailed:
+        host = target.authority
+        try:
+            answer, _ = await make_call(session, call, MAX_RESPONSE)
+        except FAILURES as error:
+            self._hosts.failed(host, self._clock())
+            return DeliveryFailed(f"{host}: {describe_failure(error, POST_TIMEOUT)}")
+        self._hosts.succeeded(host)
+        return answer
+
+    def _retry_unit(self, reply: Reply, retry: Retry, attempts: int | None = None) -> Callable[[Txn], None]:
+        """The unit that schedules a retry; without `attempts` the count stays as it is."""
+        count = reply.attempts if attempts is None else attempts
+        self._next_retry = min(self._next_retry, retry.at)
+        return lambda txn: txn.schedule_reply_retry(reply.id, retry.at, count, retry.reason[:MAX_ERROR])
+
+    def _dead_unit(self, reply: Reply, reason: str) -> Callable[[Txn], None]:
+        """The unit that ends a reply undelivered, with its audit row."""
+        now = self._clock()
+        self._metrics.count_reply("dead")
+        log.warning("reply.dead", request=reply.request_id, reply=reply.id, inlet=reply.inlet, reason=reason)
+        data = {"reply": reply.id, "kind": reply.kind, "inlet": reply.inlet, "reason": reason[:MAX_ERROR]}
+
+        def unit(txn: Txn) -> None:
+            txn.mark_reply_dead(reply.id, now, reason[:MAX_ERROR])
+            txn.audit("reply.dead", reply.request_id, "hub", data, now)
+
+        return unit
+
+
+def _mark_delivered(txn: Txn, reply: Reply, ref: str, now: float) -> None:
+    txn.mark_reply_done(reply.id, now)
+    if ref and reply.request_id and ReplyContent.from_json(reply.body).card:
+        txn.put_card(Card(reply.request_id, ref, now))
+
+
+def _conversation(reply: Reply) -> str:
+    return ReplyContent.from_json(reply.body).conversation

@@ -1,0 +1,122 @@
+"""One connection of an outbound mode over a WebSocket, from its opening to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from hub.chat.http_client import FAILURES, describe_failure
+from hub.chat.platforms.base import HttpCall
+from hub.chat.platforms.outbound import Frame, Heard, NoAnswer, OutboundFailed, Socket, SocketMode
+
+MAX_FRAME: Final = 4 * 1024 * 1024  # bytes
+OPEN_SECONDS: Final = 20.0
+SEND_SECONDS: Final = 20.0
+PING_SECONDS: Final = 30.0  # WebSocket's own pings; half of it without an answer ends the connection
+MIN_BEAT: Final = 1.0
+
+
+def http_form(url: str) -> str:
+    """wss://HOST as https://HOST, as hosts are checked; any other URL as it is."""
+    for scheme, form in (("wss://", "https://"), ("ws://", "http://")):
+        if url.startswith(scheme):
+            return form + url.removeprefix(scheme)
+    return url
+
+
+async def follow_socket(
+    session: aiohttp.ClientSession,
+    mode: SocketMode,
+    socket: Socket,
+    where: str,
+    clock: Callable[[], float],
+    settle: Callable[[Heard], Awaitable[None]],
+    try_once: Callable[[HttpCall], Awaitable[None]],
+) -> None:
+    """Returns where the platform asks us to connect anew; raises OutboundFailed where the connection ends otherwise.
+
+    The URL has been checked; `where` is its host, for people. `settle` commits what a frame brought; only then it is
+    acknowledged.
+    """
+    try:
+        async with asyncio.timeout(OPEN_SECONDS):
+            connection = await session.ws_connect(
+                URL(socket.url, encoded=True),
+                headers=socket.headers,
+                heartbeat=PING_SECONDS,
+                max_msg_size=MAX_FRAME,
+                compress=0,
+                timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+            )
+    except aiohttp.WSServerHandshakeError as error:
+        reason = f"{where}: it answered {error.status} instead of opening a WebSocket"
+        raise OutboundFailed(reason, "token" if error.status in (401, 403) else "later") from None
+    except FAILURES as error:
+        raise NoAnswer(f"{where}: {describe_failure(error, OPEN_SECONDS)}") from None
+    try:
+        await _follow(connection, mode, socket, where, clock, settle, try_once)
+    except FAILURES as error:
+        raise NoAnswer(f"{where}: {describe_failure(error, SEND_SECONDS)}") from None
+    finally:
+        await connection.close()
+
+
+async def _follow(
+    connection: aiohttp.ClientWebSocketResponse,
+    mode: SocketMode,
+    socket: Socket,
+    where: str,
+    clock: Callable[[], float],
+    settle: Callable[[Heard], Awaitable[None]],
+    try_once: Callable[[HttpCall], Awaitable[None]],
+) -> None:
+    loop = asyncio.get_running_loop()
+    for frame in socket.first:
+        await _send(connection, frame)
+    beat, beat_at = _beats(socket.beat, loop.time())
+    while True:
+        try:
+            received = await connection.receive(None if beat_at == math.inf else max(0.001, beat_at - loop.time()))
+        except TimeoutError:
+            await _send(connection, mode.beat(clock()))
+            beat_at = loop.time() + beat
+            continue
+        if received.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+            if received.type is aiohttp.WSMsgType.ERROR:
+                too_long = getattr(received.data, "code", 0) == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+                why = f"a frame has more than {MAX_FRAME} bytes" if too_long else "the connection broke"
+                raise NoAnswer(f"{where}: {why}")
+            raise mode.closed(connection.close_code or 0)
+        heard = mode.hear(received.data, clock())
+        await settle(heard)
+        for frame in heard.send:
+            await _send(connection, frame)
+        for call in heard.after:
+            await try_once(call)
+        if heard.again:
+            return
+        if heard.beat is not None:
+            beat, beat_at = _beats(heard.beat, loop.time())
+        elif beat_at <= loop.time():  # frames without end must not starve the beat
+            await _send(connection, mode.beat(clock()))
+            beat_at = loop.time() + beat
+
+
+def _beats(seconds: float, now: float) -> tuple[float, float]:
+    """The seconds between two beats, and when the next one is due."""
+    if not (math.isfinite(seconds) and seconds > 0):
+        return 0.0, math.inf
+    return max(MIN_BEAT, seconds), now + max(MIN_BEAT, seconds)
+
+
+async def _send(connection: aiohttp.ClientWebSocketResponse, frame: Frame) -> None:
+    async with asyncio.timeout(SEND_SECONDS):
+        if isinstance(frame, str):
+            await connection.send_str(frame)
+        else:
+            await connection.send_bytes(frame)

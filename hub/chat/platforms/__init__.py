@@ -1,0 +1,21 @@
+"""Chat platforms: one file each, one small interface (`base`), no I/O.
+
+base        the interface: verify, parse, render; and the message and reply that all platforms share
+outbound    the interface of outbound modes: the hub asks the platform for news
+fields      objects, strings and ids in parsed bodies, and the answers of chats' APIs
+registry    finds the platforms: the modules here that have a PLATFORM, and files of people's own
+matrix      Matrix: matrix_sync the outbound mode, matrix_events what events say
+generic     X-Signature over the body
+standard    Standard Webhooks 1.0.0
+mattermost  Mattermost: outgoing webhooks, slash commands, clicks, cards; mattermost_fields, mattermost_text: its bodies
+            and its markdown
+slack       Slack: events, slash commands, clicks, cards; slack_events what it delivers, slack_text its text
+discord     Discord: slash commands and buttons by HTTP; discord_interaction: them as messages
+telegram    Telegram's Bot API; telegram_update: its updates as messages, telegram_poll: asking for them
+teams       Microsoft Teams: an outgoing webhook, and a workflow for the answers
+wecom       a self-built app of WeCom; wecom_crypto, wecom_xml, wecom_text: its envelope, the XML in it, its texts
+dingtalk    a robot of DingTalk; dingtalk_text, dingtalk_event: its messages and texts, its event subscription
+feishu      an app of Feishu or Lark; feishu_sign, feishu_event, feishu_card: its envelope, its events, its cards
+
+callback_crypto is the encryption that wecom and dingtalk share.
+"""

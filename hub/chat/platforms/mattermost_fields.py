@@ -1,0 +1,73 @@
+"""Bodies of Mattermost: JSON and forms, their fields, what answers say; and the MACs that are ours. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hub.chat.platforms.base import BadBody, WebhookRequest
+from hub.chat.platforms.fields import matched_at
+from hub.core import strict_form, strict_json
+
+ID: Final = re.compile(r"[a-z0-9]{26}", re.ASCII)
+_TRIGGER: Final = re.compile(r"[\w+/=.:-]{1,2000}", re.ASCII)
+
+
+def parse_body(request: WebhookRequest) -> Any:
+    """A body by its content type; raises BadBody."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json" or (not kind and request.body.startswith(b"{")):
+        return strict_json.parse(request.body)
+    if kind in ("application/x-www-form-urlencoded", ""):
+        return strict_form.parse(request.body)
+    raise BadBody("the body must be JSON or a form, as Mattermost sends them")
+
+
+def mac_of(key: bytes, *words: str) -> str:
+    """Over the words with their lengths, so that no two lists of words are signed alike."""
+    text = b"".join(b"%d:%b" % (len(data), data) for word in words for data in [word.encode("utf-8", "replace")])
+    return hmac.digest(key, text, "sha256").hex()
+
+
+def id_of(body: Mapping[str, Any], key: str) -> str:
+    """An id of the server's; raises BadBody."""
+    return matched_at(body, key, ID, "an id of Mattermost")
+
+
+def trigger_of(body: Mapping[str, Any]) -> str:
+    """The id of one act. It is long and signed by the server for its own use, so a digest stands for it."""
+    value = body.get("trigger_id")
+    if type(value) is not str or not _TRIGGER.fullmatch(value):
+        raise BadBody("trigger_id: must be there and be an id")
+    return hashlib.sha256(value.encode()).hexdigest()[:32]
+
+
+def trigger_time(body: Mapping[str, Any]) -> float:
+    """When a person typed or clicked, seconds since the epoch; 0 where the trigger does not say it.
+
+    Commands and clicks have no other moment: base64 of "<id>:<user>:<milliseconds>:<signature>", as the server's
+    GenerateTriggerId makes it.
+    """
+    value = body.get("trigger_id")
+    if type(value) is not str or not _TRIGGER.fullmatch(value):
+        return 0.0
+    try:
+        parts = base64.b64decode(value, validate=True).split(b":")
+    except binascii.Error:
+        return 0.0
+    return int(parts[2]) / 1000 if len(parts) == 4 and re.fullmatch(rb"[0-9]{12,14}", parts[2]) else 0.0
+
+
+def time_of(body: Mapping[str, Any]) -> float:
+    """Seconds since the epoch: JSON has milliseconds, a form seconds. 0 where it is not there."""
+    value = body.get("timestamp", 0)
+    if type(value) is str and re.fullmatch(r"[0-9]{1,14}", value, re.ASCII):
+        value = int(value)
+    if type(value) is not int or not 0 <= value < 10**14:
+        raise BadBody("timestamp: must be a moment in milliseconds or seconds")
+    return value / 1000 if value > 10**11 else float(value)

@@ -1,0 +1,157 @@
+"""Outbound modes: the hub asks the platform for news, so it needs no open port. No I/O: `hub.chat.outbound` does it.
+
+A platform object with an outbound mode has one attribute more, `outbound`: a `PollMode`, or None where its inlet takes
+webhooks. A mode belongs to one inlet and may keep what it learns (who the bot is), but whatever must outlive a restart
+of the hub is in the cursor: a short text of its own, such as a position in the platform's stream of events.
+
+`PollMode.poll` is one round, written as a generator: it yields the calls to make, is sent their answers, and returns
+what came in. The messages are committed first, then the cursor; so a platform that forgets what it has handed out once
+it is asked for the next (Telegram's `offset`, Matrix's `since`) is acknowledged only after the commit, and a hub that
+is killed between the two hears the same messages again, which are found as repeats by their ids.
+
+    def poll(self, cursor: str, now: float) -> PollRound:
+        answer = yield OutboundCall(HttpCall(f"{self._api}/getUpdates?offset={cursor}", b"", method="GET"), seconds=40)
+        if answer.status != 200:
+            raise failure_of_status(answer)
+        messages, cursor = self._read(answer.body)
+        return Polled(messages, cursor)
+
+`SocketMode` is one over a WebSocket: `connect` makes the calls that lead to it, `hear` says what comes of a frame, and
+what acknowledges it (`Heard.send`) is sent once its messages are committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol, runtime_checkable
+
+from hub.chat.platforms.base import HttpCall, HttpResponse, IncomingMessage, Platform
+
+MAX_CURSOR: Final = 16 * 1024  # characters
+FailureKind = Literal["token", "later"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundCall:
+    """One call of a round. Its host must be one of the platform's `hosts`, as for replies."""
+
+    call: HttpCall
+    seconds: float = 15.0  # how long it may take in all; of a long poll, longer than the platform holds it
+    limit: int = 64 * 1024  # bytes of the answer; a longer one is thrown in as `TooLong`
+
+
+class OutboundFailed(Exception):
+    """The round came to nothing and is made again later. `str()` says why, in one line and without secrets.
+
+    `token`: the platform does not take our token, which only a person cures: retried slowly.
+    `retry_after`: seconds that the platform asks for.
+    """
+
+    def __init__(self, reason: str, kind: FailureKind = "later", retry_after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.kind = kind
+        self.retry_after = retry_after
+
+
+class NoAnswer(OutboundFailed):
+    """Thrown into a round by its runner: the call had no answer. A round may go on without it, or let it pass."""
+
+
+class TooLong(NoAnswer):
+    """Thrown into a round: the answer was longer than its call allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What a round came to."""
+
+    messages: tuple[IncomingMessage, ...] = ()  # in the order in which they were said
+    cursor: str = ""  # where the next round goes on
+    after: tuple[HttpCall, ...] = ()
+    """Calls once the messages are committed, each tried once, their answers dropped: the end of a button's spinner."""
+
+
+PollRound = Generator[OutboundCall, HttpResponse, Polled]
+
+
+class PollMode(Protocol):
+    """An outbound mode of HTTP calls that wait for news."""
+
+    def poll(self, cursor: str, now: float) -> PollRound:
+        """One round from this cursor, "" at the very first: then what was said before is not taken up. Raises
+        OutboundFailed; whatever the answers say, nothing else. A message that cannot be read is left out, since the
+        rest must not wait for it. Messages name the moment they were said (`sent_at`): old ones are not taken up.
+        """
+        ...
+
+
+Frame = str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """A WebSocket to open."""
+
+    url: str  # wss://HOST/…; its host must be one of the platform's `hosts`, there written https://
+    headers: Mapping[str, str] = field(default_factory=dict)
+    first: tuple[Frame, ...] = ()  # what is sent at once: a proof of who we are
+    beat: float = 0.0  # seconds between two `beat`s; 0: none, WebSocket's own pings are enough
+    missed: Polled | None = None  # what was said while the hub was away, where the platform can tell
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of one frame."""
+
+    messages: tuple[IncomingMessage, ...] = ()
+    send: tuple[Frame, ...] = ()  # once the messages are committed: what acknowledges them
+    cursor: str | None = None  # None: as it was
+    after: tuple[HttpCall, ...] = ()  # as of `Polled`
+    beat: float | None = None  # from now on, as of `Socket`
+    again: bool = False  # the platform asks us to connect anew
+
+
+SocketCalls = Generator[OutboundCall, HttpResponse, Socket]
+
+
+@runtime_checkable
+class SocketMode(Protocol):
+    """An outbound mode over a WebSocket. All its methods raise OutboundFailed, and nothing else whatever they hear."""
+
+    def connect(self, cursor: str, now: float) -> SocketCalls:
+        """The calls that lead to the socket, as `PollMode.poll` makes its own."""
+        ...
+
+    def hear(self, frame: Frame, now: float) -> Heard: ...
+
+    def beat(self, now: float) -> Frame:
+        """What is sent every `beat` seconds."""
+        ...
+
+    def closed(self, code: int) -> OutboundFailed:
+        """Why the platform closed the socket with this code (RFC 6455, 7.4; 0 where it gave none)."""
+        ...
+
+
+Mode = PollMode | SocketMode
+
+
+@runtime_checkable
+class HasOutbound(Protocol):
+    outbound: Mode | None
+
+
+def outbound_mode(platform: Platform) -> Mode | None:
+    """How the hub asks this platform for news; None where it is told by webhooks."""
+    return platform.outbound if isinstance(platform, HasOutbound) else None
+
+
+def failure_of_status(answer: HttpResponse) -> OutboundFailed:
+    """The failure that an answer without a body to read is, by its status (RFC 9110)."""
+    after = answer.headers.get("retry-after", "")
+    seconds = float(after) if after.isascii() and after.isdigit() and len(after) < 6 else 0.0
+    if answer.status in (401, 403):
+        return OutboundFailed(f"the platform refuses the token (it answered {answer.status})", "token", seconds)
+    return OutboundFailed(f"the platform answered {answer.status}", "later", seconds)

@@ -1,0 +1,52 @@
+"""Messages that were turned away: counted, logged, an audit row each (of a flood: ten a minute, then one with the
+count).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+from hub.core.rate_limits import RefusalLimiter, RefusalRow
+from hub.log import logger
+from hub.metrics import Metrics
+
+log = logger("refusals")
+
+_AUDIT_SECONDS: Final = 2.0
+
+
+class Refusals:
+    """`record` writes one audit row."""
+
+    def __init__(
+        self, metrics: Metrics, record: Callable[[RefusalRow], Awaitable[None]], clock: Callable[[], float]
+    ) -> None:
+        self._metrics = metrics
+        self._record = record
+        self._clock = clock
+        self._limiter = RefusalLimiter()
+
+    async def count(self, inlet: str, code: str, remote: str) -> None:
+        """`inlet` is "" where there is no such inlet; `remote` is who is to blame: an address, a chat user."""
+        self._metrics.count_refused(inlet, code)
+        rows = self._limiter.record(inlet, code, remote, self._clock())
+        if rows:
+            log.warning("message.refused", inlet=inlet, reason=code, remote=remote)
+        await self._audit(rows)
+
+    async def flush(self, now: float, *, all_of_them: bool = False) -> None:
+        """Writes the audit rows that sum up refusals of past windows; with `all_of_them` (at shutdown), of all
+        windows.
+        """
+        await self._audit(self._limiter.pop_due(now, everything=all_of_them))
+
+    async def _audit(self, rows: Iterable[RefusalRow]) -> None:
+        """Writes audit rows; one that cannot be written must not delay the refusal."""
+        for row in rows:
+            try:
+                async with asyncio.timeout(_AUDIT_SECONDS):
+                    await self._record(row)
+            except Exception:
+                log.exception("audit.refusal_lost", inlet=row.inlet, reason=row.code, count=row.count)

@@ -1,0 +1,198 @@
+"""The administration commands: invite, revoke, enrol second factors, check files, read the audit.
+
+They run beside a serving hub: they open the store without its lock; every change is one transaction with its audit row,
+and the serving hub notices it within two seconds.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from common.errors import UserError
+from common.ids import is_label_value, is_name
+from common.values import format_duration
+from hub.chat.inlets import load_config
+from hub.cli.init import InitSummary
+from hub.config import HubConfig
+from hub.core import audit_chain
+from hub.core.records import Agent
+from hub.identity import certificates
+from hub.identity.keys import load_keys
+from hub.store.store import Store
+from hub.store.transaction import Txn
+
+MAX_LINES_FILE: Final = 16 * 1024 * 1024
+MAX_TTL: Final = 7 * 24 * 3600.0
+
+
+@contextmanager
+def open_store(config: HubConfig, now: float) -> Iterator[Store]:
+    store = Store.open(config.store.url, folder=config.folder.path, clock=lambda: now)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def record_init(summary: InitSummary, now: float) -> None:
+    """Creates the store and records the admin and the certificate that `init` issued."""
+    with open_store(load_config(summary.folder.config), now) as store:
+
+        def unit(txn: Txn) -> None:
+            if txn.audit_head()[0]:
+                raise UserError(
+                    f"store {store.name} holds a hub already", "name an empty database, or go on with that hub's folder"
+                )
+            txn.audit("hub.created", summary.hub_id, "terminal", {"admin": summary.admin}, now)
+            if summary.credential is not None and summary.person is not None:
+                txn.add_person(summary.person)
+                txn.add_credential(summary.credential)
+
+        store.write_now(unit)
+
+
+def invite_agent(config: HubConfig, name: str, labels: Sequence[str], ttl: float, now: float) -> dict[str, Any]:
+    if not is_name(name):
+        raise UserError(f"{name!r} is no machine name", "use 1 to 64 letters, digits, dots, dashes or underscores")
+    pairs: dict[str, str] = {}
+    for label in labels:
+        key, equals, value = label.partition("=")
+        if not equals or not is_name(key) or not is_label_value(value):
+            raise UserError(f"{label!r} is no label", "write --label role=web, with letters, digits, dots and dashes")
+        pairs[key] = value
+    return invite(config, "agent", name, pairs, ttl, now)
+
+
+def invite(
+    config: HubConfig, kind: certificates.JoinKind, name: str, labels: dict[str, str], ttl: float, now: float
+) -> dict[str, Any]:
+    if not 1 <= ttl <= MAX_TTL:
+        raise UserError(f"--ttl {format_duration(ttl)} is out of range", "use 1s to 7d; 10m is plenty for a paste")
+    with open_store(config, now) as store:
+        token = store.write_now(lambda txn: certificates.create_token(txn, kind, name, labels, ttl, "terminal", now))
+        known = store.read_now(lambda txn: txn.agent(name)) if kind == "agent" else None
+    pin, url = load_keys(config).authority.pin, f"wss://{config.links.dial_address}"
+    program = "answerback-agent join" if kind == "agent" else "answerback login"
+    return {
+        "name": name,
+        "kind": kind,
+        "url": url,
+        "token": token,
+        "ca_pin": pin,
+        "expires_at": now + ttl,
+        "replaces": _replaced(known, labels) if known is not None else "",
+        "command": f"{program} {url} --token {token} --ca-pin {pin}",
+    }
+
+
+def _replaced(agent: Agent, given: Mapping[str, str]) -> str:
+    """What a join under a name that is known does to the machine that has it, in one sentence; `given` are the labels
+    of the invitation.
+    """
+    labels = " ".join(f"{key}={value}" for key, value in sorted(agent.labels.items())) or "none so far"
+    if agent.state == "revoked":
+        kept = f", with the labels it had ({labels})," if agent.labels and not given else ""
+        return f"{agent.name} was revoked: who joins now gets the name{kept} and nothing else of it"
+    locked = " and unlocks it" if agent.state == "locked" else ""
+    return f"{agent.name} is known: the join replaces its certificates{locked}, and keeps its labels ({labels})"
+
+
+def revoke(config: HubConfig, kind: certificates.JoinKind, name: str, now: float) -> int:
+    """Revokes an agent or a person; returns how many certificates were revoked. Raises UserError for an unknown
+    name.
+    """
+    with open_store(config, now) as store:
+        return len(store.write_now(lambda txn: certificates.revoke(txn, kind, name, "terminal", now)))
+
+
+def labels_of(config: HubConfig, agent: str) -> dict[str, str]:
+    """A machine's labels; raises UserError for one that is not known."""
+    with open_store(config, 0.0) as store:
+        row = store.read_now(lambda txn: txn.agent(agent))
+    if row is None:
+        raise UserError(f"there is no machine {agent}", "leave --agent out to judge for a machine without labels")
+    return row.labels
+
+
+def join_words(words: Sequence[str]) -> str:
+    """A command line: one word is taken as a line as typed; several are joined with quotes."""
+    return words[0] if len(words) == 1 else shlex.join(words)
+
+
+def read_lines(file: str) -> Iterator[str]:
+    """The lines of a file or standard input, without their newline; undecodable bytes become lone surrogates, which the
+    grammar refuses by name."""
+    try:
+        data = sys.stdin.buffer.read(MAX_LINES_FILE + 1) if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"cannot read {file} ({error.strerror})", "name a readable file, or - for standard input"
+        ) from None
+    if len(data) > MAX_LINES_FILE:
+        raise UserError(f"{file} is larger than {MAX_LINES_FILE} bytes", "split it")
+    yield from data.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
+
+
+def verify_audit(config: HubConfig, exported: Path | None) -> dict[str, Any]:
+    """Checks the store's audit, or an exported file against this hub's keys."""
+    keys = load_keys(config)
+    if exported is not None:
+        try:
+            report = audit_chain.verify_file(exported, keys.job_keys)
+        except OSError as error:
+            raise UserError(
+                f"cannot read {exported} ({error.strerror})", "name a file that `audit export` wrote"
+            ) from None
+    else:
+        with open_store(config, 0.0) as store:
+            report = store.read_now(
+                lambda txn: audit_chain.verify(audit_rows(txn), audit_checkpoints(txn), keys.job_keys, hub=keys.hub_id)
+            )
+    if report.ok:
+        signed = f"signed up to row {report.signed_to}" if report.signed_to else "no checkpoint yet"
+        text = f"the audit holds: {report.checked} rows, every hash as it should be, {signed}"
+    else:
+        row = f" at row {report.first_bad_seq}" if report.first_bad_seq is not None else ""
+        text = f"the audit does NOT hold{row}: {report.problem}"
+    return {
+        "ok": report.ok,
+        "checked": report.checked,
+        "signed_to": report.signed_to,
+        "first_bad_seq": report.first_bad_seq,
+        "problem": report.problem,
+        "text": text,
+    }
+
+
+def export_audit(config: HubConfig, write: Callable[[str], object]) -> None:
+    """Writes the export line by line from one snapshot of the store."""
+    keys = load_keys(config)
+    with open_store(config, 0.0) as store:
+
+        def unit(txn: Txn) -> None:
+            count = txn.audit_head()[0]
+            for line in audit_chain.export(
+                audit_rows(txn), audit_checkpoints(txn), keys.job_keys, hub=keys.hub_id, count=count
+            ):
+                write(line)
+
+        store.read_now(unit)
+
+
+def audit_rows(txn: Txn) -> Iterator[audit_chain.AuditRow]:
+    after = 0
+    while rows := txn.chain(after_seq=after, limit=1000):
+        yield from rows
+        after = rows[-1].seq
+
+
+def audit_checkpoints(txn: Txn) -> Iterator[audit_chain.Checkpoint]:
+    after = 0
+    while checkpoints := txn.checkpoints(after_seq=after, limit=1000):
+        yield from checkpoints
+        after = checkpoints[-1].seq

@@ -1,0 +1,268 @@
+"""The commands of answerback-hub: init, serve, check, and administration (tokens, people, policy, audit).
+
+The docstrings of commands are their help texts.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import click
+
+from common.errors import EXIT_USAGE, UserError
+from common.process.click_program import run_click
+from common.values import Address, parse_address
+from common.version import VERSION
+from hub.cli import admin, register
+from hub.cli.admin import record_init
+from hub.cli.backup_commands import backup_command, recover_command, restore_command
+from hub.cli.doctor import doctor_command
+from hub.cli.file_check import FilesReport, check_all, check_policy
+from hub.cli.handover import profile_command
+from hub.cli.init import init
+from hub.cli.inlets import inlet_group
+from hub.cli.machines import agent_group, token_group
+from hub.cli.models import models_group
+from hub.cli.options import DEFAULT_CONFIG, config_file_option, config_option, config_path
+from hub.cli.people import operator_group, people_group
+from hub.cli.policy_check import check_lines
+from hub.cli.units import units_command
+from hub.config import HubConfig
+from hub.planning.watched_files import load_policy
+
+MAX_STORE_URL: Final = 4096
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(VERSION, prog_name="answerback-hub")
+def hub() -> None:
+    """The hub: accepts signed chat webhooks, plans, checks, and routes commands to the agents that dialled in.
+
+    \b
+    A first hub, on this machine:
+      answerback-hub init /etc/answerback --admin alice
+      answerback-hub serve
+      answerback-hub token --agent web-1                     (paste what it prints on web-1)
+      answerback-hub operator add bob --role approver        (paste what it prints where bob works)
+      answerback-hub policy check -- systemctl restart nginx (what would be allowed?)
+    \b
+    Every command but init reads hub.toml: --config FILE, else $ANSWERBACK_CONFIG, else /etc/answerback/hub.toml.
+    Exit status: 0 done, 1 the work failed, 2 wrong usage or set-up, 3 denied by policy, 130 interrupted.
+    """
+
+
+@hub.command("init", short_help="Make a new hub: keys, CA and configuration in a folder.")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--admin", metavar="NAME", help="the first admin; also the user NAME of the inlet `ops`")
+@click.option("--http", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="where webhooks come in")
+@click.option(
+    "--links",
+    default="127.0.0.1:8443",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="where machines and consoles dial in",
+)
+@click.option(
+    "--public", metavar="HOST:PORT", help="how machines reach --links from where they are  [default: as --links]"
+)
+@click.option(
+    "--store",
+    metavar="URL",
+    help="postgresql://USER@HOST/NAME, an empty database; - reads it from standard input  [default: SQLite in DIR]",
+)
+def init_command(folder: Path, admin: str | None, http: str, links: str, public: str | None, store: str | None) -> None:
+    """Make keys, CA, hub.toml, policy.toml and runbooks.toml in DIR, which holds no hub yet.
+
+    \b
+    answerback-hub init /etc/answerback --admin alice
+    answerback-hub init /etc/answerback --admin alice --links 0.0.0.0:8443 --public hub.example.org:8443
+    answerback-hub init /etc/answerback --admin alice --store postgresql://answerback@db.example.org/answerback
+    A password in the URL stands in the process list: give --store - instead, or keep it in ~/.pgpass.
+    """
+    now = time.time()
+    if store == "-":
+        store = sys.stdin.readline(MAX_STORE_URL).strip()
+    summary = init(
+        folder,
+        now=now,
+        admin=admin or "",
+        http=_address("--http", http),
+        links=_address("--links", links),
+        public=_address("--public", public) if public else None,
+        store=store,
+        record=lambda created: record_init(created, now),
+    )
+    file = summary.folder.config
+    click.echo(f"made {summary.folder.path}: hub.toml, policy.toml, runbooks.toml, keys and an authority of its own")
+    click.echo(f"  webhooks     http://{summary.http}/webhook/ops   signed with the secret in {summary.secret_file}")
+    click.echo(f"  machines     wss://{summary.dial_address}   authority {summary.pin}")
+    if admin:
+        click.echo(f"  admin        {admin}, whose console profile is {summary.folder.profile}")
+    click.echo("next:")
+    option = "" if str(file) == DEFAULT_CONFIG else f" --config {file}"
+    click.echo(f"  answerback-hub serve{option}")
+    click.echo(f"  answerback-hub token --agent NAME{option}")
+
+
+def _address(option: str, text: str) -> Address:
+    try:
+        return parse_address(text)
+    except ValueError:
+        raise UserError(f"{option} {text}: that is no address", "write HOST:PORT, for example 127.0.0.1:8080") from None
+
+
+@hub.command("serve", short_help="Serve until SIGTERM or SIGINT.")
+@config_option
+def serve_command(config: HubConfig) -> None:
+    """Serve webhooks and links until SIGTERM or SIGINT. Logs go to standard error.
+
+    \b
+    answerback-hub serve --config /etc/answerback/hub.toml
+
+    policy.toml and runbooks.toml are read again when they change. SIGHUP (`systemctl reload answerback-hub`) reads
+    hub.toml and secrets again too, and reopens the log; no link and no job is dropped. Killed at any point, the next
+    start goes on where this one was. As a service: systemd/README.md.
+    """
+    from hub.app import serve  # the whole hub: the small commands start without it
+
+    serve(config)
+
+
+@hub.command("check", short_help="Validate every file; all that is wrong at once.")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object")
+@config_file_option
+def check_command(config_file: str | None, as_json: bool) -> None:
+    """Validate hub.toml, policy.toml, runbooks.toml, secrets and keys, each to its end: every problem with file, line
+    or key, and cure. Changes nothing.
+
+    \b
+    answerback-hub check && systemctl reload answerback-hub
+    Exit status: 0 all right, 2 something is wrong.
+    """
+    show_report(check_all(config_path(config_file)), as_json)
+
+
+def show_report(report: FilesReport, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(report.to_json()))
+    else:
+        for line in report.lines:
+            click.echo(line)
+        for note in report.notes:
+            click.echo(f"note  {note}")
+        for problem in report.problems:
+            click.echo(f"answerback-hub: {problem}", err=True)
+    if report.problems:
+        sys.exit(EXIT_USAGE)
+
+
+@hub.group("policy")
+def policy_group() -> None:
+    """What may run: try commands against policy.toml."""
+
+
+@policy_group.command(
+    "check", short_help="Verdict, reason and rule for commands.", context_settings={"ignore_unknown_options": True}
+)
+@click.option("--as", "person", metavar="PERSON", help="a person (operator list); else a plain operator")
+@click.option("--agent", metavar="NAME", default="", help="the machine; else one without labels")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object a command")
+@click.option("--lines", metavar="FILE", help="a file of commands, one a line; - is standard input")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@config_option
+def policy_check(
+    config: HubConfig, person: str | None, agent: str, as_json: bool, lines: str | None, command: tuple[str, ...]
+) -> None:
+    """Say verdict, reason and rule for a command, without running anything.
+
+    \b
+    answerback-hub policy check -- df -h
+    answerback-hub policy check --as bob --agent web-1 -- systemctl restart nginx
+    answerback-hub policy check --json --lines commands.txt
+    answerback-hub policy check                     (the file itself: every problem with its line and cure)
+    Exit status for one command: 0 allow or ask, 3 deny; 2 where the file does not read.
+    """
+    if lines is None and not command:
+        show_report(check_policy(config.policy.file), as_json)
+        return
+    if lines is not None and command:
+        raise UserError("policy check takes one command after --, or --lines FILE", "see policy check --help")
+    policy = load_policy(config.policy.file)
+    roles = ("operator",) if person is None else register.roles_of(config, person)
+    labels = admin.labels_of(config, agent) if agent else {}
+    source = [admin.join_words(command)] if lines is None else admin.read_lines(lines)
+    denied = False
+    for row in check_lines(policy, source, roles, agent, labels):
+        denied = denied or row["verdict"] == "deny"
+        if as_json or lines is not None:
+            click.echo(json.dumps(row, ensure_ascii=True))
+        else:
+            click.echo(f"{row['verdict']}: {row['reason']}" + (f"  (rule {row['rule']})" if row["rule"] else ""))
+    if denied and lines is None:
+        sys.exit(3)
+
+
+@hub.group("audit")
+def audit_group() -> None:
+    """The hash-chained, signed record of everything: verify, export."""
+
+
+@audit_group.command("verify", short_help="Check every hash and signature.")
+@click.option(
+    "--file", "exported", metavar="FILE", type=click.Path(path_type=Path), help="an exported file instead of the store"
+)
+@click.option("--json", "as_json", is_flag=True, help="one JSON object")
+@config_option
+def audit_verify(config: HubConfig, exported: Path | None, as_json: bool) -> None:
+    """Check every row's hash, the chain, and every signed checkpoint; names the first bad row.
+
+    \b
+    answerback-hub audit verify
+    answerback-hub audit verify --file audit.jsonl         an export, against this hub's keys
+    """
+    report = admin.verify_audit(config, exported)
+    if as_json:
+        click.echo(json.dumps(report))
+    else:
+        click.echo(report["text"])
+    if not report["ok"]:
+        sys.exit(1)
+
+
+@audit_group.command("export", short_help="Write it as JSON lines.")
+@click.option("--output", "-o", metavar="FILE", default="-", help="where to; - is standard output")
+@config_option
+def audit_export(config: HubConfig, output: str) -> None:
+    """Write the audit as JSON lines that a stranger can verify offline.
+
+    \b
+    answerback-hub audit export -o audit.jsonl
+    answerback-hub audit export | jq -c 'select(.kind == "job.started")'
+    """
+    try:
+        with click.open_file(output, "w", encoding="utf-8") as target:
+            admin.export_audit(config, target.write)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UserError(f"cannot write {output} ({error.strerror})", "name another file, or make room") from None
+
+
+for group in (token_group, agent_group, operator_group, people_group, inlet_group, models_group):
+    hub.add_command(group)
+for command in (backup_command, restore_command, recover_command, doctor_command, units_command):
+    hub.add_command(command)
+operator_group.add_command(profile_command)
+
+
+def main() -> None:
+    """Runs the command line and exits; how errors are told is in `common.process.program`."""
+    sys.exit(run_click("answerback-hub", hub))
+
+
+if __name__ == "__main__":
+    main()

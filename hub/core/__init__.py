@@ -1,0 +1,31 @@
+"""What the hub knows and decides, without I/O: facts in, intentions out. Pure by contract, as a folder.
+
+records        the rows of the store as values
+request, job   the two lifecycles: (record, event, now) -> (record, actions)
+judgement      policy over a whole plan: allow, ask (how many, second factor), deny
+approval       who may approve what; plain_answer what a bare yes approves
+who_may        whom to ask, where somebody may not
+authorization  authorize(): the one question every entrance asks
+outcome        what a planner may answer; receipt what a webhook does
+cures          what to send instead of a command that is refused
+inventory      which machines there are, which are meant, which are online; absence why one is not
+action_checks  who may cancel, take back, settle, edit
+admission      a planned request: refused, answered, asked about, or queued; queue_limits its bounds
+dispatch       the order that a job goes to its machine with, or why it is withheld
+reconcile      a machine's report beside the hub's own rows; job_output what is stored of a job's output
+plan_edit, pause_drain, queue_order    an edited plan, a paused or drained machine, places in a queue
+recovery       when a store is a restored backup, and what follows
+audit          the intention to write an audit row
+audit_chain    the hash chain of the audit and its checkpoints
+vitals_history each machine's load, memory and link latency of the last minutes, in memory
+copied_identity
+               whether two machines live under one identity
+lru            the one map that is bounded in entries and size
+inlet_table    the keys that every inlet has in hub.toml; http_table those of its HTTP side
+quiet_inlets   when each inlet was heard last, and which are silent for long
+sender_limits, echo_guard, repeated_message
+               who talks too much, who repeats our own words, what comes under a known id
+short_refusal  a refusal in one line, for who was refused just before
+rate_limits, strict_json, strict_form, callback_url, chat_text, name_set
+               bounds and forms of what comes in and goes out
+"""

@@ -1,0 +1,260 @@
+"""What the store keeps, as frozen values: the facts that decisions are made from.
+
+A change is a new value (`dataclasses.replace`); `Txn.save_*` writes the difference and refuses when the row has moved
+on. Times are seconds since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from common.catalogue import Language, Sentence
+from common.lifecycle import JobState, RequestState
+from common.plan import Plan
+
+
+def state_words(state: RequestState) -> Sentence:
+    """A request's state within a sentence; of one that has ended, not how."""
+    return Sentence("request_is_over" if state is RequestState.DONE else f"request_is_{state.value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    id: str  # ULID
+    number: int  # what people call it: r42 is 42; given by the store, 0 before
+    state: RequestState
+    inlet: str  # inlet's name, or "console"
+    event_id: str  # the platform's delivery id; unique with inlet
+    conversation: str
+    chat_user: str  # as the platform names them
+    person: str  # "" where the chat user is nobody we know
+    text: str
+    language: Language
+    reply_url: str
+    received_at: float
+    plan: Plan | None = None
+    plan_hash: str = ""
+    approvers: int = 0  # how many approvals the policy asks for
+    second_factor: bool = False
+    own_approval: bool = False  # the requester may be one of them
+    rule: str = ""
+    reason: str = ""  # why it was refused, asked, rejected; English
+    decide_by: float | None = None
+    step: int = 0  # index of the step whose jobs were queued last
+    planned_at: float | None = None
+    decided_at: float | None = None
+    ended_at: float | None = None
+    parent: str = ""  # the request this one retries or edits
+    behalf: str = ""  # who asked what this one is an edit of, and who edited before: names, a space between
+    hold: float = 0.0  # seconds that the first step's jobs are held back, so that they can be taken back
+    outcome: str = ""  # of its jobs once it is done: succeeded, partly, failed, cancelled, unknown
+    thread: str = ""  # where in its conversation it was said, as the chat's replies need it
+    button: bool = False  # said by a click on a card
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    id: str  # ULID
+    request_id: str
+    person: str
+    agent: str
+    state: JobState
+    step: int
+    plan_hash: str
+    not_after: float
+    queued_at: float
+    priority: int = 5  # 0 to 9, 9 first
+    epoch: int = 0  # of the last lease
+    journal: str = ""  # the agent's journal id at the last lease
+    leased_at: float | None = None
+    accepted_at: float | None = None
+    started_at: float | None = None  # by the agent's clock, within what the hub's can have seen
+    ended_at: float | None = None  # by the hub's clock: when the end was committed
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+    duration: float | None = None  # seconds, as the agent measured on a clock that nobody sets
+    output_bytes: int = 0
+    output_digest: str = ""
+    truncated: bool = False
+    chunks: int = 0  # output messages in all, known at the end
+    cpu_user: float = 0.0
+    cpu_system: float = 0.0
+    max_rss: int = 0
+    notes: tuple[str, ...] = ()  # what it left behind, what of it is lost (`common.machine.end_notes`)
+    cancel_asked_at: float | None = None
+    cancel_asked_by: str = ""
+    parent: str = ""  # the job this one retries
+    # Of its request and step, so that lists are filtered and shown without reading plans:
+    number: int = 0
+    inlet: str = ""
+    source: str = ""  # the plan's: explicit, runbook:NAME, operator …
+    command: str = ""  # the argument vector as one line for a POSIX shell; "" where that is longer than MAX_COMMAND
+    time_limit: int = 0  # seconds
+    not_before: float = 0.0  # held back until then; 0: never was
+    replied_at: float | None = None  # when chat was told its end, where that was before the request's
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    job_id: str
+    seq: int  # from 1
+    stream: int  # 1 standard output, 2 standard error
+    data: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    request_id: str
+    plan_hash: str
+    person: str
+    granted: bool
+    via: str  # inlet's name or "console"
+    at: float
+    reason: str = ""
+    second_factor: bool = False
+    nonce: str = ""  # the console's name for this one press of a key: sent again it is the same approval
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One audit row; `hash` covers the previous row's hash and everything here (hub/core/audit_chain.py)."""
+
+    seq: int
+    at: float
+    kind: str  # stable dotted name: message.accepted, plan.made, job.dispatched …
+    subject: str  # request, job, agent or person it is about
+    actor: str  # person, agent, or "hub"
+    data: dict[str, Any]
+    previous: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One row of the outbox."""
+
+    id: int  # 0 before it is stored
+    request_id: str
+    inlet: str
+    kind: str  # final | question | progress | late
+    url: str
+    body: str  # JSON as it will be posted
+    created_at: float
+    next_at: float
+    attempts: int = 0
+    state: str = "pending"  # pending | done | dead
+    error: str = ""
+    done_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The one message in chat that shows a request and moves with it."""
+
+    request_id: str
+    ref: str  # the chat's name for it
+    posted_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    name: str
+    labels: dict[str, str]
+    state: str  # active | locked | revoked
+    joined_at: float
+    generation: int = 1
+    last_seen: float | None = None
+    version: str = ""
+    journal: str = ""
+    boot: str = ""
+    facts: dict[str, str] | None = None
+    paused_at: float | None = None
+    paused_by: str = ""
+    pause_reason: str = ""
+    paused_until: float | None = None  # None: until somebody resumes it
+    drain_at: float | None = None  # since when it is drained: nothing new is handed out, what it has goes on
+    drain_by: str = ""
+    drain_jobs: int = 0  # how many it had then
+    drain_cancel_at: float | None = None  # what it still has then is cancelled; None: all of it may finish
+    refused_at: float | None = None  # when a link of it was last refused; None since it was last linked
+    refused_since: float | None = None  # since when it could not be let in: where its certificate ran out, that moment
+    clock_ahead: float | None = None  # seconds that its clock was ahead of the hub's when it last came
+    refused_code: str = ""
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether new jobs may be handed to it; whether it is here is another matter."""
+        return self.state == "active" and self.paused_at is None and self.drain_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    name: str
+    roles: tuple[str, ...]
+    created_at: float
+    totp_secret: bytes = b""  # sealed; empty where not enrolled
+    totp_last_step: int = 0  # single use: only a later time step is taken
+    totp_failures: int = 0
+    totp_locked_until: float = 0.0
+    revoked_at: float | None = None
+    totp_pending: bytes = b""  # sealed; a new factor that takes the old one's place with its first code
+    totp_pending_until: float = 0.0
+    chat: tuple[str, ...] = ()  # "INLET:USER", beside those of hub.toml
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedCertificate:
+    """A certificate that the hub's authority has issued."""
+
+    fingerprint: str  # hex SHA-256 of the certificate's DER
+    kind: str  # agent | operator
+    name: str
+    generation: int
+    issued_at: float
+    not_after: float
+    revoked_at: float | None = None
+    key_hash: str = ""  # hex SHA-256 of its public key: a renewal asked for again is told from a clone's
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentToken:
+    """A single-use invitation; only its hash is kept."""
+
+    hash: str  # hex SHA-256 of the token
+    kind: str  # agent | operator
+    name: str
+    labels: dict[str, str]
+    created_at: float
+    expires_at: float
+    created_by: str
+    used_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedItem:
+    """Something of a request that is kept sealed: a picture until it is read, what was read, prompts and answers."""
+
+    id: int
+    request_id: str
+    kind: str  # picture | reading | prompt | answer
+    data: bytes  # sealed for the context (sealed, data, REQUEST ID)
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A runbook made of a plan that was approved, for an admin to accept or reject."""
+
+    number: int  # what people call it: d3 is 3
+    request_id: str
+    name: str
+    body: str  # the runbook's TOML
+    state: str  # proposed | accepted | rejected
+    by: str
+    at: float
+    decided_by: str = ""
+    decided_at: float | None = None
+    reason: str = ""

@@ -1,0 +1,22 @@
+"""Units of work and what follows them: takes events from every entrance, saves what `core` decides, then does the rest.
+
+engine           puts the parts together; what other rooms are given
+unit_of_work     one transaction: rows, audit, replies; run, committed, its effects published
+snapshot         policy, runbooks, people and machines as a unit of work finds them
+effects          what follows a commit, and the fan-out that passes it on
+intake           an accepted message: committed, planned, judged
+planning_queue   messages that need pictures read, earlier messages, or a model
+dispatch         jobs for a link with room: leased, checked again, signed
+agent_events     what an agent reports
+recovery         after a restored backup: what was open is ended; recovery_state: what everybody asks meanwhile
+actor            who acts, from where, and what became of it
+chat_actions     actions that a chat message asks for; chat_views what it is told when it looks around;
+                 chat_links makes somebody known who says a code
+confirm          the confirm page's part: who gets a link, what it shows and does
+example_phrases  phrases that a person may send at once, tried; model_hint is told to admins, once
+request_actions  approve, reject, cancel, settle; edit_plan, queue_actions, pause_drain, runbook_drafts the others;
+                 draft_trial tries a runbook out before it is proposed
+partial_results  results told to chat while other machines of the request still work
+file_notices     a policy that does not read: audit, log, and the admins in chat
+summaries        a model's summary of long output, behind the reply
+"""

@@ -1,0 +1,138 @@
+"""What an agent says, committed inside one unit of work: facts about its jobs, their output, and the report that puts
+its journal beside the hub's rows.
+
+Who speaks is who the certificate names: an event about a job that is not that machine's changes nothing and becomes an
+audit row, a few a minute at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from common.link.messages import Accepted, Ended, Heartbeat, Output, Refused, Report, Resync, Started, Unsure
+from common.machine.vitals import plausible_vitals
+from hub.core.job import Release
+from hub.core.job_output import MarkTruncated, StoreChunk, decide_output
+from hub.core.rate_limits import RefusalLimiter
+from hub.core.reconcile import MAX_ID, Reconciliation, reconcile
+from hub.core.records import Job, StoredChunk
+from hub.engine.effects import split_for_agent
+from hub.engine.recovery import take_jobs
+from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
+from hub.identity.agents import AgentRegistry
+
+AgentEvent = Accepted | Refused | Started | Output | Ended | Unsure | Report
+
+MAX_UNKNOWN_NAMED: Final = 20  # jobs that nobody knows, named in one audit row
+MAX_FOREIGN_ROWS: Final = 5  # audit rows a minute for one machine's events about jobs that are not its own
+MAX_VITALS: Final = 32  # of a machine, and characters of a name
+MAX_VITAL: Final = 40
+
+
+@dataclass(slots=True)
+class AgentReplies:
+    """What the hub answers an agent once its events are committed."""
+
+    resync: Resync | None = None
+    open: tuple[str, ...] = ()  # the machine's jobs that are under way, where a report was answered
+    credits: dict[str, int] = field(default_factory=dict)
+    forgets: list[str] = field(default_factory=list)
+    cancels: list[tuple[str, bool]] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
+
+
+class AgentEventHandler:
+    def __init__(self, units: UnitOfWorkRunner, fleet: AgentRegistry) -> None:
+        self._units = units
+        self._fleet = fleet
+        self._foreign_limiter = RefusalLimiter(MAX_FOREIGN_ROWS)  # touched by units only: one thread
+
+    async def handle(self, agent: str, events: Sequence[AgentEvent], estranged: bool = False) -> AgentReplies:
+        """Commits a batch of one agent's events; the replies may be sent once this returns. `estranged`: the machine
+        has heard a hub whose work this store does not know, so what it reports is taken.
+        """
+        replies, effects = await self._units.commit(lambda uow: self._apply(uow, agent, events, estranged))
+        own, others = split_for_agent(effects, agent)
+        self._units.publish(others)
+        replies.forgets, replies.cancels, replies.settled = own.forgets, own.cancels, own.settled
+        return replies
+
+    def heartbeat(self, agent: str, beat: Heartbeat, now: float, round_trip: float | None = None) -> None:
+        """`round_trip` is the link's, in seconds, as the hub's own kernel measures it."""
+        if beat.vitals:
+            few = list(plausible_vitals(beat.vitals).items())[:MAX_VITALS]  # an older agent sends what it reads
+            own = {"at": now} if round_trip is None else {"at": now, "rtt": round_trip}
+            self._fleet.record_vitals(agent, {**{name[:MAX_VITAL]: value for name, value in few}, **own}, now)
+
+    def _apply(self, uow: UnitOfWork, agent: str, events: Sequence[AgentEvent], estranged: bool) -> AgentReplies:
+        replies = AgentReplies()
+        for event in events:
+            if isinstance(event, Report):
+                if estranged:
+                    take_jobs(uow, agent, event)
+                _reconcile(uow, agent, event, replies)
+            else:
+                self._apply_event(uow, agent, event, replies)
+        return replies
+
+    def _apply_event(
+        self,
+        uow: UnitOfWork,
+        agent: str,
+        event: Accepted | Refused | Started | Output | Ended | Unsure,
+        replies: AgentReplies,
+    ) -> None:
+        job = uow.txn.job(event.job)
+        if job is None or job.agent != agent:
+            for row in self._foreign_limiter.record(agent, "foreign", event.job[:MAX_ID], uow.now):
+                uow.audit("job.foreign", row.remote, row.inlet, {"said": type(event).__name__, "count": row.count})
+            return
+        if isinstance(event, Output):
+            _store_output(uow, job, event)
+            replies.credits[job.id] = max(replies.credits.get(job.id, 0), event.seq)
+            return
+        if isinstance(event, Started) and job.leased_at is not None:
+            uow.effects.stages.append(("start", max(0.0, uow.now - job.leased_at)))
+        uow.apply_job_event(job, event, agent)
+        if isinstance(event, Ended):
+            replies.credits.pop(job.id, None)
+
+
+def _store_output(uow: UnitOfWork, job: Job, chunk: Output) -> None:
+    match decide_output(job, len(chunk.data)):
+        case StoreChunk(after):
+            if uow.txn.add_chunk(StoredChunk(job.id, chunk.seq, chunk.stream, chunk.data, chunk.at)):
+                uow.txn.save_job(job, after)
+                uow.effects.changed.add(job.id)
+        case MarkTruncated(after, audit):
+            uow.txn.save_job(job, after)
+            uow.audit(audit.kind, job.id, job.agent, audit.data)
+
+
+def _reconcile(uow: UnitOfWork, agent: str, report: Report, replies: AgentReplies) -> None:
+    """Applies what `hub.core.reconcile` makes of a report."""
+    open_jobs = uow.txn.open_jobs(agent)
+    missing = report.open.keys() - {job.id for job in open_jobs}
+    others = {job.id: job for job in map(uow.txn.job, missing) if job is not None}
+    found = reconcile(agent, report, open_jobs, others)
+    wanted = {job: uow.txn.output_seq(job) + 1 for job in found.wanted}
+    for job, move in found.moves:
+        uow.apply_job_event(job, move, "hub")
+        if isinstance(move, Release):
+            uow.effects.wake.add(agent)
+    _save_report(uow, agent, report, found)
+    replies.resync = Resync(jobs=wanted, forget=found.forget, cancel=found.cancel)
+    replies.open = found.under_way
+
+
+def _save_report(uow: UnitOfWork, agent: str, report: Report, found: Reconciliation) -> None:
+    if found.unknown:
+        named = list(found.unknown[:MAX_UNKNOWN_NAMED])
+        uow.audit("job.unheard_of", agent, agent, {"count": len(found.unknown), "jobs": named})
+    row = uow.txn.agent(agent)
+    if row is not None:
+        journal, boot = report.journal[:MAX_ID], report.boot[:MAX_ID]
+        uow.txn.save_agent(row, replace(row, journal=journal, boot=boot, last_seen=uow.now))
+    uow.audit("agent.reported", agent, agent, {"open": len(report.open), "wanted": len(found.wanted)})

@@ -1,0 +1,149 @@
+"""What a chat message asks for beside work: approve, reject, cancel, yes, retry, pause, resume. What only looks around
+is in `chat_views`.
+
+The message is a request of its own (r43), which these actions answer; the request they act on (r42) is another one in
+the same unit of work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from common.catalogue import Sentence
+from common.lifecycle import RequestState
+from common.plan import Plan
+from hub.chat.approval_text import fits_chat
+from hub.chat.compose import ReplyComposer
+from hub.core.action_checks import OPEN_STATES, check_retry, check_verb, choose_request
+from hub.core.approval import DecisionRefused
+from hub.core.outcome import CannotPlan, ChatCommand, Planned
+from hub.core.plain_answer import answer_to_no, choose_for_yes
+from hub.core.records import Approval, Request, state_words
+from hub.engine import pause_drain
+from hub.engine.actor import ActionResult, Actor
+from hub.engine.chat_links import ChatLinks
+from hub.engine.chat_views import ChatViews
+from hub.engine.confirm import Confirmations
+from hub.engine.request_actions import RequestActions, refuse
+from hub.engine.unit_of_work import UnitOfWork
+
+MAX_CANDIDATES: Final = 200  # open requests among which a command without a number finds its own
+CHAT_RIGHTS: Final = {
+    "reject": "run",  # the requester takes back their own, and others are asked for their right then
+    "yes": "help",
+    "no": "help",
+    "hello": "help",
+    "thanks": "help",
+    "show": "status",
+    "output": "jobs",
+    "more": "jobs",
+    "history": "jobs",
+    "page": "approve",
+}
+"""Chat's verbs that everybody with another right may try."""
+
+
+class ChatActions:
+    def __init__(self, actions: RequestActions, composer: ReplyComposer, confirmations: Confirmations) -> None:
+        self._actions = actions
+        self._confirmations = confirmations
+        self._views = ChatViews(composer)
+        self._links = ChatLinks()
+
+    def handle_chat_command(self, uow: UnitOfWork, request: Request, command: ChatCommand) -> str:
+        """Does what the message `request` asks for; the text answers it, "" where a card shows what a click did."""
+        if command.verb == "link":
+            return self._links.handle(uow, request, command.code).render(request.language)
+        actor = Actor(request.person, request.inlet, request.conversation)
+        roles = uow.world.people.roles(actor.person)
+        denied = check_verb(actor.person, roles, CHAT_RIGHTS.get(command.verb, command.verb))
+        if denied is not None:
+            return refuse(uow, actor, command.verb, ActionResult.refused(denied)).sentence.render(request.language)
+        if command.verb == "page":
+            asked = _find_request(uow, actor, command)
+            sentence = (
+                asked.sentence if isinstance(asked, DecisionRefused) else self._confirmations.give(uow, request, asked)
+            )
+            return sentence.render(request.language)
+        text = self._views.answer(uow, request, actor, command)
+        if text is not None:
+            return text
+        result = self._act(uow, actor, command)
+        return "" if request.button and not result.code else result.sentence.render(request.language)
+
+    def plan_retry(
+        self, uow: UnitOfWork, request: Request, command: ChatCommand
+    ) -> tuple[Request, Planned | CannotPlan]:
+        """The plan of an ended request again, for whoever asks now: policy judges it anew, on their rights. And the
+        message's own request, which names the old one as its parent.
+        """
+        actor = Actor(request.person, request.inlet, request.conversation)
+        denied = check_verb(actor.person, uow.world.people.roles(actor.person), "retry")
+        if denied is not None:
+            return request, CannotPlan(refuse(uow, actor, "retry", ActionResult.refused(denied)).sentence, denied.code)
+        found = _find_request(uow, actor, command)
+        refused = found if isinstance(found, DecisionRefused) else check_retry(found)
+        if isinstance(found, DecisionRefused) or refused is not None or found.plan is None:
+            assert refused is not None  # noqa: S101 - a request without a plan is refused
+            return request, CannotPlan(refused.sentence, refused.code)
+        child = replace(request, parent=found.id)
+        uow.txn.save_request(request, child)
+        return child, Planned(Plan(found.plan.steps, "operator", found.plan.ttl, found.plan.tainted))
+
+    def _act(self, uow: UnitOfWork, actor: Actor, command: ChatCommand) -> ActionResult:
+        if command.verb in ("pause", "resume"):
+            return _pause_or_resume(uow, actor, command)
+        if command.verb == "no":
+            return ActionResult(answer_to_no(_waiting(uow), inlet=actor.via, conversation=actor.conversation), "how")
+        found = _find_request(uow, actor, command)
+        if isinstance(found, DecisionRefused):
+            return ActionResult.refused(found)
+        if command.verb in ("approve", "yes") and found.plan is not None and not fits_chat(found.plan):
+            # What cannot be shown whole cannot be approved where it was not shown (security lesson B6).
+            result = ActionResult(Sentence("approve_elsewhere", {"number": found.number}), "too_long")
+            return refuse(uow, actor, "approve", result, found.id)
+        match command.verb:
+            case "approve" | "yes":
+                return self._actions.approve(uow, actor, found, code=command.code, plan_code=command.plan_code)
+            case "reject":
+                return self._actions.reject(uow, actor, found, why=command.why)
+            case "cancel":
+                return self._actions.cancel(uow, actor, found)
+        return ActionResult(Sentence("not_asking", {"number": found.number, "state": state_words(found.state)}), "verb")
+
+
+def _find_request(uow: UnitOfWork, actor: Actor, command: ChatCommand) -> Request | DecisionRefused:
+    """The request that a command means: by number, or the only one that is open in its conversation."""
+    if command.verb == "yes":
+        roles = uow.world.people.roles(actor.person)
+        here = {"inlet": actor.via, "conversation": actor.conversation}
+        chosen = choose_for_yes(_waiting(uow), person=actor.person, roles=roles, now=uow.now, **here)
+        if command.number is not None and isinstance(chosen, Request) and chosen.number != command.number:
+            return DecisionRefused("ambiguous", Sentence("yes_outright"))
+        return chosen
+    if command.number is not None:
+        found = uow.txn.request_by_number(command.number)
+        return found or DecisionRefused("unknown", Sentence("no_request", {"what": f"r{command.number}"}))
+    states = OPEN_STATES if command.verb == "cancel" else (RequestState.ASKING,)
+    candidates = uow.txn.requests(states=states, limit=MAX_CANDIDATES)
+    return choose_request(
+        command.verb, candidates, inlet=actor.via, conversation=actor.conversation, person=actor.person
+    )
+
+
+def _waiting(uow: UnitOfWork) -> list[tuple[Request, list[Approval]]]:
+    """What waits for approval, with the approvals it has."""
+    asking = uow.txn.requests(states=(RequestState.ASKING,), limit=MAX_CANDIDATES)
+    return [(request, uow.txn.approvals(request.id)) for request in asking]
+
+
+def _pause_or_resume(uow: UnitOfWork, actor: Actor, command: ChatCommand) -> ActionResult:
+    names = command.targets
+    if command.verb == "pause":
+        until = None if command.seconds is None else uow.now + command.seconds
+        count, kind = pause_drain.pause(uow, actor, names, command.why, until), "paused"
+    else:
+        count, kind = pause_drain.resume(uow, actor, names), "resumed"
+    key = f"{kind}_now" if len(names) == 1 else f"{kind}_some"
+    return ActionResult(Sentence(key, {"what": names[0], "count": count}), "", {"count": count})

@@ -1,0 +1,62 @@
+"""Dispatch: queued jobs of a machine leased, checked once more, and signed as orders for its agent."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from common.identity.signing import ORDER_PURPOSE, SigningKey
+from common.link.messages import Dispatch
+from common.plan import Order
+from hub.core.dispatch import decide_dispatch
+from hub.core.job import Withhold
+from hub.core.records import Job
+from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
+
+HUB: Final = "hub"
+
+
+class Dispatcher:
+    """`epoch` is this hub's: an order of an earlier one is not started any more."""
+
+    def __init__(self, units: UnitOfWorkRunner, job_key: SigningKey, epoch: int) -> None:
+        self._units = units
+        self._job_key = job_key
+        self.epoch = epoch
+
+    async def dispatch(self, agent: str, journal: str, limit: int) -> list[tuple[Dispatch, str]]:
+        """Up to `limit` signed orders for the machine, each with its job's id; what may not run any more is withheld.
+        `journal` is the agent's, as it reported it.
+        """
+        orders = await self._units.write(lambda uow: self._lease_orders(uow, agent, journal, limit))
+        return [(self._sign(order), order.job) for order in orders]
+
+    def _lease_orders(self, uow: UnitOfWork, agent: str, journal: str, limit: int) -> list[Order]:
+        if uow.world.recovering:
+            return []
+        row = uow.txn.agent(agent)
+        if row is None or not row.takes_jobs or uow.txn.queue_paused() is not None:
+            return []
+        orders: list[Order] = []
+        for job in uow.txn.claim_jobs(agent, limit, self.epoch, journal, uow.now):
+            decision = self._decide(uow, job, row.joined_at)
+            if isinstance(decision, Withhold):
+                uow.apply_job_event(job, decision, HUB)
+                uow.effects.wake.add(agent)  # there may be more behind it
+                continue
+            orders.append(decision)
+            uow.effects.changed.add(job.id)
+            uow.effects.stages.append(("queue", uow.now - job.queued_at))
+            data = {"agent": agent, "epoch": self.epoch, "plan_hash": job.plan_hash}
+            uow.audit("job.dispatched", job.id, HUB, data)
+        return orders
+
+    def _decide(self, uow: UnitOfWork, job: Job, joined_at: float) -> Order | Withhold:
+        request = uow.txn.request(job.request_id)
+        tainted = request is not None and request.plan is not None and request.plan.tainted
+        approvals = uow.txn.approvals(request.id) if request is not None and request.approvers else []
+        check = uow.world.checker(job.person, tainted)
+        return decide_dispatch(request, job, approvals, joined_at=joined_at, check=check, epoch=self.epoch)
+
+    def _sign(self, order: Order) -> Dispatch:
+        data = order.to_bytes()
+        return Dispatch(data, self._job_key.sign(ORDER_PURPOSE, data), self._job_key.id)

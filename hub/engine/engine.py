@@ -1,0 +1,193 @@
+"""The engine, put together: every way into a unit of work, as the rooms above it are given it.
+
+intake         webhooks and the operators' own requests
+agent_events   what agents report
+dispatcher     jobs for a link with room
+recovery       whether the store is a restored backup, and what follows
+units          everything else: people's actions and what time brings
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+from common.identity.certificates import Authority, Identity
+from common.identity.sealing import Sealer
+from common.identity.signing import SigningKey
+from common.link.messages import Dispatch, Heartbeat, Hello, Message, Refuse, Renew
+from hub.chat.compose import ReplyComposer
+from hub.chat.confirm_links import ConfirmLinks
+from hub.config import HubConfig
+from hub.core.echo_guard import EchoGuard
+from hub.core.outcome import PlanningOutcome
+from hub.core.records import Request
+from hub.engine.agent_events import AgentEvent, AgentEventHandler, AgentReplies
+from hub.engine.chat_actions import ChatActions
+from hub.engine.confirm import Confirmations
+from hub.engine.dispatch import Dispatcher
+from hub.engine.effects import Effects
+from hub.engine.intake import Intake
+from hub.engine.recovery import RecoveryControl
+from hub.engine.recovery_state import RecoveryState
+from hub.engine.request_actions import RequestActions
+from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
+from hub.identity.agents import AgentRegistry
+from hub.identity.certificates import Entrance, NotTrusted, authenticate, lock_copied, renew, take_over
+from hub.identity.marks import MarkSealer
+from hub.identity.people import PeopleDirectory
+from hub.metrics import Metrics
+from hub.planning.service import PlanningService
+from hub.store.store import Store
+
+T = TypeVar("T")
+
+
+class Engine:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        units: UnitOfWorkRunner,
+        fleet: AgentRegistry,
+        people: PeopleDirectory,
+        planning_service: PlanningService,
+        sealer: Sealer,
+        composer: ReplyComposer,
+        actions: RequestActions,
+        authority: Authority,
+        job_key: SigningKey,
+        epoch: int,
+        echo_guard: EchoGuard,
+        config: HubConfig,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        recovery: RecoveryState | None = None,
+    ) -> None:
+        self._config = config
+        self.units = units
+        self.recovery_state = recovery or RecoveryState()
+        self.recovery = RecoveryControl(self.recovery_state, store, units, epoch, clock, self._set_epoch)
+        self.marks = MarkSealer(job_key)
+        self.on_epoch: Callable[[int], None] = lambda epoch: None  # the links', once there are any
+        self._store = store
+        self.confirm_links = ConfirmLinks()
+        self.confirmations = Confirmations(
+            store=store,
+            units=units,
+            actions=actions,
+            links=self.confirm_links,
+            public_url=lambda: self._config.http.public_url,
+        )
+        self.intake = Intake(
+            store=store,
+            units=units,
+            people=people,
+            fleet=fleet,
+            planning_service=planning_service,
+            sealer=sealer,
+            composer=composer,
+            chat_actions=ChatActions(actions, composer, self.confirmations),
+            echo_guard=echo_guard,
+            config=config,
+            metrics=metrics,
+            clock=clock,
+            recovery=self.recovery_state,
+        )
+        self.dispatcher = Dispatcher(units, job_key, epoch)
+        self.agent_events = AgentEventHandler(units, fleet)
+        self._authority = authority
+
+    @property
+    def epoch(self) -> int:
+        return self.recovery.epoch
+
+    def _set_epoch(self, epoch: int) -> None:
+        self.dispatcher.epoch = epoch
+        self.on_epoch(epoch)
+
+    def sealed_mark(self) -> str:
+        """How far the hub has come, as machines are told it; "" before it serves its store."""
+        mark = self._store.mark()
+        return "" if mark is None else self.marks.seal(mark)
+
+    async def run(self) -> None:
+        """Plans what was accepted, until cancelled."""
+        await self.intake.run()
+
+    # ---- units of work
+
+    async def write(self, unit: Callable[[UnitOfWork], T]) -> T:
+        return await self.units.write(unit)
+
+    def publish(self, effects: Effects) -> None:
+        """Publishes effects that no commit of this process has: what another process, or time, has changed."""
+        self.units.publish(effects)
+
+    # ---- for the operators' API
+
+    def apply_outcome(self, uow: UnitOfWork, request: Request, outcome: PlanningOutcome) -> None:
+        self.intake.apply_outcome(uow, request, outcome)
+
+    def count_planning(self) -> int:
+        """How many messages are being planned now."""
+        return self.intake.count_planning()
+
+    # ---- for agents' links
+
+    async def hear(self, hello: Hello, machine: str) -> bool:
+        """What a machine has heard before; True where this store does not know that hub's work. Where it proves that
+        the store was restored from a backup, the recovery has begun when this returns.
+        """
+        return await self.recovery.hear(self.marks.open(hello.heard), hello.epoch, machine)
+
+    async def admit(self, identity: Identity, now: float) -> None:
+        """Raises NotTrusted where a certificate that TLS has verified is not valid here."""
+        try:
+            await self._store.read(lambda txn: authenticate(txn, identity, now))
+        except NotTrusted as error:
+            record = self.recovery_state.record
+            if record is None or error.code != "unknown":
+                raise
+            await self._store.write(lambda txn: take_over(txn, identity, record, now))
+
+    async def lock_copied(self, name: str) -> Refuse:
+        """Locks a machine of which there are two; every link of that name ends."""
+
+        def unit(uow: UnitOfWork) -> Refuse:
+            uow.effects.locked.add(name)
+            return lock_copied(uow.txn, name, uow.now)
+
+        return await self.units.write(unit)
+
+    async def handle_agent_events(
+        self, agent: str, events: Sequence[AgentEvent], estranged: bool = False
+    ) -> AgentReplies:
+        """`estranged`: the machine has heard a hub whose work this store does not know."""
+        return await self.agent_events.handle(agent, events, estranged)
+
+    def heartbeat(self, agent: str, beat: Heartbeat, now: float, round_trip: float | None = None) -> None:
+        self.agent_events.heartbeat(agent, beat, now, round_trip)
+
+    async def dispatch(self, agent: str, journal: str, limit: int) -> list[tuple[Dispatch, str]]:
+        return await self.dispatcher.dispatch(agent, journal, limit)
+
+    async def renew(self, identity: Identity, message: Renew, entrance: Entrance = "link") -> Message:
+        """The next certificate. A request for one that gives a copy away ends every link of that name."""
+        grace = self._config.links.grace(identity.kind)
+
+        def unit(uow: UnitOfWork) -> Message:
+            record = self.recovery_state.record
+            if record is not None and uow.txn.credential(identity.fingerprint) is None:
+                with suppress(NotTrusted):  # which `renew` then says in its own words
+                    take_over(uow.txn, identity, record, uow.now)
+            answer = renew(uow.txn, self._authority, identity, message, uow.now, grace=grace, entrance=entrance)
+            if isinstance(answer, Refuse) and answer.code == "locked":
+                uow.effects.locked.add(identity.name)
+            return answer
+
+        answer, effects = await self.units.commit(unit)
+        if effects.locked:
+            self.units.publish(effects)
+        return answer

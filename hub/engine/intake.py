@@ -1,0 +1,414 @@
+"""An accepted message: committed, planned, judged, and what comes of it committed.
+
+    accept -> [backlog] -> plan: at once, or by the planning queue -> apply_outcome
+
+The backlog holds hints: the truth is the store's list of received requests, which `sweep` goes through after a restart
+and whenever the backlog was full. Only the backlog has a message's second-factor code; the store has it masked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from ulid import ULID
+
+from common.catalogue import Sentence, detect_language
+from common.errors import UserError
+from common.identity.sealing import Sealer
+from common.lifecycle import RequestState
+from hub.chat.compose import ReplyComposer
+from hub.chat.platforms.base import IncomingMessage
+from hub.config import HubConfig
+from hub.core.admission import check_admission, judge_plan, transition_of
+from hub.core.echo_guard import EchoGuard
+from hub.core.judgement import Judgement
+from hub.core.outcome import CannotPlan, ChatCommand, PlainAnswer, Planned, PlanningOutcome
+from hub.core.queue_limits import QueueCounts, QueueLimits, needs_agent_counts
+from hub.core.rate_limits import TokenBuckets
+from hub.core.receipt import Receipt
+from hub.core.records import Request
+from hub.core.recovery import REASON as RESTORED
+from hub.core.repeated_message import edit_event_id, is_same_message
+from hub.core.sender_limits import SenderLimits
+from hub.core.short_refusal import REPEATED_WITHIN, SHORTENED, short_refusal
+from hub.engine.chat_actions import ChatActions
+from hub.engine.model_hint import hint_at_models
+from hub.engine.planning_queue import PlanningQueue, seal_context
+from hub.engine.recovery_state import RecoveryState
+from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
+from hub.identity.agents import AgentRegistry
+from hub.identity.people import PeopleDirectory
+from hub.log import logger
+from hub.metrics import Metrics
+from hub.planning.chat_commands import redact
+from hub.planning.link_words import without_link_code
+from hub.planning.service import PlanningService
+from hub.store.errors import Conflict
+from hub.store.store import Store
+
+PLANNING_WORKERS: Final = 16
+MAX_BACKLOG: Final = 10_000
+STRANGER_ANSWERS: Final = 2.0
+"""How often somebody whom nobody knows is told so in a conversation, before the next time in STRANGER_PAUSE."""
+STRANGER_PAUSE: Final = 600.0
+MAX_EARLIER: Final = 12
+"""Earlier messages of a conversation that are looked at."""
+NEWEST: Final = 2**62  # the number of a message that has none yet, after all others
+FLEET_VERBS: Final = frozenset({"pause", "resume"})
+"""Chat commands after which the fleet is read again at once."""
+
+log = logger("engine")
+
+
+class Intake:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        units: UnitOfWorkRunner,
+        people: PeopleDirectory,
+        fleet: AgentRegistry,
+        planning_service: PlanningService,
+        sealer: Sealer,
+        composer: ReplyComposer,
+        chat_actions: ChatActions,
+        echo_guard: EchoGuard,
+        config: HubConfig,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        recovery: RecoveryState | None = None,
+    ) -> None:
+        self._store = store
+        self._recovery = recovery or RecoveryState()
+        self._units = units
+        self._people = people
+        self._fleet = fleet
+        self._planning_service = planning_service
+        self._sealer = sealer
+        self._chat_actions = chat_actions
+        self._config = config
+        self._metrics = metrics
+        self._clock = clock
+        self._backlog: asyncio.Queue[tuple[Request, str, int]] = asyncio.Queue(MAX_BACKLOG)
+        self._echo_guard = echo_guard
+        self._sender_limits = SenderLimits(config.http.person_rate, config.http.conversation_rate)
+        self._strangers = TokenBuckets(1 / STRANGER_PAUSE, STRANGER_ANSWERS)
+        self._pending_ids: set[str] = set()
+        self._active = 0
+        self._planning_queue = PlanningQueue(
+            store=store,
+            write=units.write,
+            planning_service=planning_service,
+            sealer=sealer,
+            composer=composer,
+            apply_outcome=lambda uow, request, result: self.apply_outcome(uow, request, result.outcome),
+            on_failure=self._refuse_failed,
+            clock=clock,
+            queue_size=config.planning.queue,
+            history_seconds=config.planning.conversation,
+        )
+
+    # ---- accepting
+
+    async def accept(self, inlet: str, incoming: IncomingMessage) -> Receipt:
+        """Commits a verified message. When this returns it is on disk, and only then may the webhook be answered
+        2xx; but a message over its sender's rate, or that only repeats what we said, is not stored.
+        """
+        request = self._new_request(inlet, incoming)
+        if not incoming.addressed and not await self._is_for_us(request, incoming.text):
+            return Receipt("ignored")
+        if (refused := self._check_sender(request, incoming.text)) is not None:
+            return refused
+        # Unknown to the store, but from before a restored backup came into force: it may have been done.
+        lost = self._recovery.is_older(incoming.sent_at) or (inlet, request.event_id) in self._recovery.taken
+        pictures = [self._sealer.seal(image, seal_context(request.id)) for image in incoming.images]
+
+        def unit(uow: UnitOfWork) -> Request | Receipt:
+            if incoming.edited and uow.txn.request_by_event(inlet, request.event_id) is None:
+                return Receipt("ignored")  # what was said first was not for us, and an edit is never a first
+            added = uow.txn.add_request(request)
+            if added is None:
+                return self._refuse_repeated(uow, request)
+            uow.txn.taken = inlet, request.event_id
+            for picture in pictures:
+                uow.txn.add_sealed(added.id, "picture", picture, uow.now)
+            uow.audit("message.accepted", added.id, _actor_of(added), _accepted_data(added, len(pictures)))
+            return added
+
+        # Pending before it is stored: a sweep that found it first would plan from the stored text, which has no code.
+        self._pending_ids.add(request.id)
+        try:
+            added, effects = await self._units.commit(unit)  # of a new message no effects: it is planned first
+        except BaseException:
+            self._pending_ids.discard(request.id)  # it may have been committed all the same: then a sweep finds it
+            raise
+        if isinstance(added, Receipt):
+            self._pending_ids.discard(request.id)
+            self._metrics.count_message(inlet, added.status)
+            self._units.publish(effects)
+            return added
+        self._metrics.count_message(inlet, "accepted")
+        if lost:
+            await self._refuse(added, CannotPlan(Sentence("recovery_old_message"), RESTORED))
+            self._pending_ids.discard(request.id)
+            return Receipt("accepted", added.id, added.number)
+        self._enqueue(added, incoming.text, len(incoming.images))
+        return Receipt("accepted", added.id, added.number)
+
+    def _check_sender(self, request: Request, text: str) -> Receipt | None:
+        inlet, conversation, user = request.inlet, request.conversation, request.chat_user
+        over = self._sender_limits.check(inlet, conversation, user, request.person, request.received_at)
+        if over is not None:
+            self._metrics.count_message(inlet, "rate")
+            return Receipt("rate", limited=over.whose, wait=over.wait)
+        links = without_link_code(text, "") != text  # such codes have limits of their own
+        if not (request.person or links or self._may_answer_stranger(request)):
+            self._metrics.count_message(inlet, "stranger")
+            return Receipt("ignored")
+        verdict = self._echo_guard.check(inlet, conversation, user, request.text, request.received_at)
+        if verdict == "ok":
+            return None
+        if verdict == "first":
+            log.warning("message.echo", inlet=inlet, conversation=conversation, user=user)
+        self._metrics.count_message(inlet, "echo")
+        return Receipt("echo")
+
+    async def _is_for_us(self, request: Request, text: str) -> bool:
+        """Whether a message that is not addressed to the bot is answered, by the inlet's `answer`."""
+        match self._config.inlets[request.inlet].answer:
+            case "everything":
+                return True
+            case "mentions":
+                return False
+        match self._planning_service.classify_unaddressed(request, text):
+            case "command":
+                return True
+            case "other":
+                return False
+        since = request.received_at - self._config.planning.conversation
+        newest = replace(request, number=NEWEST)
+        earlier = await self._store.read(lambda txn: txn.earlier_requests(newest, since, MAX_EARLIER))
+        return any(_asks(one, request) for one in earlier)
+
+    def _may_answer_stranger(self, request: Request) -> bool:
+        """Whether somebody whom nobody knows is answered now: they are told so now and then."""
+        key = f"{request.inlet}\n{request.conversation}\n{request.chat_user}"
+        return not self._strangers.try_acquire(key, request.received_at)
+
+    def _refuse_repeated(self, uow: UnitOfWork, request: Request) -> Receipt:
+        """The same message again is a duplicate. Other words, another person or room under its id are no new message
+        and no repeat: kept as a refused request, whose reply says so.
+        """
+        first = uow.txn.request_by_event(request.inlet, request.event_id)
+        if first is None or is_same_message(first, request):
+            return Receipt("duplicate")
+        edit = replace(request, id=str(ULID()), event_id=edit_event_id(request))
+        added = uow.txn.add_request(edit)
+        if added is not None:
+            uow.audit("message.accepted", added.id, _actor_of(added), _accepted_data(added, 0))
+            self._move(uow, added, CannotPlan(Sentence("message_changed", {"number": first.number}), "changed"))
+        return Receipt("changed", first.id, first.number)
+
+    def _new_request(self, inlet: str, incoming: IncomingMessage) -> Request:
+        return Request(
+            id=str(ULID()),
+            number=0,
+            state=RequestState.RECEIVED,
+            inlet=inlet,
+            event_id=incoming.event_id,
+            conversation=incoming.conversation,
+            chat_user=incoming.user,
+            person=self._people.find_by_chat(inlet, incoming.user),
+            text=redact(incoming.text),
+            language=detect_language(incoming.text),
+            reply_url=incoming.reply_url,
+            received_at=self._clock(),
+            thread=incoming.thread,
+            button=incoming.button,
+        )
+
+    def _enqueue(self, request: Request, text: str, images: int) -> None:
+        try:
+            self._backlog.put_nowait((request, text, images))
+        except asyncio.QueueFull:
+            self._pending_ids.discard(request.id)
+
+    def _is_pending(self, request: Request) -> bool:
+        return request.id in self._pending_ids or request.id in self._planning_queue
+
+    async def sweep(self) -> None:
+        """Queues requests that were committed and not planned: after a restart, or when the backlog was full."""
+        received = await self._store.read(lambda txn: txn.received_requests())
+        if not (lost := [request for request in received if not self._is_pending(request)]):
+            return
+        pictures = await self._store.read(lambda txn: [txn.count_pictures(request.id) for request in lost])
+        for request, count in zip(lost, pictures, strict=True):
+            if not self._is_pending(request):
+                self._pending_ids.add(request.id)
+                self._enqueue(request, request.text, count)
+
+    # ---- planning
+
+    async def run(self) -> None:
+        """Plans what was accepted, several at a time so that they share commits."""
+        async with asyncio.TaskGroup() as tasks:
+            for index in range(PLANNING_WORKERS):
+                tasks.create_task(self._planning_worker(), name=f"planner {index}")
+            tasks.create_task(self._planning_queue.run(), name="planning queue")
+
+    async def _planning_worker(self) -> None:
+        while True:
+            request, text, images = await self._backlog.get()
+            try:
+                await self.plan(request, text, images)
+            except (UserError, Conflict):
+                log.exception("request.not_planned", request=request.id)  # the store's trouble: a sweep tries again
+            except Exception:
+                log.exception("request.plan_failed", request=request.id)
+                await self._refuse_failed(request)
+            finally:
+                self._pending_ids.discard(request.id)
+
+    async def _refuse(self, request: Request, why: CannotPlan) -> None:
+        def unit(uow: UnitOfWork) -> None:
+            current = uow.txn.request(request.id)
+            if current is not None and current.state is RequestState.RECEIVED:
+                self._move(uow, current, why)
+
+        await self._units.write(unit)
+
+    async def _refuse_failed(self, request: Request) -> None:
+        """A message that the hub itself fails on is refused, not tried for ever."""
+        try:
+            await self._refuse(request, CannotPlan(Sentence("plan_failed"), "hub"))
+        except Exception:
+            log.exception("request.not_given_up", request=request.id)
+
+    async def plan(self, request: Request, text: str, images: int = 0) -> None:
+        """Plans one received request and commits what came of it, or hands it to the planning queue. Planning has no
+        effects: it may be done again.
+        """
+        started_at = self._clock()
+        self._active += 1
+        try:
+            outcome = self._planning_service.plan_fast(request, text, images)
+            if outcome is None and not self._planning_queue.submit(request, text):
+                outcome = CannotPlan(Sentence("planning_busy"), "busy")
+            if outcome is not None:
+                await self._commit(request, outcome, started_at)
+        finally:
+            self._active -= 1
+
+    async def _commit(self, request: Request, outcome: PlanningOutcome, started_at: float) -> None:
+        seconds = self._clock() - started_at
+
+        def unit(uow: UnitOfWork) -> None:
+            current = uow.txn.request(request.id)
+            if current is None or current.state is not RequestState.RECEIVED:
+                return
+            self.apply_outcome(uow, current, outcome)
+            uow.effects.stages += [("wait", started_at - request.received_at), ("think", seconds)]
+
+        await self._units.write(unit)
+        if isinstance(outcome, ChatCommand) and outcome.verb in FLEET_VERBS:
+            await self._fleet.refresh()
+        if isinstance(outcome, ChatCommand) and outcome.verb == "link":
+            await self._people.refresh()
+
+    async def plan_slow(self, request: Request, text: str) -> None:
+        """Plans one request as the planning queue does: pictures, earlier messages, models."""
+        await self._planning_queue.plan(request, text)
+
+    def count_planning(self) -> int:
+        """How many messages are being planned now."""
+        return self._active + self._planning_queue.active
+
+    def configure(self, config: HubConfig) -> None:
+        """Takes the limits of a hub.toml that was read again."""
+        self._config = config
+
+    # ---- what came of it
+
+    def apply_outcome(self, uow: UnitOfWork, request: Request, outcome: PlanningOutcome) -> None:
+        """Moves a received request on by what its planner said."""
+        if isinstance(outcome, ChatCommand) and outcome.verb == "retry":
+            request, outcome = self._chat_actions.plan_retry(uow, request, outcome)
+        match outcome:
+            case ChatCommand():
+                text = self._chat_actions.handle_chat_command(uow, request, outcome)
+                self._move(uow, request, PlainAnswer(text))
+            case Planned(plan):
+                check = uow.world.checker(request.person, plan.tainted)
+                decision = judge_plan(plan, check, self._config.queue.ttl)
+                if not isinstance(decision, CannotPlan) and decision.kind != "deny":
+                    limits = self._queue_limits()
+                    counts = _count_queue(uow, request.person, plan.targets, limits)
+                    decision = check_admission(request.person, decision, counts, limits)
+                self._move(uow, request, decision)
+            case CannotPlan(code="not_understood") if not self._planning_service.has_model:
+                self._move(uow, request, hint_at_models(uow, request, outcome))
+            case PlainAnswer() | CannotPlan():
+                self._move(uow, request, outcome)
+
+    def _move(self, uow: UnitOfWork, request: Request, decision: PlainAnswer | CannotPlan | Judgement) -> None:
+        transition, text = transition_of(request, decision, uow.now, self._config.queue.decide_within)
+        if (sentence := _shortened(decision)) is not None and _was_just_refused(uow, request):
+            text = short_refusal(sentence, request.language)
+        uow.apply_transition(request, transition, _actor_of(request), text)
+
+    def _queue_limits(self) -> QueueLimits:
+        queue = self._config.queue
+        return QueueLimits(total=queue.max_total, person=queue.max_person, agent=queue.max_agent)
+
+
+def _shortened(decision: PlainAnswer | CannotPlan | Judgement) -> Sentence | None:
+    """The sentence of a refusal that gets shorter where it is not the first one; None of anything else."""
+    match decision:
+        case CannotPlan(sentence, code, "") if code in SHORTENED:
+            return sentence
+        case Judgement(kind="deny"):
+            return decision.reason
+    return None
+
+
+def _was_just_refused(uow: UnitOfWork, request: Request) -> bool:
+    """Whether the sender's last message in this conversation was refused too, a short while ago."""
+    earlier = uow.txn.earlier_requests(request, uow.now - REPEATED_WITHIN, MAX_EARLIER)
+    own = next((one for one in earlier if one.chat_user == request.chat_user), None)
+    return own is not None and own.state is RequestState.REFUSED
+
+
+def _asks(earlier: Request, request: Request) -> bool:
+    """Whether an earlier request of the conversation waits for an answer in it: a yes to its plan, or, where it was
+    the sender's own, what we asked back.
+    """
+    if earlier.state is RequestState.ASKING:
+        return True
+    return earlier.state is RequestState.REFUSED and earlier.chat_user == request.chat_user
+
+
+def _count_queue(uow: UnitOfWork, person: str, targets: Sequence[str], limits: QueueLimits) -> QueueCounts:
+    total = uow.txn.count_queued()
+    counted = targets if needs_agent_counts(total, limits) else ()
+    agents = {target: uow.txn.count_queued(agent=target) for target in counted}
+    return QueueCounts(total, uow.txn.count_queued(person=person), agents)
+
+
+def _actor_of(request: Request) -> str:
+    """The person, or the chat user where nobody is known by that name."""
+    return request.person or f"{request.inlet}:{request.chat_user}"
+
+
+def _accepted_data(request: Request, images: int) -> dict[str, Any]:
+    return {
+        "inlet": request.inlet,
+        "event": request.event_id,
+        "user": request.chat_user,
+        "conversation": request.conversation,
+        "text": request.text,
+        "number": request.number,
+        "images": images,
+    }

@@ -1,0 +1,199 @@
+"""What people do to requests and jobs: approve, reject, cancel, settle. What they do to plans, machines and the queue
+is in `edit_plan`, `pause_drain` and `queue_actions`; what only chat asks for in `chat_actions`.
+
+Chat and the operators' API come through the same methods. Each runs inside one unit of work: it reads the rows, asks
+`hub.core` whether the action may be done, saves what follows, and returns what to tell the person. A refusal is a
+sentence too; where it is for want of a right it is an audit row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from ulid import ULID
+
+from common.catalogue import Language, Sentence
+from common.identity.sealing import Sealer
+from common.lifecycle import JOB_SETTLED, RequestState
+from common.plan import Plan
+from hub.core import job as jobs_of_hub
+from hub.core import request as requests_of_hub
+from hub.core.action_checks import check_cancel, check_cancel_job, check_resolve_unknown
+from hub.core.approval import DecisionAccepted, DecisionRefused, check_approve, check_reject
+from hub.core.authorization import VERB_ROLES
+from hub.core.records import Approval, Job, Person, Request
+from hub.core.who_may import with_names
+from hub.engine.actor import ActionResult, Actor
+from hub.engine.unit_of_work import UnitOfWork
+from hub.identity import totp
+
+MAX_REASON: Final = 500
+
+
+class RequestActions:
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    # ---- decisions
+
+    def approve(
+        self,
+        uow: UnitOfWork,
+        actor: Actor,
+        request: Request,
+        *,
+        code: str = "",
+        plan_hash: str = "",
+        plan_code: str = "",
+        reason: str = "",
+        nonce: str = "",
+    ) -> ActionResult:
+        """One yes to exactly the plan of `request`; the second factor is used up in the same transaction. The same
+        `nonce` from the same person again is the same yes, sent twice.
+        """
+        if uow.world.recovering and request.state is RequestState.ASKING:
+            result = ActionResult(Sentence("recovery_no_approval", {"number": request.number}), "recovery")
+            return refuse(uow, actor, "approve", result, request.id)
+        given = uow.txn.approvals(request.id)
+        if nonce and any((one.person, one.nonce, one.granted) == (actor.person, nonce, True) for one in given):
+            again = Sentence("approved_before", {"number": request.number})
+            return ActionResult(again, "", {"again": True}, request.id)
+        roles = uow.world.people.roles(actor.person)
+        answer = check_approve(
+            request, given, person=actor.person, roles=roles, plan_hash=plan_hash, now=uow.now, plan_code=plan_code
+        )
+        if isinstance(answer, DecisionRefused):
+            return refuse(uow, actor, "approve", ActionResult.refused(answer), request.id)
+        if request.second_factor and (refusal := self._check_second_factor(uow, actor, request, code)) is not None:
+            return refuse(uow, actor, "approve", refusal, request.id)
+        self._save_approval(uow, actor, request, answer, reason, nonce)
+        values = {"number": request.number, "person": actor.person, "hash": request.plan_hash[:8]}
+        more = {"given": answer.given, "needed": answer.needed}
+        if answer.enough:
+            return ActionResult(Sentence("approved_now", values), "", more, request.id)
+        partly = Sentence("approved_partly", {**values, **more})
+        uow.show_on_card(request, partly)
+        return ActionResult(partly, "", more, request.id)
+
+    def _save_approval(
+        self, uow: UnitOfWork, actor: Actor, request: Request, answer: DecisionAccepted, reason: str, nonce: str
+    ) -> None:
+        digest, factor = request.plan_hash, request.second_factor
+        uow.txn.add_approval(
+            Approval(request.id, digest, actor.person, True, actor.via, uow.now, reason, factor, nonce)
+        )
+        data = {"plan_hash": digest, "via": actor.via, "second_factor": factor, "reason": reason}
+        data |= {"given": answer.given, "needed": answer.needed}
+        uow.audit("request.approved", request.id, actor.person, data)
+        move = requests_of_hub.approved(request, enough=answer.enough, now=uow.now)
+        uow.apply_transition(request, move, actor.person)
+
+    def _check_second_factor(self, uow: UnitOfWork, actor: Actor, request: Request, code: str) -> ActionResult | None:
+        """None where the code was right; either way what the person has left of their tries is saved."""
+        row = uow.txn.person(actor.person)
+        verdict = totp.check_code(row or Person(actor.person, (), uow.now), self._sealer, code, uow.now)
+        match verdict.code:
+            case "not_enrolled":
+                return ActionResult(Sentence("code_not_enrolled", {"person": actor.person}), verdict.code)
+            case "code_needed":
+                return ActionResult(Sentence("code_needed", {"number": request.number}), verdict.code)
+        if row is not None:
+            uow.txn.save_person(row, verdict.person)
+            if verdict.confirmed:
+                uow.audit("person.second_factor_confirmed", actor.person, actor.person, {"via": actor.via})
+        locked = uow.now < verdict.person.totp_locked_until
+        left = 0 if locked else totp.MAX_FAILURES - verdict.person.totp_failures
+        return None if verdict.ok else ActionResult(verdict.reason, verdict.code, {"left": left})
+
+    def reject(
+        self, uow: UnitOfWork, actor: Actor, request: Request, *, why: str = "", plan_hash: str = ""
+    ) -> ActionResult:
+        roles, why = uow.world.people.roles(actor.person), why[:MAX_REASON]
+        answer = check_reject(request, person=actor.person, roles=roles, plan_hash=plan_hash, now=uow.now)
+        if isinstance(answer, DecisionRefused):
+            return refuse(uow, actor, "reject", ActionResult.refused(answer), request.id)
+        if not any(approval.person == actor.person for approval in uow.txn.approvals(request.id)):
+            uow.txn.add_approval(Approval(request.id, request.plan_hash, actor.person, False, actor.via, uow.now, why))
+        uow.apply_transition(request, requests_of_hub.rejected(request, actor.person, why, uow.now), actor.person)
+        return ActionResult(Sentence("rejected_now", {"number": request.number}))
+
+    # ---- stopping
+
+    def cancel(self, uow: UnitOfWork, actor: Actor, request: Request, *, kill: bool = False) -> ActionResult:
+        """Takes a request back. "Cancel asked" and "cancelled" are two facts; this promises only the first."""
+        refused = check_cancel(request, actor.person, uow.world.people.roles(actor.person))
+        if refused is not None:
+            return self._not_cancelled(uow, actor, refused, request)
+        working = request.state is RequestState.WORKING
+        open_jobs = [job for job in uow.txn.jobs_of(request.id) if job.state not in JOB_SETTLED] if working else []
+        uow.apply_transition(request, requests_of_hub.cancelled(request, actor.person, uow.now, kill), actor.person)
+        if not working:
+            return ActionResult(Sentence("cancelled_now", {"number": request.number}))
+        return ActionResult(Sentence("cancel_asked", {"number": request.number, "count": len(open_jobs)}))
+
+    def cancel_job(self, uow: UnitOfWork, actor: Actor, job: Job, *, kill: bool = False) -> ActionResult:
+        request = uow.txn.request(job.request_id)
+        if request is None:
+            return ActionResult(Sentence("no_job", {"what": job.id}), "unknown")
+        refused = check_cancel_job(request, job, actor.person, uow.world.people.roles(actor.person))
+        if refused is not None:
+            return self._not_cancelled(uow, actor, refused, request)
+        uow.apply_job_event(job, jobs_of_hub.AskCancel(actor.person, kill), actor.person)
+        return ActionResult(Sentence("cancel_asked", {"number": request.number, "count": 1}))
+
+    def _not_cancelled(self, uow: UnitOfWork, actor: Actor, refused: DecisionRefused, request: Request) -> ActionResult:
+        """That it is too late is no matter for the audit; that somebody had no right is."""
+        result = ActionResult.refused(refused)
+        return refuse(uow, actor, "cancel", result, request.id) if refused.code == "no_right" else result
+
+    def resolve_unknown(self, uow: UnitOfWork, actor: Actor, job: Job, *, done: bool) -> ActionResult:
+        """A person's word on an unknown outcome."""
+        if (refused := check_resolve_unknown(job)) is not None:
+            return ActionResult.refused(refused)
+        uow.apply_job_event(job, jobs_of_hub.ResolveUnknown(actor.person, done), actor.person)
+        return ActionResult(Sentence("settled_now", {"job": job.id}))
+
+
+def refuse(uow: UnitOfWork, actor: Actor, verb: str, result: ActionResult, subject: str = "") -> ActionResult:
+    """Writes a refusal into the audit; without `subject` it is the person's. Where it is for want of a role it says who
+    may.
+    """
+    uow.audit("act.refused", subject or actor.person, actor.person, actor.audit_data(verb, result.code))
+    if result.code not in ("no_right", "own_request"):
+        return result
+    right = "cancel_others" if result.sentence.key == "not_yours" else verb
+    role = result.sentence.values.get("role") or VERB_ROLES.get(right, "admin")
+    names = [name for name in uow.world.people.holders(role) if name != actor.person]
+    return replace(result, sentence=with_names(result.sentence, names))
+
+
+def new_request(
+    *,
+    person: str,
+    text: str,
+    language: Language,
+    now: float,
+    plan: Plan | None = None,
+    parent: str = "",
+    hold: float = 0.0,
+) -> Request:
+    """A request that an operator made at the console or command line; its conversation is nobody's chat."""
+    identity = str(ULID())
+    return Request(
+        id=identity,
+        number=0,
+        state=RequestState.RECEIVED,
+        inlet="console",
+        event_id=identity,
+        conversation="",
+        chat_user=person,
+        person=person,
+        text=text,
+        language=language,
+        reply_url="",
+        received_at=now,
+        plan=plan,
+        parent=parent,
+        hold=hold,
+    )

@@ -1,0 +1,54 @@
+"""What a unit of work knows beside the store: policy, runbooks, people and machines as of one moment.
+
+Units run in the store's writer thread while the event loop goes on changing the registries. Each unit therefore gets a
+`WorldSnapshot`, taken in the event loop when the unit is made. It holds references to immutable parts that all units
+share until one of them is replaced: taking it copies nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from common.plan import Step
+from common.policy.check import Policy, Verdict
+from hub.core.judgement import bind_policy
+from hub.core.who_may import needed_role, with_names
+from hub.engine.recovery_state import RecoveryState
+from hub.identity.agents import AgentRegistry, MachinesSnapshot
+from hub.identity.people import PeopleDirectory, PeopleSnapshot
+from hub.planning.chain import PlannerChain
+
+
+@dataclass(frozen=True, slots=True)
+class WorldSnapshot:
+    policy: Policy
+    chain: PlannerChain
+    people: PeopleSnapshot
+    machines: MachinesSnapshot
+    recovering: bool = False  # the hub was restored from a backup and no admin has looked yet
+
+    def checker(self, person: str, tainted: bool) -> Callable[[Step, str], Verdict]:
+        """Policy bound to a person's roles and the machines' labels, for `hub.core.judgement.judge`. Where a role is
+        wanting the reason says who has it.
+        """
+        check = bind_policy(self.policy, self.people.roles(person), self.machines.labels, tainted)
+
+        def check_and_name(step: Step, target: str) -> Verdict:
+            verdict = check(step, target)
+            role = needed_role(verdict.reason) if verdict.kind == "deny" else ""
+            return replace(verdict, reason=with_names(verdict.reason, self.people.holders(role))) if role else verdict
+
+        return check_and_name
+
+
+def snapshot_source(
+    policy: Callable[[], Policy],
+    chain: Callable[[], PlannerChain],
+    people: PeopleDirectory,
+    fleet: AgentRegistry,
+    recovery: RecoveryState | None = None,
+) -> Callable[[], WorldSnapshot]:
+    """Takes a snapshot; for the event loop, which owns all of them."""
+    state = recovery or RecoveryState()
+    return lambda: WorldSnapshot(policy(), chain(), people.snapshot, fleet.snapshot, state.active)

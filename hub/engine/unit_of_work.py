@@ -1,0 +1,243 @@
+"""One transaction's worth of change: moves of requests and jobs, and what follows from them.
+
+`UnitOfWork` lives inside one store unit. It saves what `hub.core` decided, performs the actions that belong to the same
+transaction (rows, audit, outbox) and gathers in `effects` what may be done only after the commit (wake a link, send a
+cancel, wake the reply delivery). `UnitOfWorkRunner.write` runs one from begin to fan-out: the only way to change
+something in this room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from ulid import ULID
+
+from common.catalogue import Sentence
+from common.command.line import quote_command
+from common.lifecycle import REQUEST_TERMINAL, JobState, RequestState
+from common.plan import Step
+from hub.chat.compose import ReplyComposer
+from hub.core import job as jobs_of_hub
+from hub.core import request as requests_of_hub
+from hub.core.audit import WriteAudit
+from hub.core.records import Job, Request
+from hub.engine.effects import EffectFanOut, Effects
+from hub.engine.snapshot import WorldSnapshot
+from hub.store.store import Store
+from hub.store.transaction import Txn
+
+MAX_COMMAND_CHARS: Final = 1_000
+RECENT_REQUESTS: Final = 20
+"""Requests of a person that are looked at for the chat in which to tell them something."""
+T = TypeVar("T")
+
+
+class UnitOfWork:
+    """Rows are read and written through `txn`; everything else that a unit decides from is in `world`."""
+
+    def __init__(self, txn: Txn, now: float, composer: ReplyComposer, world: WorldSnapshot) -> None:
+        self.txn = txn
+        self.now = now
+        self.world = world
+        self.effects = Effects()
+        self._composer = composer
+
+    def audit(self, kind: str, subject: str, actor: str, data: Mapping[str, Any]) -> None:
+        """Writes one audit row: the only place in this room that does."""
+        self.txn.audit(kind, subject, actor, data, self.now)
+
+    def notify_person(self, person: str, sentence: Sentence) -> bool:
+        """Tells a person in chat, where they last spoke; False where they are not known to any chat that takes it."""
+        for request in self.txn.requests(person=person, limit=RECENT_REQUESTS):
+            if self._composer.enqueue_notice(self.txn, request, sentence.render(request.language), self.now):
+                self.effects.replies = True
+                return True
+        return False
+
+    def show_on_card(self, request: Request, state: Sentence) -> None:
+        """Something short of a move that whoever looks at the request's card should see."""
+        self.effects.replies |= self._composer.enqueue_state(
+            self.txn, request, state.render(request.language), self.now
+        )
+
+    def apply_transition(
+        self, before: Request, transition: requests_of_hub.Transition, actor: str, text: str = ""
+    ) -> Request:
+        """Saves a request's move and performs its actions; `text` is what a `final` says where it is a plain answer."""
+        after, actions = transition
+        if after is not before:
+            self.txn.save_request(before, after)
+        self.effects.changed.add(after.id)
+        if (before.state, after.state) == (RequestState.ASKING, RequestState.WORKING):
+            self.show_on_card(after, Sentence("card_started", {"number": after.number}))
+        for action in actions:
+            match action:
+                case WriteAudit(kind, data):
+                    self.audit(kind, after.id, actor, data)
+                    self.effects.log_events.append(
+                        (kind, {"request": after.id, "number": str(after.number), "actor": actor})
+                    )
+                case requests_of_hub.QueueStep(index):
+                    self._queue_step(after, index)
+                case requests_of_hub.CancelJobs(by, kill):
+                    for job in self.txn.jobs_of(after.id):
+                        self.apply_job_event(job, jobs_of_hub.AskCancel(by, kill), by)
+                case requests_of_hub.SendReply(kind):
+                    self._enqueue_reply(after, kind, text)
+        if after.planned_at == self.now:
+            self.effects.stages.append(("plan", self.now - after.received_at))
+        if after.decided_at == self.now and after.planned_at and after.approvers:
+            self.effects.stages.append(("approve", self.now - after.planned_at))
+        return after
+
+    def apply_job_event(self, before: Job, event: jobs_of_hub.JobInput, actor: str) -> Job:
+        """Saves what a job does on an event, and moves its request where the job has settled."""
+        after, actions = jobs_of_hub.decide(before, event, self.now)
+        if after is not before:
+            self.txn.save_job(before, after)
+            self.effects.changed.add(after.id)
+        for action in actions:
+            match action:
+                case WriteAudit(kind, data):
+                    self.audit(kind, after.id, actor, data)
+                    ids = {"request": after.request_id, "job": after.id, "agent": after.agent}
+                    self.effects.log_events.append((kind, {**ids, "state": after.state.value}))
+                case jobs_of_hub.SendCancel(kill):
+                    self.effects.cancels.append((after.agent, after.id, kill))
+                case jobs_of_hub.SendForget():
+                    self.effects.forgets.setdefault(after.agent, []).append(after.id)
+                case jobs_of_hub.Settled():
+                    self._on_job_settled(after)
+        return after
+
+    def _on_job_settled(self, job: Job) -> None:
+        """The job's request goes on where this was the last it waited for. A request that has ended was answered with
+        this job as unknown; its chat gets the outcome as one more reply.
+        """
+        self.effects.settled.append((job.agent, job.id))
+        self.effects.failed += job.state is not JobState.SUCCEEDED
+        if job.duration is not None:
+            self.effects.stages.append(("run", job.duration))
+        request = self.txn.request(job.request_id)
+        if request is None:
+            return
+        if request.state in REQUEST_TERMINAL:
+            if (known := requests_of_hub.outcome_known(request, self.txn.jobs_of(request.id))) != request:
+                self.txn.save_request(request, known)
+                self.effects.changed.add(request.id)
+            self.effects.replies |= self._composer.enqueue_late_outcome(self.txn, request, job, self.now)
+            return
+        if self.txn.count_unsettled(request.id, request.step):
+            self.effects.partial.append(request.id)
+            return
+        move = requests_of_hub.jobs_settled(request, self.txn.jobs_of(request.id), self.now)
+        if move[0] is not request:
+            after = self.apply_transition(request, move, "hub")
+            if after.ended_at is not None:
+                self.effects.stages.append(("total", after.ended_at - after.received_at))
+
+    def _queue_step(self, request: Request, index: int) -> None:
+        assert request.plan is not None  # noqa: S101 - QueueStep comes only from a judged request
+        step = request.plan.steps[index]
+        not_before = self.now + request.hold if request.hold and index == 0 else 0.0
+        command = command_of(step)
+        queued = [
+            Job(
+                id=str(ULID()),
+                request_id=request.id,
+                person=request.person,
+                agent=target,
+                state=JobState.QUEUED,
+                step=index,
+                plan_hash=request.plan_hash,
+                not_after=self.now + request.plan.ttl,
+                queued_at=self.now,
+                parent=request.parent,
+                number=request.number,
+                inlet=request.inlet,
+                source=request.plan.source,
+                command=command,
+                time_limit=step.time_limit,
+                not_before=not_before,
+            )
+            for target in step.targets
+        ]
+        self.txn.add_jobs(queued)
+        self.effects.queued += len(queued)
+        for job in queued:
+            self.effects.wake.add(job.agent)
+            self.effects.changed.add(job.id)
+        named = {job.id: job.agent for job in queued[:100]}
+        data = {"step": index, "plan_hash": request.plan_hash, "jobs": named}
+        self.audit("jobs.queued", request.id, "hub", data)
+        if self.world.recovering:
+            self._composer.enqueue_recovery_wait(self.txn, request, queued, self.now)
+            self.effects.replies = True
+            return
+        offline = [job for job in queued if job.agent not in self.world.machines.online]
+        if offline:
+            self._composer.enqueue_waiting(self.txn, request, offline, self.now)
+            self.effects.replies = True
+
+    def _enqueue_reply(self, request: Request, kind: str, text: str) -> None:
+        jobs: Sequence[Job] = self.txn.jobs_of(request.id) if request.plan is not None else ()
+        approvers = self._who_may_approve(request) if kind == "question" else ()
+        self._composer.enqueue_reply(self.txn, request, kind, text, jobs, self.now, approvers)
+        self.effects.replies = True
+        if kind == "final" and jobs:
+            self.effects.final_replies.append(request.id)
+
+    def _who_may_approve(self, request: Request) -> tuple[str, ...]:
+        people = self.world.people
+        return tuple(
+            name
+            for name in people.holders("approver")
+            if (request.own_approval or name != request.person)
+            and (not request.second_factor or people.has_factor(name))
+        )
+
+
+WriteUnit = Callable[[Callable[[UnitOfWork], object]], Awaitable[object]]
+"""`UnitOfWorkRunner.write`, for those who need no result."""
+
+
+class UnitOfWorkRunner:
+    def __init__(
+        self,
+        store: Store,
+        composer: ReplyComposer,
+        world: Callable[[], WorldSnapshot],
+        fan_out: EffectFanOut,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._composer = composer
+        self._world = world
+        self._fan_out = fan_out
+        self._clock = clock
+
+    async def write(self, unit: Callable[[UnitOfWork], T]) -> T:
+        """Runs `unit` in one transaction; once that is committed, publishes its effects."""
+        result, effects = await self.commit(unit)
+        self.publish(effects)
+        return result
+
+    async def commit(self, unit: Callable[[UnitOfWork], T]) -> tuple[T, Effects]:
+        """Runs `unit` in one transaction. Its effects are the caller's to publish."""
+        now, world = self._clock(), self._world()
+
+        def in_transaction(txn: Txn) -> tuple[T, Effects]:
+            uow = UnitOfWork(txn, now, self._composer, world)
+            return unit(uow), uow.effects
+
+        return await self._store.write(in_transaction)
+
+    def publish(self, effects: Effects) -> None:
+        self._fan_out.publish(effects)
+
+
+def command_of(step: Step) -> str:
+    """The step's command for lists: `parse_command` gives it back; "" where it is too long to be carried."""
+    line = quote_command(step.argv, step.filters)
+    return line if len(line) <= MAX_COMMAND_CHARS else ""

@@ -1,0 +1,10 @@
+"""The identities that the hub knows: people, agents, their certificates and second factors, its own keys.
+
+people        people of hub.toml and of the store, their roles, their chat names
+agents        the registry of agents: state, labels, vitals, which are online
+certificates  enrolment tokens, certificates, renewal, revocation
+chat_links    links of chat users to people by command, and the codes that people link themselves with
+totp          second factors: RFC 6238 codes, single use, rate limited
+keys          the hub's keys and its CA on disk
+marks         seals the positions that machines are told
+"""

@@ -1,0 +1,12 @@
+"""The port that agents and consoles dial.
+
+server      who may connect, one link an agent, revocation, the goodbye
+peer        who is at the other end: identity, validity, clock
+renewal     the entrance for certificates that have run out
+refusals    who was refused, in audit and log, bounded
+agent       one agent's link: facts in, committed and acknowledged; jobs out; its session over short breaks
+console     one operator's link: calls and subscriptions
+subscription
+            what a console follows
+send_queue  the sending side of both: frames in order, closing that comes to an end
+"""

@@ -1,0 +1,300 @@
+"""One agent's link on the hub: commits its events in batches, dispatches its jobs, holds its session over short breaks.
+
+An idle link costs one task, the one that reads. Two more exist only while there is something to do: `_commit` writes
+what was received, as many frames as have come in one transaction, and only then acknowledges; `_dispatch_jobs` sends
+queued jobs while the machine has room. The object outlives its connection as the session does: what was received on
+the old connection is still committed, and what could not be sent stays in the session and is sent again after `attach`.
+
+Messages are numbered in the moment they are decided on and leave in that order, so a cancel never overtakes the
+dispatch it is about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from websockets.asyncio.server import ServerConnection
+
+from common.identity.certificates import Identity
+from common.link.codec import Frame
+from common.link.messages import (
+    Beat,
+    Bye,
+    Cancel,
+    Credit,
+    Forget,
+    Heartbeat,
+    Message,
+    Renew,
+    Report,
+    Welcome,
+    is_numbered,
+)
+from common.link.session import Session, SessionFull
+from hub.core.reconcile import MAX_ID
+from hub.engine.agent_events import AgentEvent, AgentReplies
+from hub.engine.engine import Engine
+from hub.links.send_queue import SendQueue
+from hub.log import logger
+
+BATCH: Final = 64
+MAX_INBOX: Final = 512  # events that wait to be committed before reading stops
+MAX_INBOX_BYTES: Final = 4 * 1024 * 1024
+MAX_DISPATCH: Final = 32  # jobs in one transaction
+CLOSE_GOING_AWAY: Final = 1001
+CLOSE_POLICY_VIOLATION: Final = 1008
+CLOSE_INTERNAL_ERROR: Final = 1011
+CLOSE_TRY_AGAIN_LATER: Final = 1013
+
+log = logger("link")
+
+
+class AgentLink:
+    """Owned by `hub.links.server`. `attach` and `run` serve one connection, then perhaps the next."""
+
+    def __init__(
+        self,
+        name: str,
+        identity: Identity,
+        session: Session,
+        engine: Engine,
+        tasks: asyncio.TaskGroup,
+        clock: Callable[[], float],
+        window: int,
+    ) -> None:
+        self.name = name
+        self.identity = identity
+        self.session = session
+        self.journal = ""
+        self.outstanding: set[str] = set()
+        self.broken = False  # the session cannot be gone on with
+        self.session_expires_at = 0.0
+        self.estranged = False  # the machine has heard a hub whose work this store does not know
+        self._tells_marks = False  # the machine keeps the hub's position
+        self._told_mark = ""
+        self._reconciled = False  # a report of this session was answered: jobs may be dispatched
+        self._send_queue: SendQueue | None = None
+        self._engine = engine
+        self._tasks = tasks
+        self._clock = clock
+        self._window = window
+        self._inbox: deque[tuple[Frame, int]] = deque()
+        self._inbox_bytes = 0
+        self._inbox_free = asyncio.Event()
+        self._inbox_free.set()
+        self._committing = False
+        self._dispatching = False
+        self._dispatch_requested = False
+
+    # ---- its connections
+
+    @property
+    def connected(self) -> bool:
+        return self._send_queue is not None
+
+    def attach(
+        self, connection: ServerConnection, identity: Identity, welcome: Welcome, received: int | None
+    ) -> SendQueue:
+        """Takes a welcomed connection over and drops the one before. Awaits nothing: whatever this link sends from now
+        on follows the welcome and, where the session goes on, the messages behind `received` that the peer has missed.
+        """
+        self.close_nowait("a newer link of the same machine is here")
+        self.identity = identity
+        self.session.interval = welcome.heartbeat
+        self.session.note_activity(self._clock())
+        self._tells_marks, self._told_mark = bool(welcome.mark), welcome.mark
+        wire = self._send_queue = SendQueue(connection)
+        wire.enqueue(self.session.send(welcome))
+        if received is not None:
+            wire.enqueue(*self.session.resume(received))
+        return wire
+
+    async def run(self, send_queue: SendQueue) -> None:
+        """Reads until the connection ends or a newer one has taken over; what is unread then comes again there."""
+        self._start_commit()
+        self.request_dispatch()
+        try:
+            await send_queue.flush()
+            async for data in send_queue.connection:
+                if self._send_queue is not send_queue:
+                    return
+                frame = self.session.receive(data, self._clock())
+                if frame is None:
+                    continue
+                if isinstance(frame.message, Heartbeat):
+                    self._engine.heartbeat(self.name, frame.message, self._clock(), send_queue.round_trip())
+                    await self._send(self._beat())
+                elif isinstance(frame.message, Bye):
+                    return
+                elif is_numbered(frame.message):
+                    await self._enqueue(frame, len(data))
+        finally:
+            if self._send_queue is send_queue:
+                self._send_queue = None
+
+    def _beat(self) -> Beat:
+        """The clock, and the hub's position where it has moved and the machine keeps it."""
+        mark = self._engine.sealed_mark() if self._tells_marks else ""
+        if mark == self._told_mark:
+            return Beat(self._clock())
+        self._told_mark = mark
+        return Beat(self._clock(), mark)
+
+    async def _enqueue(self, frame: Frame, size: int) -> None:
+        """Puts an event into the inbox; where that is full, nothing is read until the store has caught up."""
+        self._inbox.append((frame, size))
+        self._inbox_bytes += size
+        self._start_commit()
+        if len(self._inbox) >= MAX_INBOX or self._inbox_bytes >= MAX_INBOX_BYTES:
+            self._inbox_free.clear()
+            await self._inbox_free.wait()
+
+    async def close(self, code: int, reason: str, spread: float = 0.0) -> None:
+        """Ends the connection, if there is one; the session may go on with another."""
+        wire, self._send_queue = self._send_queue, None
+        if wire is not None:
+            last = [self.session.send(Bye(reason, spread))] if code == CLOSE_GOING_AWAY else []
+            await wire.close(code, reason, *last)
+
+    def close_nowait(self, reason: str) -> None:
+        """Ends the connection without waiting for the peer to agree."""
+        wire, self._send_queue = self._send_queue, None
+        if wire is not None:
+            self._tasks.create_task(wire.close(CLOSE_POLICY_VIOLATION, reason), name=f"close {self.name}")
+
+    def abort(self) -> None:
+        """Ends the connection of a peer that is silent, without a goodbye."""
+        wire, self._send_queue = self._send_queue, None
+        if wire is not None:
+            wire.abort()
+
+    def end_session(self) -> None:
+        """The session is over: what is not committed is not acknowledged either, and comes again in a new one."""
+        self.broken = True
+        self._inbox.clear()
+        self._inbox_bytes = 0
+        self._inbox_free.set()
+
+    # ---- events in
+
+    def _start_commit(self) -> None:
+        if self._inbox and not self._committing:
+            self._committing = True
+            self._tasks.create_task(self._commit(), name=f"commit {self.name}")
+
+    async def _commit(self) -> None:
+        try:
+            while self._inbox:
+                batch = [self._inbox.popleft() for _ in range(min(BATCH, len(self._inbox)))]
+                self._inbox_bytes -= sum(size for _, size in batch)
+                if len(self._inbox) < MAX_INBOX // 2 and self._inbox_bytes < MAX_INBOX_BYTES // 2:
+                    self._inbox_free.set()
+                await self._process_batch([frame for frame, _ in batch])
+        except Exception as error:
+            # Not committed and so not acknowledged: in a new session the agent reports, and sends it all again.
+            self.end_session()
+            if not isinstance(error, SessionFull):
+                log.exception("link.commit_failed", agent=self.name)
+            await self.close(CLOSE_INTERNAL_ERROR, "the hub could not take this; come again")
+        finally:
+            self._committing = False
+            self._inbox_free.set()
+
+    async def _process_batch(self, batch: Sequence[Frame]) -> None:
+        events: list[AgentEvent] = []
+        for frame in batch:
+            if isinstance(frame.message, Renew):
+                await self._send(await self._engine.renew(self.identity, frame.message))
+                continue
+            if isinstance(frame.message, Report):
+                self.journal = frame.message.journal[:MAX_ID]
+            events.append(frame.message)  # type: ignore[arg-type]  # the session lets only an agent's types through
+        replies = (
+            await self._engine.handle_agent_events(self.name, events, self.estranged)
+            if events and not self.broken
+            else None
+        )
+        if self.broken:
+            return  # ended meanwhile: what has just been committed may come again and changes nothing
+        self.session.mark_processed(batch[-1].seq)
+        if replies is not None:
+            await self._send_replies(replies)
+        ack = self.session.ack_frame()
+        if ack is not None:
+            await self._send_frames(ack)
+
+    async def _send_replies(self, replies: AgentReplies) -> None:
+        self.outstanding.difference_update(replies.settled)
+        messages: list[Message] = []
+        if replies.resync is not None:
+            self.outstanding = set(replies.open)
+            messages.append(replies.resync)
+            self._reconciled = True
+        messages += [Credit(job, seq) for job, seq in replies.credits.items()]
+        messages += [Forget(job) for job in replies.forgets]
+        messages += [Cancel(job, kill) for job, kill in replies.cancels]
+        await self._send(*messages)
+        if replies.settled or replies.resync is not None:
+            self.request_dispatch()
+
+    # ---- jobs out
+
+    def request_dispatch(self) -> None:
+        """Dispatches what the queue has for this machine; a hint, given as often as anyone likes."""
+        self._dispatch_requested = True
+        if not self._dispatching and self._reconciled and self.connected:
+            self._dispatching = True
+            self._tasks.create_task(self._dispatch_jobs(), name=f"dispatch {self.name}")
+
+    async def _dispatch_jobs(self) -> None:
+        try:
+            while self._dispatch_requested and self.connected and not self.broken:
+                self._dispatch_requested = False
+                while (room := self._window - len(self.outstanding)) > 0 and self.session.has_room():
+                    signed = await self._engine.dispatch(self.name, self.journal, min(room, MAX_DISPATCH))
+                    if self._engine.recovery_state.active:
+                        break  # since a moment ago: what was leased is unknown by now, and must not leave
+                    self.outstanding.update(job for _, job in signed)
+                    # What it remembers is never behind what it was told to do.
+                    beat = [self._beat()] if signed and self._tells_marks else []
+                    await self._send(*beat, *(dispatch for dispatch, _ in signed))
+                    if not signed or not self.connected:
+                        break
+        except SessionFull:
+            self.end_session()  # what was leased and not sent is released by the report of the next session
+            await self.close(CLOSE_TRY_AGAIN_LATER, "too much that is not acknowledged")
+        except Exception:
+            log.exception("link.hand_out_failed", agent=self.name)
+            self.end_session()
+            await self.close(CLOSE_INTERNAL_ERROR, "the hub could not hand out jobs; come again")
+        finally:
+            self._dispatching = False
+
+    async def send(self, *messages: Message) -> None:
+        """Sends what came up elsewhere in the hub."""
+        try:
+            await self._send(*messages)
+        except SessionFull:
+            self.end_session()
+            await self.close(CLOSE_TRY_AGAIN_LATER, "too much that is not acknowledged")
+
+    def job_settled(self, job: str) -> None:
+        """A job of this machine has ended otherwise than by the agent's own event."""
+        if job in self.outstanding:
+            self.outstanding.discard(job)
+            self.request_dispatch()
+
+    # ---- the session
+
+    async def _send(self, *messages: Message) -> None:
+        """Where there is no connection the session holds numbered messages; any other is sent again when it matters."""
+        await self._send_frames(*[self.session.send(message) for message in messages])
+
+    async def _send_frames(self, *frames: bytes) -> None:
+        wire = self._send_queue
+        if wire is not None and frames:
+            wire.enqueue(*frames)
+            await wire.flush()

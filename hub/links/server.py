@@ -1,0 +1,455 @@
+"""The port that agents and consoles dial: TLS 1.3, certificates, who may go where.
+
+    GET /ca      anyone: the authority's certificate, public; a joining machine compares it with the pin it was given
+    /join        anyone with a token: one `join`, one answer, goodbye
+    /renew       a certificate, valid or run out: one `renew`, one answer, goodbye (hub/links/renewal.py)
+    /agent       a machine's certificate, valid now
+    /console     a person's certificate, valid now
+
+Who somebody is comes from the certificate alone; the hello must agree with it. Whoever comes to /agent or /console with
+a certificate of ours that is not valid now is let as far as the hello, to be told why and to be known by name. One link
+a machine: a newer one closes the older. Sessions outlive their connection for `SESSION_TTL` seconds so that a short
+break repeats nothing and loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import secrets
+import ssl
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from email.utils import formatdate
+from typing import Final, Literal
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request as HttpRequest
+from websockets.http11 import Response
+
+from common.errors import UserError, WorkFailed
+from common.identity.certificates import Authority, Identity
+from common.link import codec, handshake
+from common.link.codec import BadFrame
+from common.link.messages import Cancel, Forget, Hello, Join, Joined, Message, Refuse, Welcome
+from common.link.session import Session
+from hub.config import HubConfig
+from hub.core.copied_identity import PROCESS_FACT, CopyDetector
+from hub.core.records import Agent
+from hub.engine.effects import Effects
+from hub.engine.engine import Engine
+from hub.identity.agents import AgentRegistry
+from hub.identity.certificates import JoinRefused, NotTrusted, authenticate, join
+from hub.links.agent import CLOSE_GOING_AWAY, CLOSE_POLICY_VIOLATION, AgentLink
+from hub.links.console import ConsoleLink, VerbTable
+from hub.links.peer import peer_of
+from hub.links.refusals import LinkRefusals
+from hub.links.renewal import FIRST_FRAME_TIMEOUT, RenewalEntrance
+from hub.links.send_queue import SendQueue
+from hub.log import logger
+from hub.store.store import Store
+from hub.store.transaction import Txn
+
+SESSION_TTL: Final = 300.0
+MAX_FRAME: Final = 1024 * 1024
+MAX_FACTS: Final = 32  # of a machine, and characters of each
+MAX_FACT: Final = 200
+MAX_CONCURRENT_CLOSES: Final = 200  # links that are closed at a time
+GOODBYE_TIMEOUT: Final = 5.0
+
+IdentityKey = tuple[str, str]
+"""Kind and name of an identity: ("agent", "web-1")."""
+
+log = logger("links")
+
+
+class LinkServer:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        fleet: AgentRegistry,
+        engine: Engine,
+        verb_table: VerbTable,
+        authority: Authority,
+        job_keys: dict[str, bytes],
+        hub_id: str,
+        config: HubConfig,
+        tls: ssl.SSLContext,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._fleet = fleet
+        self._engine = engine
+        self._verb_table = verb_table
+        self._authority = authority
+        self._job_keys = job_keys
+        self._hub_id = hub_id
+        self._config = config
+        self._tls = tls
+        self._clock = clock
+        self._agents: dict[str, AgentLink] = {}
+        self._consoles: set[ConsoleLink] = set()
+        self._detached: dict[str, AgentLink] = {}
+        self._copies = CopyDetector()
+        self._refusals = LinkRefusals(store, fleet, clock)
+        self._renewals = RenewalEntrance(engine, self._refusals, clock)
+        self._tasks: asyncio.TaskGroup | None = None
+        self.listening = False
+        self.ports: tuple[int, ...] = ()  # what it listens on: tests and port 0
+
+    def configure(self, config: HubConfig) -> None:
+        """Takes heartbeat and window of a hub.toml that was read again, for the links to come."""
+        self._config = config
+
+    async def serve(self, started: asyncio.Event, stop: asyncio.Event) -> None:
+        host, port = self._config.links.listen
+        try:
+            server: Server = await serve(
+                self._handle_connection,
+                host,
+                port,
+                ssl=self._tls,
+                compression=None,
+                max_size=MAX_FRAME,
+                max_queue=16,
+                open_timeout=10,
+                close_timeout=2,
+                ping_interval=None,
+                process_request=self._before_upgrade,
+                server_header=None,
+            )
+        except OSError as error:
+            cure = "stop what listens there, or set [links] listen in hub.toml to another port"
+            raise UserError(f"cannot listen for machines on {host}:{port} ({error.strerror})", cure) from None
+        self.ports = tuple(socket.getsockname()[1] for socket in server.sockets)
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            self.listening = True
+            started.set()
+            try:
+                await stop.wait()
+            finally:
+                self.listening = False
+                await self._announce_restart()
+                server.close(close_connections=True)
+                await server.wait_closed()
+                self._tasks = None
+        await self._refusals.flush(everything=True)
+
+    async def _announce_restart(self) -> None:
+        """Tells every machine over how many seconds to spread its return: about 300 handshakes a second are fine."""
+        spread = max(0.2, len(self._agents) / 300)
+        links = self._all_links()
+        try:
+            async with asyncio.timeout(GOODBYE_TIMEOUT):
+                await _close_all(links, CLOSE_GOING_AWAY, "the hub is restarting", spread)
+        except TimeoutError:
+            log.warning("links.goodbye_cut_short", links=len(links))
+
+    def _all_links(self) -> list[AgentLink | ConsoleLink]:
+        return [*self._agents.values(), *self._consoles]
+
+    # ---- before the upgrade
+
+    def _before_upgrade(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
+        path, now = request.path.partition("?")[0], self._clock()
+        if path == "/ca":
+            return _plain(http.HTTPStatus.OK, self._authority.certificate, now, "application/x-pem-file")
+        if path not in ("/agent", "/console", "/join", "/renew"):
+            return _plain(http.HTTPStatus.NOT_FOUND, b"there is nothing here\n", now)
+        if path != "/join" and peer_of(connection, now).identity is None:
+            return _plain(http.HTTPStatus.FORBIDDEN, b"a certificate of this hub is needed here\n", now)
+        return None
+
+    # ---- connections
+
+    async def _handle_connection(self, connection: ServerConnection) -> None:
+        assert connection.request is not None  # noqa: S101 - set by the handshake
+        path = connection.request.path.partition("?")[0]
+        try:
+            if path == "/join":
+                await self._join(connection)
+            elif path == "/renew":
+                await self._renewals.serve(connection, peer_of(connection, self._clock()))
+            elif path == "/agent":
+                await self._agent(connection)
+            else:
+                await self._console(connection)
+        except ConnectionClosed:
+            pass
+        except TimeoutError:
+            await connection.close(CLOSE_POLICY_VIOLATION, "no first frame in time")
+        except BadFrame as error:
+            log.warning("link.bad_frame", path=path, error=str(error)[:200])
+            await connection.close(error.close_code, "bad frame")
+
+    async def _receive_first(self, connection: ServerConnection) -> bytes | str:
+        async with asyncio.timeout(FIRST_FRAME_TIMEOUT):
+            return await connection.recv()
+
+    async def _join(self, connection: ServerConnection) -> None:
+        message = codec.decode(await self._receive_first(connection), "anyone", codec.HANDSHAKE_LIMITS).message
+        assert isinstance(message, Join)  # noqa: S101 - the only type that `anyone` may send
+        now = self._clock()
+        answer: Message
+        try:
+            answer = await self._store.write(
+                lambda txn: join(txn, self._authority, message, self._job_keys, self._hub_id, now)
+            )
+        except JoinRefused as error:
+            answer = Refuse(error.code, error.reason)
+            await self._refusals.record("join", error.code, message.name[:64], error.reason)
+        else:
+            log.info("join.accepted", name=message.name[:64])
+            await self._fleet.reload(message.name)
+            if isinstance(answer, Joined):
+                self._drop_replaced(answer.name)
+            await self._verb_table.refresh()
+        await connection.send(codec.encode(answer, epoch=self._engine.epoch))
+        await connection.close()
+
+    def _drop_replaced(self, name: str) -> None:
+        """A machine has joined under this name: what was linked as it before holds a certificate that is revoked."""
+        older = self._agents.get(name) or self._detached.pop(name, None)
+        if older is not None:
+            older.close_nowait("joined anew")
+            older.end_session()
+
+    async def _handshake(
+        self,
+        connection: ServerConnection,
+        kind: Literal["agent", "operator"],
+        find_session: Callable[[str], Session | None],
+    ) -> tuple[Identity, Hello, Welcome, bool] | None:
+        """The first frame answered; None after a refusal was sent. `kept` gives the session held for a name, if any.
+        The last of the answer: whether the peer has heard a hub whose work this store does not know.
+
+        Where it is a welcome nothing is awaited between `kept` and the return: the answer still holds for the caller.
+        """
+        now = self._clock()
+        peer = peer_of(connection, now)
+        identity = peer.identity
+        role: handshake.LinkRole = "agent" if kind == "agent" else "console"
+        hello = codec.decode(await self._receive_first(connection), role, codec.HANDSHAKE_LIMITS).message
+        answer: Welcome | Refuse
+        estranged = False
+        if identity is None or identity.kind != kind:
+            answer = Refuse("identity", f"this path takes the certificate of an {kind}")
+        else:
+            try:
+                if kind == "agent" and isinstance(hello, Hello):
+                    estranged = await self._engine.hear(hello, identity.name)
+                await self._engine.admit(identity, now)
+                if kind == "agent" and isinstance(hello, Hello) and self._is_copied(identity.name, hello, now):
+                    raise NotTrusted(*await self._lock_copied(identity.name))
+            except NotTrusted as error:
+                answer = Refuse(error.code, error.reason)
+            else:
+                mark = self._engine.sealed_mark()
+                terms = handshake.LinkParameters(self._engine.epoch, self._heartbeat(), mark=mark)
+                answer = handshake.answer_hello(
+                    hello,
+                    role=role,
+                    name=identity.name,
+                    parameters=terms,
+                    session=find_session(identity.name),
+                    new_session=secrets.token_hex(8),
+                    now=now,
+                )
+        if identity is not None and isinstance(answer, Welcome) and isinstance(hello, Hello):
+            return identity, hello, answer, estranged
+        assert isinstance(answer, Refuse)  # noqa: S101 - a welcome was returned above
+        await self._refusals.record(kind, answer.code, identity.name if identity else "unknown", answer.reason)
+        await self._refusals.note(peer, answer.code)
+        await connection.send(codec.encode(answer, epoch=self._engine.epoch))
+        await connection.close(CLOSE_POLICY_VIOLATION, answer.code)
+        return None
+
+    def _is_copied(self, name: str, hello: Hello, now: float) -> bool:
+        return self._copies.note(name, (hello.facts or {}).get(PROCESS_FACT, "")[:MAX_FACT], now)
+
+    async def _lock_copied(self, name: str) -> tuple[str, str]:
+        """Ends the links of a machine of which there are two; code and reason of the refusal."""
+        self._copies.forget(name)
+        log.error("link.two_machines", agent=name)
+        refusal = await self._engine.lock_copied(name)
+        await self._fleet.reload(name)
+        return refusal.code, refusal.reason
+
+    def _heartbeat(self) -> float:
+        return max(self._config.links.heartbeat, handshake.heartbeat_interval(len(self._agents)))
+
+    # ---- machines
+
+    async def _agent(self, connection: ServerConnection) -> None:
+        welcomed = await self._handshake(connection, "agent", self._session_of)
+        if welcomed is None or self._tasks is None:
+            return
+        identity, hello, welcome, estranged = welcomed
+        link, wire = self._attach_agent(self._tasks, connection, identity, hello, welcome)
+        link.estranged = link.estranged or estranged
+        try:
+            await self._record_connected(identity, hello, peer_of(connection, self._clock()).clock_ahead)
+            self._fleet.set_online(identity.name)
+            log.info("agent.connected", agent=identity.name, resumed=welcome.resumed, version=hello.version[:40])
+            await link.run(wire)
+        except NotTrusted as error:  # since a moment ago
+            await link.close(CLOSE_POLICY_VIOLATION, error.code)
+        finally:
+            await self._detach_agent(link)
+
+    def _attach_agent(
+        self,
+        tasks: asyncio.TaskGroup,
+        connection: ServerConnection,
+        identity: Identity,
+        hello: Hello,
+        welcome: Welcome,
+    ) -> tuple[AgentLink, SendQueue]:
+        """The machine's one link from now on. Awaits nothing: of two connections at once, one is the newer."""
+        name = identity.name
+        older = self._agents.get(name) or self._detached.pop(name, None)
+        if older is not None and welcome.resumed:
+            link = older
+        else:
+            if older is not None:
+                older.close_nowait("a newer link of the same machine is here")
+                older.end_session()
+            session = Session("agent", id=welcome.session, epoch=self._engine.epoch)
+            link = AgentLink(name, identity, session, self._engine, tasks, self._clock, self._config.links.window)
+        self._agents[name] = link
+        return link, link.attach(connection, identity, welcome, hello.received if welcome.resumed else None)
+
+    async def _record_connected(self, identity: Identity, hello: Hello, clock_ahead: float | None) -> None:
+        """Records who is here; raises NotTrusted where that has ended since the hello was answered."""
+        now = self._clock()
+        facts = {key[:MAX_FACT]: value[:MAX_FACT] for key, value in list((hello.facts or {}).items())[:MAX_FACTS]}
+        facts.pop(PROCESS_FACT, None)
+
+        def unit(txn: Txn) -> Agent:
+            before = authenticate(txn, identity, now)
+            if not isinstance(before, Agent):
+                raise NotTrusted("identity", "not the certificate of a machine")
+            seen = replace(before, last_seen=now, version=hello.version[:40], facts=facts, clock_ahead=clock_ahead)
+            after = replace(seen, refused_at=None, refused_since=None, refused_code="")
+            txn.save_agent(before, after)
+            return after
+
+        self._fleet.update(await self._store.write(unit))
+
+    async def _detach_agent(self, link: AgentLink) -> None:
+        """Keeps the session of a machine whose connection has ended, unless a newer one is here already."""
+        name, now = link.name, self._clock()
+        if self._agents.get(name) is not link or link.connected:
+            return
+        del self._agents[name]
+        if not link.broken:
+            link.session_expires_at = now + SESSION_TTL
+            self._detached[name] = link
+        self._fleet.set_offline(name)
+        log.info("agent.disconnected", agent=name)
+        try:
+            await self._store.write(lambda txn: txn.touch_agents([(name, now, None)]))
+        except WorkFailed as error:
+            log.warning("agent.last_seen_unsaved", agent=name, reason=str(error))
+
+    def _session_of(self, name: str) -> Session | None:
+        link = self._link_of(name)
+        return None if link is None or link.broken else link.session
+
+    def _link_of(self, name: str) -> AgentLink | None:
+        """The machine's link, or what is kept of it while it is away: what is said to that goes on with the session."""
+        return self._agents.get(name) or self._detached.get(name)
+
+    # ---- people
+
+    async def _console(self, connection: ServerConnection) -> None:
+        welcomed = await self._handshake(connection, "operator", lambda name: None)
+        if welcomed is None or self._tasks is None:
+            return
+        identity, _, welcome, _ = welcomed
+        session = Session("console", id=welcome.session, epoch=self._engine.epoch, interval=welcome.heartbeat)
+        link = ConsoleLink(identity, connection, session, self._verb_table, self._tasks, self._clock)
+        self._consoles.add(link)
+        try:
+            await link.run(welcome)
+        finally:
+            self._consoles.discard(link)
+
+    # ---- from inside the hub
+
+    def on_commit(self, effects: Effects) -> None:
+        """What the links of agents do with a commit's effects; `hub.api.notifications` notifies consoles."""
+        self.wake(effects.wake)
+        for name, job, kill in effects.cancels:
+            self._send_to(name, Cancel(job, kill))
+        for name, jobs in effects.forgets.items():
+            self._send_to(name, *map(Forget, jobs))
+        for name, job in effects.settled:
+            if (link := self._link_of(name)) is not None:
+                link.job_settled(job)
+        for name in effects.locked:
+            self._detached.pop(name, None)
+            if (link := self._agents.get(name)) is not None:
+                log.warning("link.locked", agent=name)
+                link.close_nowait("locked")
+
+    def _send_to(self, name: str, *messages: Message) -> None:
+        link = self._link_of(name)
+        if link is not None and self._tasks is not None:
+            self._tasks.create_task(link.send(*messages), name=f"say {name}")
+
+    def wake(self, names: Iterable[str]) -> None:
+        """Says "look at the queue" to these machines' links; a hint, never the truth."""
+        for name in names:
+            link = self._agents.get(name)
+            if link is not None:
+                link.request_dispatch()
+
+    async def close_untrusted(self, revoked: Collection[str], removed: Collection[IdentityKey]) -> None:
+        """Closes the links whose certificate is among the revoked fingerprints, or whose owner is an outcast."""
+        links = [
+            link
+            for link in self._all_links()
+            if link.identity.fingerprint in revoked or (link.identity.kind, link.identity.name) in removed
+        ]
+        for link in links:
+            log.warning("link.revoked", kind=link.identity.kind, name=link.identity.name)
+        await _close_all(links, CLOSE_POLICY_VIOLATION, "revoked")
+
+    async def close_lost(self, now: float) -> None:
+        """Drops the links of those not heard of in three heartbeats, and forgets sessions nobody came back to."""
+        for link in self._all_links():
+            if link.session.timed_out(now):
+                log.warning("link.lost", kind=link.identity.kind, name=link.identity.name)
+                link.abort()
+        for name in [name for name, kept in self._detached.items() if kept.session_expires_at <= now]:
+            del self._detached[name]
+        await self._refusals.flush()
+
+    def raise_epoch(self, epoch: int) -> None:
+        """Every machine's session goes on at the hub's new epoch."""
+        for link in [*self._agents.values(), *self._detached.values()]:
+            link.session.epoch = epoch
+
+    def count_links(self) -> tuple[int, int]:
+        """Machines and consoles linked now."""
+        return len(self._agents), len(self._consoles)
+
+
+async def _close_all(links: Sequence[AgentLink | ConsoleLink], code: int, reason: str, spread: float = 0.0) -> None:
+    """Closes them side by side: a peer that does not answer costs the others nothing."""
+    for index in range(0, len(links), MAX_CONCURRENT_CLOSES):
+        async with asyncio.TaskGroup() as closing:
+            for link in links[index : index + MAX_CONCURRENT_CLOSES]:
+                closing.create_task(link.close(code, reason, spread))
+
+
+def _plain(status: http.HTTPStatus, body: bytes, now: float, kind: str = "text/plain") -> Response:
+    """A whole answer; its Date lets a machine that joins see that its clock is off."""
+    date = formatdate(now, usegmt=True)
+    headers = Headers({"Content-Type": kind, "Content-Length": str(len(body)), "Date": date, "Connection": "close"})
+    return Response(status.value, status.phrase, headers, body)

@@ -1,0 +1,245 @@
+"""What is due. Deadlines are data in the store; each tick reads which have passed. `now` comes from the clock given.
+
+Each tick does a bounded share (`BATCH_SIZE`) so that a large backlog of deadlines does not hold up the rest. A task
+here fails for one tick, never for good: what went wrong is logged, shown by `TimerHealth`, and tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from typing import Final
+
+from common.identity.signing import CHECKPOINT_PURPOSE, SigningKey
+from common.lifecycle import JOB_DISPATCHED, JobState, RequestState
+from hub.chat.compose import ReplyComposer
+from hub.core import job as jobs_of_hub
+from hub.core import request as requests_of_hub
+from hub.core.audit_chain import checkpoint_bytes
+from hub.engine.engine import Engine
+from hub.engine.unit_of_work import UnitOfWork
+from hub.identity.agents import REFRESH_SECONDS, AgentRegistry
+from hub.identity.people import PeopleDirectory
+from hub.links.server import LinkServer
+from hub.log import logger
+from hub.store.store import Store
+from hub.store.transaction import Txn
+
+BATCH_SIZE: Final = 500
+CHECKPOINT_EVERY: Final = 10.0
+HOUR: Final = 3600.0
+RETRY_AFTER: Final = 10.0
+"""Seconds until what failed is tried again, where it would not be due before."""
+REVOCATION_LAG: Final = 60.0
+"""Seconds that a revocation by another process may take from its time stamp to its commit, generously."""
+PROGRESS_AFTER: Final = (3.0, 30.0, 300.0)
+"""Seconds into a run after which chat is told that it goes on; beyond the last, every so often again."""
+
+log = logger("timers")
+
+
+@dataclass(slots=True)
+class TimerHealth:
+    """Which timers failed when they were last due, by name. Created before the timers, for those who show it."""
+
+    failing: dict[str, str] = field(default_factory=dict)
+
+    def problems(self) -> list[str]:
+        """Why the hub is not ready. A store that cannot be written shows here."""
+        return [f"{name}: {reason[:200]}" for name, reason in self.failing.items()]
+
+
+class MaintenanceTasks:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        engine: Engine,
+        fleet: AgentRegistry,
+        people: PeopleDirectory,
+        links: LinkServer,
+        composer: ReplyComposer,
+        key: SigningKey,
+        hub_id: str,
+        retention: float,
+        reload_files: Callable[[], None],
+        tell_of_files: Callable[[], Awaitable[None]],
+        renew_certificate: Callable[[], None],
+        flush: Callable[[float], Awaitable[None]],
+        clock: Callable[[], float],
+        keep_certificates: float = 0.0,
+        run_due: Callable[[], Awaitable[None]] | None = None,
+        health: TimerHealth | None = None,
+    ) -> None:
+        self.health = health or TimerHealth()
+        self._store = store
+        self._engine = engine
+        self._fleet = fleet
+        self._people = people
+        self._links = links
+        self._composer = composer
+        self._key = key
+        self._hub_id = hub_id
+        self.retention = retention
+        self._keep_certificates = keep_certificates  # seconds after they ran out: as long as they may be renewed
+        self._reload_files = reload_files
+        self._tell_of_files = tell_of_files
+        self._renew_certificate = renew_certificate
+        self._flush = flush
+        self._run_due = run_due
+        self._clock = clock
+        self._refreshed_at = clock()
+        self._revoked_done: set[str] = set()  # revoked machines whose jobs were ended
+        self._progress_sent: dict[str, int] = {}
+
+    async def run(self) -> None:
+        timers: list[tuple[str, float, Callable[[], Awaitable[None]]]] = [
+            ("lapse", 0.5, self.expire),
+            ("progress", 1.0, self.progress),
+            ("look", REFRESH_SECONDS, self.refresh),
+            ("sweep", 5.0, self._engine.intake.sweep),
+            ("checkpoint", CHECKPOINT_EVERY, self.checkpoint),
+            ("flush", 60.0, self.flush),
+            ("clean", HOUR, self.purge),
+            ("renew", HOUR, self.renew),
+        ]
+        if self._run_due is not None:
+            timers.append(("keep", 0.5, self._run_due))
+        async with asyncio.TaskGroup() as tasks:
+            for name, seconds, task in timers:
+                tasks.create_task(self._every(name, seconds, task), name=name)
+
+    async def _every(self, name: str, seconds: float, task: Callable[[], Awaitable[None]]) -> None:
+        """`name` is what the log and the page of the hub's health call it."""
+        failing = self.health.failing
+        while True:
+            await asyncio.sleep(min(seconds, RETRY_AFTER) if name in failing else seconds)
+            try:
+                await task()
+                failing.pop(name, None)
+            except Exception as error:
+                failing[name] = str(error)
+                log.exception("timer.failed", timer=name)
+
+    async def expire(self) -> None:
+        """Requests nobody decided on in time, jobs no machine took in time."""
+        now = self._clock()
+        requests = await self._store.read(lambda txn: txn.due_requests(now))
+        jobs = await self._store.read(lambda txn: txn.lapsed_jobs(now, BATCH_SIZE))
+        if not requests and not jobs:
+            return
+
+        def unit(uow: UnitOfWork) -> None:
+            for request in requests[:BATCH_SIZE]:
+                current = uow.txn.request(request.id)
+                if current is not None and current.state is RequestState.ASKING:
+                    uow.apply_transition(current, requests_of_hub.expired(current, now), "hub")
+            for job in jobs:
+                current_job = uow.txn.job(job.id)
+                if current_job is not None and current_job.state is JobState.QUEUED:
+                    uow.apply_job_event(current_job, jobs_of_hub.Expire(), "hub")
+
+        await self._engine.write(unit)
+
+    async def progress(self) -> None:
+        """Long work shows that it goes on, where the inlet takes more than one reply."""
+        now = self._clock()
+        running = await self._store.read(lambda txn: txn.jobs(states=(JobState.RUNNING,), limit=BATCH_SIZE))
+        alive = {job.id for job in running}
+        self._progress_sent = {job: count for job, count in self._progress_sent.items() if job in alive}
+        due = []
+        for job in running:
+            count = _progress_due(now - (job.started_at or now))
+            if count > self._progress_sent.get(job.id, 0):
+                self._progress_sent[job.id] = count
+                due.append(job)
+        if not due:
+            return
+
+        def unit(uow: UnitOfWork) -> None:
+            for job in due:
+                request = uow.txn.request(job.request_id)
+                current = uow.txn.job(job.id)
+                if request is not None and current is not None and current.state is JobState.RUNNING:
+                    uow.effects.replies |= self._composer.enqueue_progress(uow.txn, request, current, now)
+
+        await self._engine.write(unit)
+
+    async def refresh(self) -> None:
+        """What other processes may have changed: revocations, people, machines, files; and links gone silent."""
+        now = self._clock()
+        since = self._refreshed_at - REVOCATION_LAG
+        revoked = await self._store.read(lambda txn: txn.revoked_since(since))
+        await self._people.refresh()
+        await self._fleet.refresh()
+        if await self._engine.recovery.refresh():
+            log.info("hub.recovered")
+        outcast = {("operator", name) for name in self._people.revoked()}
+        outcast |= {("agent", agent.name) for agent in self._fleet.agents() if agent.state in ("locked", "revoked")}
+        await self._links.close_untrusted(set(revoked), outcast)
+        self._refreshed_at = now
+        await self._links.close_lost(now)
+        await asyncio.to_thread(self._reload_files)  # many runbooks take a while to be tried out
+        await self._tell_of_files()
+        waiting = await self._store.read(lambda txn: txn.agents_with_queue())
+        await self._end_jobs_of_revoked(waiting)
+        self._links.wake(waiting)
+
+    async def _end_jobs_of_revoked(self, waiting: Collection[str]) -> None:
+        """A revoked machine takes no job any more, and reports nothing more of those it had."""
+        gone = {agent.name for agent in self._fleet.agents() if agent.state == "revoked"}
+        names = gone.intersection(waiting) | (gone - self._revoked_done)
+
+        def unit(uow: UnitOfWork) -> None:
+            for name in names:
+                for job in uow.txn.jobs(states=[JobState.QUEUED, *JOB_DISPATCHED], agent=name, limit=BATCH_SIZE):
+                    if job.state is JobState.QUEUED:
+                        uow.apply_job_event(job, jobs_of_hub.AskCancel("hub", why="the machine was revoked"), "hub")
+                    else:
+                        uow.apply_job_event(
+                            job, jobs_of_hub.MarkUnknown("the machine was revoked while it had this job"), "hub"
+                        )
+
+        if names:
+            await self._engine.write(unit)
+        self._revoked_done = gone
+
+    async def checkpoint(self) -> None:
+        """Signs the head of the audit chain, so that a cut tail is noticed back to here."""
+        now = self._clock()
+
+        def unit(txn: Txn) -> None:
+            seq, digest = txn.audit_head()
+            last = txn.last_checkpoint()
+            if seq and (last is None or last.seq < seq):
+                signature = self._key.sign(CHECKPOINT_PURPOSE, checkpoint_bytes(self._hub_id, seq, digest, now))
+                txn.add_checkpoint(seq, digest, signature, self._key.id, now)
+
+        await self._store.write(unit)
+
+    async def flush(self) -> None:
+        """Writes the audit rows that sum up deliveries turned away."""
+        await self._flush(self._clock())
+
+    async def purge(self) -> None:
+        """Output and what is sealed with requests go after the retention; the audit and the rows stay."""
+        before = self._clock() - self.retention
+        while await self._store.write(lambda txn: txn.drop_output(before)):
+            pass
+        while await self._store.write(lambda txn: txn.drop_old_sealed(before)):
+            pass
+        await self._store.write(lambda txn: txn.purge_tokens(before))
+        ended = self._clock() - max(self.retention, self._keep_certificates)
+        await self._store.write(lambda txn: txn.purge_credentials(ended))
+
+    async def renew(self) -> None:
+        """The hub's own certificate, before it ends."""
+        self._renew_certificate()
+
+
+def _progress_due(seconds: float) -> int:
+    """How many progress messages a job that has run for so long should have had."""
+    if seconds >= PROGRESS_AFTER[-1]:
+        return len(PROGRESS_AFTER) - 1 + int(seconds // PROGRESS_AFTER[-1])
+    return sum(seconds >= after for after in PROGRESS_AFTER)

@@ -1,0 +1,408 @@
+"""The parts of the hub and how they are put together: the only module that knows every part.
+
+    base -> delivery, planning -> engine -> outbound -> operators' API -> links -> webhook -> maintenance
+
+Each part is complete when it is built: it gets what it needs, and what it does after commits it subscribes to the
+fan-out, which is part of the base.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+
+from common.identity.certificates import DAY
+from common.identity.tls import server_context
+from hub.api.verbs import OperatorApi
+from hub.chat.compose import ReplyComposer
+from hub.chat.confirm_page import ConfirmDeps
+from hub.chat.delivery import DeliveryWorker
+from hub.chat.inlets import Inlet, build_inlets
+from hub.chat.outbound import OutboundSupervisor
+from hub.chat.refusals import Refusals
+from hub.chat.webhook import WebhookDeps, WebhookLimits, build_app
+from hub.config import HubConfig
+from hub.core.echo_guard import EchoGuard
+from hub.core.outcome import BOT
+from hub.core.rate_limits import RefusalRow, parse_networks
+from hub.engine.effects import EffectFanOut, Effects
+from hub.engine.engine import Engine
+from hub.engine.file_notices import FileNotices
+from hub.engine.partial_results import PartialResults
+from hub.engine.pause_drain import PauseDrainTask
+from hub.engine.recovery_state import RecoveryState
+from hub.engine.request_actions import RequestActions
+from hub.engine.runbook_drafts import DraftActions
+from hub.engine.snapshot import WorldSnapshot, snapshot_source
+from hub.engine.summaries import OutputSummarizer
+from hub.engine.unit_of_work import UnitOfWorkRunner
+from hub.files import Files
+from hub.identity.agents import AgentRegistry
+from hub.identity.keys import HubKeys, refresh_certificate
+from hub.identity.people import PeopleDirectory
+from hub.links.console import VerbTable
+from hub.links.server import LinkServer
+from hub.log import logger
+from hub.maintenance import MaintenanceTasks, TimerHealth
+from hub.metrics import Metrics
+from hub.planning.llm.build import LiveModels, PlanningModels, build_models, max_prompt_tokens
+from hub.planning.ocr.reader import OcrImageReader, OcrLimits, OcrService, is_installed
+from hub.planning.ocr.settings import WorkerSettings
+from hub.planning.service import PlanningService
+from hub.status import file_warnings, inlet_warnings, read_gauges, readiness_problems
+from hub.store.store import Store
+
+log = logger("hub")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What every other part stands on: none of it needs any of them."""
+
+    config: HubConfig
+    clock: Callable[[], float]
+    keys: HubKeys
+    files: Files
+    store: Store
+    epoch: int
+    tls: ssl.SSLContext
+    metrics: Metrics
+    fan_out: EffectFanOut
+    people: PeopleDirectory
+    fleet: AgentRegistry
+    inlets: dict[str, Inlet]
+    composer: ReplyComposer
+    world: Callable[[], WorldSnapshot]
+    units: UnitOfWorkRunner
+    recovery: RecoveryState
+    echo_guard: EchoGuard  # what delivery says, and intake hears
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """Everything that makes a plan of a message; models and pictures only where they are wanted."""
+
+    service: PlanningService
+    drafts: DraftActions
+    models: LiveModels
+    image_reader: OcrService | None
+    summaries: OutputSummarizer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The hub, put together."""
+
+    base: Base
+    planning: Planning
+    engine: Engine
+    delivery: DeliveryWorker
+    api: OperatorApi
+    links: LinkServer
+    web: Starlette
+    outbound: OutboundSupervisor
+    maintenance: MaintenanceTasks
+    inlets: dict[str, Inlet]
+    verb_table: VerbTable
+
+
+# ---- building, from the base up
+
+
+def build(base: Base) -> Parts:
+    """Whoever has something to do after a commit subscribes to the fan-out when it is built, in this order."""
+    inlets = base.inlets
+    delivery = build_delivery(base, inlets)
+    planning = build_planning(base, inlets)
+    actions = RequestActions(base.keys.sealer)
+    engine = build_engine(base, planning, actions)
+    outbound = build_outbound(base, engine, inlets)
+    api = build_api(base, planning, engine, actions, outbound)
+    verb_table = VerbTable(refresh=base.people.refresh, renew=engine.renew)
+    links = build_links(base, engine, api, verb_table)
+    health = TimerHealth()
+    web = build_http(base, engine, inlets, links, outbound, health)
+    maintenance = build_maintenance(base, planning, engine, links, web, outbound, health)
+    return Parts(base, planning, engine, delivery, api, links, web, outbound, maintenance, inlets, verb_table)
+
+
+def build_base(
+    config: HubConfig, clock: Callable[[], float], keys: HubKeys, files: Files, store: Store, epoch: int
+) -> Base:
+    metrics = Metrics()
+    fan_out = EffectFanOut(metrics)
+    people, fleet = PeopleDirectory(config, store), AgentRegistry(store, fan_out.publish_agent, clock)
+    inlets = build_inlets(config)
+    composer = ReplyComposer(config, inlets)
+    recovery = RecoveryState()
+    world = snapshot_source(lambda: files.policy.value, lambda: files.chain.value, people, fleet, recovery)
+    folder = config.folder
+    return Base(
+        config=config,
+        clock=clock,
+        keys=keys,
+        files=files,
+        store=store,
+        epoch=epoch,
+        tls=server_context(folder.certificate, folder.key, folder.ca_certificate),
+        metrics=metrics,
+        fan_out=fan_out,
+        people=people,
+        fleet=fleet,
+        inlets=inlets,
+        composer=composer,
+        world=world,
+        units=UnitOfWorkRunner(store, composer, world, fan_out, clock),
+        recovery=recovery,
+        echo_guard=EchoGuard(),
+    )
+
+
+def build_delivery(base: Base, inlets: Mapping[str, Inlet]) -> DeliveryWorker:
+    delivery = DeliveryWorker(base.store, inlets, base.clock, base.metrics, base.echo_guard)
+
+    def wake_for_replies(effects: Effects) -> None:
+        if effects.replies:
+            delivery.wake()
+
+    base.fan_out.subscribe(wake_for_replies)
+    return delivery
+
+
+def build_planning(base: Base, inlets: Mapping[str, Inlet]) -> Planning:
+    config = base.config
+    models = LiveModels(make_models(base, config))
+    drafts = DraftActions(
+        store=base.store,
+        units=base.units,
+        world=base.world,
+        file=config.runbooks.file,
+        history_seconds=config.planning.conversation,
+    )
+    image_reader = build_image_reader(config)
+    service = PlanningService(
+        chain=lambda: base.files.chain.value,
+        people=base.people,
+        fleet=base.fleet,
+        clock=base.clock,
+        model=models.current.planner if models.current is not None else None,
+        image_reader=OcrImageReader(image_reader) if image_reader is not None else None,
+        draft_commands=drafts,
+        policy=lambda: base.files.policy.value,
+        bot_of=lambda inlet: inlets[inlet].bot if inlet in inlets else BOT,
+    )
+    return Planning(service, drafts, models, image_reader, build_summaries(base, models.current))
+
+
+def make_models(base: Base, config: HubConfig) -> PlanningModels | None:
+    """The models of a configuration, and their metrics with the hub's; raises UserError."""
+    models = build_models(
+        config,
+        sealer=base.keys.sealer,
+        policy=lambda: base.files.policy.value,
+        chain=lambda: base.files.chain.value,
+        clock=base.clock,
+        monotonic=time.monotonic,
+        on_result=base.metrics.count_model_plan,
+    )
+    if models is not None:
+        base.metrics.registry.register(models.metrics)
+    return models
+
+
+def build_summaries(base: Base, models: PlanningModels | None) -> OutputSummarizer | None:
+    """What sums up long output; None where it is not wanted, or no model is there."""
+    if models is None or not base.config.planning.summaries:
+        return None
+    summaries = OutputSummarizer(
+        store=base.store,
+        write=base.units.write,
+        models=models.pool,
+        sealer=base.keys.sealer,
+        composer=base.composer,
+        tokens=max_prompt_tokens(base.config),
+        clock=time.monotonic,
+    )
+    base.fan_out.subscribe(summaries.on_commit)
+    return summaries
+
+
+def build_engine(base: Base, planning: Planning, actions: RequestActions) -> Engine:
+    return Engine(
+        store=base.store,
+        units=base.units,
+        fleet=base.fleet,
+        people=base.people,
+        planning_service=planning.service,
+        sealer=base.keys.sealer,
+        composer=base.composer,
+        actions=actions,
+        authority=base.keys.authority,
+        job_key=base.keys.job_key,
+        epoch=base.epoch,
+        echo_guard=base.echo_guard,
+        config=base.config,
+        metrics=base.metrics,
+        clock=base.clock,
+        recovery=base.recovery,
+    )
+
+
+def build_api(
+    base: Base, planning: Planning, engine: Engine, actions: RequestActions, outbound: OutboundSupervisor
+) -> OperatorApi:
+    config = base.config
+    api = OperatorApi(
+        store=base.store,
+        engine=engine,
+        actions=actions,
+        drafts=planning.drafts,
+        fleet=base.fleet,
+        people=base.people,
+        hub_id=base.keys.hub_id,
+        clock=base.clock,
+        decide_within=config.queue.decide_within,
+        choices=lambda field: base.files.filter_choices(config, field),
+        files=base.files.problems,
+        models=planning.models,
+        inlets=outbound.states,
+    )
+    base.fan_out.subscribe(api.on_commit)
+    base.fan_out.subscribe_agents(api.on_agent_changed)
+    return api
+
+
+def build_links(base: Base, engine: Engine, api: OperatorApi, verb_table: VerbTable) -> LinkServer:
+    api.register(verb_table)
+    links = LinkServer(
+        store=base.store,
+        fleet=base.fleet,
+        engine=engine,
+        verb_table=verb_table,
+        authority=base.keys.authority,
+        job_keys=base.keys.job_keys,
+        hub_id=base.keys.hub_id,
+        config=base.config,
+        tls=base.tls,
+        clock=base.clock,
+    )
+    base.fan_out.subscribe(links.on_commit)
+    engine.on_epoch = links.raise_epoch
+    return links
+
+
+def build_outbound(base: Base, engine: Engine, inlets: Mapping[str, Inlet]) -> OutboundSupervisor:
+    refusals = Refusals(base.metrics, lambda refusal: record_refusal(base, refusal), base.clock)
+    return OutboundSupervisor(
+        store=base.store, inlets=inlets, accept=engine.intake.accept, refusals=refusals, clock=base.clock
+    )
+
+
+def build_http(
+    base: Base,
+    engine: Engine,
+    inlets: Mapping[str, Inlet],
+    links: LinkServer,
+    outbound: OutboundSupervisor,
+    health: TimerHealth,
+) -> Starlette:
+    return build_app(
+        WebhookDeps(
+            inlets=inlets,
+            accept=engine.intake.accept,
+            record_refusal=lambda refusal: record_refusal(base, refusal),
+            ready=lambda: readiness_problems(links, health),
+            recovery=lambda: base.recovery.sentence("en"),
+            warnings=lambda: [
+                *file_warnings(base.files.problems(), base.files.hub.waiting),
+                *inlet_warnings(outbound.states()),
+            ],
+            gauges=lambda: read_gauges(
+                base.store,
+                links,
+                base.files.problems(),
+                base.clock(),
+                recovering=base.recovery.active,
+                inlets=outbound.states(),
+            ),
+            metrics=base.metrics,
+            clock=base.clock,
+            limits=WebhookLimits(
+                concurrency=base.config.http.concurrency,
+                trusted_proxies=parse_networks(base.config.http.trusted_proxies),
+            ),
+            confirm=ConfirmDeps(engine.confirm_links, engine.confirmations.show, engine.confirmations.act),
+        )
+    )
+
+
+def build_maintenance(
+    base: Base,
+    planning: Planning,
+    engine: Engine,
+    links: LinkServer,
+    web: Starlette,
+    outbound: OutboundSupervisor,
+    health: TimerHealth,
+) -> MaintenanceTasks:
+    pauses, models = PauseDrainTask(base.store, engine, base.fleet, base.clock), planning.models
+    partial = PartialResults(base.store, base.units, base.composer, base.clock)
+    base.fan_out.subscribe(partial.on_commit)
+
+    async def run_due() -> None:
+        if models.current is not None and models.current.cache.forget_if_cleared():
+            log.info("plans.cleared")
+        await pauses.run_due()
+        await partial.run_due()
+
+    async def flush(now: float) -> None:
+        await web.state.webhook.flush(now)
+        await outbound.flush(now)
+
+    return MaintenanceTasks(
+        store=base.store,
+        engine=engine,
+        fleet=base.fleet,
+        people=base.people,
+        links=links,
+        composer=base.composer,
+        key=base.keys.job_key,
+        hub_id=base.keys.hub_id,
+        retention=base.config.store.retention,
+        keep_certificates=max(base.config.links.agent_grace, base.config.links.operator_grace) + DAY,
+        reload_files=base.files.reload,
+        tell_of_files=FileNotices(base.units, base.people, base.files.problems, base.keys.hub_id).tell,
+        renew_certificate=lambda: renew_certificate(base),
+        flush=flush,
+        run_due=run_due,
+        health=health,
+        clock=base.clock,
+    )
+
+
+def renew_certificate(base: Base) -> None:
+    """A new certificate is shown to connections from now on; those that are open do not notice."""
+    folder = base.config.folder
+    if refresh_certificate(folder, base.keys.authority, base.clock()):
+        base.tls.load_cert_chain(folder.certificate, folder.key, password="")
+        log.info("hub.certificate_renewed", hub=base.keys.hub_id)
+
+
+async def record_refusal(base: Base, refusal: RefusalRow) -> None:
+    """One audit row for deliveries that were turned away."""
+    data = {"inlet": refusal.inlet, "code": refusal.code, "remote": refusal.remote, "count": refusal.count}
+    subject, actor = refusal.inlet or "http", refusal.remote or "unknown"
+    await base.store.write(lambda txn: txn.audit("message.refused", subject, actor, data, refusal.at))
+
+
+def build_image_reader(config: HubConfig) -> OcrService | None:
+    """What reads pictures; None where it is not wanted, or the extra `ocr` is not installed."""
+    table = config.ocr
+    if not table.read or not is_installed():
+        return None
+    child = WorkerSettings(size=table.size, pixels=table.pixels, memory=table.memory, seconds=table.timeout)
+    return OcrService(OcrLimits(workers=table.children, queue=table.queue, idle=table.idle, worker=child))

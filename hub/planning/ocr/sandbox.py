@@ -1,0 +1,123 @@
+"""The process that decodes and reads pictures: `python -m hub.planning.ocr.sandbox SETTINGS`, its pipes held by
+`hub.planning.ocr.worker`.
+
+What comes in was made by strangers, and the libraries that take it apart are large. So this process has little to lose:
+its environment is built for it, and once the models are loaded it can open nothing any more: no file and no socket
+(no descriptor is left to it), write no file, and gain no privilege. Memory, processor time and time are bounded.
+It outlives neither its hub nor, by much, a picture that is too much for it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from typing import BinaryIO, Final
+
+from hub.planning.ocr import protocol
+from hub.planning.ocr.refusal import ImageRefused
+from hub.planning.ocr.settings import WorkerSettings
+
+EXIT_UNABLE: Final = 3  # exit code: the models do not load
+RECOGNISE_SHARE: Final = 0.8  # of the time for a picture, after which what has been read is answered
+_ADDRESS_SPACE_RESERVE: Final = (
+    1024 * 1024 * 1024
+)  # address space beyond what may be filled: libraries, reserved and never touched
+_NICE: Final = 10
+_SET_DEATH_SIGNAL, _NO_NEW_PRIVILEGES = 1, 38  # prctl(2)
+_OUT_OF_MEMORY: Final = ("bad_alloc", "allocate", "Insufficient memory", "MemoryError")
+
+
+def restrict_process(memory: int) -> None:
+    """Before anything is loaded: priority, memory, no files written, no core dump, no privileges to gain."""
+    try:
+        os.nice(_NICE)
+    except PermissionError:
+        pass  # the hub's unit forbids changes of priority; it is a courtesy, no bound
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_AS, (memory + _ADDRESS_SPACE_RESERVE, memory + _ADDRESS_SPACE_RESERVE))
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+        libc.prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+
+
+def forbid_opening_files() -> None:
+    """Once everything is loaded: from here on nothing can be opened, no file, no socket."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+
+
+def allow_cpu_time(seconds: float, threads: int) -> None:
+    """Processor time for one more picture; beyond it the kernel ends this process, hub or no hub."""
+    used = time.process_time()
+    soft = int(used + seconds * max(1, threads or len(os.sched_getaffinity(0)))) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
+
+
+def serve(settings: WorkerSettings, source: BinaryIO, target: BinaryIO) -> None:
+    """Pictures in, answers out, until the source ends or memory ran out once."""
+    # Here, since they are large and within the bounds that were set.
+    from PIL import Image
+
+    from hub.planning.ocr.decode import decode_image
+    from hub.planning.ocr.recognise import Recogniser
+
+    Image.init()  # all of Pillow's modules, while files can still be opened
+    recogniser = Recogniser(settings.threads)
+    recogniser.warm()
+    forbid_opening_files()
+    _send(target, protocol.encode_ready())
+    while head := _received(source, protocol.LENGTH_BYTES):
+        data = _received(source, protocol.decode_length(head, settings.size))
+        begun = time.monotonic()
+        allow_cpu_time(settings.seconds, settings.threads)
+        try:
+            pixels = decode_image(data, settings)
+            answer = protocol.encode_answer(recogniser.read(pixels, begun + RECOGNISE_SHARE * settings.seconds))
+        except ImageRefused as refused:
+            answer = protocol.encode_refusal(refused.code)
+        except Exception as error:
+            if not _out_of_memory(error):
+                raise
+            _send(target, protocol.frame(protocol.EXHAUSTED))
+            return  # what is left of the heap is not worth keeping
+        _send(target, answer)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY)
+
+
+def _received(source: BinaryIO, count: int) -> bytes:
+    """Exactly so many bytes; none where the source ends."""
+    data = source.read(count)
+    return data if len(data) == count else b""
+
+
+def _send(target: BinaryIO, frame: bytes) -> None:
+    target.write(frame)
+    target.flush()
+
+
+def main() -> None:
+    settings = WorkerSettings(**json.loads(sys.argv[1]))
+    restrict_process(settings.memory)
+    # What libraries print must not get between the answers.
+    target = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    try:
+        serve(settings, sys.stdin.buffer, target)
+    except ImportError:
+        sys.exit(EXIT_UNABLE)
+    except BrokenPipeError:
+        pass  # the hub is gone
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What the pages of the webhook's port show: why the hub is not ready, and the gauges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hub.chat.outbound import OutboundState
+from hub.links.server import LinkServer
+from hub.maintenance import TimerHealth
+from hub.metrics import Gauges
+from hub.planning.watched_files import FILE_NAMES, FileProblem
+from hub.store.store import Store
+from hub.store.transaction import Txn
+
+
+def readiness_problems(links: LinkServer, health: TimerHealth) -> list[str]:
+    """Why the hub should get no traffic now; empty where it should."""
+    away = [] if links.listening else ["machines cannot dial in: the hub is starting or stopping"]
+    return [*away, *health.problems()]
+
+
+def file_warnings(problems: Iterable[FileProblem], waiting: Sequence[str] = ()) -> list[str]:
+    """Files that are not in force as they stand: the hub goes on, and somebody has to look. `/readyz` shows this to
+    whoever asks, so it tells nothing of what is in them.
+    """
+    found = [problem.summary for problem in problems]
+    if waiting:
+        found.append(f"hub.toml was read again; counts from the next start: {', '.join(waiting)}")
+    return found
+
+
+def inlet_warnings(states: Iterable[OutboundState]) -> list[str]:
+    """Inlets that get no news from their platforms, and why."""
+    return [f"inlet {state.inlet}: {state.error}" for state in states if state.error]
+
+
+async def read_gauges(
+    store: Store,
+    links: LinkServer,
+    problems: Iterable[FileProblem],
+    now: float,
+    *,
+    recovering: bool = False,
+    inlets: Sequence[OutboundState] = (),
+) -> Gauges:
+    def unit(txn: Txn) -> tuple[dict[str, int], float, int]:
+        counts = {state.value: count for state, count in txn.job_counts().items()}
+        oldest = txn.queue_stats().oldest
+        return counts, 0.0 if oldest is None else max(0.0, now - oldest), txn.count_pending_replies()
+
+    jobs, age, outbox = await store.read(unit)
+    agents, consoles = links.count_links()
+    refused = {problem.name for problem in problems}
+    return Gauges(
+        jobs=jobs,
+        agents=agents,
+        consoles=consoles,
+        queue_age=age,
+        outbox=outbox,
+        files_refused={name: name in refused for name in FILE_NAMES},
+        store_commits=store.commits,
+        store_units=store.units,
+        inlets_up={state.inlet: state.connected_at > 0 for state in inlets},
+        inlets_heard={state.inlet: state.heard_at for state in inlets},
+        recovering=recovering,
+    )

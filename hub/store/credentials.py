@@ -1,0 +1,135 @@
+"""Queries and updates of enrolment tokens and of the certificates issued for them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from hub.core.records import EnrolmentToken, IssuedCertificate
+from hub.store.base import Repository
+from hub.store.errors import Conflict
+from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper, from_json, to_json
+from hub.store.schema import credentials, tokens
+from hub.store.sql import Statement
+
+_TOKEN: Final = Mapper(EnrolmentToken, tokens, key="hash", converters={"labels": (to_json, from_json)})
+_CREDENTIAL: Final = Mapper(IssuedCertificate, credentials, key="fingerprint")
+
+_ADD_TOKEN: Final = Statement(_TOKEN.insert, ON_CONFLICT_DO_NOTHING)
+_TOKEN_BY_HASH: Final = Statement(_TOKEN.select.where(tokens.c.hash == sa.bindparam("hash")))
+_USE_TOKEN: Final = Statement(
+    tokens.update()
+    .where(tokens.c.hash == sa.bindparam("key"), tokens.c.used_at.is_(None), tokens.c.expires_at > sa.bindparam("now"))
+    .values(used_at=sa.bindparam("at"))
+)
+_UNUSED_TOKENS: Final = Statement(
+    _TOKEN.select.where(
+        tokens.c.kind == sa.bindparam("of_kind"),
+        tokens.c.used_at.is_(None),
+        tokens.c.created_at >= sa.bindparam("since"),
+    )
+    .order_by(tokens.c.created_at.desc())
+    .limit(sa.bindparam("most"))
+)
+_TOKENS: Final = Statement(
+    _TOKEN.select.order_by(tokens.c.created_at.desc(), tokens.c.hash).limit(sa.bindparam("limit"))
+)
+_VOID_TOKEN: Final = Statement(
+    tokens.update()
+    .where(tokens.c.hash == sa.bindparam("key"), tokens.c.used_at.is_(None))
+    .values(expires_at=sa.bindparam("now"))
+)
+_PURGE_TOKENS: Final = Statement(tokens.delete().where(tokens.c.expires_at <= sa.bindparam("before")))
+_PURGE_CREDENTIALS: Final = Statement(credentials.delete().where(credentials.c.not_after <= sa.bindparam("before")))
+_ADD_CREDENTIAL: Final = Statement(_CREDENTIAL.insert, ON_CONFLICT_DO_NOTHING)
+_BY_FINGERPRINT: Final = Statement(_CREDENTIAL.select.where(credentials.c.fingerprint == sa.bindparam("fingerprint")))
+_REVOKE: Final = Statement(
+    credentials.update()
+    .where(
+        credentials.c.kind == sa.bindparam("of_kind"),
+        credentials.c.name == sa.bindparam("of_name"),
+        credentials.c.revoked_at.is_(None),
+    )
+    .values(revoked_at=sa.bindparam("now")),
+    " RETURNING fingerprint",
+)
+_REVOKED: Final = Statement(
+    sa.select(credentials.c.fingerprint).where(credentials.c.revoked_at >= sa.bindparam("since"))
+)
+
+
+_ENDS: Final = Statement(
+    sa.select(credentials.c.name, sa.func.max(credentials.c.not_after))
+    .where(credentials.c.kind == sa.bindparam("of_kind"), credentials.c.revoked_at.is_(None))
+    .group_by(credentials.c.name)
+)
+
+
+class CredentialRepository(Repository):
+    def add_token(self, token: EnrolmentToken) -> None:
+        if self._db.change(_ADD_TOKEN, _TOKEN.row(token)) != 1:
+            raise Conflict("token: is there already")
+
+    def token(self, hash: str) -> EnrolmentToken | None:  # noqa: A002 - the record's word
+        row = self._db.row(_TOKEN_BY_HASH, {"hash": hash})
+        return None if row is None else _TOKEN.from_row(row)
+
+    def use_token(self, hash: str, now: float) -> bool:  # noqa: A002
+        """Uses a token up; False, and nothing changes, where it is unknown, used or expired."""
+        return self._db.change(_USE_TOKEN, {"key": hash, "now": now, "at": now}) == 1
+
+    def unused_tokens(self, kind: str, since: float, limit: int) -> list[EnrolmentToken]:
+        """Tokens made at `since` or later that nobody has used, expired ones included; the oldest of those first."""
+        rows = self._db.rows(_UNUSED_TOKENS, {"of_kind": kind, "since": since, "most": limit})
+        return [_TOKEN.from_row(row) for row in reversed(rows)]
+
+    def tokens(self, limit: int) -> list[EnrolmentToken]:
+        """The newest first, used and expired ones included."""
+        return _TOKEN.from_rows(self._db.rows(_TOKENS, {"limit": limit}))
+
+    def void_token(self, hash: str, now: float) -> None:  # noqa: A002
+        """From now on the token is refused as expired; one that was used stays as it is."""
+        self._db.change(_VOID_TOKEN, {"key": hash, "now": now})
+
+    def purge_tokens(self, before: float) -> int:
+        """Deletes tokens that expired at `before` or earlier; returns how many. Until then they are refused as
+        expired.
+        """
+        return self._db.change(_PURGE_TOKENS, {"before": before})
+
+    def add_credential(self, credential: IssuedCertificate) -> None:
+        if self._db.change(_ADD_CREDENTIAL, _CREDENTIAL.row(credential)) != 1:
+            raise Conflict(f"credential {credential.fingerprint}: is there already")
+
+    def credential(self, fingerprint: str) -> IssuedCertificate | None:
+        row = self._db.row(_BY_FINGERPRINT, {"fingerprint": fingerprint})
+        return None if row is None else _CREDENTIAL.from_row(row)
+
+    def credentials(self, kind: str | None = None, name: str | None = None) -> list[IssuedCertificate]:
+        """Certificates in order of kind, name and generation, revoked ones included."""
+        query = _CREDENTIAL.select.order_by(
+            credentials.c.kind, credentials.c.name, credentials.c.generation, credentials.c.issued_at
+        )
+        if kind is not None:
+            query = query.where(credentials.c.kind == kind)
+        if name is not None:
+            query = query.where(credentials.c.name == name)
+        return _CREDENTIAL.from_rows(self._db.select(query))
+
+    def certificate_ends(self, kind: str) -> dict[str, float]:
+        """When the newest certificate of each name ends, of those that were not revoked."""
+        return {str(name): float(end) for name, end in self._db.rows(_ENDS, {"of_kind": kind})}
+
+    def purge_credentials(self, before: float) -> int:
+        """Deletes certificates that expired at `before` or earlier, which nobody can use any more; returns how many."""
+        return self._db.change(_PURGE_CREDENTIALS, {"before": before})
+
+    def revoke_credentials(self, kind: str, name: str, now: float) -> list[str]:
+        """Revokes all certificates of a name; returns their fingerprints, so that the caller can close their links."""
+        rows = self._db.rows(_REVOKE, {"of_kind": kind, "of_name": name, "now": now})
+        return sorted(fingerprint for (fingerprint,) in rows)
+
+    def revoked_since(self, since: float) -> list[str]:
+        """Fingerprints revoked at `since` or later, also by other processes, so that their links can be closed."""
+        return [fingerprint for (fingerprint,) in self._db.rows(_REVOKED, {"since": since})]

@@ -1,0 +1,228 @@
+"""`Store`: opens and migrates the database, runs units of work on it, closes it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+from common.errors import UserError
+from common.link.marks import Mark
+from hub.core.recovery import Start, in_history
+from hub.store.database import Database, StoreLock, acquire_within
+from hub.store.errors import StoreBusy
+from hub.store.migrate import migrate
+from hub.store.restored import begin_recovery
+from hub.store.sql import Connection
+from hub.store.taken import NAME as TAKEN_NAME
+from hub.store.taken import Known, TakenEvents
+from hub.store.transaction import Txn
+from hub.store.watermark import NAME, Watermark
+from hub.store.writer import Writer
+
+READERS: Final = 3
+MAX_READS: Final = 1_000
+_LOCK_TIMEOUT: Final = 1.0  # seconds: a database server notices a killed hub with a delay
+
+T = TypeVar("T")
+
+
+class Store:
+    """One process's access to the database. Writes go through one thread, reads through READERS others."""
+
+    def __init__(self, database: Database, clock: Callable[[], float], folder: Path) -> None:
+        """`folder` is the hub's, where the position and the messages that were taken are kept outside the database."""
+        self._database = database
+        self._clock = clock
+        self._watermark = Watermark(folder / NAME)
+        self._taken = TakenEvents(folder / TAKEN_NAME)
+        self._start: Start | None = None  # set by `acquire`
+        self._writer = Writer(database, on_commit=self._note_commit)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._read_slots = threading.BoundedSemaphore(MAX_READS)
+        self._local = threading.local()
+        self._connections: list[Connection] = []
+        self._lock: StoreLock | None = None
+        self._closed = False
+
+    @classmethod
+    def open(cls, url: str, *, folder: Path, clock: Callable[[], float]) -> Store:
+        """Opens the store and brings its schema up to date; a relative SQLite path begins at `folder`.
+
+        Raises UserError where the URL is wrong, the file cannot be written or is no store, the disk is full, the schema
+        is newer than this program, or has to be changed while a hub is serving.
+        """
+        database = Database(url, folder)
+        with database.translating_errors():
+            database.create()
+            migrate(database)
+        return cls(database, clock, folder)
+
+    @property
+    def name(self) -> str:
+        """For messages: the file, or the URL without its password."""
+        return self._database.name
+
+    @property
+    def waiting(self) -> int:
+        """Units of work queued for the writer."""
+        return self._writer.queued
+
+    @property
+    def units(self) -> int:
+        """Units run since the start; `units / commits` tells how well group commit works."""
+        return self._writer.units
+
+    @property
+    def commits(self) -> int:
+        return self._writer.commits
+
+    def acquire(self) -> int:
+        """Makes this process the one hub that serves the store: takes the lock, which ends with the process, and
+        increments the epoch durably; returns it. Commands that run beside a serving hub do without.
+
+        Where the position outside the database is not of this store's history, the store was put back from a backup:
+        its record of a recovery begins in the same transaction. Raises UserError where another hub has the lock.
+        """
+        if self._lock is None:
+            with self._database.translating_errors():
+                lock = self._database.lock()
+                if not acquire_within(lock, _LOCK_TIMEOUT):
+                    raise UserError(
+                        f"store {self.name}: another hub serves it", "stop that one first, or set another [store] url"
+                    )
+            self._lock = lock
+        heard, now = self._watermark.read(), self._clock()
+        start, seq, number = self.write_now(lambda txn: self._begin(txn, heard, now))
+        self._writer.seq, self._writer.number = max(seq, self._writer.seq), number
+        self._start = start
+        self._note_position()
+        return start.epoch
+
+    def _begin(self, txn: Txn, heard: Mark | None, now: float) -> tuple[Start, int, int]:
+        """One more start; with it the audit's head and the highest request number."""
+        epoch, seq, number = txn.epoch(), txn.audit_head().seq, txn.highest_number()
+        if heard is not None and not in_history(heard, txn.starts(), seq):
+            begin_recovery(txn, now, cause="store", witness=str(self._watermark.path), heard=heard)
+        recovery = txn.recovery()
+        epoch = max(epoch + 1, recovery.epoch if recovery is not None else 0)  # beyond all that any machine heard
+        start = Start(epoch, secrets.token_hex(8), seq)
+        txn.add_start(start)
+        txn.put_meta("epoch_at", repr(now))
+        return start, seq, number
+
+    def mark(self) -> Mark | None:
+        """How far the store has come: what is committed. None before `acquire`. Any thread may ask."""
+        start = self._start
+        return None if start is None else Mark(start.epoch, start.id, self._writer.seq, self._writer.number)
+
+    def _note_position(self) -> None:
+        mark = self.mark()
+        if mark is not None:
+            self._watermark.write(mark)
+
+    def _note_commit(self, taken: list[tuple[str, str]]) -> None:
+        self._note_position()
+        if taken and self._start is not None:
+            self._taken.add(taken, self._clock())
+
+    async def taken(self) -> Known:
+        """The messages that were taken lately, whatever became of the database since."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._taken.read)
+
+    def _note_commands(self) -> None:
+        """The same for a command that has changed something beside the hub. Of a store that is not the one that the
+        file knows the file stays as it is: it is what proves a restore to the hub's next start.
+        """
+        try:
+            starts, seq, number = self.read_now(lambda txn: (txn.starts(), txn.audit_head().seq, txn.highest_number()))
+        except UserError:
+            return  # what was committed is committed
+        heard = self._watermark.read()
+        if starts and (heard is None or in_history(heard, starts, seq)):
+            self._watermark.write(Mark(starts[-1].epoch, starts[-1].id, seq, number))
+
+    def begin_again(self, start: Start) -> None:
+        """The rest of this run counts as another start, which the unit that calls for it has added."""
+        self._start = start
+
+    async def write(self, unit: Callable[[Txn], T]) -> T:
+        """Runs `unit` in the writer thread; returns its result when the commit is on disk.
+
+        What `unit` raises is raised here and rolls back only this unit. Raises StoreBusy, StoreFull or StoreLost.
+        Cancelling the caller does not cancel the unit: it may have been committed. `unit` must use nothing but `txn`
+        and immutable values: it runs in another thread.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._writer.submit(unit, future, loop)
+        return await future
+
+    def write_now(self, unit: Callable[[Txn], T]) -> T:
+        """`write` for the command line: blocks the thread."""
+        future: Future[T] = Future()
+        self._writer.submit(unit, future, None)
+        return future.result()
+
+    async def read(self, unit: Callable[[Txn], T]) -> T:
+        """Runs `unit` on a read-only snapshot in a reader thread."""
+        return await asyncio.wrap_future(self._submit(unit))
+
+    def read_now(self, unit: Callable[[Txn], T]) -> T:
+        """`read` for the command line: blocks the thread."""
+        return self._submit(unit).result()
+
+    def close(self) -> None:
+        """Runs the queued units, then closes and releases the lock. May be called twice."""
+        if self._closed:
+            return
+        if self._start is None and self._writer.commits:
+            self._note_commands()
+        self._closed = True
+        self._writer.close()
+        self._watermark.close()
+        self._taken.close()
+        self._readers.shutdown()
+        for connection in self._connections:
+            connection.close()
+        if self._lock is not None:
+            self._lock.release()
+        self._database.engine.dispose()
+
+    def _submit(self, unit: Callable[[Txn], T]) -> Future[T]:
+        if self._closed:
+            raise UserError(f"store {self.name}: closed")
+        if not self._read_slots.acquire(blocking=False):
+            raise StoreBusy(f"store {self.name}: {MAX_READS} reads wait", "try again in a moment")
+        future = self._readers.submit(self._read, unit)
+        future.add_done_callback(lambda _: self._read_slots.release())  # also of one that was cancelled while it waited
+        return future
+
+    def _read(self, unit: Callable[[Txn], T]) -> T:
+        with self._database.translating_errors():
+            db = self._reader()
+            try:
+                db.begin_read()
+                return unit(Txn(db))
+            finally:
+                self._end_read(db)
+
+    def _reader(self) -> Connection:
+        """This thread's own connection."""
+        db: Connection | None = getattr(self._local, "connection", None)
+        if db is None:
+            db = self._local.connection = self._database.connect(read_only=True)
+            self._connections.append(db)
+        return db
+
+    def _end_read(self, db: Connection) -> None:
+        try:
+            db.execute("ROLLBACK")
+        except Exception:  # the connection is lost: the next read makes a new one; the error itself is being raised
+            self._local.connection = None
+            self._connections.remove(db)
+            db.close()

@@ -1,0 +1,37 @@
+"""`Txn`: all repositories of the store on one transaction."""
+
+from __future__ import annotations
+
+from hub.store.claims import ClaimRepository
+from hub.store.credentials import CredentialRepository
+from hub.store.events import AuditRepository
+from hub.store.jobs import JobRepository
+from hub.store.lists import ListRepository
+from hub.store.outbox import OutboxRepository
+from hub.store.output import OutputRepository
+from hub.store.overview import OverviewRepository
+from hub.store.people import PeopleRepository
+from hub.store.requests import RequestRepository
+from hub.store.sealed import SealedRepository
+from hub.store.timeline import TimelineRepository
+
+
+class Txn(
+    RequestRepository,
+    JobRepository,
+    ClaimRepository,
+    OutputRepository,
+    OutboxRepository,
+    PeopleRepository,
+    CredentialRepository,
+    TimelineRepository,
+    SealedRepository,
+    ListRepository,
+    OverviewRepository,
+    AuditRepository,
+):
+    """What a unit of work reads and writes with; valid only inside that unit.
+
+    Reading methods return records or None; saving methods raise Conflict where the row has changed since it was read. A
+    unit that raises has changed nothing.
+    """

@@ -1,0 +1,169 @@
+"""agent.runner.local_policy"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from agent.runner.local_policy import MAX_FILE, LocalPolicy
+from agent.runner.verify import OrderRefusal, Trust
+from common.link.messages import REFUSAL_CODES
+
+RULE = """
+default = "deny"
+
+[programs.df]
+path = "/bin/df"
+
+[[rule]]
+id = "disk"
+about = "free space"
+program = "df"
+verdict = "ask"
+approvers = 2
+flags = ["-h", "--local"]
+time_limit = 20
+output_cap = 1000
+"""
+
+
+def objection(home: Any, *argv: str, **changes: Any) -> OrderRefusal | None:
+    return LocalPolicy(home.runner).check(home.order(*argv, **changes))
+
+
+def test_a_machine_that_allows_lets_through(home: Any) -> None:
+    """`default = "allow"` obeys the hub."""
+    assert objection(home, "/bin/true", "anything") is None
+
+
+def test_a_machine_that_denies_by_default_refuses(home: Any) -> None:
+    """What no rule names is refused with the local policy's own reason."""
+    home.policy('default = "deny"')
+    refusal = objection(home, "/bin/true")
+    assert refusal is not None
+    assert refusal.code == "policy"
+    assert "/bin/true" in refusal.reason
+
+
+def test_a_rule_that_asks_wants_its_approvals_in_the_order(home: Any) -> None:
+    """Two other people, as the hub signed it; the same one twice, or whoever asked, does not count."""
+    home.policy(RULE)
+    limits = {"time_limit": 20, "output_cap": 1000}
+    assert objection(home, "/bin/df", "-h", approvals=(("bob", 1.0), ("carol", 2.0)), **limits) is None
+    for approvals in ((), (("bob", 1.0),), (("bob", 1.0), ("bob", 2.0)), (("alice", 1.0), ("bob", 1.0))):
+        refusal = objection(home, "/bin/df", "-h", approvals=approvals, **limits)
+        assert refusal is not None
+        assert (refusal.code, "2 approvals" in refusal.reason) == ("policy", True)
+
+
+def test_a_rule_bounds_time_and_output(home: Any) -> None:
+    """The machine's limits hold against an order that allows itself more."""
+    home.policy(RULE)
+    approvals = (("bob", 1.0), ("carol", 2.0))
+    for limits in ({"time_limit": 21, "output_cap": 1000}, {"time_limit": 20, "output_cap": 1001}):
+        refusal = objection(home, "/bin/df", "-h", approvals=approvals, **limits)
+        assert refusal is not None
+        assert "disk" in refusal.reason
+
+
+def test_an_order_that_lacks_what_the_rule_inserts_is_refused(home: Any) -> None:
+    """What the machine would run by its own rule must be what was approved, to the letter."""
+    home.policy(
+        RULE.replace('path = "/bin/df"', 'path = "/bin/df"\ninsert = ["--local"]').replace(
+            '"ask"\napprovers = 2', '"allow"'
+        )
+    )
+    limits = {"time_limit": 20, "output_cap": 1000}
+    assert objection(home, "/bin/df", "--local", "-h", **limits) is None
+    refusal = objection(home, "/bin/df", "-h", **limits)
+    assert refusal is not None
+    assert refusal.code == "policy"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["default = ", "surprise = 1", 'default = "perhaps"', "\udcff", "default = " + "[" * 5_000, "x" * (MAX_FILE + 1)],
+    ids=["no value", "unknown key", "unknown default", "not UTF-8", "nested too deep", "too large"],
+)
+def test_a_policy_that_cannot_be_used_refuses_everything_and_is_named(home: Any, text: str) -> None:
+    """A broken rule file never means that there are no rules."""
+    (home.runner / "policy.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    refusal = objection(home, "/bin/true")
+    assert refusal is not None
+    assert refusal.code == "policy"
+    assert str(home.runner / "policy.toml") in refusal.reason
+
+
+def test_a_policy_is_text_from_any_editor(home: Any) -> None:
+    """A byte order mark and the line ends of another system do no harm, as in every other file."""
+    (home.runner / "policy.toml").write_bytes(b'\xef\xbb\xbf# mine\r\ndefault = "allow"\r\n')
+    assert objection(home, "/bin/true") is None
+
+
+def test_a_policy_that_is_gone_refuses_everything(home: Any) -> None:
+    """Deleting the file does not free the machine."""
+    rules = LocalPolicy(home.runner)
+    order = home.order("/bin/true")
+    assert rules.check(order) is None
+    (home.runner / "policy.toml").unlink()
+    refusal = rules.check(order)
+    assert refusal is not None
+    assert "cannot be read: No such file" in refusal.reason
+    home.policy('default = "allow"')
+    assert rules.check(order) is None
+
+
+def test_a_change_is_seen_at_the_next_order(home: Any) -> None:
+    """Nobody has to restart the runner for a new rule, not even within the same clock tick and size."""
+    rules = LocalPolicy(home.runner)
+    order = home.order("/bin/true")
+    path = home.runner / "policy.toml"
+    home.policy('default = "allow"')
+    assert rules.check(order) is None
+    stamp = path.stat()
+    fresh = path.with_name("fresh")
+    fresh.write_text('default = "deny" ')
+    os.utime(fresh, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    fresh.replace(path)
+    assert rules.check(order) is not None
+
+
+def test_trust_is_read_again_too(home: Any, kit: Any) -> None:
+    """A new signing key of the hub is known as soon as it is in the file; a broken file trusts nobody."""
+    rules = LocalPolicy(home.runner)
+    other = kit.SigningKey.generate()
+    home.trust(home.key, other)
+    trust = rules.trust()
+    assert isinstance(trust, Trust)
+    assert set(trust.keys) == {home.key.id, other.id}
+    (home.runner / "trust.json").write_text("{}")
+    refusal = rules.trust()
+    assert isinstance(refusal, OrderRefusal)
+    assert refusal.code == "signature"
+    assert refusal.code in REFUSAL_CODES
+    assert "trust.json" in refusal.reason
+
+
+def test_the_order_is_judged_for_this_machine_and_nobodys_role(home: Any) -> None:
+    """A rule for admins does not keep out an order: who may ask is the hub's to know."""
+    home.policy(RULE.replace('"ask"\napprovers = 2', '"allow"\nroles = ["admin"]\nagents = ["web-*"]'))
+    order = home.order("/bin/df", "-h", time_limit=20, output_cap=1000)
+    rules = LocalPolicy(home.runner)
+    assert rules.check(order) is None
+    assert rules.check(replace(order, agent="db-1")) is not None
+
+
+def test_why_every_order_would_be_refused(home: Any) -> None:
+    """Either file broken, empty or gone; "" where orders are judged one by one."""
+    policy = LocalPolicy(home.runner)
+    assert policy.problem() == ""
+    for text in ("nonsense", ""):
+        home.policy(text)
+        assert "policy.toml" in policy.problem()
+    home.policy('default = "deny"')
+    assert policy.problem() == ""
+    (home.runner / "trust.json").unlink()
+    assert "trust.json" in policy.problem()

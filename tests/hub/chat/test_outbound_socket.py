@@ -1,0 +1,251 @@
+"""Outbound modes over a WebSocket: the supervisor with a platform's server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from hub.chat.inlets import Inlet
+from hub.chat.outbound_socket import MAX_FRAME, http_form
+from hub.chat.platforms.base import HttpCall, IncomingMessage
+from hub.chat.platforms.generic import GenericPlatform
+from hub.chat.platforms.outbound import (
+    Frame,
+    Heard,
+    OutboundCall,
+    OutboundFailed,
+    Polled,
+    Socket,
+    SocketCalls,
+    failure_of_status,
+)
+from hub.store.store import Store
+from tests.hub.chat.test_outbound import NOW, SECRET, Rig, running, store
+
+__all__ = ["store"]
+
+
+class Wire(GenericPlatform):
+    """A platform that opens a socket for who asks: POST /open -> {"url": ..., "missed": [...]}, then frames."""
+
+    kind = "wire"
+    outbound: Wire
+
+    def __init__(self, api: str, beat: float = 0.0) -> None:
+        super().__init__([SECRET])
+        self.api, self.every = api, beat
+        self.hosts = (api,)
+        self.outbound = self
+
+    def connect(self, cursor: str, now: float) -> SocketCalls:
+        answer = yield OutboundCall(HttpCall(f"{self.api}/open", cursor.encode()))
+        if answer.status != 200:
+            raise failure_of_status(answer)
+        body = json.loads(answer.body)
+        missed = Polled(tuple(map(self.message, body["missed"])), "opened") if body["missed"] else None
+        return Socket(body["url"], {"X-Who": "us"}, ("hello",), self.every, missed)
+
+    def message(self, n: int) -> IncomingMessage:
+        return IncomingMessage(str(n), "kim", "ops", f"m{n}", sent_at=NOW)
+
+    def hear(self, frame: Frame, now: float) -> Heard:
+        body = json.loads(frame)
+        if "again" in body:
+            return Heard(again=True)
+        if "beat" in body:
+            return Heard(beat=body["beat"])
+        number = body["n"]
+        ack: Frame = b"ack" if isinstance(frame, bytes) else f"ack {number}"
+        return Heard((self.message(number),), (ack,), f"at {number}", (HttpCall(f"{self.api}/seen", b""),))
+
+    def beat(self, now: float) -> Frame:
+        return "beat"
+
+    def closed(self, code: int) -> OutboundFailed:
+        return OutboundFailed("the token is wrong", "token") if code == 4004 else OutboundFailed(f"closed with {code}")
+
+
+@dataclass
+class Server:
+    """`behave` is given each connection; `missed` what each opening tells."""
+
+    behave: Callable[[web.WebSocketResponse], Any]
+    missed: list[int] = field(default_factory=list)
+    port: int = 0
+    cursors: list[str] = field(default_factory=list)
+    heard: list[Frame] = field(default_factory=list)
+    seen: int = 0
+    refuse: int = 0  # the status instead of a socket
+    elsewhere: str = ""
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def note(self, change: Callable[[], object]) -> None:
+        async with self.changed:
+            change()
+            self.changed.notify_all()
+
+    async def wait_for(self, holds: Callable[[], object]) -> None:
+        async with asyncio.timeout(20), self.changed:
+            await self.changed.wait_for(holds)
+
+    async def _open(self, request: web.Request) -> web.Response:
+        cursor = (await request.read()).decode()
+        await self.note(lambda: self.cursors.append(cursor))
+        url = self.elsewhere or f"ws://127.0.0.1:{self.port}/socket"
+        return web.json_response({"url": url, "missed": self.missed})
+
+    async def _seen(self, request: web.Request) -> web.Response:
+        def one_more() -> None:
+            self.seen += 1
+
+        await self.note(one_more)
+        return web.Response()
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        if self.refuse:
+            return web.Response(status=self.refuse)
+        assert request.headers["X-Who"] == "us"
+        socket = web.WebSocketResponse(timeout=0.1)
+        await socket.prepare(request)
+
+        async def read() -> None:
+            async for message in socket:
+                await self.note(lambda message=message: self.heard.append(message.data))  # type: ignore[misc]
+
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(read())
+            await self.behave(socket)
+            await reading
+        return socket
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[Server]:
+        app = web.Application()
+        app.router.add_post("/open", self._open)
+        app.router.add_post("/seen", self._seen)
+        app.router.add_get("/socket", self._socket)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.port = runner.addresses[0][1]
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+    def inlets(self, beat: float = 0.0) -> dict[str, Inlet]:
+        api = f"http://127.0.0.1:{self.port}"
+        return {"far": Inlet("far", Wire(api, beat), (api,))}
+
+
+async def test_frames_are_acknowledged_after_their_commit(store: Store) -> None:
+    """What was missed comes first; each acknowledgement follows its commit; a connection that is asked to be made
+    anew goes on from the cursor.
+    """
+    gate = asyncio.Event()
+
+    async def behave(socket: web.WebSocketResponse) -> None:
+        if len(server.cursors) == 1:
+            await socket.send_str('{"n": 2}')
+            await gate.wait()
+            await socket.send_bytes(b'{"n": 3}')
+            await socket.send_str('{"again": true}')
+
+    server = Server(behave, missed=[1])
+    async with server.serving():
+        rig = Rig(store, server.inlets())
+        taking = rig.supervisor._accept
+
+        async def accept(inlet: str, message: IncomingMessage) -> Any:
+            if message.event_id == "2":
+                assert "ack 2" not in server.heard
+                gate.set()
+            return await taking(inlet, message)
+
+        rig.supervisor._accept = accept
+        async with running(rig):
+            await server.wait_for(lambda: len(server.cursors) == 2 and server.seen == 2)
+        assert rig.texts == ["m1", "m2", "m3"]
+        assert server.heard[:3] == ["hello", "ack 2", b"ack"]
+        assert server.cursors == ["", "at 3"]
+        (state,) = rig.supervisor.states()
+        assert (state.connected_at, state.error) == (NOW, "")
+
+
+async def test_what_could_not_be_stored_is_not_acknowledged(store: Store) -> None:
+    """The connection is made anew, and the platform sends it again."""
+
+    async def behave(socket: web.WebSocketResponse) -> None:
+        await socket.send_str('{"n": 1}')
+
+    server = Server(behave)
+    async with server.serving():
+        rig = Rig(store, server.inlets(), answers=[RuntimeError("the disk is full")])
+        async with running(rig):
+            await server.wait_for(lambda: "ack 1" in server.heard)
+        assert server.heard == ["hello", "hello", "ack 1"]
+        assert rig.texts == ["m1"]
+
+
+@pytest.mark.parametrize(
+    ("how", "says", "wait"),
+    [
+        ("token", "the token is wrong", 450.0),
+        ("closed", "closed with 1012", 0.5),
+        ("large", "a frame has more than 4194304 bytes", 0.5),
+        ("odd", "a fault in the hub (JSONDecodeError)", 0.5),
+        ("refused", "instead of opening a WebSocket", 450.0),
+        ("elsewhere", "not in reply_hosts", 0.5),
+    ],
+)
+async def test_how_a_connection_ends(store: Store, how: str, says: str, wait: float) -> None:
+    """Each end has its reason and its pause; the hub goes on."""
+
+    async def behave(socket: web.WebSocketResponse) -> None:
+        match how:
+            case "token":
+                await socket.close(code=4004)
+            case "closed":
+                await socket.close(code=1012)
+            case "large":
+                with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                    await socket.send_bytes(b"x" * (MAX_FRAME + 1))
+            case "odd":
+                await socket.send_str("no JSON")
+
+    server = Server(behave, refuse=403 if how == "refused" else 0)
+    async with server.serving():
+        if how == "elsewhere":
+            server.elsewhere = "wss://evil.example/socket"
+        rig = Rig(store, server.inlets())
+        rig.open.clear()
+        async with running(rig):
+            await rig.until(lambda: rig.waits)
+            (state,) = rig.supervisor.states()
+        assert says in state.error, state.error
+        assert rig.waits == [wait]
+        assert state.connected_at == 0
+
+
+async def test_the_beat_goes_on_while_nothing_is_said(store: Store) -> None:
+    """As often as the platform asks for, at most once a second."""
+
+    async def behave(socket: web.WebSocketResponse) -> None:
+        await socket.send_str('{"beat": 0.01}')
+
+    server = Server(behave)
+    async with server.serving(), running(Rig(store, server.inlets())):
+        await server.wait_for(lambda: server.heard.count("beat") == 2)
+
+
+def test_hosts_of_sockets_are_checked_as_those_of_calls() -> None:
+    """wss is https, ws is http."""
+    assert [http_form(url) for url in ("wss://a/b", "ws://a", "https://a")] == ["https://a/b", "http://a", "https://a"]

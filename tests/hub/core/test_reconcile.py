@@ -1,0 +1,87 @@
+"""A machine's report beside the hub's rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from common.lifecycle import JobState
+from common.link.messages import Report
+from hub.core.job import MarkUnknown, Release
+from hub.core.reconcile import MAX_ID, Reconciliation, reconcile
+from hub.core.records import Job
+from tests.each import each_of
+from tests.hub.core.test_request import job
+
+JOURNAL = "journal-1"
+
+
+def mine(state: JobState, **more: object) -> Job:
+    return replace(job(state), id="J", **{"journal": JOURNAL, **more})
+
+
+def report(*jobs: str, journal: str = JOURNAL) -> Report:
+    return Report(journal=journal, boot="boot", open=dict.fromkeys(jobs, "running"))
+
+
+def reconciled(said: Report, open_jobs: list[Job], others: list[Job] | None = None) -> Reconciliation:
+    return reconcile("web-1", said, open_jobs, {one.id: one for one in others or []})
+
+
+@each_of(
+    ("state", "journal", "move"),
+    [
+        (JobState.LEASED, JOURNAL, Release),
+        (JobState.LEASED, "", Release),
+        (JobState.LEASED, "journal-0", MarkUnknown),
+        (JobState.ACCEPTED, JOURNAL, MarkUnknown),
+        (JobState.RUNNING, JOURNAL, MarkUnknown),
+        (JobState.RUNNING, "journal-0", MarkUnknown),
+        (JobState.UNKNOWN, JOURNAL, None),
+        (JobState.UNKNOWN, "journal-0", MarkUnknown),  # which changes nothing: `decide` knows
+    ],
+)
+def test_a_job_that_the_report_does_not_name(state: JobState, journal: str, move: type | None) -> None:
+    """Only what was leased and never accepted may run again; of the rest nobody knows what became."""
+    before = mine(state, journal=journal)
+    found = reconciled(report(), [before])
+    assert [(moved, type(by)) for moved, by in found.moves] == ([] if move is None else [(before, move)])
+    assert (found.wanted, found.under_way, found.cancel, found.forget, found.unknown) == ((), (), (), (), ())
+
+
+@each_of(
+    ("state", "asked_at", "under_way", "cancel"),
+    [
+        (JobState.LEASED, None, ("J",), ()),
+        (JobState.RUNNING, None, ("J",), ()),
+        (JobState.RUNNING, 5.0, ("J",), ("J",)),
+        (JobState.UNKNOWN, None, (), ()),
+        (JobState.UNKNOWN, 5.0, (), ("J",)),
+    ],
+)
+def test_a_job_that_the_report_names(
+    state: JobState, asked_at: float | None, under_way: tuple[str, ...], cancel: tuple[str, ...]
+) -> None:
+    """It goes on; a cancel that may not have arrived is repeated, and an unknown job takes up no room."""
+    found = reconciled(report("J", journal="another"), [mine(state, cancel_asked_at=asked_at)])
+    assert (found.wanted, found.under_way, found.cancel, found.moves) == (("J",), under_way, cancel, ())
+
+
+@each_of(
+    ("row", "forget"),
+    [
+        (mine(JobState.SUCCEEDED), ("J",)),
+        (mine(JobState.SUCCEEDED, agent="web-2"), ()),
+        (mine(JobState.QUEUED), ()),
+        (None, ()),
+    ],
+)
+def test_what_the_report_names_beside_the_open_jobs(row: Job | None, forget: tuple[str, ...]) -> None:
+    """What has ended may be forgotten; anything else is named for the audit."""
+    found = reconciled(report("J"), [], [row] if row is not None else [])
+    assert (found.forget, found.unknown) == (forget, () if forget else ("J running",))
+
+
+def test_names_of_strangers_are_cut() -> None:
+    """What a machine calls a job may be long."""
+    (unknown,) = reconciled(report("x" * 1_000), []).unknown
+    assert unknown == f"{'x' * MAX_ID} running"

@@ -1,0 +1,79 @@
+"""The machines as the hub knows them: rows, links, one inventory."""
+
+from __future__ import annotations
+
+import pytest
+
+from common.machine.absence import Absence
+from hub.core.inventory import Machine
+from hub.identity import agents as module
+from tests.hub.hub_harness import HubHarness
+
+
+async def test_the_inventory_has_rows_and_links(harness: HubHarness) -> None:
+    """Labels and facts come from the row, online from the link; a machine that left is still there."""
+    await harness.add_machine("db-1", online=False, labels={"role": "db"}, facts={"os": "linux"}, paused_by="bob")
+    machines = harness.fleet.inventory.machines
+    assert machines["db-1"] == Machine(
+        "db-1", {"role": "db"}, False, "bob", {"os": "linux"}, Absence("never_linked", harness.clock.now)
+    )
+    assert machines["web-1"].online
+    assert harness.fleet.count_online() == 1
+    harness.fleet.vitals["web-1"] = {"load1": 1.0}
+    harness.fleet.set_offline("web-1")
+    assert not harness.fleet.inventory.machines["web-1"].online
+    assert (harness.fleet.online("web-1"), harness.fleet.vitals, harness.fleet.count_online()) == (False, {}, 0)
+
+
+async def test_a_revoked_machine_is_not_meant_by_anybody(harness: HubHarness) -> None:
+    """It is no target any more; its row is there for those who look. A locked one may come back."""
+    await harness.add_machine("db-1", state="revoked")
+    await harness.add_machine("db-2", state="locked")
+    assert sorted(harness.fleet.inventory.machines) == ["db-2", "web-1"]
+    assert [agent.name for agent in harness.fleet.agents()] == ["db-1", "db-2", "web-1"]
+
+
+async def test_what_another_process_changed_is_seen_with_a_refresh(harness: HubHarness) -> None:
+    """And those who watch hear the names of the machines that changed, of those alone."""
+    await harness.add_machine("db-1")
+    heard: list[str] = []
+    harness.fan_out.subscribe_agents(heard.append)
+    await harness.fleet.refresh()
+    assert heard == []
+    before = harness.fleet.inventory
+    assert harness.fleet.inventory is before  # made once while nothing changes
+    await harness.change_machine("db-1", labels={"role": "db"})
+    assert heard == ["db-1"]
+    assert harness.fleet.inventory.machines["db-1"].labels == {"role": "db"}
+    harness.fleet.set_offline("db-1")
+    harness.fleet.set_online("db-1")
+    assert heard == ["db-1"] * 3
+
+
+async def test_one_row_is_learnt_without_reading_the_others(harness: HubHarness) -> None:
+    """A machine that has just joined or greeted is known at once."""
+    row = harness.fleet.agent("web-1")
+    assert row is not None
+    await harness.add_machine("db-1", online=False)
+    harness.write(lambda txn: txn.save_agent(row, module.Agent("web-1", {"role": "web"}, "active", row.joined_at)))
+    await harness.fleet.reload("web-1")
+    await harness.fleet.reload("nobody")
+    assert harness.fleet.inventory.machines["web-1"].labels == {"role": "web"}
+    assert sorted(harness.fleet.inventory.machines) == ["db-1", "web-1"]
+
+
+async def test_an_inventory_that_was_overtaken_while_it_was_made_is_not_kept(
+    harness: HubHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer's thread may be making it while a machine leaves: the next who asks gets a new one."""
+
+    def slow(**fields: object) -> Machine:
+        made = Machine(**fields)  # type: ignore[arg-type]
+        harness.fleet.set_offline("web-1")
+        return made
+
+    harness.fleet.set_online("web-1")
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "Machine", slow)
+        assert harness.fleet.inventory.machines["web-1"].online  # as it was a moment ago
+    assert not harness.fleet.inventory.machines["web-1"].online
