@@ -68,24 +68,28 @@ os._exit(7)
 def test_signals_are_passed_on(tmp_path: Path) -> None:
     """A stop of the container reaches the program, once, and its death by a signal is told as a shell tells it."""
     script = """
-got = []
-signal.signal(signal.SIGTERM, lambda *_: (print("term", flush=True), signal.signal(signal.SIGTERM, signal.SIG_DFL)))
+def once(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # first: whoever reads "term" sends the next one at once
+    print("term", flush=True)
+signal.signal(signal.SIGTERM, once)
 print("ready", flush=True)
 while True:
     signal.pause()
 """
-    process = as_process_1(script)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if line.startswith("unshare:"):
-        pytest.skip("this machine lets nobody make namespaces")
-    assert line == "ready\n"
-    (init,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    os.kill(int(init), signal.SIGTERM)
-    assert process.stdout.readline() == "term\n"
-    os.kill(int(init), signal.SIGTERM)
-    assert process.wait(60) == 128 + signal.SIGTERM
-    process.stdout.close()
+    with as_process_1(script) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if line.startswith("unshare:"):
+                pytest.skip("this machine lets nobody make namespaces")
+            assert line == "ready\n"
+            (init,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            os.kill(int(init), signal.SIGTERM)
+            assert process.stdout.readline() == "term\n"
+            os.kill(int(init), signal.SIGTERM)
+            assert process.wait(60) == 128 + signal.SIGTERM
+        finally:
+            process.kill()
 
 
 def test_what_is_left_is_asked_to_end_before_all_is_killed(tmp_path: Path) -> None:
