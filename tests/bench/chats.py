@@ -170,7 +170,7 @@ async def measure(rig: SystemHarness, arrivals: Arrivals, rounds: int, at_once: 
 async def bench(rounds: int = 100) -> dict[str, Any]:
     arrivals = Arrivals()
     with tempfile.TemporaryDirectory(prefix="answerback-bench-") as name:
-        async with chat_api(arrivals) as api, SystemHarness(Path(name)) as rig:
+        async with chat_api(arrivals) as api, SystemHarness(Path(name), forks=False) as rig:
             rig.receiver.on_reply = lambda reply: pending.append(json.dumps(reply))
             pending: list[str] = []
             await prepare(rig, api)

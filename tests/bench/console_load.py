@@ -211,7 +211,7 @@ async def ask_for_work(client: Client, names: list[str], changes: float, counts:
 async def working_hub(chosen: argparse.Namespace, counts: Counts) -> AsyncIterator[SystemHarness]:
     """The hub, its machines and the work, until the block ends."""
     chosen.folder.mkdir(parents=True, exist_ok=True)
-    async with SystemHarness(chosen.folder) as rig:
+    async with SystemHarness(chosen.folder, forks=False) as rig:
         names = machine_names(chosen.agents)
         if rig.config.exists():
             rig.edit_config(r'(?s)(\[http\].*?listen = )"[^"]*"', rf'\1"127.0.0.1:{rig.http}"')

@@ -53,7 +53,7 @@ def answer(body: dict[str, Any]) -> str:
 async def hub_with(model: OpenAIServer, **planning: Any) -> AsyncIterator[SystemHarness]:
     """A hub with this model, and one machine."""
     with tempfile.TemporaryDirectory() as folder:
-        async with SystemHarness(Path(folder)) as rig:
+        async with SystemHarness(Path(folder), forks=False) as rig:
             await rig.init()
             values = "".join(f"{key} = {json.dumps(value)}\n" for key, value in planning.items())
             people = "".join(f'[people.p{n}]\nroles = ["operator"]\nchat = ["ops:p{n}"]\n' for n in range(PEOPLE))

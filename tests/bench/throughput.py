@@ -127,7 +127,7 @@ def memory(pid: int) -> float:
 async def bench(count: int = 1000, light_count: int = 80) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="answerback-bench-") as name:
         folder = Path(name)
-        async with SystemHarness(folder) as rig:
+        async with SystemHarness(folder, forks=False) as rig:
             await prepared(rig)
             agent = rig.programs["box"].pid
             runner = rig.runner_pid("box")

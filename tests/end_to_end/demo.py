@@ -174,7 +174,7 @@ async def offer_console(rig: SystemHarness) -> None:
 
 async def main() -> int:
     with tempfile.TemporaryDirectory(prefix="answerback-demo-") as folder:
-        async with SystemHarness(Path(folder)) as rig:
+        async with SystemHarness(Path(folder), forks=False) as rig:
             try:
                 await run_scenes(rig)
                 if sys.stdin.isatty() and sys.stdout.isatty():

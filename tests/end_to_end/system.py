@@ -18,6 +18,7 @@ import signal
 import socket
 import sqlite3
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -27,6 +28,9 @@ from typing import Any
 import aiohttp
 import psutil
 from aiohttp import web
+
+from tests import fork_server
+from tests.fork_server import ForkedProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 START_WITHIN = 90.0  # a limit, not a wait: several workers start programs at once
@@ -53,7 +57,7 @@ class Program:
     """One process of ours and where it logs."""
 
     name: str
-    process: asyncio.subprocess.Process
+    process: asyncio.subprocess.Process | ForkedProcess
     log: Path
 
     @property
@@ -144,6 +148,7 @@ class SystemHarness:
     folder: Path
     admin: str = "alice"
     people: dict[str, str] = field(default_factory=lambda: {"bob": "approver", "carol": "operator", "vera": "viewer"})
+    forks: bool = True  # programs are forked from a process that has loaded them (`tests.fork_server`)
 
     def __post_init__(self) -> None:
         self.hub_dir = self.folder / "hub"
@@ -169,6 +174,15 @@ class SystemHarness:
         self, *argv: str, within: float = ANSWER_WITHIN, stdin: bytes | None = None, check: bool = True
     ) -> tuple[int, str, str]:
         """A command of ours to its end: exit status, standard output, standard error."""
+        if self.forks:
+            status, out, err = await self._run_forked(argv, within, stdin or b"")
+        else:
+            status, out, err = await self._run_loaded(argv, within, stdin)
+        if check and status:
+            raise HarnessError(f"{' '.join(argv)} ended with {status}: {err.decode()}")
+        return status, out.decode(), err.decode()
+
+    async def _run_loaded(self, argv: tuple[str, ...], within: float, stdin: bytes | None) -> tuple[int, bytes, bytes]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -180,9 +194,21 @@ class SystemHarness:
         )
         async with asyncio.timeout(within):
             out, err = await process.communicate(stdin)
-        if check and process.returncode:
-            raise HarnessError(f"{' '.join(argv)} ended with {process.returncode}: {err.decode()}")
-        return process.returncode or 0, out.decode(), err.decode()
+        return process.returncode or 0, out, err
+
+    async def _run_forked(self, argv: tuple[str, ...], within: float, stdin: bytes) -> tuple[int, bytes, bytes]:
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            given.write(stdin)
+            given.seek(0)
+            process = fork_server.start(argv, stdin=given, stdout=out, stderr=err)
+            try:
+                async with asyncio.timeout(within):
+                    status = await process.wait()
+            finally:
+                process.abandon()
+            out.seek(0)
+            err.seek(0)
+            return status, out.read(), err.read()
 
     async def hub(self, *argv: str, check: bool = True) -> tuple[int, str, str]:
         """An answerback-hub command on this rig's hub."""
@@ -257,8 +283,14 @@ max = 8
         return script
 
     async def start(self, name: str, *argv: str, env: dict[str, str] | None = None) -> Program:
+        """Starts a program of ours; with `env` added to its environment, which is read while it loads, not forked."""
         log = self.folder / f"{name}.log"
-        with log.open("ab") as sink:
+        process: asyncio.subprocess.Process | ForkedProcess
+        with log.open("ab") as sink, open(os.devnull, "rb") as nothing:
+            if self.forks and not env:
+                process = fork_server.start(argv, stdin=nothing, stdout=sink, stderr=sink)
+                self.programs[name] = Program(name, process, log)
+                return self.programs[name]
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",

@@ -11,6 +11,7 @@ from tests.end_to_end.system import SystemHarness
 async def test_a_run_is_followed_through_a_restart(rig: SystemHarness, tmp_path: Path) -> None:
     """Its request and job are named; nothing of its output is lost or told twice; the status is its own."""
     gate = tmp_path / "gate"
+    rig.forks = False  # every program here is a process of its own from its first instruction
     rig.add_program("waits", f"echo first; until [ -e {gate} ]; do sleep 0.05; done; echo second; exit 3\n")
     await rig.start_hub()
     await rig.add_agent("web-1")

@@ -59,9 +59,11 @@ async def test_the_same_delivery_again_does_nothing(rig: SystemHarness) -> None:
     assert first["number"] == 1
 
 
-@pytest.mark.parametrize(
-    ("user", "text", "words"),
-    [
+async def test_what_chat_is_told(rig: SystemHarness) -> None:
+    """Unknown person or machine, empty target, grammar, policy: the reply names the thing; nothing runs."""
+    await rig.start_hub()
+    await rig.join("web-1", "role=web")
+    cases: list[tuple[str, str, list[str]]] = [
         ("mallory", "@web-1 df", ["ops:mallory"]),
         ("carol", "@web-9 df", ["web-9"]),
         ("carol", "@role=db df", ["role=db"]),
@@ -76,16 +78,15 @@ async def test_the_same_delivery_again_does_nothing(rig: SystemHarness) -> None:
         ("carol", "approve r999", ["approver"]),
         ("bob", "approve r999", ["r999"]),
         ("bob", "cancel r999", ["r999"]),
-    ],
-)
-async def test_what_chat_is_told(rig: SystemHarness, user: str, text: str, words: list[str]) -> None:
-    """Unknown person or machine, empty target, grammar, policy: the reply names the thing; nothing runs."""
-    await rig.start_hub()
-    await rig.join("web-1", "role=web")
-    reply = await rig.ask(user, text)
-    assert reply["request"]["state"] in ("refused", "done")
-    assert reply["jobs"] == []
-    assert all(word in reply["text"] for word in words), reply["text"]
+    ]
+    for number, (user, text, words) in enumerate(cases):
+        # Each in a conversation of its own: one refusal after another gets shorter.
+        event, status, _ = await rig.post(user, text, conversation=f"ops-{number}")
+        assert status == 200, text
+        reply = await rig.receiver.wait_final(event)
+        assert reply["request"]["state"] in ("refused", "done"), text
+        assert reply["jobs"] == [], text
+        assert all(word in reply["text"] for word in words), (text, reply["text"])
     assert not any(event["kind"] in ("jobs.queued", "job.dispatched") for event in rig.events())
 
 

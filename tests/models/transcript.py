@@ -113,7 +113,7 @@ def with_model(rig: SystemHarness, kind: str, at: Running) -> None:
 async def through(kind: str, at: Running) -> list[dict[str, Any]]:
     print(f"\n== {kind}: {at.model} at {at.url}, key {'yes' if at.key else 'no'}")
     with tempfile.TemporaryDirectory() as folder:
-        async with SystemHarness(Path(folder)) as rig:
+        async with SystemHarness(Path(folder), forks=False) as rig:
             await rig.init()
             with_model(rig, kind, at)
             await rig.start_hub()
