@@ -21,6 +21,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from common.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, Us
 from common.process.streams import discard_output, prepare_streams
 
 TRACEBACK_VARIABLE: Final = "ANSWERBACK_TRACEBACK"
+_AGAIN_SECONDS: Final = 0.01
 _OURS: Final = ("common", "hub", "agent", "tui")
 
 
@@ -77,10 +79,10 @@ def start(program: str, load: Callable[[], Callable[[], object]], extra: str = "
     """Prepares the streams, loads the program with `load` and runs what that returns; exits. `extra` names what is to
     be installed where a library is missing.
     """
-    prepare_streams()
-    _silence_the_interpreter(program)
 
     def load_and_run() -> object:
+        prepare_streams()
+        _silence_the_interpreter(program)
         try:
             run = load()
         except ModuleNotFoundError as error:
@@ -112,12 +114,22 @@ def _silence_the_interpreter(program: str) -> None:
 
     def tell(unraisable: sys.UnraisableHookArgs) -> None:
         error = unraisable.exc_value
-        if error is None or isinstance(error, KeyboardInterrupt) or _is_of_asyncio(unraisable.exc_traceback):
+        if isinstance(error, KeyboardInterrupt):
+            _interrupt_again()
+            return
+        if error is None or _is_of_asyncio(unraisable.exc_traceback):
             return
         what = f"{type(error).__name__}: {error}".replace("\n", " ")[:300]
         _print(program, Ending(f"a fault while cleaning up ({what}, {_place(unraisable.exc_traceback)})"))
 
     sys.unraisablehook = tell
+
+
+def _interrupt_again() -> None:
+    """Ctrl-C came while a finaliser ran, which lets nothing out: without this the program would go on for ever."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
 
 
 def _is_of_asyncio(traceback: TracebackType | None) -> bool:

@@ -31,9 +31,11 @@ def leftovers() -> Iterator[list[int]]:
 
 
 def daemon(fifo: Path, command: str, streams: str = "") -> str:
-    """A script that leaves `command` running in a session of its own, and prints its process id."""
+    """A script that leaves `command` running in a session of its own, and prints its process id once it runs."""
     os.mkfifo(fifo)
-    return f"setsid sh -c 'echo $$ > {fifo}; exec {command}' {streams} & read pid < {fifo}; echo $pid"
+    name = command.split()[0]
+    runs = f'until read name < /proc/$pid/comm && [ "$name" = {name} ]; do sleep 0.01; done'
+    return f"setsid sh -c 'echo $$ > {fifo}; exec {command}' {streams} & read pid < {fifo}; {runs}; echo $pid"
 
 
 async def test_a_service_lives_on_and_is_told(home: Any, kit: Any, tmp_path: Path, leftovers: list[int]) -> None:

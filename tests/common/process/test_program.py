@@ -6,7 +6,9 @@ import errno
 import io
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -166,3 +168,17 @@ def test_what_happens_while_a_program_loads() -> None:
     fault = started(without_a_module_of_ours)
     assert (fault.status, "a fault of this program" in fault.err, "Traceback" in fault.err) == (1, True, False)
     assert started(lambda: lambda: print("done")) == Forked(0, b"done\n", "")
+
+
+def test_an_interrupt_inside_a_finaliser_is_not_lost() -> None:
+    """Python drops what is raised there: Ctrl-C comes again, and the program does not go on for ever."""
+
+    class Dies:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def goes_on() -> None:
+        Dies()
+        threading.Event().wait(50)  # a limit: the second interrupt ends it
+
+    assert started(lambda: goes_on) == Forked(130, b"", "answerback-hub: interrupted\n")
