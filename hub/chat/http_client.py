@@ -32,8 +32,11 @@ async def open_session(*, connections: int, per_host: int, seconds: float) -> As
         keepalive_timeout=30.0,
         ttl_dns_cache=30,
     )
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_redirect.append(_refuse_redirect)
     async with aiohttp.ClientSession(
         connector=connector,
+        trace_configs=[tracing],
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=seconds),
         headers={"User-Agent": f"answerback/{VERSION}", "Accept-Encoding": "identity"},
@@ -41,6 +44,15 @@ async def open_session(*, connections: int, per_host: int, seconds: float) -> As
         trust_env=False,
     ) as session:
         yield session
+
+
+async def _refuse_redirect(
+    session: aiohttp.ClientSession, context: object, told: aiohttp.TraceRequestRedirectParams
+) -> None:
+    """Calls follow none by `allow_redirects`, which the opening of a WebSocket does not have."""
+    answer = told.response
+    answer.close()
+    raise aiohttp.WSServerHandshakeError(answer.request_info, (), status=answer.status, headers=answer.headers)
 
 
 async def make_call(

@@ -374,7 +374,8 @@ def retry_pause(error: OutboundFailed, failures: int, draw: float) -> float:
     if error.kind == "token":
         wait = TOKEN_PAUSE * (1 + draw)
     else:
-        wait = draw * min(MAX_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 30))
+        spread = error.spread if math.isfinite(error.spread) else 0.0
+        wait = draw * min(MAX_PAUSE, max(FIRST_PAUSE, spread) * 2.0 ** min(failures - 1, 30))
     asked = error.retry_after if math.isfinite(error.retry_after) else 0.0
     return max(MIN_PAUSE, wait, min(asked, MAX_RETRY_AFTER))
 

@@ -12,7 +12,7 @@ from yarl import URL
 
 from hub.chat.http_client import FAILURES, describe_failure
 from hub.chat.platforms.base import HttpCall
-from hub.chat.platforms.outbound import Frame, Heard, NoAnswer, OutboundFailed, Socket, SocketMode
+from hub.chat.platforms.outbound import Frame, Heard, NoAnswer, OutboundFailed, ReadsRefusal, Socket, SocketMode
 
 MAX_FRAME: Final = 4 * 1024 * 1024  # bytes
 OPEN_SECONDS: Final = 20.0
@@ -54,6 +54,9 @@ async def follow_socket(
                 timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
             )
     except aiohttp.WSServerHandshakeError as error:
+        told = {name.lower(): value for name, value in (error.headers or {}).items()}
+        if isinstance(mode, ReadsRefusal) and (refused := mode.refused(error.status, told)) is not None:
+            raise refused from None
         reason = f"{where}: it answered {error.status} instead of opening a WebSocket"
         raise OutboundFailed(reason, "token" if error.status in (401, 403) else "later") from None
     except FAILURES as error:
@@ -78,6 +81,8 @@ async def _follow(
     loop = asyncio.get_running_loop()
     for frame in socket.first:
         await _send(connection, frame)
+    if socket.ready:
+        await settle(Heard())
     beat, beat_at = _beats(socket.beat, loop.time())
     while True:
         try:
@@ -94,8 +99,8 @@ async def _follow(
             raise mode.closed(connection.close_code or 0)
         heard = mode.hear(received.data, clock())
         await settle(heard)
-        for frame in heard.send:
-            await _send(connection, frame)
+        for made in heard.send:
+            await _send(connection, made(clock()) if callable(made) else made)
         for call in heard.after:
             await try_once(call)
         if heard.again:

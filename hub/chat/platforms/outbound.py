@@ -22,7 +22,7 @@ what acknowledges it (`Heard.send`) is sent once its messages are committed.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, runtime_checkable
 
@@ -46,13 +46,16 @@ class OutboundFailed(Exception):
 
     `token`: the platform does not take our token, which only a person cures: retried slowly.
     `retry_after`: seconds that the platform asks for.
+    `spread`: seconds over which the platform wants those whom it disconnects to come back: the first pause is drawn
+    from them.
     """
 
-    def __init__(self, reason: str, kind: FailureKind = "later", retry_after: float = 0.0) -> None:
+    def __init__(self, reason: str, kind: FailureKind = "later", retry_after: float = 0.0, spread: float = 0.0) -> None:
         super().__init__(reason)
         self.reason = reason
         self.kind = kind
         self.retry_after = retry_after
+        self.spread = spread
 
 
 class NoAnswer(OutboundFailed):
@@ -99,6 +102,7 @@ class Socket:
     first: tuple[Frame, ...] = ()  # what is sent at once: a proof of who we are
     beat: float = 0.0  # seconds between two `beat`s; 0: none, WebSocket's own pings are enough
     missed: Polled | None = None  # what was said while the hub was away, where the platform can tell
+    ready: bool = False  # that it opened proves who we are: nothing may be said on it for long
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,8 @@ class Heard:
     """What came of one frame."""
 
     messages: tuple[IncomingMessage, ...] = ()
-    send: tuple[Frame, ...] = ()  # once the messages are committed: what acknowledges them
+    send: tuple[Frame | Callable[[float], Frame], ...] = ()
+    """Once the messages are committed: what acknowledges them, or what makes it of the moment at which it is sent."""
     cursor: str | None = None  # None: as it was
     after: tuple[HttpCall, ...] = ()  # as of `Polled`
     beat: float | None = None  # from now on, as of `Socket`
@@ -132,6 +137,15 @@ class SocketMode(Protocol):
 
     def closed(self, code: int) -> OutboundFailed:
         """Why the platform closed the socket with this code (RFC 6455, 7.4; 0 where it gave none)."""
+        ...
+
+
+@runtime_checkable
+class ReadsRefusal(Protocol):
+    """A `SocketMode` whose platform says in headers why it opens no WebSocket."""
+
+    def refused(self, status: int, headers: Mapping[str, str]) -> OutboundFailed | None:
+        """What an answer other than 101 means; names of headers in lower case. None where it does not say."""
         ...
 
 

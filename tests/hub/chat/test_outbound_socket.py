@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,9 +39,9 @@ class Wire(GenericPlatform):
     kind = "wire"
     outbound: Wire
 
-    def __init__(self, api: str, beat: float = 0.0) -> None:
+    def __init__(self, api: str, beat: float = 0.0, ready: bool = False) -> None:
         super().__init__([SECRET])
-        self.api, self.every = api, beat
+        self.api, self.every, self.ready = api, beat, ready
         self.hosts = (api,)
         self.outbound = self
 
@@ -51,7 +51,7 @@ class Wire(GenericPlatform):
             raise failure_of_status(answer)
         body = json.loads(answer.body)
         missed = Polled(tuple(map(self.message, body["missed"])), "opened") if body["missed"] else None
-        return Socket(body["url"], {"X-Who": "us"}, ("hello",), self.every, missed)
+        return Socket(body["url"], {"X-Who": "us"}, ("hello",), self.every, missed, self.ready)
 
     def message(self, n: int) -> IncomingMessage:
         return IncomingMessage(str(n), "kim", "ops", f"m{n}", sent_at=NOW)
@@ -62,6 +62,8 @@ class Wire(GenericPlatform):
             return Heard(again=True)
         if "beat" in body:
             return Heard(beat=body["beat"])
+        if "when" in body:
+            return Heard((self.message(body["when"]),), (lambda at: f"taken at {at:.0f}",))
         number = body["n"]
         ack: Frame = b"ack" if isinstance(frame, bytes) else f"ack {number}"
         return Heard((self.message(number),), (ack,), f"at {number}", (HttpCall(f"{self.api}/seen", b""),))
@@ -70,7 +72,12 @@ class Wire(GenericPlatform):
         return "beat"
 
     def closed(self, code: int) -> OutboundFailed:
-        return OutboundFailed("the token is wrong", "token") if code == 4004 else OutboundFailed(f"closed with {code}")
+        if code == 4004:
+            return OutboundFailed("the token is wrong", "token")
+        return OutboundFailed(f"closed with {code}", spread=30.0 if code == 4900 else 0.0)
+
+    def refused(self, status: int, headers: Mapping[str, str]) -> OutboundFailed | None:
+        return OutboundFailed(f"{status}: {headers['x-why']}", "token") if "x-why" in headers else None
 
 
 @dataclass
@@ -84,6 +91,7 @@ class Server:
     heard: list[Frame] = field(default_factory=list)
     seen: int = 0
     refuse: int = 0  # the status instead of a socket
+    refuse_with: dict[str, str] = field(default_factory=dict)  # and its headers
     elsewhere: str = ""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -111,7 +119,10 @@ class Server:
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         if self.refuse:
-            return web.Response(status=self.refuse)
+            return web.Response(status=self.refuse, headers=self.refuse_with)
+        return await self._opened(request)
+
+    async def _opened(self, request: web.Request) -> web.StreamResponse:
         assert request.headers["X-Who"] == "us"
         socket = web.WebSocketResponse(timeout=0.1)
         await socket.prepare(request)
@@ -132,6 +143,7 @@ class Server:
         app.router.add_post("/open", self._open)
         app.router.add_post("/seen", self._seen)
         app.router.add_get("/socket", self._socket)
+        app.router.add_get("/elsewhere", self._opened)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -141,9 +153,9 @@ class Server:
         finally:
             await runner.cleanup()
 
-    def inlets(self, beat: float = 0.0) -> dict[str, Inlet]:
+    def inlets(self, beat: float = 0.0, ready: bool = False) -> dict[str, Inlet]:
         api = f"http://127.0.0.1:{self.port}"
-        return {"far": Inlet("far", Wire(api, beat), (api,))}
+        return {"far": Inlet("far", Wire(api, beat, ready), (api,))}
 
 
 async def test_frames_are_acknowledged_after_their_commit(store: Store) -> None:
@@ -200,9 +212,12 @@ async def test_what_could_not_be_stored_is_not_acknowledged(store: Store) -> Non
     [
         ("token", "the token is wrong", 450.0),
         ("closed", "closed with 1012", 0.5),
+        ("spread", "closed with 4900", 15.0),
         ("large", "a frame has more than 4194304 bytes", 0.5),
         ("odd", "a fault in the hub (JSONDecodeError)", 0.5),
         ("refused", "instead of opening a WebSocket", 450.0),
+        ("why", "410: too many", 450.0),
+        ("moved", "it answered 302 instead of opening a WebSocket", 0.5),
         ("elsewhere", "not in reply_hosts", 0.5),
     ],
 )
@@ -215,14 +230,20 @@ async def test_how_a_connection_ends(store: Store, how: str, says: str, wait: fl
                 await socket.close(code=4004)
             case "closed":
                 await socket.close(code=1012)
+            case "spread":
+                await socket.close(code=4900)
             case "large":
                 with contextlib.suppress(ConnectionError, aiohttp.ClientError):
                     await socket.send_bytes(b"x" * (MAX_FRAME + 1))
             case "odd":
                 await socket.send_str("no JSON")
 
-    server = Server(behave, refuse=403 if how == "refused" else 0)
+    server = Server(behave, refuse={"refused": 403, "why": 410, "moved": 302}.get(how, 0))
     async with server.serving():
+        if how == "why":
+            server.refuse_with = {"X-Why": "too many"}
+        if how == "moved":  # to a socket that would open
+            server.refuse_with = {"Location": f"http://127.0.0.1:{server.port}/elsewhere"}
         if how == "elsewhere":
             server.elsewhere = "wss://evil.example/socket"
         rig = Rig(store, server.inlets())
@@ -244,6 +265,30 @@ async def test_the_beat_goes_on_while_nothing_is_said(store: Store) -> None:
     server = Server(behave)
     async with server.serving(), running(Rig(store, server.inlets())):
         await server.wait_for(lambda: server.heard.count("beat") == 2)
+
+
+async def test_a_socket_that_is_ready_at_once_is_connected_before_anything_is_said(store: Store) -> None:
+    """Where it is not, that takes a frame. An acknowledgement may say when it is sent."""
+    say = asyncio.Event()
+
+    async def behave(socket: web.WebSocketResponse) -> None:
+        await say.wait()
+        await socket.send_str('{"when": 1}')
+
+    for ready in (True, False):
+        say.clear()
+        server = Server(behave)
+        async with server.serving(), running(Rig(store, server.inlets(ready=ready))) as rig:
+            await server.wait_for(lambda server=server: server.heard == ["hello"])  # type: ignore[misc]
+            (state,) = rig.supervisor.states()
+            if ready:
+                async with asyncio.timeout(20):
+                    while not state.connected_at:
+                        await asyncio.sleep(0)
+            assert state.connected_at == (NOW if ready else 0.0)
+            say.set()
+            await server.wait_for(lambda server=server: server.heard == ["hello", f"taken at {NOW:.0f}"])  # type: ignore[misc]
+            assert rig.texts == ["m1"]
 
 
 def test_hosts_of_sockets_are_checked_as_those_of_calls() -> None:
