@@ -129,13 +129,16 @@ class FeishuKeys:
         """Without a signature only the handshake is taken, and that only encrypted and with the token."""
         try:
             outer = _object(strict_json.parse(raw, long_keys=("encrypt",), long_chars=len(raw)))
-            for key in self._keys:
-                inner = decrypt(key, outer.get("encrypt"))
-                body = None if inner is None else _object(strict_json.parse(inner))
-                if body is not None and body.get("type") == "url_verification" and self._has_token(body):
-                    return body
         except BadBody:
-            pass
+            outer = {}
+        for key in self._keys:
+            inner = decrypt(key, outer.get("encrypt"))
+            try:  # what a wrong key makes of it may look padded
+                body = {} if inner is None else _object(strict_json.parse(inner))
+            except BadBody:
+                continue
+            if body.get("type") == "url_verification" and self._has_token(body):
+                return body
         raise BadSignature(
             "there is no X-Lark-Signature; with an Encrypt Key every event must be signed", "no_signature"
         )

@@ -107,6 +107,15 @@ def test_authentic_deliveries_are_opened() -> None:
         assert keys.open(made, NOW)["challenge"] == "x"
 
 
+def test_a_wrong_key_that_seems_to_fit_does_not_hide_the_right_one() -> None:
+    """Of what a wrong key decrypts, one in 256 ends like padding."""
+    text = json.dumps(HANDSHAKE).encode()
+    sealed = (encrypt(ENCRYPT_KEY, text, number.to_bytes(16, "big")) for number in range(100_000))
+    found = next(one for one in sealed if decrypt(b"another key", one) is not None)
+    keys = FeishuKeys([TOKEN.encode()], [b"another key", ENCRYPT_KEY])
+    assert keys.open(WebhookRequest(json.dumps({"encrypt": found}).encode()), NOW) == HANDSHAKE
+
+
 RAW, HEADERS = seal(EVENT, NOW)
 HANDSHAKE_RAW, _ = seal(HANDSHAKE, NOW)
 
