@@ -15,7 +15,8 @@ telegram    Telegram's Bot API; telegram_update: its updates as messages, telegr
 teams       Microsoft Teams: an outgoing webhook, and a workflow for the answers
 wecom       a self-built app of WeCom; wecom_crypto, wecom_xml, wecom_text: its envelope, the XML in it, its texts
 dingtalk    a robot of DingTalk; dingtalk_text, dingtalk_event: its messages and texts, its event subscription
-feishu      an app of Feishu or Lark; feishu_sign, feishu_event, feishu_card: its envelope, its events, its cards
+feishu      an app of Feishu or Lark; feishu_sign, feishu_event, feishu_card: its envelope, its events, its cards;
+            feishu_socket, feishu_frame: the long connection, its outbound mode, and the frames on it
 
 callback_crypto is the encryption that wecom and dingtalk share.
 """

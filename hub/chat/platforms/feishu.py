@@ -1,6 +1,7 @@
 """The `feishu` platform: an app of Feishu, or of Lark (`api_url`), with a bot. Source: open.feishu.cn.
 
-In: events posted by the platform. With an Encrypt Key, and nothing else should face the internet:
+In: events on the long connection that the hub opens (`outbound`, `feishu_socket`), or posted by the platform. With an
+Encrypt Key, and nothing else should face the internet:
 
     X-Lark-Signature  hex SHA-256 of timestamp, nonce, Encrypt Key and the raw body, which is still encrypted
     body              {"encrypt": base64 of IV and AES-256-CBC with PKCS#7; the key is SHA-256 of the Encrypt Key}
@@ -27,6 +28,7 @@ from hub.chat.buttons import clicked_text
 from hub.chat.platforms.base import (
     POST_ONLY,
     BadBody,
+    BadSignature,
     CardGone,
     Delivered,
     DeliveryFailed,
@@ -46,7 +48,9 @@ from hub.chat.platforms.base import (
 from hub.chat.platforms.feishu_card import card_json
 from hub.chat.platforms.feishu_event import MAX_ID, MessageEvent, read_click, read_message
 from hub.chat.platforms.feishu_sign import FeishuKeys
+from hub.chat.platforms.feishu_socket import SOCKET_HOSTS, FeishuSocket
 from hub.chat.platforms.fields import answer_object, compact_json
+from hub.chat.platforms.outbound import SocketMode
 from hub.core.callback_url import parse_api_url
 from hub.core.chat_text import inline_text
 from hub.core.inlet_table import InletTable
@@ -89,10 +93,20 @@ class FeishuInlet(InletTable):
     """An app of Feishu or Lark."""
 
     secret_file: Path = required(
-        "The app's Verification Token (Events & Callbacks, Encryption Strategy). Several, one a line, all hold."
+        "The app's Verification Token (Events & Callbacks, Encryption Strategy). Several, one a line, all hold. With "
+        "`outbound`, which needs none: the App Secret."
     )
     app_id: str = required('The app\'s App ID, "cli_…" (Credentials & Basic Info).')
-    app_secret_file: Path = required("The app's App Secret (Credentials & Basic Info), with which replies are posted.")
+    app_secret_file: Path | None = setting(
+        None,
+        "The app's App Secret (Credentials & Basic Info), with which replies are posted. May be left out with "
+        "`outbound`: it is in secret_file then.",
+    )
+    outbound: bool = setting(
+        False,
+        "Whether the hub opens the app's long connection, so that no port need be open; the app's subscription mode "
+        "must be that.",
+    )
     encrypt_key_file: Path | None = setting(
         None,
         "The app's Encrypt Key (Events & Callbacks, Encryption Strategy): deliveries are then signed and encrypted. "
@@ -111,6 +125,7 @@ class FeishuPlatform:
     methods = POST_ONLY
     can_update = True
     can_buttons = True
+    outbound: SocketMode | None  # where it asks for its events
     pace = 0.2  # five posts a second into one group, for all bots in it
 
     def __init__(self, table: InletTable) -> None:
@@ -120,11 +135,15 @@ class FeishuPlatform:
         self._api, host = parse_api_url(table.api_url)
         self.hosts: tuple[str, ...] = (host,)
         self._app_id = table.app_id
-        secrets = table.other_secrets.get("app_secret_file", ())
+        secrets = table.other_secrets.get("app_secret_file", ()) or (table.secrets if table.outbound else ())
         if not table.app_id or not secrets:
             raise UserError("app_id or app_secret_file is empty", "copy both from the app's Credentials & Basic Info")
         self._app_secret = _text(secrets[0], "app_secret_file")
         self._keys = FeishuKeys(table.secrets, table.other_secrets.get("encrypt_key_file", ()))
+        self.outbound = None
+        if table.outbound:
+            self.hosts += SOCKET_HOSTS
+            self.outbound = FeishuSocket(self._api, self._app_id, self._app_secret, self.read)
         self._bot, self._bot_id = table.bot, table.bot_open_id
         self._token, self._token_until, self._token_since = "", 0.0, 0.0
         self._token_taken = False  # a call with it succeeded
@@ -133,12 +152,18 @@ class FeishuPlatform:
     # ---- in
 
     def receive(self, request: WebhookRequest, now: float) -> ReceiveResult:
+        if self.outbound is not None:
+            raise BadSignature("this inlet asks Feishu for its events and takes none here", "outbound")
         body = self._keys.open(request, now)
         if body.get("type") == "url_verification":
             challenge = body.get("challenge")
             if type(challenge) is not str or len(challenge) > MAX_CHALLENGE:
                 raise BadBody(f"challenge: must be a string of at most {MAX_CHALLENGE} characters")
             return ImmediateResponse(compact_json({"challenge": challenge}))
+        return self.read(body, now)
+
+    def read(self, body: dict[str, Any], now: float) -> ReceiveResult:
+        """An event, whichever way it came; raises BadBody."""
         header, event = body.get("header"), body.get("event")
         if body.get("schema") != "2.0" or type(header) is not dict or type(event) is not dict:
             return Ignored("no event of schema 2.0")
@@ -187,8 +212,10 @@ class FeishuPlatform:
             response=ImmediateResponse(b"{}"),
         )
 
-    def example(self, now: float) -> WebhookRequest:
+    def example(self, now: float) -> WebhookRequest | None:
         """The handshake, as the platform sends it when the URL is saved there."""
+        if self.outbound is not None:
+            return None
         return self._keys.sign(compact_json({"type": "url_verification", "challenge": f"{now:.0f}"}), now)
 
     # ---- out
@@ -344,8 +371,11 @@ PLATFORM: Final = PlatformKind(
         ),
         (
             "With the hub running: Events & Callbacks, Event Configuration and again Callback Configuration: send to "
-            "developer's server, {url}. Add the event im.message.receive_v1 and the callback card.action.trigger.",
+            "developer's server, {url}. Or write outbound = true, with the App Secret in secret_file and nothing else, "
+            "and choose there to receive through a persistent connection. Add the event im.message.receive_v1 and the "
+            "callback card.action.trigger.",
             "在 hub 运行时：事件与回调 > 事件配置、回调配置，均选择“将事件/回调发送至开发者服务器”，填写 {url}。"
+            "或者写 outbound = true（secret_file 中只需 App Secret），并在该处选择“使用长连接接收事件/回调”。"
             "添加事件 im.message.receive_v1 和回调 card.action.trigger。",
         ),
         (
