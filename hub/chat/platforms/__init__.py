@@ -14,7 +14,8 @@ discord     Discord: slash commands and buttons by HTTP; discord_interaction: th
 telegram    Telegram's Bot API; telegram_update: its updates as messages, telegram_poll: asking for them
 teams       Microsoft Teams: an outgoing webhook, and a workflow for the answers
 wecom       a self-built app of WeCom; wecom_crypto, wecom_xml, wecom_text: its envelope, the XML in it, its texts
-dingtalk    a robot of DingTalk; dingtalk_text, dingtalk_event: its messages and texts, its event subscription
+dingtalk    a robot of DingTalk; dingtalk_text, dingtalk_event: its messages and texts, its event subscription;
+            dingtalk_socket: Stream, its outbound mode
 feishu      an app of Feishu or Lark; feishu_sign, feishu_event, feishu_card: its envelope, its events, its cards;
             feishu_socket, feishu_frame: the long connection, its outbound mode, and the frames on it
 

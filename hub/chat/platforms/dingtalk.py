@@ -1,6 +1,7 @@
-"""The `dingtalk` platform: the robot of an organisation's own app in DingTalk, by HTTP. Source: open.dingtalk.com.
+"""The `dingtalk` platform: the robot of an organisation's own app in DingTalk. Source: open.dingtalk.com.
 
-In: messages to the robot, with two headers:
+In: messages to the robot, over a connection that the hub opens (`outbound`, `dingtalk_socket`), or posted to the
+webhook, with two headers:
 
     timestamp  milliseconds since the epoch
     sign       base64 HMAC-SHA256 of "<timestamp>\\n<AppSecret>" with the AppSecret as key
@@ -51,8 +52,10 @@ from hub.chat.platforms.base import (
 )
 from hub.chat.platforms.callback_crypto import RANDOM, seal, unseal
 from hub.chat.platforms.dingtalk_event import EventKeys, read_aes_key
+from hub.chat.platforms.dingtalk_socket import SOCKET_HOSTS, DingTalkStream
 from hub.chat.platforms.dingtalk_text import RobotMessage, Route, fit_text, read_robot
 from hub.chat.platforms.fields import answer_object, compact_json
+from hub.chat.platforms.outbound import SocketMode
 from hub.core import strict_json
 from hub.core.callback_url import BadURL, parse, parse_api_url
 from hub.core.chat_text import inline_text
@@ -85,7 +88,14 @@ class DingTalkInlet(InletTable):
         "The app's AppSecret (Client Secret), which signs the robot's messages. Several, one a line, all hold."
     )
     app_key: str = setting(
-        "", "The app's AppKey (Client ID): with it, replies reach a conversation also after its 90 minutes."
+        "",
+        "The app's AppKey (Client ID): with it, replies reach a conversation also after its 90 minutes. `outbound` "
+        "needs it.",
+    )
+    outbound: bool = setting(
+        False,
+        "Whether the hub opens the app's Stream connection, so that no port need be open; the robot's message "
+        "receiving mode must be Stream.",
     )
     aes_key_file: Path | None = setting(
         None, "The robot's AES key, 43 characters, where its HTTP settings have one: messages are then encrypted."
@@ -108,6 +118,7 @@ class DingTalkPlatform:
     methods = POST_ONLY
     can_update = False
     can_buttons = False
+    outbound: SocketMode | None  # where it asks for its messages
     pace = 3.0  # twenty messages a minute into one group
 
     def __init__(self, table: InletTable) -> None:
@@ -125,12 +136,20 @@ class DingTalkPlatform:
         self._session, session_host = parse_api_url(table.session_url)
         self._api, api_host = parse_api_url(table.api_url)
         self.hosts: tuple[str, ...] = (session_host, api_host)
+        self.outbound = None
+        if table.outbound:
+            if not table.app_key:
+                raise UserError("outbound needs app_key", "copy the Client ID from the app's page")
+            self.hosts += SOCKET_HOSTS
+            self.outbound = DingTalkStream(self._api, table.app_key, table.secrets[0].decode(), self.read)
         self._token, self._token_until, self._token_since = "", 0.0, 0.0
         self._token_taken = False  # a call with it succeeded
 
     # ---- in
 
     def receive(self, request: WebhookRequest, now: float) -> ReceiveResult:
+        if self.outbound is not None:
+            raise BadSignature("this inlet asks DingTalk for its messages and takes none here", "outbound")
         if {"signature", "msg_signature"} & set(request.query):
             if self._events is None:
                 raise BadSignature(
@@ -138,7 +157,11 @@ class DingTalkPlatform:
                 )
             return self._events.receive(request, now)
         self._verify(request, now)
-        message = read_robot(self._opened(request.body))
+        return self.read(self._opened(request.body))
+
+    def read(self, body: dict[str, Any]) -> IncomingMessage | Ignored:
+        """A message to the robot, whichever way it came; raises BadBody."""
+        message = read_robot(body)
         return message if isinstance(message, Ignored) else self._incoming(message)
 
     def _verify(self, request: WebhookRequest, now: float) -> None:
@@ -197,8 +220,10 @@ class DingTalkPlatform:
             addressed=message.addressed,
         )
 
-    def example(self, now: float) -> WebhookRequest:
+    def example(self, now: float) -> WebhookRequest | None:
         """A message to the robot of somebody whom nobody knows; it names no address, so that nothing is answered."""
+        if self.outbound is not None:
+            return None
         body: dict[str, Any] = {
             "msgId": f"test-{now:.0f}-{secrets.token_hex(4)}",
             "senderId": EXAMPLE_USER,
@@ -339,8 +364,10 @@ PLATFORM: Final = PlatformKind(
             "凭证与基础信息：Client Secret（AppSecret）写入 secret_file，Client ID（AppKey）填入 app_key。",
         ),
         (
-            "Robot: message receiving mode HTTP, message receiving address {url}.",
-            "机器人：消息接收模式选择 HTTP 模式，消息接收地址填写 {url}。",
+            "Robot: message receiving mode HTTP, message receiving address {url}. Or write outbound = true and choose "
+            "the mode Stream: then the hub opens the connection.",
+            "机器人：消息接收模式选择 HTTP 模式，消息接收地址填写 {url}。"
+            "或者写 outbound = true，并选择 Stream 模式：由 hub 主动建立连接。",
         ),
         (
             "Permissions: qyapi_robot_sendmsg, so that replies arrive after a conversation's 90 minutes.",
