@@ -40,6 +40,7 @@ from hub.chat.platforms.outbound import (
     NoAnswer,
     OutboundCall,
     OutboundFailed,
+    Polled,
     SocketMode,
     TooLong,
     outbound_mode,
@@ -227,8 +228,13 @@ class OutboundSupervisor:
             nonlocal brought
             feed.state.heard_at = self._clock()
             self._note_connected(feed)
-            brought = brought or bool(heard.messages)
+            fetched = Polled() if heard.fetch is None else await self._drive(session, feed, heard.fetch)
+            if heard.fetch is not None:
+                await self._settle(feed, fetched.messages, fetched.cursor)
+            brought = brought or bool(fetched.messages or heard.messages)
             await self._settle(feed, heard.messages, heard.cursor)
+            for call in fetched.after:
+                await try_once(call)
 
         async def try_once(call: HttpCall) -> None:
             await self._try_once(session, feed, call)

@@ -17,7 +17,9 @@ is killed between the two hears the same messages again, which are found as repe
         return Polled(messages, cursor)
 
 `SocketMode` is one over a WebSocket: `connect` makes the calls that lead to it, `hear` says what comes of a frame, and
-what acknowledges it (`Heard.send`) is sent once its messages are committed.
+what acknowledges it (`Heard.send`) is sent once its messages are committed. A frame may lead to calls of its own
+(`Heard.fetch`): what was said while the hub was away is asked for once the socket is open, so that nothing falls
+between the two.
 """
 
 from __future__ import annotations
@@ -115,6 +117,7 @@ class Heard:
     cursor: str | None = None  # None: as it was
     after: tuple[HttpCall, ...] = ()  # as of `Polled`
     beat: float | None = None  # from now on, as of `Socket`
+    fetch: PollRound | None = None  # a round to make at once; what it brings is committed before this frame's messages
     again: bool = False  # the platform asks us to connect anew
 
 

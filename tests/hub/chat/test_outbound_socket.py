@@ -23,6 +23,7 @@ from hub.chat.platforms.outbound import (
     OutboundCall,
     OutboundFailed,
     Polled,
+    PollRound,
     Socket,
     SocketCalls,
     failure_of_status,
@@ -53,11 +54,19 @@ class Wire(GenericPlatform):
         missed = Polled(tuple(map(self.message, body["missed"])), "opened") if body["missed"] else None
         return Socket(body["url"], {"X-Who": "us"}, ("hello",), self.every, missed, self.ready)
 
+    def fetched(self, numbers: list[int]) -> PollRound:
+        answer = yield OutboundCall(HttpCall(f"{self.api}/seen", b""))
+        if answer.status != 200 or not numbers:
+            raise OutboundFailed("it cannot be fetched")
+        return Polled(tuple(map(self.message, numbers)), "fetched", (HttpCall(f"{self.api}/seen", b""),))
+
     def message(self, n: int) -> IncomingMessage:
         return IncomingMessage(str(n), "kim", "ops", f"m{n}", sent_at=NOW)
 
     def hear(self, frame: Frame, now: float) -> Heard:
         body = json.loads(frame)
+        if "fetch" in body:
+            return Heard((self.message(body["n"]),), cursor=f"at {body['n']}", fetch=self.fetched(body["fetch"]))
         if "again" in body:
             return Heard(again=True)
         if "beat" in body:
@@ -254,6 +263,29 @@ async def test_how_a_connection_ends(store: Store, how: str, says: str, wait: fl
         assert says in state.error, state.error
         assert rig.waits == [wait]
         assert state.connected_at == 0
+
+
+async def test_what_a_frame_has_fetched_is_committed_before_its_messages(store: Store) -> None:
+    """The frame's own cursor is the last; a round that comes to nothing ends the connection, and the cursor stays."""
+
+    async def behave(socket: web.WebSocketResponse) -> None:
+        wanted = [1, 2] if len(server.cursors) == 1 else []
+        await socket.send_json({"n": 3 if wanted else 4, "fetch": wanted})
+        if wanted:
+            await server.wait_for(lambda: server.seen == 2)
+            await socket.send_json({"again": True})
+
+    server = Server(behave)
+    async with server.serving():
+        rig = Rig(store, server.inlets())
+        rig.open.clear()
+        async with running(rig):
+            await rig.until(lambda: rig.waits)
+            (state,) = rig.supervisor.states()
+    assert rig.texts == ["m1", "m2", "m3"]
+    assert rig.cursor() == "at 3"
+    assert server.cursors == ["", "at 3"]
+    assert state.error == "it cannot be fetched"
 
 
 async def test_the_beat_goes_on_while_nothing_is_said(store: Store) -> None:
