@@ -4,6 +4,9 @@
     slash command      a form with `command` and the command's `token`
     click              JSON with `context`, in which our own MAC stands
 
+With `outbound` the hub asks for its messages instead (`mattermost_socket`): then no webhook and no command has a token,
+and clicks alone may come here.
+
 Mattermost signs nothing: a token proves the sender, and the body is as good as the way it came, so use TLS. A click
 comes without any proof but what we put into the button's `context` when we posted it; that stays on the server. The MAC
 there is made with a key derived from the tokens, over what the button says, the channel and the thread.
@@ -18,15 +21,11 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from ulid import ULID
 
 from common.catalogue import translate
-from common.config import required, setting
-from common.errors import UserError
 from common.text import clean
 from hub.chat.buttons import Button, buttons_of, clicked_text
 from hub.chat.markup import fit_blocks, split_blocks
@@ -52,49 +51,33 @@ from hub.chat.platforms.base import (
     result_of_status,
 )
 from hub.chat.platforms.fields import answer_object, compact_json, string_at
+from hub.chat.platforms.mattermost_config import SETUP, MattermostInlet, read_keys
 from hub.chat.platforms.mattermost_fields import (
     ID,
+    MAX_TEXT,
     id_of,
     mac_of,
     parse_body,
+    read_words,
     time_of,
+    token_cure,
     trigger_of,
     trigger_time,
 )
+from hub.chat.platforms.mattermost_socket import MattermostSocket
 from hub.chat.platforms.mattermost_text import markdown
-from hub.core.callback_url import BadURL, parse, parse_api_url
+from hub.core.callback_url import parse_api_url
 from hub.core.inlet_table import InletTable
 
-MAX_TEXT: Final = 16_383  # characters of a post, both ways
-MIN_TOKEN: Final = 16
-CALLED: Final = "hi"
 _SLOW: Final = "300"  # seconds until the next try, where an admin has to act first
 _CLOCKS: Final = 300.0  # seconds that the clocks of hub and server may differ
 
-_BEARER: Final = re.compile(rb"[!-~]{16,200}")
-_REFUSED: Final = "Mattermost does not take the token; write the bot account's access token into the inlet's token_file"
 _ERROR: Final = re.compile(r"[a-z0-9_.]{1,120}")
 _OK: Final = ImmediateResponse(b"{}")
 _ROOT_WRONG: Final = frozenset(
     {"api.post.create_post.root_id.app_error", "api.post.create_post.channel_root_id.app_error"}
 )
 _ARCHIVED: Final = "api.post.create_post.can_not_post_to_deleted.error"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MattermostInlet(InletTable):
-    """An inlet of Mattermost."""
-
-    secret_file: Path = required(
-        "The tokens of the outgoing webhook and of the slash command, one a line, mode 0600. All hold."
-    )
-    token_file: Path = required("The bot account's access token, mode 0600.")
-    api_url: str = required("Where Mattermost is: https://chat.example.org")
-    callback_url: str = setting(
-        "",
-        "This inlet's address as Mattermost reaches it, https://HUB/webhook/NAME: where clicks go. Left out, cards "
-        "have no buttons. A private address needs ServiceSettings.AllowedUntrustedInternalConnections there.",
-    )
 
 
 class MattermostPlatform:
@@ -105,31 +88,23 @@ class MattermostPlatform:
     can_update = True
     can_buttons = True  # with callback_url
     pace = 0.0
+    outbound: MattermostSocket | None  # where it asks for its messages
 
     def __init__(self, table: InletTable) -> None:
         """Raises UserError."""
         assert isinstance(table, MattermostInlet)  # noqa: S101  registered with this table
-        tokens = table.other_secrets.get("token_file", ())
-        if not tokens or _BEARER.fullmatch(tokens[0]) is None:
-            raise UserError("token_file holds no access token", "write the bot account's token into it, on one line")
-        if any(len(token) < MIN_TOKEN for token in table.secrets):
-            raise UserError(
-                f"secret_file has a token of less than {MIN_TOKEN} bytes",
-                "copy the tokens that Mattermost shows for the outgoing webhook and the slash command, one a line",
-            )
-        root, host = parse_api_url(table.api_url)
-        try:
-            self._callback = parse(table.callback_url).url if table.callback_url else ""
-        except BadURL as error:
-            raise UserError(f"callback_url: {error}", "write https://HUB/webhook/NAME") from None
-        self._tokens = table.secrets
-        self._keys = tuple(hmac.digest(token, b"answerback mattermost button 1", "sha256") for token in table.secrets)
-        self._bearer = tokens[0].decode("ascii")
+        keys = read_keys(table)
+        self._tokens = keys.tokens
+        self._keys = tuple(hmac.digest(key, b"answerback mattermost button 1", "sha256") for key in keys.signing)
+        self._bearer = keys.bearer
+        self._refused = token_cure(keys.bearer_file)
+        self._callback = keys.callback
         self._bot = table.bot
-        self._root = root
-        self._posts = f"{root}/api/v4/posts"
+        self._root, host = parse_api_url(table.api_url)
+        self._posts = f"{self._root}/api/v4/posts"
         self.hosts: tuple[str, ...] = (host,)
         self.can_buttons = bool(self._callback)
+        self.outbound = MattermostSocket(self._root, self._bearer, self._bot) if table.outbound else None
 
     # ---- in
 
@@ -143,6 +118,10 @@ class MattermostPlatform:
             raise BadSignature(f"no token can be read from the body: {error}", "no_signature") from None
         if type(body) is dict and "context" in body:
             return self._click(body)
+        if not self._tokens:
+            raise BadSignature(
+                "this inlet hears its messages by Mattermost's WebSocket and takes none here", "outbound"
+            )
         token = body.get("token") if type(body) is dict else None
         if type(token) is not str or not self._is_token(token.encode("utf-8", "replace")):
             raise BadSignature(
@@ -175,8 +154,8 @@ class MattermostPlatform:
         channel = id_of(body, "channel_id")
         if string_at(body, "user_name", 200, default="").casefold() == self._bot.casefold():
             return Ignored("the bot's own words")
-        text, mentioned = self._read(
-            string_at(body, "text", MAX_TEXT), string_at(body, "trigger_word", 200, default="")
+        text, mentioned = read_words(
+            string_at(body, "text", MAX_TEXT), string_at(body, "trigger_word", 200, default=""), self._bot
         )
         if not text:
             return Ignored("a message without words")
@@ -194,7 +173,7 @@ class MattermostPlatform:
 
     def _command(self, body: Mapping[str, Any], now: float) -> ReceiveResult:
         root = id_of(body, "root_id") if body.get("root_id") else ""
-        text, _ = self._read(string_at(body, "text", MAX_TEXT, default=""), "")
+        text, _ = read_words(string_at(body, "text", MAX_TEXT, default=""), "", self._bot)
         return IncomingMessage(
             event_id=f"cmd:{trigger_of(body)}",
             user=id_of(body, "user_id"),
@@ -235,23 +214,12 @@ class MattermostPlatform:
             response=_OK,
         )
 
-    def _read(self, text: str, trigger: str) -> tuple[str, bool]:
-        """The words without the webhook's trigger and the bot's name around them, and whether one was there."""
-        text = text.strip()
-        addressed = bool(trigger) and text.startswith(trigger)
-        if addressed:
-            text = text[len(trigger) :].lstrip(" \t,:，：")
-        name = re.compile(rf"(?<![\w@.-])@{re.escape(self._bot)}(?![\w-]|\.\w)", re.IGNORECASE)
-        if found := name.match(text):
-            text, addressed = text[found.end() :].lstrip(" \t,:，：\n"), True
-        elif name.search(text):
-            addressed = True
-        return (text.strip() or CALLED if addressed else text), addressed
-
     # ---- the proof of an inlet
 
-    def example(self, now: float) -> WebhookRequest:
+    def example(self, now: float) -> WebhookRequest | None:
         """The bot's own words, which are proven and ignored: no made-up person and channel would take an answer."""
+        if not self._tokens:
+            return None
         name = mac_of(b"example", str(now))[:26]
         body = {"token": self._tokens[0].decode("ascii", "replace"), "user_name": self._bot, "text": "hello"}
         body |= dict.fromkeys(("post_id", "user_id", "channel_id"), name)
@@ -262,7 +230,7 @@ class MattermostPlatform:
 
     def read_identity(self, call: HttpCall, response: HttpResponse, now: float) -> str | DeliveryFailed:
         if response.status == 401:
-            return DeliveryFailed(_REFUSED, "refused")
+            return DeliveryFailed(self._refused, "refused")
         result = result_of_status(response)
         if isinstance(result, DeliveryFailed):
             return result
@@ -336,7 +304,7 @@ class MattermostPlatform:
         error = answer.get("id") if response.status >= 400 else ""
         error = error if isinstance(error, str) and _ERROR.fullmatch(error) else ""
         if response.status == 401:
-            return DeliveryFailed(_REFUSED, "later", _SLOW)
+            return DeliveryFailed(self._refused, "later", _SLOW)
         if response.status == 429 or response.status >= 500:
             after = response.headers.get("retry-after", "") or response.headers.get("x-ratelimit-reset", "")
             return DeliveryFailed(f"Mattermost answered {response.status}", "later", after)
@@ -394,31 +362,5 @@ PLATFORM: Final = PlatformKind(
     "Mattermost",
     MattermostInlet,
     MattermostPlatform,
-    setup=(
-        (
-            "System Console, Integrations: enable outgoing webhooks, slash commands, bot accounts.",
-            "系统控制台，集成：启用传出 webhook、斜杠命令和机器人账户。",
-        ),
-        (
-            "Integrations, Bot Accounts, Add: username answerback; copy the token into token_file. Add the bot to the "
-            "team and to the channels.",
-            "集成，机器人账户，添加：用户名 answerback；把令牌写入 token_file。把机器人加入团队和频道。",
-        ),
-        (
-            "Integrations, Outgoing Webhooks, Add: content type application/json, trigger words @answerback, callback "
-            "URL {url}; copy its token into secret_file.",
-            "集成，传出 webhook，添加：内容类型 application/json，触发词 @answerback，回调地址 {url}；"
-            "把令牌写入 secret_file。",
-        ),
-        (
-            "Integrations, Slash Commands, Add: /answerback, POST to {url}; copy its token into secret_file, on a line "
-            "of its own.",
-            "集成，斜杠命令，添加：/answerback，POST 到 {url}；把令牌另起一行写入 secret_file。",
-        ),
-        (
-            "Write api_url (https://chat.example.org) and, for buttons, callback_url = {url} into hub.toml. "
-            "Start the hub.",
-            "在 hub.toml 写入 api_url（https://chat.example.org）；要有按钮再写 callback_url = {url}，然后启动 hub。",
-        ),
-    ),
+    setup=SETUP,
 )

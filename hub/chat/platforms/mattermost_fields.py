@@ -14,6 +14,8 @@ from hub.chat.platforms.base import BadBody, WebhookRequest
 from hub.chat.platforms.fields import matched_at
 from hub.core import strict_form, strict_json
 
+MAX_TEXT: Final = 16_383  # characters of a post, both ways
+CALLED: Final = "hi"  # what is read where nothing but the bot's name was said
 ID: Final = re.compile(r"[a-z0-9]{26}", re.ASCII)
 _TRIGGER: Final = re.compile(r"[\w+/=.:-]{1,2000}", re.ASCII)
 
@@ -26,6 +28,26 @@ def parse_body(request: WebhookRequest) -> Any:
     if kind in ("application/x-www-form-urlencoded", ""):
         return strict_form.parse(request.body)
     raise BadBody("the body must be JSON or a form, as Mattermost sends them")
+
+
+def read_words(text: str, trigger: str, *names: str) -> tuple[str, bool]:
+    """The words without the webhook's trigger and the bot's name around them, and whether one was there."""
+    text = text.strip()
+    addressed = bool(trigger) and text.startswith(trigger)
+    if addressed:
+        text = text[len(trigger) :].lstrip(" \t,:，：")
+    any_name = "|".join(map(re.escape, names))
+    name = re.compile(rf"(?<![\w@.-])@(?:{any_name})(?![\w-]|\.\w)", re.IGNORECASE)
+    if found := name.match(text):
+        text, addressed = text[found.end() :].lstrip(" \t,:，：\n"), True
+    elif name.search(text):
+        addressed = True
+    return (text.strip() or CALLED if addressed else text), addressed
+
+
+def token_cure(key: str) -> str:
+    """What is said where the server refuses the bot's token, which stands in the file of this key."""
+    return f"Mattermost does not take the token; write the bot account's access token into the inlet's {key}"
 
 
 def mac_of(key: bytes, *words: str) -> str:

@@ -35,7 +35,9 @@ from hub.chat.platforms.base import (
     ReplyRequest,
     WebhookRequest,
 )
-from hub.chat.platforms.mattermost import MAX_TEXT, PLATFORM, MattermostInlet, MattermostPlatform
+from hub.chat.platforms.mattermost import PLATFORM, MattermostPlatform
+from hub.chat.platforms.mattermost_config import MattermostInlet
+from hub.chat.platforms.mattermost_fields import MAX_TEXT
 from hub.core.chat_text import code_block
 from tests.each import each_of
 
