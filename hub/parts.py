@@ -22,6 +22,7 @@ from hub.chat.compose import ReplyComposer
 from hub.chat.confirm_page import ConfirmDeps
 from hub.chat.delivery import DeliveryWorker
 from hub.chat.inlets import Inlet, build_inlets
+from hub.chat.open_sockets import OpenSockets
 from hub.chat.outbound import OutboundSupervisor
 from hub.chat.refusals import Refusals
 from hub.chat.webhook import WebhookDeps, WebhookLimits, build_app
@@ -116,11 +117,12 @@ class Parts:
 def build(base: Base) -> Parts:
     """Whoever has something to do after a commit subscribes to the fan-out when it is built, in this order."""
     inlets = base.inlets
-    delivery = build_delivery(base, inlets)
+    sockets = OpenSockets()
+    delivery = build_delivery(base, inlets, sockets)
     planning = build_planning(base, inlets)
     actions = RequestActions(base.keys.sealer)
     engine = build_engine(base, planning, actions)
-    outbound = build_outbound(base, engine, inlets)
+    outbound = build_outbound(base, engine, inlets, sockets)
     api = build_api(base, planning, engine, actions, outbound)
     verb_table = VerbTable(refresh=base.people.refresh, renew=engine.renew)
     links = build_links(base, engine, api, verb_table)
@@ -162,8 +164,8 @@ def build_base(
     )
 
 
-def build_delivery(base: Base, inlets: Mapping[str, Inlet]) -> DeliveryWorker:
-    delivery = DeliveryWorker(base.store, inlets, base.clock, base.metrics, base.echo_guard)
+def build_delivery(base: Base, inlets: Mapping[str, Inlet], sockets: OpenSockets) -> DeliveryWorker:
+    delivery = DeliveryWorker(base.store, inlets, base.clock, base.metrics, base.echo_guard, sockets)
 
     def wake_for_replies(effects: Effects) -> None:
         if effects.replies:
@@ -295,10 +297,15 @@ def build_links(base: Base, engine: Engine, api: OperatorApi, verb_table: VerbTa
     return links
 
 
-def build_outbound(base: Base, engine: Engine, inlets: Mapping[str, Inlet]) -> OutboundSupervisor:
+def build_outbound(base: Base, engine: Engine, inlets: Mapping[str, Inlet], sockets: OpenSockets) -> OutboundSupervisor:
     refusals = Refusals(base.metrics, lambda refusal: record_refusal(base, refusal), base.clock)
     return OutboundSupervisor(
-        store=base.store, inlets=inlets, accept=engine.intake.accept, refusals=refusals, clock=base.clock
+        store=base.store,
+        inlets=inlets,
+        accept=engine.intake.accept,
+        refusals=refusals,
+        clock=base.clock,
+        sockets=sockets,
     )
 
 

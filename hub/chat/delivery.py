@@ -25,6 +25,8 @@ import aiohttp
 from hub.chat import retry as reply_policy
 from hub.chat.http_client import FAILURES, describe_failure, make_call, open_session
 from hub.chat.inlets import Inlet
+from hub.chat.open_sockets import OpenSockets
+from hub.chat.outbound_socket import http_form
 from hub.chat.platforms.base import (
     CardGone,
     Delivered,
@@ -36,6 +38,7 @@ from hub.chat.platforms.base import (
     OutboundReply,
     ReplyContent,
 )
+from hub.chat.platforms.outbound import SocketCall
 from hub.chat.retry import Dead, Retry
 from hub.core.callback_url import CallbackUrl, resolve_callback
 from hub.core.echo_guard import EchoGuard
@@ -78,8 +81,12 @@ class DeliveryWorker:
         clock: Callable[[], float],
         metrics: Metrics,
         echo_guard: EchoGuard | None = None,
+        sockets: OpenSockets | None = None,
     ) -> None:
-        """`echo_guard` hears what is said, before it is posted: its echo may be here before the answer is."""
+        """`echo_guard` hears what is said, before it is posted: its echo may be here before the answer is. `sockets`
+        are the open ones of outbound modes.
+        """
+        self._sockets = sockets or OpenSockets()
         self._store = store
         self._echo_guard = echo_guard
         self._inlets = inlets
@@ -261,10 +268,13 @@ class DeliveryWorker:
         )
         call = platform.render(posting, self._clock())
         for _ in range(MAX_CALLS):
-            target = resolve_callback(call.url, delivery.inlet.reply_hosts)
+            target = resolve_callback(http_form(call.url), delivery.inlet.reply_hosts)
             if isinstance(target, str):
                 return DeliveryFailed(target, "gone")
-            answer = await self._call(session, call, target)
+            if isinstance(call, SocketCall):
+                answer = await self._sockets.call(reply.inlet, call)
+            else:
+                answer = await self._call(session, call, target)
             if isinstance(answer, DeliveryFailed):
                 return answer
             result: DeliveryResult = platform.handle_response(posting, call, answer, self._clock())

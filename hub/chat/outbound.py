@@ -31,6 +31,7 @@ import aiohttp
 from hub.chat.admission import ReplyUrlRefused, admit
 from hub.chat.http_client import FAILURES, describe_failure, make_call, open_session
 from hub.chat.inlets import Inlet
+from hub.chat.open_sockets import OpenSockets, Send
 from hub.chat.outbound_socket import follow_socket, http_form
 from hub.chat.platforms.base import BadBody, HttpCall, HttpResponse, IncomingMessage
 from hub.chat.platforms.outbound import (
@@ -124,8 +125,10 @@ class OutboundSupervisor:
         clock: Callable[[], float],
         pause: Pause = asyncio.sleep,
         draw: Callable[[], float] = random.random,
+        sockets: OpenSockets | None = None,
     ) -> None:
-        """`draw` is a random number in [0, 1)."""
+        """`draw` is a random number in [0, 1); `sockets` hears which sockets are open, for replies."""
+        self._sockets = sockets or OpenSockets()
         self._store = store
         self._inlets = inlets
         self._accept = accept
@@ -228,6 +231,8 @@ class OutboundSupervisor:
             nonlocal brought
             feed.state.heard_at = self._clock()
             self._note_connected(feed)
+            if heard.answer is not None:
+                self._sockets.answer(feed.inlet.name, *heard.answer)
             fetched = Polled() if heard.fetch is None else await self._drive(session, feed, heard.fetch)
             if heard.fetch is not None:
                 await self._settle(feed, fetched.messages, fetched.cursor)
@@ -239,7 +244,13 @@ class OutboundSupervisor:
         async def try_once(call: HttpCall) -> None:
             await self._try_once(session, feed, call)
 
-        await follow_socket(session, mode, socket, target.authority, self._clock, settle, try_once)
+        def opened(send: Send) -> None:
+            self._sockets.open(feed.inlet.name, send)
+
+        try:
+            await follow_socket(session, mode, socket, target.authority, self._clock, settle, try_once, opened)
+        finally:
+            self._sockets.close(feed.inlet.name)
         return brought
 
     async def _settle(self, feed: _Feed, messages: Sequence[IncomingMessage], cursor: str | None) -> None:

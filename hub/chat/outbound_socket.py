@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -37,11 +38,12 @@ async def follow_socket(
     clock: Callable[[], float],
     settle: Callable[[Heard], Awaitable[None]],
     try_once: Callable[[HttpCall], Awaitable[None]],
+    opened: Callable[[Callable[[Frame], Awaitable[None]]], None],
 ) -> None:
     """Returns where the platform asks us to connect anew; raises OutboundFailed where the connection ends otherwise.
 
     The URL has been checked; `where` is its host, for people. `settle` commits what a frame brought; only then it is
-    acknowledged.
+    acknowledged. `opened` hears how calls are sent once the socket takes them.
     """
     try:
         async with asyncio.timeout(OPEN_SECONDS):
@@ -62,7 +64,7 @@ async def follow_socket(
     except FAILURES as error:
         raise NoAnswer(f"{where}: {describe_failure(error, OPEN_SECONDS)}") from None
     try:
-        await _follow(connection, mode, socket, where, clock, settle, try_once)
+        await _follow(connection, mode, socket, where, clock, settle, try_once, opened)
     except FAILURES as error:
         raise NoAnswer(f"{where}: {describe_failure(error, SEND_SECONDS)}") from None
     finally:
@@ -77,6 +79,7 @@ async def _follow(
     clock: Callable[[], float],
     settle: Callable[[Heard], Awaitable[None]],
     try_once: Callable[[HttpCall], Awaitable[None]],
+    opened: Callable[[Callable[[Frame], Awaitable[None]]], None],
 ) -> None:
     loop = asyncio.get_running_loop()
     for frame in socket.first:
@@ -103,6 +106,8 @@ async def _follow(
             await _send(connection, made(clock()) if callable(made) else made)
         for call in heard.after:
             await try_once(call)
+        if heard.takes_calls:
+            opened(partial(_send, connection))
         if heard.again:
             return
         if heard.beat is not None:

@@ -20,6 +20,10 @@ is killed between the two hears the same messages again, which are found as repe
 what acknowledges it (`Heard.send`) is sent once its messages are committed. A frame may lead to calls of its own
 (`Heard.fetch`): what was said while the hub was away is asked for once the socket is open, so that nothing falls
 between the two.
+
+A platform that is answered over its socket renders its replies as `SocketCall`. They are sent once a frame has said
+that the socket takes them (`Heard.takes_calls`); the frame that answers one is told as `Heard.answer`, and the platform
+reads it as a response.
 """
 
 from __future__ import annotations
@@ -41,6 +45,13 @@ class OutboundCall:
     call: HttpCall
     seconds: float = 15.0  # how long it may take in all; of a long poll, longer than the platform holds it
     limit: int = 64 * 1024  # bytes of the answer; a longer one is thrown in as `TooLong`
+
+
+@dataclass(frozen=True, slots=True)
+class SocketCall(HttpCall):
+    """A call over the open socket of the inlet: `body` is sent as one text frame; the URL is for people alone."""
+
+    key: str = ""  # by which its answer is known; another one for each call
 
 
 class OutboundFailed(Exception):
@@ -118,6 +129,8 @@ class Heard:
     after: tuple[HttpCall, ...] = ()  # as of `Polled`
     beat: float | None = None  # from now on, as of `Socket`
     fetch: PollRound | None = None  # a round to make at once; what it brings is committed before this frame's messages
+    takes_calls: bool = False  # from now on the socket does
+    answer: tuple[str, bytes] | None = None  # the key of a call, and the frame that answers it
     again: bool = False  # the platform asks us to connect anew
 
 

@@ -35,6 +35,7 @@ from hub.chat.platforms.base import (
     WebhookRequest,
 )
 from hub.chat.platforms.generic import GenericPlatform, sign
+from hub.chat.platforms.outbound import Frame, SocketCall
 from hub.chat.platforms.standard import StandardPlatform
 from hub.core.records import AuditEvent, Reply
 from hub.metrics import Metrics
@@ -681,4 +682,43 @@ async def test_a_call_to_another_host_is_not_made(tmp_path: Path) -> None:
         added = await outbox.add(receiver.url())
         rows = await outbox.settled([added], "dead")
         assert "elsewhere.example" in rows[added].error
+        assert not receiver.posts
+
+
+async def test_a_reply_may_go_over_the_open_socket_of_its_inlet(tmp_path: Path) -> None:
+    """It waits while there is none; the answer's frame is read as a response, and there may be several calls."""
+
+    class OverSocket(GenericPlatform):
+        def render(self, posting: OutboundReply, now: float) -> HttpCall:
+            return SocketCall("ws://127.0.0.1/socket", b"first", key="k1")
+
+        def handle_response(
+            self, posting: OutboundReply, call: HttpCall, response: HttpResponse, now: float
+        ) -> DeliveryResult:
+            if call.body == b"first":
+                return NextCall(SocketCall("ws://127.0.0.1/socket", b"second", key="k2"))
+            return Delivered() if response == HttpResponse(200, {}, b"yes") else DeliveryFailed("no")
+
+    class Elsewhere(OverSocket):
+        def render(self, posting: OutboundReply, now: float) -> HttpCall:
+            return SocketCall("wss://elsewhere.example/socket", b"first", key="k1")
+
+    inlets = {"ops": Inlet("ops", OverSocket([SECRET]), HOSTS), "bad": Inlet("bad", Elsewhere([SECRET]), HOSTS)}
+    async with receiving() as receiver, desk(tmp_path, **inlets) as outbox:
+        sockets, sent = outbox.courier._sockets, []
+
+        async def send(frame: Frame) -> None:
+            sent.append(frame)
+            sockets.answer("ops", "k1" if frame == "first" else "k2", b"yes")
+
+        added = await outbox.add(receiver.url())
+        row = await outbox.row(added, lambda row: row.attempts)
+        assert (row.state, row.error) == ("pending", "its connection is not open")
+        sockets.open("ops", send)
+        sockets.open("bad", send)
+        bad = await outbox.add(receiver.url(), request="req-2", inlet="bad")
+        rows = await outbox.settled([added, bad], "done", "dead")
+        assert (rows[added].state, rows[bad].state) == ("done", "dead")
+        assert "elsewhere.example" in rows[bad].error
+        assert sent == ["first", "second"]
         assert not receiver.posts

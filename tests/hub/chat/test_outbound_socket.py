@@ -15,7 +15,7 @@ from aiohttp import web
 
 from hub.chat.inlets import Inlet
 from hub.chat.outbound_socket import MAX_FRAME, http_form
-from hub.chat.platforms.base import HttpCall, IncomingMessage
+from hub.chat.platforms.base import DeliveryFailed, HttpCall, HttpResponse, IncomingMessage
 from hub.chat.platforms.generic import GenericPlatform
 from hub.chat.platforms.outbound import (
     Frame,
@@ -25,6 +25,7 @@ from hub.chat.platforms.outbound import (
     Polled,
     PollRound,
     Socket,
+    SocketCall,
     SocketCalls,
     failure_of_status,
 )
@@ -69,6 +70,10 @@ class Wire(GenericPlatform):
             return Heard((self.message(body["n"]),), cursor=f"at {body['n']}", fetch=self.fetched(body["fetch"]))
         if "again" in body:
             return Heard(again=True)
+        if "ready" in body:
+            return Heard(takes_calls=True)
+        if "answer" in body:
+            return Heard(answer=(body["answer"], b"it says so"))
         if "beat" in body:
             return Heard(beat=body["beat"])
         if "when" in body:
@@ -286,6 +291,41 @@ async def test_what_a_frame_has_fetched_is_committed_before_its_messages(store: 
     assert rig.cursor() == "at 3"
     assert server.cursors == ["", "at 3"]
     assert state.error == "it cannot be fetched"
+
+
+async def test_calls_go_over_the_socket_while_it_is_ready(store: Store) -> None:
+    """Sent as they are, answered by their keys; not before the platform takes them, and not after its end."""
+    gate = asyncio.Event()
+
+    async def behave(socket: web.WebSocketResponse) -> None:
+        await socket.send_str('{"n": 1}')
+        await gate.wait()
+        await socket.send_str('{"ready": true}')
+        await server.wait_for(lambda: "call" in server.heard)
+        await socket.send_str('{"answer": "k1"}')
+        await server.wait_for(lambda: "last" in server.heard)
+        await socket.close()
+
+    server = Server(behave)
+    async with server.serving():
+        rig = Rig(store, server.inlets())
+        rig.open.clear()
+        sockets = rig.supervisor._sockets
+        async with running(rig):
+            await rig.until(lambda: rig.taken)
+            early = await sockets.call("far", SocketCall("", b"early", key="k0"))
+            gate.set()
+            async with asyncio.timeout(20):
+                while "far" not in sockets._open:
+                    await asyncio.sleep(0)
+            answered = await sockets.call("far", SocketCall("", b"call", key="k1"))
+            ended = await sockets.call("far", SocketCall("", b"last", key="k2"))
+            await rig.until(lambda: rig.waits)
+            late = await sockets.call("far", SocketCall("", b"late", key="k3"))
+    assert answered == HttpResponse(200, {}, b"it says so")
+    assert ended == DeliveryFailed("its connection ended before the answer")
+    assert early == late == DeliveryFailed("its connection is not open")
+    assert server.heard == ["hello", "ack 1", "call", "last"]
 
 
 async def test_the_beat_goes_on_while_nothing_is_said(store: Store) -> None:
