@@ -1,4 +1,4 @@
-"""The `wecom` platform: a self-built app of WeCom (企业微信), one-to-one with each member.
+"""The `wecom` platform: a self-built app of WeCom (企业微信), one-to-one with each member; or an AI bot (`wecom_bot`).
 
 In: encrypted XML at the callback URL (`wecom_crypto`, `wecom_xml`). The body is not parsed before the signature over
 its encrypted part was verified; the part is cut out by a pattern. Every delivery is answered with an empty 200, since
@@ -22,12 +22,10 @@ import json
 import re
 import secrets
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from common.catalogue import translate
-from common.config import required, setting
 from common.errors import UserError
 from hub.chat.buttons import clicked_text
 from hub.chat.platforms.base import (
@@ -52,8 +50,11 @@ from hub.chat.platforms.base import (
 )
 from hub.chat.platforms.callback_crypto import RANDOM, seal
 from hub.chat.platforms.fields import answer_object
+from hub.chat.platforms.wecom_bot import WecomBot
+from hub.chat.platforms.wecom_config import SETUP, WecomInlet, check_keys
 from hub.chat.platforms.wecom_crypto import CallbackKey, open_envelope
-from hub.chat.platforms.wecom_text import card_of, text_parts
+from hub.chat.platforms.wecom_socket import WecomSocket
+from hub.chat.platforms.wecom_text import card_of, task_id, text_parts
 from hub.chat.platforms.wecom_xml import read_fields
 from hub.core.callback_url import parse_api_url
 from hub.core.inlet_table import InletTable
@@ -88,19 +89,6 @@ _SETUP: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WecomInlet(InletTable):
-    """A self-built app of WeCom: members write to it one-to-one."""
-
-    secret_file: Path = required(
-        "The app's Token and EncodingAESKey, with a space between, mode 0600. Several lines all hold."
-    )
-    app_secret_file: Path = required("The app's Secret, mode 0600, with which messages are sent.")
-    corp_id: str = required("The company's CorpID: My Company, at the bottom.")
-    agent_id: int = required("The app's AgentId, a number.", low=0, high=2**31)
-    api_url: str = setting("https://qyapi.weixin.qq.com", "Where WeCom's API is; another one behind a proxy.")
-
-
 class WecomPlatform:
     """`Platform` for `platform = "wecom"`."""
 
@@ -109,6 +97,7 @@ class WecomPlatform:
     can_update = True  # once, when the request is decided
     can_buttons = True
     pace = 2.0  # 30 messages a minute to one member
+    outbound: WecomSocket | None = None  # an app has none; an AI bot does
 
     def __init__(self, table: InletTable) -> None:
         assert isinstance(table, WecomInlet)  # noqa: S101  of PLATFORM's own table
@@ -239,7 +228,7 @@ class WecomPlatform:
             if reply.repeated:  # only then: two answers with the same words are no repeat
                 message |= {"enable_duplicate_check": 1, "duplicate_check_interval": 1800}
             steps.append(_Step(SEND, self._to(content.conversation) | message))
-        if content.kind == "question" and (card := card_of(content, _task_id(reply.id))) is not None:
+        if content.kind == "question" and (card := card_of(content, task_id(reply.id))) is not None:
             steps.append(
                 _Step(SEND, self._to(content.conversation) | {"msgtype": "template_card", "template_card": card})
             )
@@ -311,9 +300,9 @@ class WecomPlatform:
         self._left.pop(key)
         response_code = body.get("response_code")
         if is_card and type(response_code) is str and 0 < len(response_code) <= 1_024:
-            return Delivered(f"{_task_id(reply.id)} {reply.content.conversation} {response_code}")
+            return Delivered(f"{task_id(reply.id)} {reply.content.conversation} {response_code}")
         if is_card:
-            return Delivered(_task_id(reply.id))
+            return Delivered(task_id(reply.id))
         request = reply.content.request  # the first of two approvals leaves the card as it is, with its code
         return Delivered("" if request is not None and request.state == "asking" else USED_UP)
 
@@ -358,36 +347,11 @@ def _name(fields: dict[str, str], key: str) -> str:
     return value
 
 
-def _task_id(reply: str) -> str:
-    """The card's id, the same on every attempt: letters, digits, - and _, at most 128."""
-    return re.sub(r"[^0-9A-Za-z_-]", "-", reply)[:128]
+def create(table: InletTable) -> WecomPlatform | WecomBot:
+    """A self-built app, or with `outbound` an AI bot; raises UserError."""
+    assert isinstance(table, WecomInlet)  # noqa: S101  of PLATFORM's own table
+    check_keys(table)
+    return WecomBot(table) if table.outbound else WecomPlatform(table)
 
 
-PLATFORM: Final = PlatformKind(
-    "wecom",
-    "WeCom",
-    WecomInlet,
-    WecomPlatform,
-    setup=(
-        (
-            "In the WeCom admin console open Apps > Self-built > Create an app; its page shows AgentId and Secret. "
-            "CorpID stands in My Company, at the bottom.",
-            "在企业微信管理后台打开 应用管理 > 自建 > 创建应用；应用页面上有 AgentId 和 Secret。"
-            "企业ID 在 我的企业 页面底部。",
-        ),
-        (
-            "On the app's page open Receive messages > Set up API, generate Token and EncodingAESKey, and write both "
-            "with a space between into secret_file, the Secret into app_secret_file.",
-            "在应用页面打开 接收消息 > 设置API接收，随机生成 Token 和 EncodingAESKey，以空格隔开写入 secret_file，"
-            "Secret 写入 app_secret_file。",
-        ),
-        (
-            "Start the hub or reload it, enter {url} as the URL there and save: WeCom tries it at once.",
-            "启动或重新加载 hub，在该页面的 URL 处填写 {url} 并保存：企业微信会立即验证。",
-        ),
-        (
-            "Add the hub's public address to the app's trusted IPs (企业可信IP), or what it sends is refused (60020).",
-            "在应用页面的 企业可信IP 中添加 hub 的出口地址，否则发送消息会被拒绝（60020）。",
-        ),
-    ),
-)
+PLATFORM: Final = PlatformKind("wecom", "WeCom", WecomInlet, create, setup=SETUP)

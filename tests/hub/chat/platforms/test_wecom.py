@@ -33,7 +33,8 @@ from hub.chat.platforms.base import (
     Stale,
     WebhookRequest,
 )
-from hub.chat.platforms.wecom import PLATFORM, WecomInlet, WecomPlatform
+from hub.chat.platforms.wecom import PLATFORM, WecomPlatform
+from hub.chat.platforms.wecom_config import WecomInlet
 from tests.each import each_of
 from tests.hub.chat.platforms.test_wecom_crypto import (
     AES_KEY,

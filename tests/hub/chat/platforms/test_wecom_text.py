@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.chat.platforms.base import ReplyContent, ReplyRequest
-from hub.chat.platforms.wecom_text import MAX_PARTS, MAX_TEXT, card_of, text_parts
+from hub.chat.platforms.wecom_text import MARKDOWN, MAX_PARTS, MAX_TEXT, card_of, text_parts
 from tests.each import each_of
 
 FENCE = "```"
@@ -76,3 +76,32 @@ def test_any_text_is_within_the_limits(text: str, kind: str, times: int) -> None
     parts = text_parts(content(text * times, kind))
     assert 1 <= len(parts) <= MAX_PARTS
     assert all(len(part.encode()) <= MAX_TEXT for part in parts)
+
+
+@each_of(
+    ("said", "shown"),
+    [
+        ("# heading *bold* _x_ [x](y) ~z~ a|b", "＃ heading ＊bold＊ ＿x＿ ［x］(y) ～z～ a｜b"),
+        ("<@all> <font color=x>", "＜@all> ＜font color=x>"),
+        ("  > quote", "  ＞ quote"),
+        (" # `code <@all>` `", " ＃ `code ＜@all>` ｀"),
+        ("> a *model's* words", "> a ＊model's＊ words"),
+        ("> # heading in words", "> ＃ heading in words"),
+        (f"{FENCE}\n<@all> # *x* sh{FENCE}\n{FENCE}", f"{FENCE}\n＜@all> # *x* sh｀｀｀\n{FENCE}"),
+        ("磁盘 100%, 1. one - two", "磁盘 100%, 1. one - two"),
+    ],
+)
+def test_markdown_of_others_has_no_effect(said: str, shown: str) -> None:
+    """Code is shown as code; nobody is called, outside of it and within."""
+    assert text_parts(content(said), MARKDOWN) == [shown]
+
+
+def test_a_question_in_markdown_is_cut_nowhere() -> None:
+    """It is said in several messages, each within its limit, with closed fences."""
+    code = "\n".join(f"line {number} {'x' * 90}" for number in range(90))
+    parts = text_parts(content(f"run\n{FENCE}\n{code}\n{FENCE}\nyes?", "question"), MARKDOWN)
+    assert 1 < len(parts) <= MAX_PARTS
+    assert all(len(part.encode()) <= MARKDOWN.limit and part.count(FENCE) % 2 == 0 for part in parts)
+    said = "\n".join(line for part in parts for line in part.split("\n") if line != FENCE)
+    assert said == f"run\n{code}\nyes?"
+    assert card_of(content(f"{'x' * 4_000}\n" * 4, "question"), "t", MARKDOWN) is None
