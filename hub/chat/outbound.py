@@ -230,10 +230,10 @@ class OutboundSupervisor:
         async def settle(heard: Heard) -> None:
             nonlocal brought
             feed.state.heard_at = self._clock()
-            self._note_connected(feed)
             if heard.answer is not None:
                 self._sockets.answer(feed.inlet.name, *heard.answer)
             fetched = Polled() if heard.fetch is None else await self._drive(session, feed, heard.fetch)
+            self._note_connected(feed)
             if heard.fetch is not None:
                 await self._settle(feed, fetched.messages, fetched.cursor)
             brought = brought or bool(fetched.messages or heard.messages)

@@ -111,8 +111,8 @@ class Socket:
     """A WebSocket to open."""
 
     url: str  # wss://HOST/…; its host must be one of the platform's `hosts`, there written https://
-    headers: Mapping[str, str] = field(default_factory=dict)
-    first: tuple[Frame, ...] = ()  # what is sent at once: a proof of who we are
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    first: tuple[Frame, ...] = field(default=(), repr=False)  # what is sent at once: a proof of who we are
     beat: float = 0.0  # seconds between two `beat`s; 0: none, WebSocket's own pings are enough
     missed: Polled | None = None  # what was said while the hub was away, where the platform can tell
     ready: bool = False  # that it opened proves who we are: nothing may be said on it for long

@@ -453,7 +453,7 @@ def test_what_is_taken_up_is_bounded() -> None:
 
     made.script[f"channels/{first}/posts"] = answer
     for index, name in enumerate(names[1:MAX_CHANNELS]):
-        posts = [post(one, str(index), channel_id=name) for one in names[index * 6 : index * 6 + 6]]
+        posts = [post(one, str(index), channel_id=name) for one in names[index * 12 : index * 12 + 12]]
         made.script[f"channels/{name}/posts"] = listed(*posts)
     polled = made.greeted()
     assert len(polled.messages) == MAX_MISSED
