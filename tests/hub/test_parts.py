@@ -71,3 +71,8 @@ async def test_an_inlet_that_gets_no_news_is_seen(parts: Parts, harness: HubHarn
     harness.clock.advance(3_600)
     await parts.maintenance.flush()
     assert len(harness.events("message.refused")) == before + 1
+
+
+async def test_replies_find_the_sockets_of_outbound_modes(parts: Parts) -> None:
+    """The delivery worker calls over those that the supervisor has opened."""
+    assert parts.delivery._sockets is parts.outbound._sockets
