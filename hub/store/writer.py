@@ -85,8 +85,9 @@ class Writer:
                     f"store {self._database.name}: {self._max_queued} changes wait", "try again in a moment"
                 )
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+                thread.start()  # Ctrl-C may come here: what `close` joins has been started
+                self._thread = thread
             self._queue.put(WriteTask(unit, future, loop))
 
     def close(self) -> None:

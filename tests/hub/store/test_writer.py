@@ -206,6 +206,21 @@ def a_writer(folder: Path, **more: Any) -> Iterator[tuple[Writer, Database]]:
     writer.close()
 
 
+def test_an_interrupt_while_its_thread_starts_is_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C comes at the first write: closing has nothing to wait for, and raises nothing in its place."""
+
+    def interrupted(thread: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(threading.Thread, "start", interrupted)
+        with a_writer(tmp_path) as (writer, _):
+            try:
+                writer.submit(tell("s"), Future(), None)
+            finally:
+                writer.close()
+
+
 def test_what_waits_is_bounded(tmp_path: Path) -> None:
     """Over the bound a unit is turned away at once with words; those taken are done, also when the writer closes."""
     begun, go_on = threading.Event(), threading.Event()
