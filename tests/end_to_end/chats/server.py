@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 T = TypeVar("T")
 WITHIN = 45.0  # seconds: a limit, not a wait
@@ -21,6 +22,7 @@ class ChatServer:
     port: int = 0
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     closing: asyncio.Event = field(default_factory=asyncio.Event)  # for calls that are never answered
+    after_call: Callable[[str, bytes], Awaitable[None]] | None = None  # with path and body of what changes something
 
     def routes(self) -> Iterable[web.RouteDef]:
         raise NotImplementedError
@@ -31,7 +33,7 @@ class ChatServer:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Self]:
-        app = web.Application()
+        app = web.Application(middlewares=[self._note_call])
         app.router.add_routes(self.routes())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
@@ -42,6 +44,13 @@ class ChatServer:
         finally:
             self.closing.set()
             await runner.cleanup()
+
+    @web.middleware
+    async def _note_call(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        answer = await handler(request)
+        if self.after_call is not None and request.method != "GET":
+            await self.after_call(request.path, await request.read())
+        return answer
 
     async def until(self, what: str, found: Callable[[], T | None]) -> T:
         """The first value of `found` that is not None, looked for after each change."""
