@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from common.identity.certificates import DAY
 from common.identity.tls import server_context
 from hub.api.verbs import OperatorApi
+from hub.chat.code_form_door import CodeFormDeps
 from hub.chat.compose import ReplyComposer
 from hub.chat.confirm_page import ConfirmDeps
 from hub.chat.delivery import DeliveryWorker
@@ -251,6 +252,7 @@ def build_engine(base: Base, planning: Planning, actions: RequestActions) -> Eng
         metrics=base.metrics,
         clock=base.clock,
         recovery=base.recovery,
+        inlets=base.inlets,
     )
 
 
@@ -343,6 +345,7 @@ def build_http(
                 trusted_proxies=parse_networks(base.config.http.trusted_proxies),
             ),
             confirm=ConfirmDeps(engine.confirm_links, engine.confirmations.show, engine.confirmations.act),
+            code_forms=CodeFormDeps(engine.code_forms.form_for, engine.code_forms.take),
         )
     )
 

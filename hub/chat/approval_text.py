@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from common.catalogue import Language, Sentence, translate
 from common.command.line import quote_command
@@ -33,7 +33,13 @@ def fits_chat(plan: Plan) -> bool:
     return all(len(plan_lines(plan, language)) <= MAX_APPROVAL for language in ("en", "zh"))
 
 
-def approval_request_text(request: Request, reason: str, now: float, approvers: Sequence[str] = ()) -> str:
+CodeWay = Literal["form", "page", "words"]
+"""How a second factor's code is given, unseen where there is such a way: a form of the chat, the confirm page."""
+
+
+def approval_request_text(
+    request: Request, reason: str, now: float, approvers: Sequence[str] = (), code_way: CodeWay = "words"
+) -> str:
     """What would run exactly, why it needs approval, who must approve, until when, and how.
 
     `reason` is policy's, in the request's language; `now` in epoch seconds; `approvers` are the names of who may.
@@ -59,7 +65,8 @@ def approval_request_text(request: Request, reason: str, now: float, approvers: 
     if not fits:
         lines.append(translate(language, "ask_how_console", **number))
     else:
-        key = "ask_how_code" if request.second_factor else "ask_how"
+        keys = {"form": "ask_how_form", "page": "ask_how_page", "words": "ask_how_code"}
+        key = keys[code_way] if request.second_factor else "ask_how"
         lines.append(translate(language, key, code=approval_code(request), **number))
     return neutralize_mentions("\n".join(lines))
 

@@ -60,6 +60,15 @@ def buttons_of(content: _Content) -> Iterator[Button]:
         yield Button(act, translate(content.language, f"button_{act}"), value, _STYLES.get(act, "plain"))
 
 
+def clicked_approval(text: str) -> tuple[int, str] | None:
+    """Number and plan's code of a click on Approve; None of any other."""
+    act, _, rest = text.partition(" ")
+    if act != "approve" or clicked_text(text) is None:
+        return None
+    number, _, code = rest.removeprefix("r").partition(" ")
+    return int(number), code
+
+
 def clicked_text(value: object) -> str | None:
     """What a click with this value says; None for one that no button of ours has."""
     if isinstance(value, str) and _VALUE.fullmatch(value):

@@ -25,12 +25,13 @@ from common.catalogue import Language, Sentence
 from common.lifecycle import JOB_SETTLED, JOB_TERMINAL, REQUEST_TERMINAL, RequestState
 from common.text import clean_output, cut_bytes, cut_bytes_front
 from hub.chat import reply_text
-from hub.chat.approval_text import approval_request_text
+from hub.chat.approval_text import CodeWay, approval_request_text
 from hub.chat.card_text import card_text
 from hub.chat.inlets import Inlet
 from hub.chat.outcome_text import final_text, late_text, partial_text
 from hub.chat.output_pages import MAX_PAGES, PAGE_BYTES, page_text
 from hub.chat.platforms.base import ReplyContent, ReplyJob, ReplyRequest
+from hub.chat.platforms.code_form import has_forms
 from hub.config import HubConfig
 from hub.core.absence import why_away
 from hub.core.approval import approval_code
@@ -55,6 +56,8 @@ class ReplyComposer:
     def configure(self, config: HubConfig, inlets: Mapping[str, Inlet]) -> None:
         """Takes the inlets of a hub.toml that was read again."""
         self._with_cards = frozenset(name for name, inlet in inlets.items() if inlet.platform.can_update)
+        self._with_forms = frozenset(name for name, inlet in inlets.items() if has_forms(inlet.platform))
+        self._has_pages = bool(config.http.public_url)
         self._updates = {name: inlet.updates for name, inlet in config.inlets.items()}
 
     # ---- replies
@@ -75,7 +78,7 @@ class ReplyComposer:
         if not request.reply_url or (request.button and not text and not jobs and request.state is RequestState.DONE):
             return
         if kind == "question":
-            body = approval_request_text(request, text, now, approvers)
+            body = approval_request_text(request, text, now, approvers, self._code_way(request))
             self._enqueue(txn, request, kind, body, (), now)
             return
         views, outputs = self._job_views(txn, request, jobs)
@@ -189,6 +192,9 @@ class ReplyComposer:
             return False
         self._enqueue(txn, request, "progress", text, (), now, headed=False)
         return True
+
+    def _code_way(self, request: Request) -> CodeWay:
+        return "form" if request.inlet in self._with_forms else "page" if self._has_pages else "words"
 
     def has_card(self, request: Request) -> bool:
         """Whether the request is shown in one message that moves with it."""

@@ -22,6 +22,7 @@ from typing import Final
 
 import aiohttp
 
+from hub.chat import removals
 from hub.chat import retry as reply_policy
 from hub.chat.http_client import FAILURES, describe_failure, make_call, open_session
 from hub.chat.inlets import Inlet
@@ -39,6 +40,7 @@ from hub.chat.platforms.base import (
     ReplyContent,
 )
 from hub.chat.platforms.outbound import SocketCall
+from hub.chat.platforms.privacy import REMOVAL
 from hub.chat.retry import Dead, Retry
 from hub.core.callback_url import CallbackUrl, resolve_callback
 from hub.core.echo_guard import EchoGuard
@@ -232,6 +234,8 @@ class DeliveryWorker:
         follows = reply_policy.retry_or_give_up(
             result, attempts=attempts, created_at=reply.created_at, now=now, jitter=self._random.random()
         )
+        if isinstance(follows, Retry) and attempts >= removals.MAX_ATTEMPTS and removals.is_removal(reply):
+            follows = Dead(follows.reason)
         match follows:
             case Retry(_, reason):
                 await self._store.write(self._retry_unit(reply, follows, attempts))
@@ -255,7 +259,8 @@ class DeliveryWorker:
 
     async def _post(self, session: aiohttp.ClientSession, delivery: _Delivery) -> Delivered | DeliveryFailed:
         reply, platform = delivery.reply, delivery.inlet.platform
-        if self._echo_guard is not None:
+        removing = removals.is_removal(reply)
+        if self._echo_guard is not None and not removing:
             said = ReplyContent.from_json(reply.body)
             self._echo_guard.note_reply(reply.inlet, said.conversation, said.text, self._clock())
         posting = OutboundReply(
@@ -266,7 +271,10 @@ class DeliveryWorker:
             # One from before this start may have been posted by the hub that ended meanwhile.
             repeated=reply.attempts > 0 or reply.created_at < self._started_at,
         )
-        call = platform.render(posting, self._clock())
+        first = removals.removal_call(platform, posting) if removing else platform.render(posting, self._clock())
+        if isinstance(first, DeliveryFailed):
+            return first
+        call = first
         for _ in range(MAX_CALLS):
             target = resolve_callback(http_form(call.url), delivery.inlet.reply_hosts)
             if isinstance(target, str):
@@ -277,7 +285,11 @@ class DeliveryWorker:
                 answer = await self._call(session, call, target)
             if isinstance(answer, DeliveryFailed):
                 return answer
-            result: DeliveryResult = platform.handle_response(posting, call, answer, self._clock())
+            result: DeliveryResult = (
+                removals.removal_result(platform, posting, call, answer)
+                if removing
+                else platform.handle_response(posting, call, answer, self._clock())
+            )
             match result:
                 case NextCall(call):
                     pass
@@ -312,10 +324,15 @@ class DeliveryWorker:
         now = self._clock()
         self._metrics.count_reply("dead")
         log.warning("reply.dead", request=reply.request_id, reply=reply.id, inlet=reply.inlet, reason=reason)
-        data = {"reply": reply.id, "kind": reply.kind, "inlet": reply.inlet, "reason": reason[:MAX_ERROR]}
+        removing = removals.is_removal(reply)
+        kind = REMOVAL if removing else reply.kind
+        data = {"reply": reply.id, "kind": kind, "inlet": reply.inlet, "reason": reason[:MAX_ERROR]}
+        notice = removals.notice_after(reply, now) if removing else None
 
         def unit(txn: Txn) -> None:
             txn.mark_reply_dead(reply.id, now, reason[:MAX_ERROR])
+            if notice is not None:
+                txn.add_reply(notice)
             txn.audit("reply.dead", reply.request_id, "hub", data, now)
 
         return unit

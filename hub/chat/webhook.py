@@ -20,7 +20,7 @@ import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -32,11 +32,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from common.times import format_iso
 from hub.chat.admission import ReplyUrlRefused, admit
+from hub.chat.code_form_door import CodeFormDeps, CodeFormDoor
 from hub.chat.confirm_page import ConfirmDeps, ConfirmPage
 from hub.chat.inlets import Inlet
 from hub.chat.platforms.base import (
     BadBody,
     BadSignature,
+    CodeGiven,
     Ignored,
     ImmediateResponse,
     IncomingMessage,
@@ -61,6 +63,7 @@ from hub.metrics import CONTENT_TYPE, Gauges, Metrics
 log = logger("webhook")
 
 LOOPBACK: Final = parse_networks(("127.0.0.1", "::1"))
+T = TypeVar("T")
 _QUERY_FIELDS: Final = 32
 _GAUGES_TTL: Final = 1.0  # seconds for which scrapes share one read of the store
 _DISCARD_BYTES: Final = 4 * 1024 * 1024
@@ -93,6 +96,7 @@ class WebhookDeps:
     limits: WebhookLimits = field(default_factory=WebhookLimits)
     recovery: Callable[[], str] = lambda: ""  # what is said while the hub is in recovery; "" where it is not
     confirm: ConfirmDeps | None = None  # of the confirm page; None: there is none
+    code_forms: CodeFormDeps | None = None  # of forms for a second factor's code; None: there are none
 
 
 def build_app(deps: WebhookDeps) -> Starlette:
@@ -144,6 +148,7 @@ class Webhook:
         self._rates: dict[str, TokenBucket] = {}
         self._quiet = QuietInlets(deps.metrics.heard)
         self.reconfigure()
+        self._code_forms = CodeFormDoor(deps.code_forms)
         self._failures = TokenBuckets(deps.limits.failures / 60, deps.limits.failures)
         self._refusals = Refusals(deps.metrics, deps.record_refusal, deps.clock)
         self._in_flight = 0
@@ -261,21 +266,19 @@ class Webhook:
         if self._quiet.note(inlet.name, now):
             log.info("inlet.heard_again", inlet=inlet.name)
         match received:
-            case ImmediateResponse(body, content_type, status):
-                return Response(body, status, media_type=content_type)
+            case ImmediateResponse():
+                return _response(received)
             case Ignored():
                 return _json({"ok": True, "ignored": True})
+            case CodeGiven():
+                return _response(await self._stored(inlet, self._code_forms.take(inlet, received)))
+        if (opened := await self._code_forms.open(inlet, received)) is not None:
+            return _response(opened)
         try:
             received = admit(inlet, received)
         except ReplyUrlRefused as error:
             raise WebhookRefused(400, "reply_url", str(error)) from None
-        try:
-            receipt = await self._deps.accept(inlet.name, received)
-        except Exception:
-            # Whatever the error, nothing is on disk: no 2xx, and the sender should retry.
-            log.exception("message.not_stored", inlet=inlet.name)
-            message = "the message could not be stored; send it again later"
-            raise WebhookRefused(503, "not_stored", message, {"Retry-After": "5"}) from None
+        receipt = await self._stored(inlet, self._deps.accept(inlet.name, received))
         match receipt.status:
             case "duplicate" if received.response is None:
                 return _json({"ok": True, "duplicate": True})
@@ -293,9 +296,17 @@ class Webhook:
                 message = f"too many messages from {receipt.limited}; send it again later"
                 raise WebhookRefused(429, f"{receipt.limited}_rate", message, _retry_after(receipt.wait))
         if (said := received.response) is not None:
-            said = said(receipt.status, receipt.number) if callable(said) else said
-            return Response(said.body, said.status, media_type=said.content_type)
+            return _response(said(receipt.status, receipt.number) if callable(said) else said)
         return _json({"ok": True, "request": receipt.request, "number": receipt.number})
+
+    async def _stored(self, inlet: Inlet, unit: Awaitable[T]) -> T:
+        """Whatever the error, nothing is on disk: no 2xx, and the sender should retry."""
+        try:
+            return await unit
+        except Exception:
+            log.exception("message.not_stored", inlet=inlet.name)
+            message = "the message could not be stored; send it again later"
+            raise WebhookRefused(503, "not_stored", message, {"Retry-After": "5"}) from None
 
 
 class _Body:
@@ -404,6 +415,10 @@ def _busy() -> WebhookRefused:
 
 def _retry_after(seconds: float) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(seconds)))}
+
+
+def _response(said: ImmediateResponse) -> Response:
+    return Response(said.body, said.status, media_type=said.content_type)
 
 
 def _json(value: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

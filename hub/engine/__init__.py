@@ -12,6 +12,9 @@ recovery         after a restored backup: what was open is ended; recovery_state
 actor            who acts, from where, and what became of it
 chat_actions     actions that a chat message asks for; chat_views what it is told when it looks around;
                  chat_links makes somebody known who says a code
+said_codes       a second factor's code that was said in chat: used up, its message removed
+code_forms       the forms for such a code: who is shown one, what a sent one does
+earlier_messages what was said in a conversation before a message
 confirm          the confirm page's part: who gets a link, what it shows and does
 example_phrases  phrases that a person may send at once, tried; model_hint is told to admins, once
 request_actions  approve, reject, cancel, settle; edit_plan, queue_actions, pause_drain, runbook_drafts the others;

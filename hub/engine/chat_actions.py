@@ -70,6 +70,8 @@ class ChatActions:
         if text is not None:
             return text
         result = self._act(uow, actor, command)
+        if result.code == "code_needed" and self._confirmations.has_pages:
+            result = replace(result, sentence=Sentence("code_needed_page", result.sentence.values))
         return "" if request.button and not result.code else result.sentence.render(request.language)
 
     def plan_retry(

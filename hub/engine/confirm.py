@@ -10,6 +10,8 @@ from common.lifecycle import RequestState
 from hub.chat.approval_text import plan_lines
 from hub.chat.confirm_links import SECONDS, ConfirmLink, ConfirmLinks
 from hub.chat.confirm_page import Done, Shown
+from hub.chat.inlets import Inlet
+from hub.chat.platforms.privacy import is_alone
 from hub.core.chat_text import duration_text
 from hub.core.records import Request, state_words
 from hub.engine.actor import ActionResult, Actor
@@ -29,12 +31,18 @@ class Confirmations:
         actions: RequestActions,
         links: ConfirmLinks,
         public_url: Callable[[], str | None],
+        inlet_of: Callable[[str], Inlet | None],
     ) -> None:
         self._store = store
         self._units = units
         self._actions = actions
         self._links = links
         self._public_url = public_url
+        self._inlet_of = inlet_of
+
+    @property
+    def has_pages(self) -> bool:
+        return bool(self._public_url())
 
     def give(self, uow: UnitOfWork, message: Request, asked: Request) -> Sentence:
         """A link for whoever wrote `message` to decide on `asked`, or why there is none.
@@ -48,7 +56,9 @@ class Confirmations:
             return Sentence("confirm_no_url")
         if asked.state is not RequestState.ASKING or asked.plan is None:
             return Sentence("not_asking", {**number, "state": state_words(asked.state)})
-        alone = message.conversation == message.chat_user  # chats whose direct conversations are called after the user
+        inlet = self._inlet_of(message.inlet)
+        platform = inlet.platform if inlet is not None else None
+        alone = is_alone(platform, message.chat_user, message.conversation, message.thread)
         if not alone and not asked.second_factor:
             return Sentence("confirm_not_here", number)
         acts = ("approve", "reject") if alone else ("approve",)

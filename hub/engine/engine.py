@@ -9,8 +9,9 @@ units          everything else: people's actions and what time brings
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TypeVar
 
 from common.identity.certificates import Authority, Identity
@@ -19,12 +20,14 @@ from common.identity.signing import SigningKey
 from common.link.messages import Dispatch, Heartbeat, Hello, Message, Refuse, Renew
 from hub.chat.compose import ReplyComposer
 from hub.chat.confirm_links import ConfirmLinks
+from hub.chat.inlets import Inlet
 from hub.config import HubConfig
 from hub.core.echo_guard import EchoGuard
 from hub.core.outcome import PlanningOutcome
 from hub.core.records import Request
 from hub.engine.agent_events import AgentEvent, AgentEventHandler, AgentReplies
 from hub.engine.chat_actions import ChatActions
+from hub.engine.code_forms import CodeForms
 from hub.engine.confirm import Confirmations
 from hub.engine.dispatch import Dispatcher
 from hub.engine.effects import Effects
@@ -32,6 +35,7 @@ from hub.engine.intake import Intake
 from hub.engine.recovery import RecoveryControl
 from hub.engine.recovery_state import RecoveryState
 from hub.engine.request_actions import RequestActions
+from hub.engine.said_codes import SaidCodes
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 from hub.identity.agents import AgentRegistry
 from hub.identity.certificates import Entrance, NotTrusted, authenticate, lock_copied, renew, take_over
@@ -64,6 +68,7 @@ class Engine:
         metrics: Metrics,
         clock: Callable[[], float],
         recovery: RecoveryState | None = None,
+        inlets: Mapping[str, Inlet] = MappingProxyType({}),
     ) -> None:
         self._config = config
         self.units = units
@@ -79,7 +84,9 @@ class Engine:
             actions=actions,
             links=self.confirm_links,
             public_url=lambda: self._config.http.public_url,
+            inlet_of=inlets.get,
         )
+        self.code_forms = CodeForms(store=store, units=units, actions=actions, people=people, clock=clock)
         self.intake = Intake(
             store=store,
             units=units,
@@ -89,6 +96,7 @@ class Engine:
             sealer=sealer,
             composer=composer,
             chat_actions=ChatActions(actions, composer, self.confirmations),
+            said_codes=SaidCodes(sealer, inlets.get, lambda: self._config.http.public_url),
             echo_guard=echo_guard,
             config=config,
             metrics=metrics,

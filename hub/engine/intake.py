@@ -3,7 +3,8 @@
     accept -> [backlog] -> plan: at once, or by the planning queue -> apply_outcome
 
 The backlog holds hints: the truth is the store's list of received requests, which `sweep` goes through after a restart
-and whenever the backlog was full. Only the backlog has a message's second-factor code; the store has it masked.
+and whenever the backlog was full. Only the backlog has a message's second-factor code; the store has it masked, in
+whatever words it stood (`said_codes`).
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ from hub.core.records import Request
 from hub.core.recovery import REASON as RESTORED
 from hub.core.repeated_message import edit_event_id, is_same_message
 from hub.core.sender_limits import SenderLimits
-from hub.core.short_refusal import REPEATED_WITHIN, SHORTENED, short_refusal
+from hub.core.short_refusal import SHORTENED, short_refusal
 from hub.engine.chat_actions import ChatActions
+from hub.engine.earlier_messages import MAX_EARLIER, asks, was_just_refused
 from hub.engine.model_hint import hint_at_models
 from hub.engine.planning_queue import PlanningQueue, seal_context
 from hub.engine.recovery_state import RecoveryState
+from hub.engine.said_codes import SaidCodes, gives_code
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 from hub.identity.agents import AgentRegistry
 from hub.identity.people import PeopleDirectory
@@ -54,8 +57,6 @@ MAX_BACKLOG: Final = 10_000
 STRANGER_ANSWERS: Final = 2.0
 """How often somebody whom nobody knows is told so in a conversation, before the next time in STRANGER_PAUSE."""
 STRANGER_PAUSE: Final = 600.0
-MAX_EARLIER: Final = 12
-"""Earlier messages of a conversation that are looked at."""
 NEWEST: Final = 2**62  # the number of a message that has none yet, after all others
 FLEET_VERBS: Final = frozenset({"pause", "resume"})
 """Chat commands after which the fleet is read again at once."""
@@ -75,6 +76,7 @@ class Intake:
         sealer: Sealer,
         composer: ReplyComposer,
         chat_actions: ChatActions,
+        said_codes: SaidCodes,
         echo_guard: EchoGuard,
         config: HubConfig,
         metrics: Metrics,
@@ -89,6 +91,7 @@ class Intake:
         self._planning_service = planning_service
         self._sealer = sealer
         self._chat_actions = chat_actions
+        self._said_codes = said_codes
         self._config = config
         self._metrics = metrics
         self._clock = clock
@@ -104,7 +107,7 @@ class Intake:
             planning_service=planning_service,
             sealer=sealer,
             composer=composer,
-            apply_outcome=lambda uow, request, result: self.apply_outcome(uow, request, result.outcome),
+            apply_outcome=lambda uow, request, result, steps: self.apply_outcome(uow, request, result.outcome, steps),
             on_failure=self._refuse_failed,
             clock=clock,
             queue_size=config.planning.queue,
@@ -117,7 +120,7 @@ class Intake:
         """Commits a verified message. When this returns it is on disk, and only then may the webhook be answered
         2xx; but a message over its sender's rate, or that only repeats what we said, is not stored.
         """
-        request = self._new_request(inlet, incoming)
+        request, steps = self._new_request(inlet, incoming)
         if not incoming.addressed and not await self._is_for_us(request, incoming.text):
             return Receipt("ignored")
         if (refused := self._check_sender(request, incoming.text)) is not None:
@@ -131,7 +134,7 @@ class Intake:
                 return Receipt("ignored")  # what was said first was not for us, and an edit is never a first
             added = uow.txn.add_request(request)
             if added is None:
-                return self._refuse_repeated(uow, request)
+                return self._refuse_repeated(uow, request, steps)
             uow.txn.taken = inlet, request.event_id
             for picture in pictures:
                 uow.txn.add_sealed(added.id, "picture", picture, uow.now)
@@ -191,14 +194,14 @@ class Intake:
         since = request.received_at - self._config.planning.conversation
         newest = replace(request, number=NEWEST)
         earlier = await self._store.read(lambda txn: txn.earlier_requests(newest, since, MAX_EARLIER))
-        return any(_asks(one, request) for one in earlier)
+        return any(asks(one, request) for one in earlier)
 
     def _may_answer_stranger(self, request: Request) -> bool:
         """Whether somebody whom nobody knows is answered now: they are told so now and then."""
         key = f"{request.inlet}\n{request.conversation}\n{request.chat_user}"
         return not self._strangers.try_acquire(key, request.received_at)
 
-    def _refuse_repeated(self, uow: UnitOfWork, request: Request) -> Receipt:
+    def _refuse_repeated(self, uow: UnitOfWork, request: Request, steps: tuple[int, ...]) -> Receipt:
         """The same message again is a duplicate. Other words, another person or room under its id are no new message
         and no repeat: kept as a refused request, whose reply says so.
         """
@@ -209,11 +212,16 @@ class Intake:
         added = uow.txn.add_request(edit)
         if added is not None:
             uow.audit("message.accepted", added.id, _actor_of(added), _accepted_data(added, 0))
-            self._move(uow, added, CannotPlan(Sentence("message_changed", {"number": first.number}), "changed"))
+            changed = CannotPlan(Sentence("message_changed", {"number": first.number}), "changed")
+            answered, note = self._said_codes.take_away(uow, added, steps, event=request.event_id)
+            self._move(uow, answered, changed, note)
         return Receipt("changed", first.id, first.number)
 
-    def _new_request(self, inlet: str, incoming: IncomingMessage) -> Request:
-        return Request(
+    def _new_request(self, inlet: str, incoming: IncomingMessage) -> tuple[Request, tuple[int, ...]]:
+        """The request of a message, and the steps of the codes that were said in it."""
+        now, person = self._clock(), self._people.find_by_chat(inlet, incoming.user)
+        text, steps = self._said_codes.find(incoming.text, self._people.row(person), now)
+        request = Request(
             id=str(ULID()),
             number=0,
             state=RequestState.RECEIVED,
@@ -221,14 +229,15 @@ class Intake:
             event_id=incoming.event_id,
             conversation=incoming.conversation,
             chat_user=incoming.user,
-            person=self._people.find_by_chat(inlet, incoming.user),
-            text=redact(incoming.text),
+            person=person,
+            text=redact(text),
             language=detect_language(incoming.text),
             reply_url=incoming.reply_url,
-            received_at=self._clock(),
+            received_at=now,
             thread=incoming.thread,
             button=incoming.button,
         )
+        return request, steps
 
     def _enqueue(self, request: Request, text: str, images: int) -> None:
         try:
@@ -294,22 +303,30 @@ class Intake:
         started_at = self._clock()
         self._active += 1
         try:
+            without, steps = self._find_codes(request, text)
             outcome = self._planning_service.plan_fast(request, text, images)
-            if outcome is None and not self._planning_queue.submit(request, text):
+            if steps and not gives_code(outcome):
+                outcome = self._planning_service.plan_fast(request, without, images)
+            if outcome is None and not self._planning_queue.submit(request, without, steps):
                 outcome = CannotPlan(Sentence("planning_busy"), "busy")
             if outcome is not None:
-                await self._commit(request, outcome, started_at)
+                await self._commit(request, outcome, started_at, steps)
         finally:
             self._active -= 1
 
-    async def _commit(self, request: Request, outcome: PlanningOutcome, started_at: float) -> None:
+    def _find_codes(self, request: Request, text: str) -> tuple[str, tuple[int, ...]]:
+        return self._said_codes.find(text, self._people.row(request.person), request.received_at)
+
+    async def _commit(
+        self, request: Request, outcome: PlanningOutcome, started_at: float, steps: tuple[int, ...]
+    ) -> None:
         seconds = self._clock() - started_at
 
         def unit(uow: UnitOfWork) -> None:
             current = uow.txn.request(request.id)
             if current is None or current.state is not RequestState.RECEIVED:
                 return
-            self.apply_outcome(uow, current, outcome)
+            self.apply_outcome(uow, current, outcome, steps)
             uow.effects.stages += [("wait", started_at - request.received_at), ("think", seconds)]
 
         await self._units.write(unit)
@@ -320,7 +337,7 @@ class Intake:
 
     async def plan_slow(self, request: Request, text: str) -> None:
         """Plans one request as the planning queue does: pictures, earlier messages, models."""
-        await self._planning_queue.plan(request, text)
+        await self._planning_queue.plan(request, *self._find_codes(request, text))
 
     def count_planning(self) -> int:
         """How many messages are being planned now."""
@@ -332,14 +349,17 @@ class Intake:
 
     # ---- what came of it
 
-    def apply_outcome(self, uow: UnitOfWork, request: Request, outcome: PlanningOutcome) -> None:
-        """Moves a received request on by what its planner said."""
+    def apply_outcome(
+        self, uow: UnitOfWork, request: Request, outcome: PlanningOutcome, steps: tuple[int, ...] = ()
+    ) -> None:
+        """Moves a received request on by what its planner said; `steps` are those of the codes said in it."""
         if isinstance(outcome, ChatCommand) and outcome.verb == "retry":
             request, outcome = self._chat_actions.plan_retry(uow, request, outcome)
         match outcome:
             case ChatCommand():
                 text = self._chat_actions.handle_chat_command(uow, request, outcome)
-                self._move(uow, request, PlainAnswer(text))
+                request, note = self._said_codes.take_away(uow, request, steps, given=gives_code(outcome))
+                self._move(uow, request, PlainAnswer(text), note)
             case Planned(plan):
                 check = uow.world.checker(request.person, plan.tainted)
                 decision = judge_plan(plan, check, self._config.queue.ttl)
@@ -347,16 +367,28 @@ class Intake:
                     limits = self._queue_limits()
                     counts = _count_queue(uow, request.person, plan.targets, limits)
                     decision = check_admission(request.person, decision, counts, limits)
+                request, _ = self._said_codes.take_away(uow, request, steps)
                 self._move(uow, request, decision)
             case CannotPlan(code="not_understood") if not self._planning_service.has_model:
-                self._move(uow, request, hint_at_models(uow, request, outcome))
+                request, note = self._said_codes.take_away(uow, request, steps)
+                self._move(uow, request, hint_at_models(uow, request, outcome), note)
             case PlainAnswer() | CannotPlan():
-                self._move(uow, request, outcome)
+                request, note = self._said_codes.take_away(uow, request, steps)
+                self._move(uow, request, outcome, note)
 
-    def _move(self, uow: UnitOfWork, request: Request, decision: PlainAnswer | CannotPlan | Judgement) -> None:
+    def _move(
+        self,
+        uow: UnitOfWork,
+        request: Request,
+        decision: PlainAnswer | CannotPlan | Judgement,
+        note: Sentence | None = None,
+    ) -> None:
+        """`note` stands below the answer."""
         transition, text = transition_of(request, decision, uow.now, self._config.queue.decide_within)
-        if (sentence := _shortened(decision)) is not None and _was_just_refused(uow, request):
+        if (sentence := _shortened(decision)) is not None and was_just_refused(uow, request):
             text = short_refusal(sentence, request.language)
+        if note is not None:
+            text = f"{text}\n{note.render(request.language)}" if text else note.render(request.language)
         uow.apply_transition(request, transition, _actor_of(request), text)
 
     def _queue_limits(self) -> QueueLimits:
@@ -372,22 +404,6 @@ def _shortened(decision: PlainAnswer | CannotPlan | Judgement) -> Sentence | Non
         case Judgement(kind="deny"):
             return decision.reason
     return None
-
-
-def _was_just_refused(uow: UnitOfWork, request: Request) -> bool:
-    """Whether the sender's last message in this conversation was refused too, a short while ago."""
-    earlier = uow.txn.earlier_requests(request, uow.now - REPEATED_WITHIN, MAX_EARLIER)
-    own = next((one for one in earlier if one.chat_user == request.chat_user), None)
-    return own is not None and own.state is RequestState.REFUSED
-
-
-def _asks(earlier: Request, request: Request) -> bool:
-    """Whether an earlier request of the conversation waits for an answer in it: a yes to its plan, or, where it was
-    the sender's own, what we asked back.
-    """
-    if earlier.state is RequestState.ASKING:
-        return True
-    return earlier.state is RequestState.REFUSED and earlier.chat_user == request.chat_user
 
 
 def _count_queue(uow: UnitOfWork, person: str, targets: Sequence[str], limits: QueueLimits) -> QueueCounts:

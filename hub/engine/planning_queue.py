@@ -47,7 +47,7 @@ class PlanningQueue:
         planning_service: PlanningService,
         sealer: Sealer,
         composer: ReplyComposer,
-        apply_outcome: Callable[[UnitOfWork, Request, PlanningResult], None],
+        apply_outcome: Callable[[UnitOfWork, Request, PlanningResult, tuple[int, ...]], None],
         on_failure: Callable[[Request], Awaitable[None]],
         clock: Callable[[], float],
         queue_size: int,
@@ -63,19 +63,19 @@ class PlanningQueue:
         self._on_failure = on_failure
         self._clock = clock
         self._history_seconds = history_seconds
-        self._queue: asyncio.Queue[tuple[Request, str]] = asyncio.Queue(queue_size)
+        self._queue: asyncio.Queue[tuple[Request, str, tuple[int, ...]]] = asyncio.Queue(queue_size)
         self._pending_ids: set[str] = set()
         self._active = 0
 
     def __contains__(self, request_id: str) -> bool:
         return request_id in self._pending_ids
 
-    def submit(self, request: Request, text: str) -> bool:
-        """Takes a message; False where too many wait."""
+    def submit(self, request: Request, text: str, steps: tuple[int, ...] = ()) -> bool:
+        """Takes a message, and the steps of the codes that were said in it; False where too many wait."""
         if request.id in self._pending_ids:
             return True
         try:
-            self._queue.put_nowait((request, text))
+            self._queue.put_nowait((request, text, steps))
         except asyncio.QueueFull:
             return False
         self._pending_ids.add(request.id)
@@ -96,10 +96,10 @@ class PlanningQueue:
 
     async def _worker(self) -> None:
         while True:
-            request, text = await self._queue.get()
+            request, text, steps = await self._queue.get()
             self._active += 1
             try:
-                await self.plan(request, text)
+                await self.plan(request, text, steps)
             except (UserError, Conflict):
                 log.exception("request.not_planned", request=request.id)  # the store's trouble: a sweep tries again
             except Exception:
@@ -109,7 +109,7 @@ class PlanningQueue:
                 self._active -= 1
                 self._pending_ids.discard(request.id)
 
-    async def plan(self, request: Request, text: str) -> None:
+    async def plan(self, request: Request, text: str, steps: tuple[int, ...] = ()) -> None:
         """Plans one message, and commits the outcome with the prompts and answers that led to it."""
         started_at = self._clock()
         image_text = await self._read_images(request)
@@ -123,7 +123,7 @@ class PlanningQueue:
                 return
             for note in result.notes:
                 seal_note(uow, self._sealer, current, note)
-            self._apply_outcome(uow, current, result)
+            self._apply_outcome(uow, current, result, steps)
             uow.effects.stages += [("wait", started_at - request.received_at), ("think", seconds), *result.stages]
 
         await self._write(unit)

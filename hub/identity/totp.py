@@ -27,6 +27,7 @@ from hub.core.records import Person
 
 STEP: Final = 30  # seconds
 WINDOW: Final = 1  # steps
+KNOWN: Final = 4  # steps either way, in which a code is known as one
 MAX_FAILURES: Final = 5
 LOCK_SECONDS: Final = 15 * 60.0
 PENDING_SECONDS: Final = 24 * 3600.0
@@ -105,6 +106,26 @@ def check_code(person: Person, sealer: Sealer, code: str, now: float) -> CodeChe
     if step <= person.totp_last_step:
         return _wrong(person, Sentence("second_factor_used", who))
     return _take(person, step)
+
+
+def known_codes(person: Person, sealer: Sealer, now: float) -> dict[str, int]:
+    """The codes of `person` around `now`, used or not, each with its step; 0 for one of a factor that is not confirmed
+    yet. By them a code is known that was said where others read it. A little more than what counts, for clocks that
+    differ more.
+    """
+    current, found = int(now) // STEP, dict[str, int]()
+    for sealed, counts in ((person.totp_pending if has_pending(person, now) else b"", 0), (person.totp_secret, 1)):
+        with suppress(UnsealError):
+            if sealed:
+                totp = pyotp.TOTP(sealer.open(sealed, seal_context(person.name)).decode("ascii"))
+                steps = range(max(0, current - KNOWN), current + KNOWN + 1)
+                found |= {totp.generate_otp(step): counts * step for step in steps}
+    return found
+
+
+def spend(person: Person, step: int) -> Person:
+    """The code of this step, and those before it, count no more. Save the returned person."""
+    return replace(person, totp_last_step=max(person.totp_last_step, step))
 
 
 def _take(person: Person, step: int) -> CodeCheck:

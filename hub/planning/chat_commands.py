@@ -61,7 +61,7 @@ _PLAN_CODE: Final = re.compile(
 )
 _HIDDEN: Final = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*"
 _DIGITS: Final = re.compile(
-    rf"(?<![0-9A-Za-z#._-])(?:[0-9](?:{_HIDDEN}[0-9]){{5,7}}|[0-9]{{3}}[ -][0-9]{{3}})(?![0-9A-Za-z._-])"
+    rf"(?<![0-9A-Za-z#._-])(?:[0-9](?:{_HIDDEN}[0-9]){{5,7}}|[0-9]{{3}}[ -][0-9]{{3}})(?![0-9A-Za-z_-]|\.[0-9A-Za-z_])"
 )
 _CODE_CANDIDATE: Final = re.compile(
     r"approve|批准|同意|通过|code|totp|otp|验证码|驗證碼|动态码|(?<![a-z])r\s?#?[0-9]|第\s?[0-9]|\A[\s0-9-]+\Z",

@@ -37,6 +37,7 @@ from hub.core.who_may import names_of
 from hub.identity.agents import AgentRegistry
 from hub.identity.people import PeopleDirectory
 from hub.planning.chain import PlannerChain
+from hub.planning.chat_commands import redact
 from hub.planning.completion import only_machines
 from hub.planning.followup import may_refer_back
 from hub.planning.link_words import link_code
@@ -156,7 +157,8 @@ class PlanningService:
             elif outcome is not None:
                 result = PlanningResult(outcome)
             elif self._model is not None:
-                result = await self._model.plan(context)
+                # A code that is said to us is not for a model, nor for whoever runs it.
+                result = await self._model.plan(context if read_only else replace(context, text=redact(words)))
             else:
                 result = PlanningResult(self._plan_without_model(context))
         except BadPlan as error:

@@ -23,7 +23,7 @@ from common.link.messages import Dispatch, Ended, Message
 from common.plan import Order
 from common.policy.check import Policy
 from hub.chat.compose import ReplyComposer
-from hub.chat.inlets import load_config
+from hub.chat.inlets import Inlet, load_config
 from hub.chat.platforms.base import IncomingMessage
 from hub.cli.init import init
 from hub.config import HubConfig, QueueTable
@@ -101,6 +101,7 @@ class HubHarness:
         self.chain: PlannerChain = read_cached(load_chain, self.config.runbooks.file)
         self.store = open_store(self.config.store.url, folder=self.folder, clock=clock)
         self.effects: list[Effects] = []
+        self.inlets: dict[str, Inlet] = {}  # those whose platform matters to a test
         self.model: AsyncPlanner | None = None  # those of a test: take effect with `start`
         self.image_reader: ImageReader | None = None
         self.start()
@@ -112,7 +113,7 @@ class HubHarness:
         self.fan_out.subscribe(self.effects.append)
         self.people = PeopleDirectory(self.config, self.store)
         self.fleet = AgentRegistry(self.store, self.fan_out.publish_agent)
-        self.composer = ReplyComposer(self.config)
+        self.composer = ReplyComposer(self.config, self.inlets)
         self.recovery = RecoveryState()
         self.world = snapshot_source(lambda: self.policy, lambda: self.chain, self.people, self.fleet, self.recovery)
         self.units = UnitOfWorkRunner(self.store, self.composer, self.world, self.fan_out, self.clock)
@@ -152,6 +153,7 @@ class HubHarness:
             metrics=self.metrics,
             clock=self.clock,
             recovery=self.recovery,
+            inlets=self.inlets,
         )
 
     def mute_effects(self) -> None:

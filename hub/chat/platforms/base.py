@@ -18,7 +18,9 @@ Cards. Where `can_update`, a request has one message in chat that moves with it:
 (`ReplyContent.card`). The first is posted, and `Delivered.ref` names what was posted; the next ones come with that name
 as `OutboundReply.ref` and are rendered as a change of it. `CardGone` posts the reply anew.
 
-Beside these, a platform may have `MakesExample` and `Identifies`, with which `answerback-hub inlet test` proves it.
+Beside these, a platform may have `MakesExample` and `Identifies`, with which `answerback-hub inlet test` proves it;
+`AsksForCode` (`code_form`), a form for a second factor's code; `RemovesMessages` and `TellsDirect` (`privacy`), by
+which such a code is kept from others.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ __all__ = [
     "BadBody",
     "BadSignature",
     "CardGone",
+    "CodeGiven",
     "Delivered",
     "DeliveryFailed",
     "DeliveryResult",
@@ -107,6 +110,22 @@ class IncomingMessage:
     response: ImmediateResponse | Callable[[str, int], ImmediateResponse] | None = None
     """How the webhook is answered after the commit, where that is not in our own JSON; or a function of what became of
     the message (`hub.core.receipt`) and its request's number, 0 where it has none."""
+    trigger: str = field(default="", repr=False)  # of a click: what a form is opened with, for a few seconds
+
+
+@dataclass(frozen=True, slots=True)
+class CodeGiven:
+    """The sent form of a second factor's code (`code_form`), verified. It is acted on before the webhook is answered,
+    and is no message: the code is stored nowhere.
+    """
+
+    id: str  # the platform's, the same however often it comes; one yes at most comes of it
+    user: str  # who sent it, from the verified callback
+    opened_by: str  # for whom it was opened
+    conversation: str
+    number: int  # the request's
+    digest: str  # of the plan that the form showed
+    code: str = field(repr=False)  # as typed; one that is longer than a code may be comes cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +135,7 @@ class Ignored:
     reason: str
 
 
-ReceiveResult = IncomingMessage | ImmediateResponse | Ignored
+ReceiveResult = IncomingMessage | CodeGiven | ImmediateResponse | Ignored
 
 
 class NotAuthentic(Exception):

@@ -220,6 +220,9 @@ class DingTalkPlatform:
             addressed=message.addressed,
         )
 
+    def is_direct(self, conversation: str, thread: str) -> bool:
+        return bool(thread) and not Route.parse(thread).group
+
     def example(self, now: float) -> WebhookRequest | None:
         """A message to the robot of somebody whom nobody knows; it names no address, so that nothing is answered."""
         if self.outbound is not None:

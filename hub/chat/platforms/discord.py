@@ -33,11 +33,14 @@ from hub.chat.platforms.base import (
     POST_ONLY,
     BadSignature,
     CardGone,
+    CodeGiven,
     Delivered,
     DeliveryFailed,
     DeliveryResult,
     HttpCall,
     HttpResponse,
+    ImmediateResponse,
+    IncomingMessage,
     NextCall,
     OutboundReply,
     PlatformKind,
@@ -47,8 +50,11 @@ from hub.chat.platforms.base import (
     WebhookRequest,
     result_of_status,
 )
-from hub.chat.platforms.discord_interaction import CLICK, created_at, read_interaction
+from hub.chat.platforms.code_form import CodeAnswer, CodeForm
+from hub.chat.platforms.discord_form import code_modal, submission_response
+from hub.chat.platforms.discord_interaction import CLICK, PRIVATE, created_at, read_interaction
 from hub.chat.platforms.fields import answer_object, compact_json
+from hub.chat.platforms.privacy import Sight
 from hub.core import strict_json
 from hub.core.callback_url import parse_api_url
 from hub.core.chat_text import inline_text
@@ -70,7 +76,9 @@ _SIGNATURE: Final = re.compile(r"[0-9a-f]{128}", re.ASCII | re.IGNORECASE)
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 _TOKEN: Final = re.compile(rb"[A-Za-z0-9_.-]{20,200}")
 _ID: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
-_THREAD: Final = re.compile(rf"(?P<application>[0-9]{{1,20}})/(?P<token>[\w.=-]{{1,500}})(?P<click>{CLICK})?", re.ASCII)
+_THREAD: Final = re.compile(
+    rf"(?P<application>[0-9]{{1,20}})/(?P<token>[\w.=-]{{1,500}})(?P<mark>{CLICK}|{PRIVATE})?", re.ASCII
+)
 _SPECIAL: Final = re.compile(r"[\\*_~`|<>\[\]]|:(?=\w+:)")
 _LINE_START: Final = re.compile(r"(?P<indent>\s*(?:[0-9]{1,9})?)(?P<mark>[#+.)-])")
 # Codes: https://docs.discord.com/developers/topics/opcodes-and-status-codes
@@ -147,6 +155,40 @@ class DiscordPlatform:
         if abs(age) > TOLERANCE:
             raise Stale(f"X-Signature-Timestamp is {abs(age):.0f} s off, at most {TOLERANCE} s are accepted")
 
+    # ---- what others do not see
+
+    def open_form(self, click: IncomingMessage, form: CodeForm) -> ImmediateResponse | None:
+        return code_modal(click.user, form, to_markdown(split_blocks(form.text)))
+
+    def is_opened(self, response: HttpResponse) -> bool:
+        return False  # no call opens it
+
+    def answer_form(self, given: CodeGiven, answer: CodeAnswer) -> ImmediateResponse:
+        return submission_response(answer, escape(answer.text))
+
+    def removal(self, event_id: str, conversation: str, thread: str) -> HttpCall | Sight:
+        """An interaction is no message: others see what was typed only where its answer is theirs to see. A message
+        that a person wrote is deleted with the permission Manage Messages.
+        """
+        found = _THREAD.fullmatch(thread)
+        if found is not None:
+            return "unseen" if found["mark"] else "seen"
+        if not (_ID.fullmatch(event_id) and _ID.fullmatch(conversation)):
+            return "seen"
+        headers = {"Authorization": f"Bot {self._token}"}
+        return HttpCall(f"{self._api}/channels/{conversation}/messages/{event_id}", b"", headers, "DELETE")
+
+    def read_removal(self, call: HttpCall, response: HttpResponse) -> Delivered | DeliveryFailed:
+        if 200 <= response.status < 300 or response.status == 404:
+            return Delivered()
+        if response.status == 403:
+            return DeliveryFailed("Discord answered 403; give the bot the permission Manage Messages", "refused")
+        answer = answer_object(response)
+        if response.status == 429:
+            return DeliveryFailed("Discord asks to wait", "later", _wait(answer, response))
+        result = result_of_status(response)
+        return result if isinstance(result, DeliveryFailed) else DeliveryFailed(f"Discord answered {response.status}")
+
     # ---- proving it; only Discord can sign a delivery
 
     def who_am_i(self, now: float) -> HttpCall:
@@ -172,7 +214,7 @@ class DiscordPlatform:
         if thread is not None and fresh and content.request is not None and not reply.lost:
             url = f"{self._api}/webhooks/{thread['application']}/{thread['token']}"
             fields, headers = _message(content), {"Content-Type": "application/json"}
-            if not thread["click"]:
+            if thread["mark"] != CLICK:
                 return HttpCall(f"{url}{_ORIGINAL}", compact_json(fields), headers, "PATCH")
             if not content.card:
                 fields["flags"] |= _EPHEMERAL

@@ -3,6 +3,7 @@
     type 1  PING                 -> PONG
     type 2  slash command        -> a message: its options, joined; answered "deferred", and the reply replaces that
     type 3  click on a component -> a message of its button; answered "deferred update", which shows nothing
+    type 5  a sent modal         -> the code in it (`discord_form`)
     others                       -> an answer for the person's eyes alone
 
 Each interaction has to be answered within three seconds, also one that is not for us. Its token lets us change the
@@ -17,7 +18,8 @@ from typing import Any, Final
 
 from common.catalogue import Language, translate
 from hub.chat.buttons import clicked_text
-from hub.chat.platforms.base import BadBody, ImmediateResponse, IncomingMessage
+from hub.chat.platforms.base import BadBody, CodeGiven, ImmediateResponse, IncomingMessage
+from hub.chat.platforms.discord_form import read_submission
 from hub.chat.platforms.fields import compact_json, matched_at, object_at
 
 MAX_TEXT: Final = 8_000
@@ -25,7 +27,9 @@ MAX_OPTIONS: Final = 25
 MAX_DEPTH: Final = 3  # group, command, value
 CLICK: Final = "/click"
 """Behind the thread of a click: its answer is the card, so what is said besides is for the person's eyes alone."""
-_PING, _COMMAND, _COMPONENT, _AUTOCOMPLETE = 1, 2, 3, 4
+PRIVATE: Final = "/private"
+"""Behind the thread of a command that gives a code: what was typed, and its answer, only that person sees."""
+_PING, _COMMAND, _COMPONENT, _AUTOCOMPLETE, _SUBMIT = 1, 2, 3, 4, 5
 _SAY, _DEFERRED, _DEFERRED_UPDATE, _CHOICES = 4, 5, 6, 8
 _EPHEMERAL: Final = 64
 _SUBCOMMANDS: Final = frozenset({1, 2})
@@ -37,6 +41,11 @@ _RUN_COMMANDS: Final = frozenset({"run", "answerback", "ask"})
 _ID: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 _TOKEN: Final = re.compile(r"[\w.=-]{1,500}", re.ASCII)
 _FORM: Final = "of Discord's form"
+_GIVES_CODE: Final = re.compile(
+    r"\s*(?:(?:approve|yes|ok|code|otp|totp|批准|同意|通过|验证码).*)?[0-9０-９](?:[\s-]{0,2}[0-9０-９]){5}.*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What may give a second factor's code: nothing but a decision, so that no card is kept from others."""
 _WORD: Final = re.compile(r"[\w-]{1,32}")
 
 
@@ -45,7 +54,7 @@ def created_at(snowflake: str) -> float:
     return (int(snowflake) >> 22) / 1_000 + _EPOCH if _ID.fullmatch(snowflake) else 0.0
 
 
-def read_interaction(body: Any, reply_url: str) -> IncomingMessage | ImmediateResponse:
+def read_interaction(body: Any, reply_url: str) -> IncomingMessage | CodeGiven | ImmediateResponse:
     """A parsed interaction; raises BadBody that names the field."""
     if type(body) is not dict:
         raise BadBody("the body must be a JSON object")
@@ -56,6 +65,8 @@ def read_interaction(body: Any, reply_url: str) -> IncomingMessage | ImmediateRe
         return _answer(_PING)
     if kind == _AUTOCOMPLETE:
         return _answer(_CHOICES, choices=[])
+    if kind == _SUBMIT:
+        return read_submission(body) or _not_understood(body)
     if kind not in (_COMMAND, _COMPONENT):
         return _not_understood(body)
     data = object_at(body, "data")
@@ -67,6 +78,8 @@ def read_interaction(body: Any, reply_url: str) -> IncomingMessage | ImmediateRe
         return _not_understood(body)  # of a menu on a person or a message
     else:
         text = _command(data)
+    private = kind == _COMMAND and _GIVES_CODE.fullmatch(text) is not None
+    mark = CLICK if kind == _COMPONENT else PRIVATE if private else ""
     event, token = _id(body, "id"), matched_at(body, "token", _TOKEN, _FORM)
     return IncomingMessage(
         event_id=event,
@@ -74,11 +87,17 @@ def read_interaction(body: Any, reply_url: str) -> IncomingMessage | ImmediateRe
         conversation=_id(body, "channel_id"),
         text=text,
         reply_url=reply_url,
-        thread=f"{_id(body, 'application_id')}/{token}{CLICK if kind == _COMPONENT else ''}",
+        thread=f"{_id(body, 'application_id')}/{token}{mark}",
         sent_at=created_at(event),
         button=kind == _COMPONENT,
-        response=_answer(_DEFERRED_UPDATE if kind == _COMPONENT else _DEFERRED),
+        response=_deferred(kind, private=private),
     )
+
+
+def _deferred(kind: int, *, private: bool) -> ImmediateResponse:
+    if kind == _COMPONENT:
+        return _answer(_DEFERRED_UPDATE)
+    return _answer(_DEFERRED, flags=_EPHEMERAL) if private else _answer(_DEFERRED)
 
 
 def _command(data: dict[str, Any]) -> str:

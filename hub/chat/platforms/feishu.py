@@ -185,7 +185,7 @@ class FeishuPlatform:
             conversation=event.chat,
             text=event.text,
             reply_url=self._api,
-            thread=event.message_id + (" thread" if event.threaded else ""),
+            thread=event.message_id + (" thread" if event.threaded else "") + (" p2p" if event.direct else ""),
             sent_at=event.sent_at,
             addressed=event.addressed,
         )
@@ -211,6 +211,9 @@ class FeishuPlatform:
             button=True,
             response=ImmediateResponse(b"{}"),
         )
+
+    def is_direct(self, conversation: str, thread: str) -> bool:
+        return thread.endswith(" p2p")
 
     def example(self, now: float) -> WebhookRequest | None:
         """The handshake, as the platform sends it when the URL is saved there."""
@@ -299,8 +302,8 @@ class FeishuPlatform:
             )
         message: dict[str, Any] = {"msg_type": "interactive", "content": card, "uuid": reply.id}
         if content.thread and not to_chat:
-            parent, _, thread = content.thread.partition(" ")
-            message["reply_in_thread"] = bool(thread)
+            parent, *marks = content.thread.split(" ")
+            message["reply_in_thread"] = "thread" in marks
             return HttpCall(f"{self._api}{_MESSAGES}/{parent}/reply", compact_json(message), self._headers())
         message["receive_id"] = content.conversation
         return HttpCall(f"{self._api}{_MESSAGES}?receive_id_type=chat_id", compact_json(message), self._headers())

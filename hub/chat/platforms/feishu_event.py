@@ -39,6 +39,7 @@ class MessageEvent:
     threaded: bool
     addressed: bool
     sent_at: float
+    direct: bool = False  # in a conversation of the person and the bot alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ def read_message(event: dict[str, Any], bot: str, bot_id: str) -> MessageEvent |
         text=text or f"@{bot}",
         threaded=bool(message.get("thread_id")),
         addressed=mentioned or message.get("chat_type") == "p2p",
+        direct=message.get("chat_type") == "p2p",
         sent_at=_time(message.get("create_time")),
     )
 

@@ -10,6 +10,7 @@ An event has at most 65,536 bytes; texts are cut so that plain words, HTML and a
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import math
@@ -43,6 +44,7 @@ from hub.chat.platforms.base import (
 )
 from hub.chat.platforms.matrix_events import CARD, REACTIONS, is_event, is_user
 from hub.chat.platforms.matrix_sync import TOKEN_CURE, Account, MatrixSync, failure, read_object, wait_of
+from hub.chat.platforms.privacy import Sight
 from hub.core.callback_url import parse_api_url
 from hub.core.chat_text import FENCE
 from hub.core.inlet_table import InletTable
@@ -152,6 +154,25 @@ class MatrixPlatform:
     def _send(self, room: str, transaction: str, event: dict[str, Any]) -> HttpCall:
         path = self._account.room(room, f"send/m.room.message/answerback-{quote(transaction, safe='')}")
         return self._account.call("PUT", path, event)
+
+    def removal(self, event_id: str, conversation: str, thread: str) -> HttpCall | Sight:
+        """A redaction: in one's own room power level 50 is needed. The same transaction however often it is asked."""
+        if not is_event(event_id):
+            return "seen"
+        name = hashlib.sha256(event_id.encode()).hexdigest()[:32]
+        path = self._account.room(conversation, f"redact/{quote(event_id, safe='')}/answerback-removal-{name}")
+        return self._account.call("PUT", path, {})
+
+    def read_removal(self, call: HttpCall, response: HttpResponse) -> Delivered | DeliveryFailed:
+        body = read_object(response.body) or {}
+        if response.status == 404:
+            return Delivered()
+        if response.status == 403 or body.get("errcode") == "M_FORBIDDEN":
+            return DeliveryFailed("the bot may not redact messages in that room", "refused")
+        if body.get("errcode") == "M_LIMIT_EXCEEDED":
+            wait = str(math.ceil(wait_of(response, body)))
+            return DeliveryFailed("the homeserver asks to wait", "later", wait)
+        return result_of_status(response)
 
     def handle_response(
         self, reply: OutboundReply, call: HttpCall, response: HttpResponse, now: float

@@ -58,6 +58,7 @@ from hub.chat.platforms.mattermost_fields import (
     id_of,
     mac_of,
     parse_body,
+    read_deletion,
     read_words,
     time_of,
     token_cure,
@@ -66,6 +67,7 @@ from hub.chat.platforms.mattermost_fields import (
 )
 from hub.chat.platforms.mattermost_socket import MattermostSocket
 from hub.chat.platforms.mattermost_text import markdown
+from hub.chat.platforms.privacy import Sight
 from hub.core.callback_url import parse_api_url
 from hub.core.inlet_table import InletTable
 
@@ -314,6 +316,13 @@ class MattermostPlatform:
             post = answer.get("id")
             return Delivered(post if isinstance(post, str) and ID.fullmatch(post) else reply.ref)
         return self._failed(reply, call, response.status, error)
+
+    def removal(self, event_id: str, conversation: str, thread: str) -> HttpCall | Sight:
+        """What a command or a click says is seen by nobody else."""
+        return self._call("DELETE", f"{self._posts}/{event_id}") if ID.fullmatch(event_id) else "unseen"
+
+    def read_removal(self, call: HttpCall, response: HttpResponse) -> Delivered | DeliveryFailed:
+        return read_deletion(response)
 
     def _found(self, reply: OutboundReply, call: HttpCall, answer: Mapping[str, Any]) -> DeliveryResult:
         """A post that was looked for, or the thread that a post is to go into. What cannot be looked for is posted."""

@@ -10,7 +10,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hub.chat.platforms.base import BadBody, WebhookRequest
+from hub.chat.platforms.base import (
+    BadBody,
+    Delivered,
+    DeliveryFailed,
+    HttpResponse,
+    WebhookRequest,
+    result_of_status,
+)
 from hub.chat.platforms.fields import matched_at
 from hub.core import strict_form, strict_json
 
@@ -93,3 +100,10 @@ def time_of(body: Mapping[str, Any]) -> float:
     if type(value) is not int or not 0 <= value < 10**14:
         raise BadBody("timestamp: must be a moment in milliseconds or seconds")
     return value / 1000 if value > 10**11 else float(value)
+
+
+def read_deletion(response: HttpResponse) -> Delivered | DeliveryFailed:
+    """What became of the deletion of a person's post; one that is not there any more is as good."""
+    if response.status == 403:
+        return DeliveryFailed("Mattermost answered 403; the bot may not delete others' posts", "refused")
+    return Delivered() if response.status == 404 else result_of_status(response)

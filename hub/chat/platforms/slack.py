@@ -2,7 +2,7 @@
 
     events          JSON: url_verification, app_mention, message (Events API)
     slash command   a form with `command`
-    click           a form with `payload`, JSON of type block_actions
+    click           a form with `payload`, JSON of type block_actions; of a sent modal, view_submission
 
 All of them are signed alike: `X-Slack-Signature: v0=<hex HMAC-SHA256 of "v0:<timestamp>:<body>">` with the app's
 signing secret, at most five minutes old (Slack, "Verifying requests from Slack").
@@ -37,11 +37,14 @@ from hub.chat.platforms.base import (
     BadBody,
     BadSignature,
     CardGone,
+    CodeGiven,
     Delivered,
     DeliveryFailed,
     DeliveryResult,
     HttpCall,
     HttpResponse,
+    ImmediateResponse,
+    IncomingMessage,
     NextCall,
     OutboundReply,
     PlatformKind,
@@ -51,8 +54,11 @@ from hub.chat.platforms.base import (
     WebhookRequest,
     result_of_status,
 )
+from hub.chat.platforms.code_form import CodeAnswer, CodeForm
 from hub.chat.platforms.fields import answer_object, compact_json
-from hub.chat.platforms.slack_events import ID, OK, TS, read_click, read_command, read_event
+from hub.chat.platforms.privacy import Sight
+from hub.chat.platforms.slack_events import ID, OK, TS, read_command, read_event
+from hub.chat.platforms.slack_form import code_view, read_interaction, submission_response
 from hub.chat.platforms.slack_text import escape, notification, plain_mrkdwn, rich_text
 from hub.core import strict_form, strict_json
 from hub.core.callback_url import parse_api_url
@@ -142,7 +148,7 @@ class SlackPlatform:
             raise BadBody("the body must be JSON or a form, as Slack sends them")
         form = strict_form.parse(request.body)
         if "payload" in form:
-            return read_click(strict_json.parse(form["payload"].encode()), self._api)
+            return read_interaction(strict_json.parse(form["payload"].encode()), self._api)
         return read_command(form, timestamp, self._api)
 
     def _verify(self, request: WebhookRequest, now: float) -> int:
@@ -168,6 +174,29 @@ class SlackPlatform:
             off = f"{abs(age):.0f} s {'old' if age > 0 else 'ahead'}"
             raise Stale(f"X-Slack-Request-Timestamp is {off}, at most {TOLERANCE} s are accepted; set the clock")
         return int(timestamp)
+
+    # ---- what others do not see
+
+    def open_form(self, click: IncomingMessage, form: CodeForm) -> HttpCall | None:
+        view = code_view(click, form) if click.trigger else None
+        return None if view is None else self._call("views.open", {"trigger_id": click.trigger, "view": view})
+
+    def is_opened(self, response: HttpResponse) -> bool:
+        return response.status == 200 and answer_object(response).get("ok") is True
+
+    def answer_form(self, given: CodeGiven, answer: CodeAnswer) -> ImmediateResponse:
+        return submission_response(answer)
+
+    def removal(self, event_id: str, conversation: str, thread: str) -> Sight:
+        """A bot deletes its own messages alone (chat.delete); slash commands and clicks are seen by nobody."""
+        return "unseen" if event_id.startswith(("cmd:", "click:")) else "seen"
+
+    def read_removal(self, call: HttpCall, response: HttpResponse) -> DeliveryFailed:
+        return DeliveryFailed("Slack lets a bot delete its own messages alone", "refused")
+
+    def is_direct(self, conversation: str, thread: str) -> bool:
+        """Direct messages with the bot; several people's are channels of another kind."""
+        return conversation.startswith("D")
 
     # ---- the proof of an inlet
 

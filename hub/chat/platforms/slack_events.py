@@ -101,7 +101,7 @@ def read_click(body: Any, api: str) -> ReceiveResult:
     at = _ts(action, "action_ts")
     message = object_at(body, "message")
     threaded = message.get("thread_ts") is not None
-    direct = channel.startswith("D")
+    direct, trigger = channel.startswith("D"), body.get("trigger_id")
     return IncomingMessage(
         event_id=f"click:{text.partition(' ')[0]}:{user}:{channel}:{at}",
         user=user,
@@ -112,6 +112,7 @@ def read_click(body: Any, api: str) -> ReceiveResult:
         sent_at=float(at),
         button=True,
         response=OK,
+        trigger=trigger if isinstance(trigger, str) and _TRIGGER.fullmatch(trigger) else "",
     )
 
 

@@ -47,7 +47,9 @@ from hub.chat.platforms.base import (
 )
 from hub.chat.platforms.fields import answer_object, compact_json
 from hub.chat.platforms.outbound import PollMode
+from hub.chat.platforms.privacy import Sight
 from hub.chat.platforms.telegram_poll import TelegramPoll
+from hub.chat.platforms.telegram_removal import deleted_fields, read_deletion
 from hub.chat.platforms.telegram_update import Bot, click_id, read_update
 from hub.core import strict_json
 from hub.core.callback_url import parse_api_url
@@ -223,6 +225,13 @@ class TelegramPlatform:
             message_id = int(answered["message"])
             fields["reply_parameters"] = {"message_id": message_id, "allow_sending_without_reply": True}
         return self.call("sendMessage", fields)
+
+    def removal(self, event_id: str, conversation: str, thread: str) -> HttpCall | Sight:
+        fields = deleted_fields(event_id)
+        return "unseen" if fields is None else self.call("deleteMessage", fields)
+
+    def read_removal(self, call: HttpCall, response: HttpResponse) -> Delivered | DeliveryFailed:
+        return read_deletion(response)
 
     def handle_response(
         self, reply: OutboundReply, call: HttpCall, response: HttpResponse, now: float

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.chat.buttons import MAX_VALUE, buttons_of, clicked_text
+from hub.chat.buttons import MAX_VALUE, buttons_of, clicked_approval, clicked_text
 from hub.chat.platforms.base import ReplyContent, ReplyRequest
 from hub.core.outcome import ChatCommand
 from hub.planning.chat_commands import ChatCommandPlanner
@@ -69,3 +69,11 @@ def test_no_text_slips_through(text: str) -> None:
     """What is taken begins with one of five words."""
     taken = clicked_text(text)
     assert taken is None or taken.split()[0] in {"approve", "reject", "cancel", "more", "retry"}
+
+
+def test_what_a_click_on_approve_means() -> None:
+    """Number and plan's code, "" where it has none; of nothing else."""
+    assert clicked_approval("approve r42 k7f2") == (42, "k7f2")
+    assert clicked_approval("approve r42") == (42, "")
+    for text in ("reject r42", "approve", "approve r0", "approve r42 123456", "approve r42 k7f2 123456", "", "hello"):
+        assert clicked_approval(text) is None, text

@@ -18,7 +18,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from hub.chat import delivery as replies
-from hub.chat import http_server, retry
+from hub.chat import http_server, removals, retry
 from hub.chat.delivery import MAX_CALLS, DeliveryWorker
 from hub.chat.inlets import Inlet
 from hub.chat.platforms.base import (
@@ -36,6 +36,7 @@ from hub.chat.platforms.base import (
 )
 from hub.chat.platforms.generic import GenericPlatform, sign
 from hub.chat.platforms.outbound import Frame, SocketCall
+from hub.chat.platforms.privacy import REMOVAL, Sight
 from hub.chat.platforms.standard import StandardPlatform
 from hub.core.records import AuditEvent, Reply
 from hub.metrics import Metrics
@@ -722,3 +723,71 @@ async def test_a_reply_may_go_over_the_open_socket_of_its_inlet(tmp_path: Path) 
         assert "elsewhere.example" in rows[bad].error
         assert sent == ["first", "second"]
         assert not receiver.posts
+
+
+class Removing(GenericPlatform):
+    """A platform that deletes what people wrote, and tells by a status what became of it."""
+
+    def removal(self, event_id: str, conversation: str, thread: str) -> HttpCall | Sight:
+        return HttpCall(f"http://{conversation}/{event_id}/{thread}", b"", method="POST")
+
+    def read_removal(self, call: HttpCall, response: HttpResponse) -> Delivered | DeliveryFailed:
+        match response.status:
+            case 200:
+                return Delivered()
+            case 403:
+                return DeliveryFailed("no right", "refused")
+        return DeliveryFailed("busy", "later")
+
+
+def removal_of(receiver: Receiver, text: str = "others have seen it") -> str:
+    return ReplyContent(
+        in_reply_to="e1", conversation=f"127.0.0.1:{receiver.port}", text=text, kind=REMOVAL, thread="t1"
+    ).to_json()
+
+
+async def test_a_message_is_removed_once(tmp_path: Path) -> None:
+    """Its call, not a post; said nowhere, and no echo is expected of it."""
+    inlets = {"ops": Inlet("ops", Removing([SECRET]), HOSTS)}
+    async with receiving() as receiver, desk(tmp_path, **inlets) as outbox:
+        added = await outbox.add(receiver.url(), "", body=removal_of(receiver))
+        await outbox.settled([added], "done")
+        assert [post.path for post in receiver.posts] == ["/e1/t1"]
+        assert list(outbox.rows()) == [added]
+
+
+@pytest.mark.parametrize(("status", "tries"), [(403, 1), (503, removals.MAX_ATTEMPTS)])
+async def test_where_it_cannot_be_removed_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, tries: int
+) -> None:
+    """After one try without the right, after a few where the chat is busy; in the conversation, with the words that
+    the entry has, and in the audit without them.
+    """
+    monkeypatch.setattr(retry, "FIRST_DELAY", 0.01)
+    inlets = {"ops": Inlet("ops", Removing([SECRET]), HOSTS)}
+
+    def behave(number: int, post: Post) -> int:
+        return status if post.path == "/e1/t1" else 200
+
+    async with receiving(behave) as receiver, desk(tmp_path, **inlets) as outbox:
+        added = await outbox.add(receiver.url("/said"), "", body=removal_of(receiver))
+        await outbox.settled([added], "dead")
+        rows = await outbox.settled([added + 1], "done")
+        assert [post.path for post in receiver.posts] == ["/e1/t1"] * tries + ["/said"]
+        said = ReplyContent.from_json(receiver.posts[-1].body.decode())
+        assert (said.text, said.kind, said.thread) == ("others have seen it", "progress", "t1")
+        assert (len(rows), rows[added].attempts) == (2, tries - 1)
+        (event,) = await outbox.events()
+        assert (event.kind, event.data["kind"]) == ("reply.dead", REMOVAL)
+
+
+async def test_a_removal_that_nobody_need_hear_of_ends_in_silence(tmp_path: Path) -> None:
+    """In a direct conversation, and where the inlet's platform removes nothing any more."""
+    inlets = {"ops": Inlet("ops", Removing([SECRET]), HOSTS), "old": Inlet("old", GenericPlatform([SECRET]), HOSTS)}
+    async with receiving(lambda number, post: 403) as receiver, desk(tmp_path, **inlets) as outbox:
+        ids = [
+            await outbox.add(receiver.url(), "", inlet, body=removal_of(receiver, text="")) for inlet in ("ops", "old")
+        ]
+        await outbox.settled(ids, "dead")
+        assert len(outbox.rows()) == 2
+        assert len(receiver.posts) == 1

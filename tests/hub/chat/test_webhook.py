@@ -15,8 +15,19 @@ import aiohttp
 import pytest
 
 from hub.chat import http_server
+from hub.chat.code_form_door import CodeFormDeps
 from hub.chat.inlets import Inlet
-from hub.chat.platforms.base import Ignored, ImmediateResponse, IncomingMessage, ReceiveResult, WebhookRequest
+from hub.chat.platforms.base import (
+    CodeGiven,
+    HttpCall,
+    HttpResponse,
+    Ignored,
+    ImmediateResponse,
+    IncomingMessage,
+    ReceiveResult,
+    WebhookRequest,
+)
+from hub.chat.platforms.code_form import CodeAnswer, CodeForm
 from hub.chat.platforms.generic import GenericPlatform, sign
 from hub.chat.platforms.standard import StandardPlatform
 from hub.chat.platforms.standard import sign as sign_standard
@@ -51,6 +62,24 @@ class Clicks(GenericPlatform):
         return IncomingMessage("e1", "alice", "room", "approve r1", button=True, response=said, edited=True)
 
 
+class Forms(GenericPlatform):
+    """A platform whose clicks open a form for a code, and that hands in a sent one."""
+
+    def receive(self, delivery: WebhookRequest, now: float) -> ReceiveResult:  # type: ignore[override]
+        if "sent" in delivery.query:
+            return CodeGiven("v1", "alice", "alice", "room", 1, "0" * 32, "123456")
+        return IncomingMessage("e1", "alice", "room", "approve r1", button="typed" not in delivery.query)
+
+    def open_form(self, click: IncomingMessage, form: CodeForm) -> ImmediateResponse | HttpCall | None:
+        return ImmediateResponse(json.dumps({"form": form.text}).encode())
+
+    def is_opened(self, response: HttpResponse) -> bool:
+        return False
+
+    def answer_form(self, given: CodeGiven, answer: CodeAnswer) -> ImmediateResponse:
+        return ImmediateResponse(json.dumps({"said": answer.text}).encode())
+
+
 class Tells(GenericPlatform):
     """A platform that shows what it is answered: what became of the message, and its number."""
 
@@ -77,6 +106,8 @@ class Hub:
     failing: Exception | None = None
     answers: Receipt | None = None  # instead of taking the message
     audit_failing: bool = False
+    asks: bool = True
+    given: list[CodeGiven] = field(default_factory=list)
     metrics: Metrics = field(default_factory=Metrics)
 
     async def accept(self, inlet: str, incoming: IncomingMessage) -> Receipt:
@@ -90,6 +121,15 @@ class Hub:
             return Receipt("duplicate")
         self.accepted.append((inlet, incoming))
         return Receipt("accepted", "01ARZ3NDEKTSV4RRFFQ69G5FAV", len(self.accepted))
+
+    async def form_for(self, inlet: str, click: IncomingMessage) -> CodeForm | None:
+        return CodeForm(1, "0" * 32, "the plan", "en") if self.asks else None
+
+    async def take(self, inlet: str, given: CodeGiven) -> CodeAnswer:
+        if self.failing:
+            raise self.failing
+        self.given.append(given)
+        return CodeAnswer("approved", ok=True)
 
     async def refused(self, refusal: RefusalRow) -> None:
         if self.audit_failing:
@@ -149,6 +189,7 @@ async def rigged(limits: WebhookLimits | None = None, held: bool = False, **inle
         "std": Inlet("std", StandardPlatform([KEY]), ()),
         "odd": Inlet("odd", Odd([SECRET]), ()),
         "clicks": Inlet("clicks", Clicks([SECRET]), ()),
+        "forms": Inlet("forms", Forms([SECRET]), ()),
         "tells": Inlet("tells", Tells([SECRET]), ()),
     }
     deps = WebhookDeps(
@@ -162,6 +203,7 @@ async def rigged(limits: WebhookLimits | None = None, held: bool = False, **inle
         clock=lambda: hub.now,
         limits=limits or WebhookLimits(),
         recovery=lambda: hub.recovery,
+        code_forms=CodeFormDeps(hub.form_for, hub.take),
     )
     app = build_app(deps)
     listener = http_server.bind("127.0.0.1:0")
@@ -701,3 +743,28 @@ async def test_when_each_inlet_was_heard_is_in_the_metrics() -> None:
         rig.hub.now += 100
         await rig.webhook.flush(rig.hub.now)
         assert rig.hub.metrics.heard == {"ops": rig.hub.now - 100}
+
+
+async def test_a_click_that_opens_a_form_is_no_message() -> None:
+    """Its answer is the form, and nothing is stored; where none is asked for, and for words, it is taken as it is."""
+    async with rigged() as rig:
+        assert await rig.post(path="/webhook/forms") == (200, {"form": "the plan"})
+        assert rig.hub.accepted == []
+        status, answer = await rig.post(path="/webhook/forms?typed=1")
+        assert (status, answer["number"]) == (200, 1)
+        rig.hub.asks = False
+        rig.hub.accepted.clear()
+        status, answer = await rig.post(path="/webhook/forms")
+        assert (status, answer["number"], len(rig.hub.accepted)) == (200, 1, 1)
+
+
+async def test_a_sent_form_is_answered_once_it_is_committed() -> None:
+    """It is no message either. What could not be stored is no 2xx, and the code is in no answer."""
+    async with rigged() as rig:
+        assert await rig.post(path="/webhook/forms?sent=1") == (200, {"said": "approved"})
+        assert [given.code for given in rig.hub.given] == ["123456"]
+        rig.hub.failing = RuntimeError("the disk is full")
+        status, answer = await rig.post(path="/webhook/forms?sent=1")
+        assert (status, answer["error"]) == (503, "not_stored")
+        assert "123456" not in str(answer)
+        assert rig.hub.accepted == []

@@ -6,11 +6,20 @@ import re
 
 from common.lifecycle import RequestState
 from hub.chat.confirm_links import ConfirmLink
+from hub.chat.inlets import Inlet
+from hub.chat.platforms.generic import GenericPlatform
 from hub.core.records import Request
 from tests.hub.hub_harness import HubHarness
 
 ALONE = {"conversation": "bob"}
 RESTART = "@web-1 systemctl restart nginx.service"
+
+
+class Direct(GenericPlatform):
+    """A platform whose direct conversations are told by what comes with a message."""
+
+    def is_direct(self, conversation: str, thread: str) -> bool:
+        return thread == "direct"
 
 
 async def link_for(harness: HubHarness, words: str = "link r1", user: str = "bob", **more: str) -> ConfirmLink:
@@ -104,3 +113,25 @@ async def test_the_requester_cannot_approve_their_own_by_a_link(harness: HubHarn
     done = await harness.engine.confirmations.act(link, "approve", "", "")
     assert (done.ok, done.again) == (False, False)
     assert harness.request(request.id).state is RequestState.ASKING
+
+
+async def test_where_a_platform_tells_direct_conversations_a_link_rejects_too(harness: HubHarness) -> None:
+    """Though their ids are not the users'; in a room of the same platform there is none."""
+    harness.inlets["ops"] = Inlet("ops", Direct([b"a secret of some length"]))
+    await asking(harness)
+    link = await link_for(harness, conversation="D1", thread="direct")
+    assert link.acts == ("approve", "reject")
+    assert "none for r1 in a room" in await harness.reply_text("link r1", "bob", conversation="D1", thread="group")
+
+
+async def test_a_click_that_needs_a_code_is_told_of_the_page_first(harness: HubHarness) -> None:
+    """Where the hub has pages; else of the words alone. The question says so as well."""
+    await harness.enrol_totp("bob")
+    harness.add_rule("seal", more="second_factor = true", verdict="ask")
+    for url, said in (("https://hub.example", True), (None, False)):
+        await restart(harness, url)
+        request = await harness.submit("@web-1 seal it")
+        words = f"link r{request.number}"
+        assert (words in harness.reply_body(request, "question")["text"]) == said
+        refusal = await harness.reply_text(f"approve r{request.number}", "bob", button=True)
+        assert (words in refusal, f"approve r{request.number} 123456" in refusal) == (said, True)

@@ -19,8 +19,10 @@ from hub.identity.totp import (
     check_code,
     enrol,
     has_pending,
+    known_codes,
     offer,
     seal_context,
+    spend,
     without_factor,
 )
 from tests.each import each_of
@@ -226,3 +228,28 @@ def test_an_offer_forgives_wrong_codes_and_its_own_count_too() -> None:
     for _ in range(MAX_FAILURES):
         who = check_code(who, SEALER, "000000", NOW).person
     assert not check_code(who, SEALER, pyotp.TOTP(OTHER).at(int(NOW)), NOW).ok
+
+
+def test_codes_around_now_are_known_used_or_not() -> None:
+    """Four steps either way, each with its step; those of a factor that is offered too, and none that is wrong."""
+    known = known_codes(person(), SEALER, NOW)
+    current = int(NOW) // STEP
+    assert {step: code for code, step in known.items()} == {
+        step: code_at(step * STEP) for step in range(current - 4, current + 5)
+    }
+    offered = offer(person(), SEALER.seal(OTHER.encode(), seal_context("alice")), NOW)
+    both = known_codes(offered, SEALER, NOW)
+    assert both[pyotp.TOTP(OTHER).at(int(NOW))] == 0
+    assert both.items() >= known.items()
+    assert known_codes(Person("alice", (), 0.0), SEALER, NOW) == {}
+    assert known_codes(replace(person(), totp_secret=b"x" * 60), SEALER, NOW) == {}
+    assert known_codes(person(), SEALER, 0.0).keys() == {code_at(step * STEP) for step in range(5)}
+
+
+def test_a_spent_code_counts_no_more() -> None:
+    """Nor does one before it; the next one does, and spending an older one gives none back."""
+    who = spend(person(), int(NOW) // STEP)
+    assert not check_code(who, SEALER, code_at(NOW), NOW).ok
+    assert not check_code(who, SEALER, code_at(NOW - STEP), NOW).ok
+    assert check_code(who, SEALER, code_at(NOW + STEP), NOW).ok
+    assert spend(who, 0) == who
