@@ -167,6 +167,29 @@ class FakeDiscord(ChatServer):
         self.originals[interaction["token"]] = message
         assert await self.deliver(session, url, interaction | {"message": {"id": message}}) == {"type": 6}
 
+    async def open(self, session: ClientSession, url: str, who: str, value: str, message: str) -> dict[str, Any]:
+        """A person presses a button that opens a modal; the modal, which must be within Discord's limits."""
+        interaction = self._interaction(who, 3, {"component_type": 2, "custom_id": value})
+        answer = await self.deliver(session, url, interaction | {"message": {"id": message}})
+        data: dict[str, Any] = answer["data"]
+        assert (answer["type"], set(data)) == (9, {"custom_id", "title", "components"})
+        assert len(data["custom_id"]) <= 100
+        assert len(data["title"]) <= 45
+        display, label = data["components"]
+        assert (set(display), display["type"], label["type"]) == ({"type", "content"}, 10, 18)
+        assert len(display["content"].encode("utf-16-le")) // 2 <= 4_000
+        field = label["component"]
+        assert set(field) <= {"type", "custom_id", "style", "min_length", "max_length", "required"}
+        assert (field["type"], field["style"], set(label)) == (4, 1, {"type", "label", "component"})
+        return data
+
+    async def submit(self, session: ClientSession, url: str, who: str, modal: dict[str, Any], code: str) -> Any:
+        """A person sends a modal; what that is answered."""
+        field = {"type": 4, "id": 3, "custom_id": "code", "value": code}
+        components = [{"type": 10, "id": 1}, {"type": 18, "id": 2, "component": field}]
+        data = {"custom_id": modal["custom_id"], "components": components}
+        return await self.deliver(session, url, self._interaction(who, 5, data))
+
     def _interaction(self, who: str, kind: int, data: dict[str, Any]) -> dict[str, Any]:
         return {
             "id": self._new(),

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 
 from aiohttp import ClientSession, web
 from slack_sdk.models.blocks import Block
+from slack_sdk.models.views import View
 from slack_sdk.signature import SignatureVerifier
 
 from tests.end_to_end.chats.server import ChatServer
@@ -69,6 +70,8 @@ class SlackServer(ChatServer):
     refused: list[str] = field(default_factory=list)
     unanswered: bool = False  # the next post is made and never answered
     last: dict[str, float] = field(default_factory=dict)
+    triggers: dict[str, str] = field(default_factory=dict)  # unused ones, each with its user
+    views: dict[str, dict[str, Any]] = field(default_factory=dict)  # the modal that a user sees
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -92,6 +95,8 @@ class SlackServer(ChatServer):
         body = await request.json()
         if method == "auth.test":
             return web.json_response({"ok": True, "user": "answerback", "team": "Acme", "user_id": BOT})
+        if method == "views.open":
+            return await self._open(body)
         if set(body) - _ARGUMENTS[method]:
             return self._error("invalid_arguments")
         if (wrong := _wrong(body)) is not None:
@@ -114,6 +119,23 @@ class SlackServer(ChatServer):
             await self.closing.wait()
         key = "message_ts" if method == "chat.postEphemeral" else "ts"
         return web.json_response({"ok": True, "channel": channel, key: ts, "message": {**body, "bot_id": "B1"}})
+
+    async def _open(self, body: dict[str, Any]) -> web.Response:
+        """A modal, for whoever the trigger is of; each trigger opens one."""
+        user = self.triggers.pop(body.get("trigger_id", ""), None)
+        if set(body) != {"trigger_id", "view"} or user is None:
+            return self._error("invalid_arguments" if user else "exchanged_trigger_id")
+        try:
+            parsed = View(**body["view"])
+            parsed.validate_json()
+            assert parsed.to_dict().keys() == body["view"].keys()
+            assert all(Block.parse(block) is not None for block in body["view"]["blocks"])
+        except Exception:
+            return self._error("invalid_arguments")
+        async with self.changed:
+            self.views[user] = {**body["view"], "id": f"V{time.time_ns()}"}
+            self.changed.notify_all()
+        return web.json_response({"ok": True, "view": self.views[user]})
 
     async def _keep(self, method: str, channel: str, body: dict[str, Any]) -> str | None:
         ts = body.get("ts") or _ts()
@@ -186,10 +208,12 @@ class SlackServer(ChatServer):
 
     async def click(self, session: ClientSession, url: str, user: str, ts: str, value: str) -> None:
         """A click on a button of the message, or of an old state of it that somebody still sees."""
-        message = self.posted[ts]
+        message, trigger = self.posted[ts], f"{time.time_ns()}.2.b"
+        self.triggers[trigger] = user
         action = {"type": "button", "action_id": value.split()[0], "value": value, "action_ts": _ts()}
         payload = {
             "type": "block_actions",
+            "trigger_id": trigger,
             "user": {"id": user},
             "channel": {"id": message.channel},
             "message": {"ts": ts, "thread_ts": message.thread, "blocks": message.states[-1]["blocks"]},
@@ -197,6 +221,19 @@ class SlackServer(ChatServer):
         }
         body = urlencode({"payload": json.dumps(payload)}).encode()
         assert not await self.deliver(session, url, body, "application/x-www-form-urlencoded")
+
+    async def submit(self, session: ClientSession, url: str, user: str, view: dict[str, Any], code: str) -> str:
+        """Sends a modal; what Slack would show below its field, "" where it closes."""
+        values = {"code": {"code": {"type": "plain_text_input", "value": code}}}
+        payload = {"type": "view_submission", "user": {"id": user}, "view": {**view, "state": {"values": values}}}
+        body = urlencode({"payload": json.dumps(payload)}).encode()
+        answer = await self.deliver(session, url, body, "application/x-www-form-urlencoded")
+        if not answer:
+            return ""
+        said = json.loads(answer)
+        assert said.keys() == {"response_action", "errors"}
+        assert said["errors"].keys() == {"code"}
+        return str(said["errors"]["code"])
 
     async def wait(self, found: Callable[[], Any]) -> Any:
         """What `found` finds, once it finds something."""

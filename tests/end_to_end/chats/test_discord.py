@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+import pyotp
 import pytest
 from nacl.signing import SigningKey
 
@@ -27,13 +31,17 @@ def configure(rig: SystemHarness, api: str) -> None:
 @pytest.mark.timeout(300)
 async def test_from_the_question_to_the_outcome_through_kills(tmp_path: Path) -> None:
     """The hub is killed between each two steps: the answer to the command is the card, run once; a click of the
-    requester changes nothing; a deleted card is posted anew; what comes after the interaction's time is posted once.
+    requester changes nothing; a deleted card is posted anew; what comes after the interaction's time is posted once. A
+    second factor's code is given in a modal, which a restarted hub knows, and stands nowhere.
     """
     async with FakeDiscord().serving() as discord, SystemHarness(tmp_path) as rig:
         await rig.init()
         configure(rig, discord.url)
         wait = f"until [ -e {tmp_path}/go-$1 ]; do sleep 0.05; done; echo done-$1\n"
         rig.add_program("careful", wait, verdict="ask")
+        rig.add_program("grave", "echo grave-$1\n", verdict="ask", more="second_factor = true")
+        _, enrolled, _ = await rig.hub("operator", "totp", "bob", "--json")
+        totp = pyotp.TOTP(parse_qs(urlsplit(json.loads(enrolled)["uri"]).query)["secret"][0])
         await rig.start_hub()
         await rig.add_agent("web-1")
         assert rig.session is not None
@@ -75,8 +83,25 @@ async def test_from_the_question_to_the_outcome_through_kills(tmp_path: Path) ->
         (tmp_path / "go-two").touch()
         await discord.wait_for("done-two", anew)
 
+        third = await discord.run(session, url, "carol", "@web-1 grave three")
+        _, question = await discord.wait_for("Click Approve", third)
+        modal = await discord.open(session, url, "bob", values(question)[0], third)
+        assert "grave three" in modal["components"][0]["content"]
+        await kill()
+        code = totp.now()
+        wrong = await discord.submit(session, url, "bob", modal, f"{(int(code) + 7) % 1_000_000:06}")
+        assert (wrong["type"], wrong["data"]["flags"], "wrong" in wrong["data"]["content"]) == (4, 64, True)
+        refused = await discord.submit(session, url, "carol", modal, code)
+        assert "not yours" in refused["data"]["content"]
+        assert await discord.submit(session, url, "bob", modal, code) == {"type": 6}
+        await discord.wait_for("grave-three", third)
+        used = await discord.submit(session, url, "bob", modal, code)
+        assert used["data"]["flags"] == 64
+        kept = rig.programs["hub"].log.read_text() + str([event["data"] for event in rig.events()])
+        assert re.search(rf"\b{code}\b", kept) is None
+
         with_buttons = {name for name, states in discord.messages.items() if any(map(values, states))}
-        assert with_buttons == {key, other, anew}
+        assert with_buttons == {key, other, anew, third}
         usual = ("10008 Unknown Message", "10015 Unknown Webhook")
         assert set(discord.refused) <= set(usual), discord.refused
         for text in (rig.programs["hub"].log.read_text(), str(rig.events())):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
-from tests.end_to_end.chats.slack import SECRET, TOKEN, SlackServer
+import pyotp
+
+from tests.end_to_end.chats.slack import SECRET, TOKEN, SlackServer, words
 from tests.end_to_end.system import SystemHarness
 
 BOB, CAROL = "U0BOB", "U0CAROL"
@@ -14,7 +19,7 @@ BOB, CAROL = "U0BOB", "U0CAROL"
 async def test_one_card_from_the_question_to_the_outcome_through_kills(tmp_path: Path) -> None:
     """Killed after Slack took the card and before the hub heard of it, while it asks, and while the command runs: one
     card, run once. What does nothing is said to the one who clicked; an edit runs nothing; a command is answered where
-    the bot is not.
+    the bot is not. A second factor's code is given in a modal, which a restarted hub knows, and stands nowhere.
     """
     async with SlackServer().serving() as slack, SystemHarness(tmp_path) as rig:
         await rig.init()
@@ -29,6 +34,9 @@ async def test_one_card_from_the_question_to_the_outcome_through_kills(tmp_path:
         for person, user in (("bob", BOB), ("carol", CAROL)):
             rig.edit_config(rf'^chat = \["ops:{person}"\]', f'chat = ["ops:{person}", "slack:{user}"]')
         rig.add_program("careful", f"until [ -e {tmp_path}/go ]; do sleep 0.05; done; echo done-$1\n", verdict="ask")
+        rig.add_program("grave", "echo grave-$1\n", verdict="ask", more="second_factor = true")
+        _, enrolled, _ = await rig.hub("operator", "totp", "bob", "--json")
+        totp = pyotp.TOTP(parse_qs(urlsplit(json.loads(enrolled)["uri"]).query)["secret"][0])
         await rig.start_hub()
         await rig.add_agent("web-1")
         session, url = rig.session, f"http://127.0.0.1:{rig.http}/webhook/slack"
@@ -71,5 +79,22 @@ async def test_one_card_from_the_question_to_the_outcome_through_kills(tmp_path:
         assert "r1" in told[0].text
         assert len(slack.posted) == 3
         assert len(slack.posted[card].states) == states
+
+        await slack.say(session, url, CAROL, "@web-1 grave three")
+        grave = await slack.wait_said("Click Approve")
+        await slack.click(session, url, BOB, grave, slack.posted[grave].values[0])
+        view = slack.views[BOB]
+        assert "grave three" in words(view)
+        await kill()
+        code = totp.now()
+        assert "wrong" in await slack.submit(session, url, BOB, view, f"{(int(code) + 7) % 1_000_000:06}")
+        assert "not yours" in await slack.submit(session, url, CAROL, view, code)
+        assert "Approved" not in slack.posted[grave].text
+        assert await slack.submit(session, url, BOB, view, code) == ""
+        await slack.wait_said("grave-three", grave)
+        assert "Approved by bob" in slack.posted[grave].text
+        assert await slack.submit(session, url, BOB, view, code) == "", "the same modal again is the same yes"
+        kept = rig.programs["hub"].log.read_text() + str([event["data"] for event in rig.events()])
+        assert re.search(rf"\b{code}\b", kept) is None
         assert set(slack.refused) <= {"429", "not_in_channel"}
         rig.check_at_most_once()
