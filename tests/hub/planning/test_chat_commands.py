@@ -257,6 +257,8 @@ def test_a_reason_is_bounded() -> None:
         "my code is 123456",
         "123456",
         "  123-456 ",
+        "approve r42 123456.",
+        "my code is 123456. thanks",
     ],
 )
 def test_a_code_is_not_stored(text: str) -> None:
@@ -267,7 +269,15 @@ def test_a_code_is_not_stored(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["approve r42", "批准 r123456", "logs of job-123456 on web-1", "port 443", "disk on web-1"]
+    "text",
+    [
+        "approve r42",
+        "批准 r123456",
+        "logs of job-123456 on web-1",
+        "port 443",
+        "disk on web-1",
+        "r42 has 123456.5 rows",
+    ],
 )
 def test_other_text_is_stored_as_it_is(text: str) -> None:
     """Requests' numbers and other digits stay."""

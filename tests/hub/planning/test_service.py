@@ -83,6 +83,15 @@ async def test_commands_and_runbooks_never_reach_the_model(harness: HubHarness, 
     assert [one.text for one in model.asked] == ["how are the boxes doing"]
 
 
+async def test_no_code_reaches_the_model(harness: HubHarness, request_: Any) -> None:
+    """Whoever's it is, and whether or not it holds; a picture's text is shown to people before, and stays as read."""
+    model = Fixed(PlainAnswer("42"))
+    thinks = thinker(harness, model)
+    await thinks.plan_slow(request_("x"), "how is my code 123456 doing")
+    await thinks.plan_slow(request_("x"), " ", (), ImageText("exit code 123456 how is that"))
+    assert [one.text for one in model.asked] == ["how is my code ****** doing", "exit code 123456 how is that"]
+
+
 def test_without_a_model_there_is_an_answer_at_once(harness: HubHarness, request_: Any) -> None:
     """The last resort: what would be understood."""
     outcome = thinker(harness).plan_fast(request_("x"), "how are the boxes doing", 0)
