@@ -21,7 +21,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from common.catalogue import Language, Sentence
+from common.catalogue import Language, Sentence, translate
 from common.lifecycle import JOB_SETTLED, JOB_TERMINAL, REQUEST_TERMINAL, RequestState
 from common.text import clean_output, cut_bytes, cut_bytes_front
 from hub.chat import reply_text
@@ -29,9 +29,11 @@ from hub.chat.approval_text import CodeWay, approval_request_text
 from hub.chat.card_text import card_text
 from hub.chat.inlets import Inlet
 from hub.chat.outcome_text import final_text, late_text, partial_text
+from hub.chat.output_file import has_output
 from hub.chat.output_pages import MAX_PAGES, PAGE_BYTES, page_text
-from hub.chat.platforms.base import ReplyContent, ReplyJob, ReplyRequest
+from hub.chat.platforms.base import ReplyContent, ReplyFile, ReplyJob, ReplyRequest
 from hub.chat.platforms.code_form import has_forms
+from hub.chat.platforms.uploads import Uploads
 from hub.config import HubConfig
 from hub.core.absence import why_away
 from hub.core.approval import approval_code
@@ -58,6 +60,7 @@ class ReplyComposer:
         self._with_cards = frozenset(name for name, inlet in inlets.items() if inlet.platform.can_update)
         self._with_forms = frozenset(name for name, inlet in inlets.items() if has_forms(inlet.platform))
         self._has_pages = bool(config.http.public_url)
+        self._with_files = frozenset(name for name, inlet in inlets.items() if isinstance(inlet.platform, Uploads))
         self._updates = {name: inlet.updates for name, inlet in config.inlets.items()}
 
     # ---- replies
@@ -73,9 +76,10 @@ class ReplyComposer:
         approvers: Sequence[str] = (),
     ) -> None:
         """A reply of kind `final` or `question`. `text` is that of a plain answer, a refusal or policy's reason;
-        `approvers` who may approve.
+        `approvers` who may approve. A message that was answered with no words has its answer: a card shows what a click
+        did, or a file was sent.
         """
-        if not request.reply_url or (request.button and not text and not jobs and request.state is RequestState.DONE):
+        if not request.reply_url or (not text and not jobs and request.state is RequestState.DONE):
             return
         if kind == "question":
             body = approval_request_text(request, text, now, approvers, self._code_way(request))
@@ -230,6 +234,7 @@ class ReplyComposer:
         now: float,
         *,
         headed: bool = True,
+        file: ReplyFile | None = None,
     ) -> None:
         """`headed`: the text says itself which commands it is about."""
         actions: tuple[str, ...] = ()
@@ -254,6 +259,7 @@ class ReplyComposer:
             card=card,
             language=request.language,
             deadline=request.decide_by if request.state is RequestState.ASKING else None,
+            file=file,
         )
         txn.add_reply(
             Reply(
@@ -287,8 +293,36 @@ class ReplyComposer:
         tails = _tails(txn, jobs) | _ends_so_far(txn, jobs)
         return final_text(replace(request, language=language), untold, outputs, now, tails)
 
-    def more_text(self, txn: Txn, request: Request, jobs: Sequence[Job], page: int, language: Language) -> str:
-        """A page of all output that was kept, machine by machine."""
+    def takes_files(self, inlet: str) -> bool:
+        """Whether the inlet's chat can be given a file."""
+        return inlet in self._with_files
+
+    def answer_with_file(self, txn: Txn, request: Request, found: Request, jobs: Sequence[Job], now: float) -> str:
+        """Enqueues the answer to the message `request` that brings all kept output of `found` as a file; returns "",
+        or why there is none.
+        """
+        if not self.takes_files(request.inlet):
+            return translate(request.language, "file_not_here", number=found.number)
+        if not any(has_output(txn, job) for job in jobs):
+            key = "file_gone" if any(job.output_bytes for job in jobs) else "more_none"
+            return translate(request.language, key, number=found.number)
+        if request.reply_url:
+            text = translate(request.language, "file_head", number=found.number)
+            answered = replace(request, state=RequestState.DONE)
+            self._enqueue(txn, answered, "final", text, (), now, file=ReplyFile(found.id, found.number))
+        return ""
+
+    def more_text(
+        self,
+        txn: Txn,
+        request: Request,
+        jobs: Sequence[Job],
+        page: int,
+        language: Language,
+        *,
+        files: bool = False,
+    ) -> str:
+        """A page of all output that was kept, machine by machine; `files` as of `page_text`."""
         outputs = []
         room = PAGE_BYTES * min(page + 1, MAX_PAGES + 1)
         for job in jobs:
@@ -297,7 +331,7 @@ class ReplyComposer:
             data = _read_output(txn, job, room)
             outputs.append((job.agent, clean_output(data, limit=PAGE_BYTES * (MAX_PAGES + 1))))
             room -= len(data)
-        return page_text(request, outputs, page, language)
+        return page_text(request, outputs, page, language, files=files)
 
     def overview_text(
         self, txn: Txn, requests: Sequence[Request], inventory: Inventory, now: float, language: Language

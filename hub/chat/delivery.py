@@ -22,12 +22,14 @@ from typing import Final
 
 import aiohttp
 
+from common.catalogue import translate
 from hub.chat import removals
 from hub.chat import retry as reply_policy
 from hub.chat.http_client import FAILURES, describe_failure, make_call, open_session
 from hub.chat.inlets import Inlet
 from hub.chat.open_sockets import OpenSockets
 from hub.chat.outbound_socket import http_form
+from hub.chat.output_file import read_output_file
 from hub.chat.platforms.base import (
     CardGone,
     Delivered,
@@ -41,8 +43,11 @@ from hub.chat.platforms.base import (
 )
 from hub.chat.platforms.outbound import SocketCall
 from hub.chat.platforms.privacy import REMOVAL
+from hub.chat.platforms.uploads import UploadRefused, UploadResult, Uploads
+from hub.chat.reply_text import plain_text
 from hub.chat.retry import Dead, Retry
 from hub.core.callback_url import CallbackUrl, resolve_callback
+from hub.core.chat_text import inline_text
 from hub.core.echo_guard import EchoGuard
 from hub.core.records import Card, Reply
 from hub.log import logger
@@ -61,6 +66,11 @@ POST_TIMEOUT: Final = 10.0
 MAX_RESPONSE: Final = 256 * 1024  # bytes: a chat's API sends back the whole message that was posted
 MAX_CALLS: Final = 5  # HTTP calls that one reply may take
 MAX_ERROR: Final = 300  # characters stored of why an attempt failed
+MAX_UPLOADS: Final = 2  # files under way at once, each of some megabytes
+UPLOAD_PAUSE: Final = 1.0  # seconds until another one is tried where so many are
+UPLOAD_TIMEOUT: Final = 60.0
+MAX_UPLOAD_CALLS: Final = 8  # HTTP calls that one file may take
+_HAS_FILE: Final = '"file":{'  # in the outbox's JSON a key alone: within a text its quotes would be escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,7 @@ class DeliveryWorker:
         )  # never more than there are workers: see _poll_outbox
         self._in_flight: set[int] = set()  # outbox ids that are under way
         self._in_flight_by_inlet: Counter[str] = Counter()  # inlet -> its posts that are under way
+        self._uploads: set[int] = set()  # of those the ones that bring a file
         self._pause = MIN_PAUSE
         self._next_retry = math.inf
 
@@ -175,12 +186,17 @@ class DeliveryWorker:
             # No attempt is made, so none is counted; jittered, so that they do not all come due at once.
             at = until + self._random.random() * min(1.0, until - now)
             return self._retry_unit(reply, Retry(at, reply.error or f"{target.authority} does not answer"))
+        uploads = _HAS_FILE in reply.body
+        if uploads and len(self._uploads) >= MAX_UPLOADS:
+            return self._retry_unit(reply, Retry(now + UPLOAD_PAUSE, reply.error))
         if (pace := inlet.platform.pace) > 0:
             at = self._pacer.take(f"{reply.inlet} {_conversation(reply)}", pace, now)
             if at > now:
                 return self._retry_unit(reply, Retry(at, reply.error))
         if self._has_slot(reply.inlet):
             self._in_flight.add(reply.id)
+            if uploads:
+                self._uploads.add(reply.id)
             self._in_flight_by_inlet[reply.inlet] += 1
             self._deliveries.put_nowait(_Delivery(reply, inlet, target))
         return None
@@ -207,6 +223,7 @@ class DeliveryWorker:
                 await asyncio.sleep(POLL_INTERVAL)
             finally:
                 self._in_flight.discard(reply.id)
+                self._uploads.discard(reply.id)
                 self._in_flight_by_inlet[reply.inlet] -= 1
                 if not self._in_flight_by_inlet[reply.inlet]:
                     del self._in_flight_by_inlet[reply.inlet]
@@ -271,6 +288,12 @@ class DeliveryWorker:
             # One from before this start may have been posted by the hub that ended meanwhile.
             repeated=reply.attempts > 0 or reply.created_at < self._started_at,
         )
+        if _HAS_FILE in reply.body:
+            uploaded = await self._upload(session, delivery, posting)
+            if not isinstance(uploaded, UploadRefused):
+                return uploaded
+            log.warning("reply.no_file", request=reply.request_id, reply=reply.id, reason=uploaded.reason)
+            posting = replace(posting, body=_without_file(posting.content, uploaded.reason).to_json())
         first = removals.removal_call(platform, posting) if removing else platform.render(posting, self._clock())
         if isinstance(first, DeliveryFailed):
             return first
@@ -298,18 +321,46 @@ class DeliveryWorker:
                     posting = replace(posting, ref="", lost=posting.ref)
                     call = platform.render(posting, self._clock())
                 case _:
-                    return result
+                    return came
         return DeliveryFailed(f"still not posted after {MAX_CALLS} calls")
 
+    async def _upload(
+        self, session: aiohttp.ClientSession, delivery: _Delivery, posting: OutboundReply
+    ) -> UploadResult:
+        """Posts the reply with its file, which is read now: the outbox has but the name of its request."""
+        platform, said = delivery.inlet.platform, posting.content
+        if said.file is None or not isinstance(platform, Uploads):
+            return UploadRefused("it takes no files")
+        content = await read_output_file(self._store, said.file, said.language)
+        if content is None:
+            return UploadRefused("none of it is kept any more")
+        calls = platform.upload(posting, content, self._clock())
+        try:
+            call = next(calls)
+            for _ in range(MAX_UPLOAD_CALLS):
+                target = resolve_callback(call.url, delivery.inlet.reply_hosts)
+                if isinstance(target, str):
+                    return UploadRefused(target)
+                answer = await self._call(session, call, target, UPLOAD_TIMEOUT)
+                if isinstance(answer, DeliveryFailed):
+                    return answer
+                call = calls.send(answer)
+        except StopIteration as end:
+            result: UploadResult = end.value
+            return result
+        finally:
+            calls.close()
+        return DeliveryFailed(f"the file is still not posted after {MAX_UPLOAD_CALLS} calls")
+
     async def _call(
-        self, session: aiohttp.ClientSession, call: HttpCall, target: CallbackUrl
+        self, session: aiohttp.ClientSession, call: HttpCall, target: CallbackUrl, seconds: float | None = None
     ) -> HttpResponse | DeliveryFailed:
         host = target.authority
         try:
-            answer, _ = await make_call(session, call, MAX_RESPONSE)
+            answer, _ = await make_call(session, call, MAX_RESPONSE, seconds)
         except FAILURES as error:
             self._hosts.failed(host, self._clock())
-            return DeliveryFailed(f"{host}: {describe_failure(error, POST_TIMEOUT)}")
+            return DeliveryFailed(f"{host}: {describe_failure(error, seconds or POST_TIMEOUT)}")
         self._hosts.succeeded(host)
         return answer
 
@@ -342,6 +393,13 @@ def _mark_delivered(txn: Txn, reply: Reply, ref: str, now: float) -> None:
     txn.mark_reply_done(reply.id, now)
     if ref and reply.request_id and ReplyContent.from_json(reply.body).card:
         txn.put_card(Card(reply.request_id, ref, now))
+
+
+def _without_file(content: ReplyContent, reason: str) -> ReplyContent:
+    """What is said where the file could not be posted; `reason` is partly the chat's own words."""
+    number = content.file.number if content.file is not None else 0
+    text = translate(content.language, "file_failed", number=number, reason=inline_text(reason))
+    return replace(content, text=plain_text(text, content.language), file=None)
 
 
 def _conversation(reply: Reply) -> str:

@@ -18,8 +18,12 @@ MAX_LINE: Final = 500
 """Characters of a line; the console and the command line have all of it."""
 
 
-def page_text(request: Request, outputs: Sequence[tuple[str, str]], page: int, language: Language) -> str:
-    """Page `page`, from 1, of (machine, output); `outputs` has at least the pages up to the next."""
+def page_text(
+    request: Request, outputs: Sequence[tuple[str, str]], page: int, language: Language, *, files: bool = False
+) -> str:
+    """Page `page`, from 1, of (machine, output); `outputs` has at least the pages up to the next. `files`: the chat
+    takes all of it as a file too.
+    """
     pages = _pages(outputs)
     values = {"number": request.number, "page": page}
     if not pages:
@@ -28,9 +32,10 @@ def page_text(request: Request, outputs: Sequence[tuple[str, str]], page: int, l
         return translate(language, "more_beyond", most=min(len(pages), MAX_PAGES), **values)
     lines = [translate(language, "more_head", **values), code_block(pages[page - 1])]
     if page < min(len(pages), MAX_PAGES):
-        lines.append(translate(language, "more_next", next=page + 1, **values))
+        lines.append(translate(language, "more_next_file" if files else "more_next", next=page + 1, **values))
     else:
-        lines.append(translate(language, "more_end" if page == len(pages) else "more_elsewhere", **values))
+        elsewhere = "more_elsewhere_file" if files else "more_elsewhere"
+        lines.append(translate(language, "more_end" if page == len(pages) else elsewhere, **values))
     return fit_lines(lines, language)
 
 

@@ -22,6 +22,7 @@ from hub.chat.inlets import build_inlets
 from hub.chat.platforms.base import PlatformKind
 from hub.chat.platforms.outbound import outbound_mode
 from hub.chat.platforms.registry import built_in, find_platform, implementation
+from hub.chat.platforms.uploads import Uploads
 from hub.cli import register
 from hub.cli.doctor import ask
 from hub.cli.inlet_setup import (
@@ -62,7 +63,7 @@ def inlet_group() -> None:
 @json_option
 def inlet_platforms(as_json: bool) -> None:
     """Which chats there are. CARD: a request is one message that moves with it; BUTTONS: decisions by a click;
-    OUTBOUND: a way in for which the hub opens no port.
+    OUTBOUND: a way in for which the hub opens no port; FILES: long output as a file.
 
     \b
     answerback-hub inlet platforms
@@ -71,11 +72,10 @@ def inlet_platforms(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found))
         return
-    rows = [("PLATFORM", "CARD", "BUTTONS", "OUTBOUND", "TITLE")]
+    rows = [("PLATFORM", "CARD", "BUTTONS", "OUTBOUND", "FILES", "TITLE")]
     marks = {True: "yes", False: "-", None: "?"}
-    rows += [
-        (one["name"], marks[one["card"]], marks[one["buttons"]], marks[one["outbound"]], one["title"]) for one in found
-    ]
+    can = ("card", "buttons", "outbound", "files")
+    rows += [(one["name"], *(marks[one[key]] for key in can), one["title"]) for one in found]
     for line in table_lines(rows):
         click.echo(line)
     click.echo("a file of your own is a platform too: docs/chat/own-platform.md", err=True)
@@ -86,7 +86,8 @@ def _about(kind: PlatformKind) -> dict[str, Any]:
     can = {"card": getattr(made, "can_update", None), "buttons": getattr(made, "can_buttons", None)}
     known = {name: value if isinstance(value, bool) else None for name, value in can.items()}
     keys = [{"key": key.name, "secret": key.secret, "needed": key.needed, "doc": key.doc} for key in keys_of(kind)]
-    return {"name": kind.name, "title": kind.title, **known, "outbound": _may_ask(made), "keys": keys}
+    files = made is not None and issubclass(made, Uploads)
+    return {"name": kind.name, "title": kind.title, **known, "outbound": _may_ask(made), "files": files, "keys": keys}
 
 
 def _may_ask(made: type[Any] | None) -> bool:

@@ -20,6 +20,7 @@ ChatVerb = Literal[
     "show",
     "output",
     "more",
+    "file",
     "retry",
     "jobs",
     "history",

@@ -38,6 +38,7 @@ CHAT_RIGHTS: Final = {
     "show": "status",
     "output": "jobs",
     "more": "jobs",
+    "file": "jobs",
     "history": "jobs",
     "page": "approve",
 }

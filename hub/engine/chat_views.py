@@ -53,8 +53,8 @@ class ChatViews:
                 return Sentence("i_am", {"person": actor.person, "roles": roles}).render(language)
             case "machines":
                 return self._composer.machines_text(world.machines.inventory, language, uow.now)
-            case "status" | "show" | "output" | "more" if command.number is not None:
-                return self._of_request(uow, command, command.number, language)
+            case "status" | "show" | "output" | "more" | "file" if command.number is not None:
+                return self._of_request(uow, request, command, command.number)
             case "status":
                 waiting = uow.txn.requests(states=OPEN_STATES, limit=MAX_OVERVIEW)
                 return self._composer.overview_text(uow.txn, waiting, world.machines.inventory, uow.now, language)
@@ -66,7 +66,8 @@ class ChatViews:
                 return history_text([one for one in earlier if one.plan is not None][:MAX_HISTORY], uow.now, language)
         return None
 
-    def _of_request(self, uow: UnitOfWork, command: ChatCommand, number: int, language: Language) -> str:
+    def _of_request(self, uow: UnitOfWork, request: Request, command: ChatCommand, number: int) -> str:
+        language = request.language
         found = uow.txn.request_by_number(number)
         if found is None:
             return Sentence("no_request", {"what": f"r{number}"}).render(language)
@@ -77,7 +78,10 @@ class ChatViews:
             case "output":
                 return self._composer.output_text(uow.txn, found, jobs, uow.now, language)
             case "more":
-                return self._composer.more_text(uow.txn, found, jobs, command.page, language)
+                files = self._composer.takes_files(request.inlet)
+                return self._composer.more_text(uow.txn, found, jobs, command.page, language, files=files)
+            case "file":
+                return self._composer.answer_with_file(uow.txn, request, found, jobs, uow.now)
         text = self._composer.status_text(uow.txn, found, jobs, uow.now, language)
         if any(job.state in JOB_SETTLED for job in jobs):
             return fit_lines([text, self._composer.output_text(uow.txn, found, jobs, uow.now, language)], language)

@@ -3,9 +3,10 @@
     approve r42 [k7f2] [code]   reject r42 [why]   cancel r42   retry r42   yes
     批准 r42 [k7f2] [验证码]     拒绝 r42 [原因]     取消 r42     重试 r42    好
     link r42 (链接 r42): a page on which to decide, for chats without buttons
-    r42   status [r42]   show r42   output r42   more r42 [page]
+    r42   status [r42]   show r42   output r42   more r42 [page]   file r42
     jobs   history   machines   whoami   hi   help [topic]
-    r42   状态 [r42]     查看 r42   输出 r42     任务   历史      机器       我是谁   你好  帮助 [主题]
+    r42   状态 [r42]     查看 r42   输出 r42     更多 r42 [页]   文件 r42
+    任务   历史      机器       我是谁   你好  帮助 [主题]
 
 A request is `r42`, `#42`, "r 42", "request 42", 第42号 or `42`. Without one, approve, reject, cancel and status apply
 to the only open one of the conversation. The whole message must have one of these forms, with courtesy at its ends:
@@ -97,6 +98,9 @@ _ITS_OUTPUT: Final = re.compile(
     r"\s{0,3}(?:'s|’s|的)?\s{0,3}(?:output|results?|输出|輸出|结果|結果)[\s.!?]*\Z", re.IGNORECASE
 )
 _PAGE: Final = re.compile(r"[\s,]*(?:page|p\.?|第)?\s*([1-9][0-9]{0,3})\s*(?:页|頁)?[\s.!]*", re.IGNORECASE)
+_AS_FILE: Final = re.compile(
+    r"\s{0,3}(?:as\s{1,3}(?:a\s{1,3})?(?:text\s{1,3})?file|(?:的)?(?:文件|檔案|附件))[\s.!?]*", re.IGNORECASE
+)
 _PAGE_LINK: Final = re.compile(rf"(?:link|链接|連結)\s{{0,3}}[:：]?\s{{0,3}}{REQUEST.pattern}[\s.!]*", re.IGNORECASE)
 
 
@@ -182,7 +186,7 @@ def _about_request(text: str, written: str) -> PlanningOutcome | None:
     body = rest.strip(" \t\n,:")
     asked = is_question(body)
     if END.match(body.rstrip("? ") if verb == "status" else body) and word in VERB_OF:
-        if verb in ("output", "more"):
+        if verb in ("output", "more", "file"):
             return CannotPlan(Sentence("act_number", {"verb": _verb(verb)}), "act")
         return None if verb in NUMBER_NEEDED else ChatCommand(verb)
     if (without := _without_number(verb, word, body)) is not None:
@@ -224,6 +228,8 @@ def _of_request(verb: ChatVerb, request: re.Match[str], after: str, behind: str)
             return ChatCommand("reject", number, why="" if ended else _reason(behind))
         case "show" if _ITS_OUTPUT.match(after):
             return ChatCommand("output", number)
+        case "show" | "output" | "more" if _AS_FILE.fullmatch(after):
+            return ChatCommand("file", number)
         case "more" if (page := _PAGE.fullmatch(after)) is not None:
             return ChatCommand("more", number, page=int(page[1]))
         case _ if ended or (verb not in DECIDING and END.match(after.rstrip("? "))):

@@ -54,10 +54,22 @@ ON_REQUESTS: Final[dict[ChatVerb, tuple[str, ...]]] = {
         "其余",
         "剩下",
     ),
+    "file": (
+        "send the file of",
+        "send file",
+        "file of",
+        "file",
+        "download",
+        "文件",
+        "檔案",
+        "附件",
+        "下载",
+        "下載",
+    ),
     "retry": ("retry", "run again", "repeat", "redo", "rerun", "重试", "重試", "重跑", "再次执行", "重新执行", "再跑"),
 }
 """Verbs about one request. The first four may stand without its number, the others are of other planners then."""
-NUMBER_NEEDED: Final[frozenset[ChatVerb]] = frozenset({"show", "output", "more", "retry"})
+NUMBER_NEEDED: Final[frozenset[ChatVerb]] = frozenset({"show", "output", "more", "file", "retry"})
 STOPPING: Final = ("stop", "abort", "kill", "停止", "停", "中止", "终止", "終止")
 """Cancel, where a request is named with its mark: "stop r42". "stop 42" may mean anything."""
 THIS_ONE: Final = frozenset({"it", "this", "that", "this one", "that one", "它", "这个", "这条", "那个", "这一个"})

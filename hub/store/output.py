@@ -24,6 +24,7 @@ _AFTER: Final = Statement(
     .limit(sa.bindparam("limit"))
 )
 _EXTENT: Final = Statement(sa.select(sa.func.count(), sa.func.max(table.c.seq)).where(_OF_JOB))
+_SIZE: Final = Statement(sa.select(sa.func.coalesce(sa.func.sum(sa.func.length(table.c.data)), 0)).where(_OF_JOB))
 _SEQS: Final = Statement(sa.select(table.c.seq).where(_OF_JOB).order_by(table.c.seq))
 # Job ids sort by time, so old chunks are at the front of the key; only chunks of ended jobs are deleted.
 _OLD: Final = (
@@ -44,6 +45,10 @@ class OutputRepository(Repository):
     def chunks(self, job_id: str, after_seq: int = 0, limit: int = 1000) -> list[StoredChunk]:
         """In order of seq."""
         return _CHUNK.from_rows(self._db.rows(_AFTER, {"job_id": job_id, "after_seq": after_seq, "limit": limit}))
+
+    def output_size(self, job_id: str) -> int:
+        """Bytes of the chunks that are kept."""
+        return int(self._db.value(_SIZE, {"job_id": job_id}))
 
     def output_seq(self, job_id: str) -> int:
         """The highest seq up to which no chunk is missing; 0 where the first is."""

@@ -20,7 +20,7 @@ as `OutboundReply.ref` and are rendered as a change of it. `CardGone` posts the 
 
 Beside these, a platform may have `MakesExample` and `Identifies`, with which `answerback-hub inlet test` proves it;
 `AsksForCode` (`code_form`), a form for a second factor's code; `RemovesMessages` and `TellsDirect` (`privacy`), by
-which such a code is kept from others.
+which such a code is kept from others; `Uploads` (`uploads`), with which it posts files.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ __all__ = [
     "PlatformKind",
     "ReceiveResult",
     "ReplyContent",
+    "ReplyFile",
     "ReplyJob",
     "ReplyRequest",
     "Stale",
@@ -194,6 +195,14 @@ class ReplyJob:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyFile:
+    """The file that a reply brings: all kept output of a request. It is read when the reply is posted."""
+
+    request: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyContent:
     """A reply before a platform renders it. Its JSON is what the outbox stores and what `generic` posts."""
 
@@ -208,6 +217,7 @@ class ReplyContent:
     card: bool = False  # the whole state of the request, to be shown in its one message
     language: Language = "en"
     deadline: float | None = None  # until when it waits for a decision, seconds since the epoch
+    file: ReplyFile | None = None  # only on a platform with `Uploads`
 
     def to_json(self) -> str:
         body: dict[str, Any] = {
@@ -244,6 +254,8 @@ class ReplyContent:
             body |= {"card": True, "language": self.language}
             if self.deadline is not None:
                 body["deadline"] = self.deadline
+        if self.file is not None:
+            body |= {"file": {"request": self.file.request, "number": self.file.number}, "language": self.language}
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -263,6 +275,7 @@ class ReplyContent:
             card=body.get("card", False),
             language=body.get("language", "en"),
             deadline=body.get("deadline"),
+            file=ReplyFile(**body["file"]) if "file" in body else None,
         )
 
 

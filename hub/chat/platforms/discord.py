@@ -53,8 +53,10 @@ from hub.chat.platforms.base import (
 from hub.chat.platforms.code_form import CodeAnswer, CodeForm
 from hub.chat.platforms.discord_form import code_modal, submission_response
 from hub.chat.platforms.discord_interaction import CLICK, PRIVATE, created_at, read_interaction
+from hub.chat.platforms.discord_upload import upload_calls
 from hub.chat.platforms.fields import answer_object, compact_json
 from hub.chat.platforms.privacy import Sight
+from hub.chat.platforms.uploads import UploadCalls, UploadFile, reader
 from hub.core import strict_json
 from hub.core.callback_url import parse_api_url
 from hub.core.chat_text import inline_text
@@ -238,6 +240,9 @@ class DiscordPlatform:
         headers = {"Content-Type": "application/json", "Authorization": f"Bot {self._token}"}
         return HttpCall(f"{self._api}{path}", compact_json(fields), headers, method)
 
+    def upload(self, reply: OutboundReply, file: UploadFile, now: float) -> UploadCalls:
+        return upload_calls(self.render(reply, now), file, reader(self, reply, now))
+
     def handle_response(
         self, reply: OutboundReply, call: HttpCall, response: HttpResponse, now: float
     ) -> DeliveryResult:
@@ -294,9 +299,10 @@ PLATFORM: Final = PlatformKind(
         ),
         (
             "On the page OAuth2 make a URL with the scopes bot and applications.commands and the permissions View "
-            "Channels, Send Messages, Send Messages in Threads and Embed Links, and open it to add the bot.",
+            "Channels, Send Messages, Send Messages in Threads, Embed Links and Attach Files, and open it to "
+            "add the bot.",
             "在 OAuth2 页生成链接：scopes 选 bot 和 applications.commands，权限选 View Channels、Send Messages、"
-            "Send Messages in Threads 和 Embed Links；打开链接把机器人加入服务器。",
+            "Send Messages in Threads、Embed Links 和 Attach Files；打开链接把机器人加入服务器。",
         ),
     ),
 )

@@ -49,8 +49,10 @@ from hub.chat.platforms.feishu_card import card_json
 from hub.chat.platforms.feishu_event import MAX_ID, MessageEvent, read_click, read_message
 from hub.chat.platforms.feishu_sign import FeishuKeys
 from hub.chat.platforms.feishu_socket import SOCKET_HOSTS, FeishuSocket
+from hub.chat.platforms.feishu_upload import upload_calls
 from hub.chat.platforms.fields import answer_object, compact_json
 from hub.chat.platforms.outbound import SocketMode
+from hub.chat.platforms.uploads import UploadCalls, UploadFile, reader
 from hub.core.callback_url import parse_api_url
 from hub.core.chat_text import inline_text
 from hub.core.inlet_table import InletTable
@@ -226,6 +228,9 @@ class FeishuPlatform:
     def render(self, reply: OutboundReply, now: float) -> HttpCall:
         return self._post(reply) if self._has_token(now) else self._token_call()
 
+    def upload(self, reply: OutboundReply, file: UploadFile, now: float) -> UploadCalls:
+        return upload_calls(self.render(reply, now), file, self._api, reader(self, reply, now))
+
     def handle_response(
         self, reply: OutboundReply, call: HttpCall, response: HttpResponse, now: float
     ) -> DeliveryResult:
@@ -369,8 +374,9 @@ PLATFORM: Final = PlatformKind(
         ),
         (
             "Permissions & Scopes: im:message, im:message:send_as_bot, im:message.group_at_msg:readonly, "
-            "im:message.p2p_msg:readonly.",
-            "权限管理：im:message、im:message:send_as_bot、im:message.group_at_msg:readonly、im:message.p2p_msg:readonly。",
+            "im:message.p2p_msg:readonly, im:resource.",
+            "权限管理：im:message、im:message:send_as_bot、im:message.group_at_msg:readonly、im:message.p2p_msg:readonly、"
+            "im:resource。",
         ),
         (
             "With the hub running: Events & Callbacks, Event Configuration and again Callback Configuration: send to "

@@ -44,7 +44,9 @@ from hub.chat.platforms.base import (
 )
 from hub.chat.platforms.matrix_events import CARD, REACTIONS, is_event, is_user
 from hub.chat.platforms.matrix_sync import TOKEN_CURE, Account, MatrixSync, failure, read_object, wait_of
+from hub.chat.platforms.matrix_upload import upload_calls
 from hub.chat.platforms.privacy import Sight
+from hub.chat.platforms.uploads import UploadCalls, UploadFile, reader
 from hub.core.callback_url import parse_api_url
 from hub.core.chat_text import FENCE
 from hub.core.inlet_table import InletTable
@@ -173,6 +175,10 @@ class MatrixPlatform:
             wait = str(math.ceil(wait_of(response, body)))
             return DeliveryFailed("the homeserver asks to wait", "later", wait)
         return result_of_status(response)
+
+    def upload(self, reply: OutboundReply, file: UploadFile, now: float) -> UploadCalls:
+        put = self._account.call("POST", f"media/v3/upload?filename={quote(file.name, safe='')}")
+        return upload_calls(self.render(reply, now), put, file, reader(self, reply, now), read_object)
 
     def handle_response(
         self, reply: OutboundReply, call: HttpCall, response: HttpResponse, now: float

@@ -67,7 +67,9 @@ from hub.chat.platforms.mattermost_fields import (
 )
 from hub.chat.platforms.mattermost_socket import MattermostSocket
 from hub.chat.platforms.mattermost_text import markdown
+from hub.chat.platforms.mattermost_upload import upload_calls
 from hub.chat.platforms.privacy import Sight
+from hub.chat.platforms.uploads import UploadCalls, UploadFile, reader
 from hub.core.callback_url import parse_api_url
 from hub.core.inlet_table import InletTable
 
@@ -297,6 +299,10 @@ class MattermostPlatform:
             return HttpCall(url, b"", headers, method)
         data = compact_json(body)
         return HttpCall(url, data, headers | {"Content-Type": "application/json"}, method)
+
+    def upload(self, reply: OutboundReply, file: UploadFile, now: float) -> UploadCalls:
+        put = self._call("POST", f"{self._root}/api/v4/files?channel_id={reply.content.conversation}", {})
+        return upload_calls(self.render(reply, now), put, file, reader(self, reply, now))
 
     def handle_response(
         self, reply: OutboundReply, call: HttpCall, response: HttpResponse, now: float

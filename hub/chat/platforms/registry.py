@@ -49,10 +49,14 @@ def find_platform(name: str, folder: Path) -> PlatformKind:
 
 
 def implementation(kind: PlatformKind) -> type[Platform] | None:
-    """The class of a platform, which says what it can before there is an inlet; None where it cannot be told."""
+    """The class of a platform, which says what it can before there is an inlet; None where it cannot be told. One of
+    the platform's own module goes before one of another that it has for some of its inlets.
+    """
     module = sys.modules.get(getattr(kind.create, "__module__", ""))
-    found = (value for value in vars(module).values() if isinstance(value, type)) if module is not None else ()
-    return next((one for one in found if getattr(one, "kind", None) == kind.name), None)
+    classes = [value for value in vars(module).values() if isinstance(value, type)] if module is not None else []
+    found = [one for one in classes if getattr(one, "kind", None) == kind.name]
+    own = [one for one in found if module is not None and one.__module__ == module.__name__]
+    return next(iter(own or found), None)
 
 
 def table_of(name: str, folder: Path) -> type[InletTable]:

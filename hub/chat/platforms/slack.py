@@ -60,6 +60,8 @@ from hub.chat.platforms.privacy import Sight
 from hub.chat.platforms.slack_events import ID, OK, TS, read_command, read_event
 from hub.chat.platforms.slack_form import code_view, read_interaction, submission_response
 from hub.chat.platforms.slack_text import escape, notification, plain_mrkdwn, rich_text
+from hub.chat.platforms.slack_upload import SlackApi, file_host, upload_calls
+from hub.chat.platforms.uploads import UploadCalls, UploadFile
 from hub.core import strict_form, strict_json
 from hub.core.callback_url import parse_api_url
 from hub.core.inlet_table import InletTable
@@ -133,7 +135,8 @@ class SlackPlatform:
         self._secrets = table.secrets
         self._api, host = parse_api_url(table.api_url)
         self._token = tokens[0].decode("ascii")
-        self.hosts: tuple[str, ...] = (host,)
+        self._files = file_host(host)
+        self.hosts: tuple[str, ...] = tuple({host: None, self._files: None})
 
     # ---- in
 
@@ -274,20 +277,21 @@ class SlackPlatform:
             blocks.append({"type": "actions", "elements": buttons})
         return {"text": notification(parts), "blocks": blocks}
 
+    def upload(self, reply: OutboundReply, file: UploadFile, now: float) -> UploadCalls:
+        content = reply.content
+        earlier = self._look_up(reply) if reply.repeated and _key(reply) else None
+        api = SlackApi(self._api, self._files, self._headers(), _judge)
+        return upload_calls(content, file, _place(content), api, earlier)
+
     def handle_response(
         self, reply: OutboundReply, call: HttpCall, response: HttpResponse, now: float
     ) -> DeliveryResult:
         method = call.url.removeprefix(f"{self._api}/").partition("?")[0]
-        result = result_of_status(response)
-        if isinstance(result, DeliveryFailed):
-            return result
         answer = answer_object(response)
-        error = _error(answer)
+        error, failed = _judge(response)
         looking = method.startswith("conversations.")
-        if error in _CURES and not (looking and error == "missing_scope"):
-            return DeliveryFailed(f"Slack says {error}; {_CURES[error]}", "later", _SLOW)
-        if error in _LATER:
-            return DeliveryFailed(f"Slack says {error}", "later", response.headers.get("retry-after", ""))
+        if failed is not None and not (looking and error == "missing_scope"):
+            return failed
         if looking:
             return self._found(reply, answer)
         if not error:
@@ -335,6 +339,19 @@ def _error(answer: Mapping[str, Any]) -> str:
     """What went wrong: "" where nothing did, "?" where it is not told in a word."""
     said = answer.get("error")
     return "" if answer.get("ok") is True else said if isinstance(said, str) and _ERROR.fullmatch(said) else "?"
+
+
+def _judge(response: HttpResponse) -> tuple[str, DeliveryFailed | None]:
+    """The error of an answer as of `_error`, and the failure where it is none of this call's own."""
+    result = result_of_status(response)
+    if isinstance(result, DeliveryFailed):
+        return "?", result
+    error = _error(answer_object(response))
+    if error in _CURES:
+        return error, DeliveryFailed(f"Slack says {error}; {_CURES[error]}", "later", _SLOW)
+    if error in _LATER:
+        return error, DeliveryFailed(f"Slack says {error}", "later", response.headers.get("retry-after", ""))
+    return error, None
 
 
 def sign(secret: bytes, timestamp: str, body: bytes) -> bytes:
@@ -403,9 +420,9 @@ PLATFORM: Final = PlatformKind(
         ),
         (
             "OAuth & Permissions, Bot Token Scopes: app_mentions:read, channels:history, groups:history, im:history, "
-            "chat:write, commands.",
+            "chat:write, files:write, commands.",
             "OAuth & Permissions，Bot Token Scopes：app_mentions:read、channels:history、groups:history、im:history、"
-            "chat:write、commands。",
+            "chat:write、files:write、commands。",
         ),
         (
             "Install to Workspace, and copy the Bot User OAuth Token (xoxb-…) into token_file. Start the hub.",

@@ -51,6 +51,8 @@ from hub.chat.platforms.privacy import Sight
 from hub.chat.platforms.telegram_poll import TelegramPoll
 from hub.chat.platforms.telegram_removal import deleted_fields, read_deletion
 from hub.chat.platforms.telegram_update import Bot, click_id, read_update
+from hub.chat.platforms.telegram_upload import document_fields, upload_calls
+from hub.chat.platforms.uploads import UploadCalls, UploadFile, reader
 from hub.core import strict_json
 from hub.core.callback_url import parse_api_url
 from hub.core.chat_text import inline_text, time_text
@@ -217,14 +219,11 @@ class TelegramPlatform:
         if reply.ref:
             chat, _, message = reply.ref.rpartition("/")
             return self.call("editMessageText", {"chat_id": _chat(chat), "message_id": int(message), **body})
-        fields: dict[str, Any] = {"chat_id": _chat(content.conversation), **body}
-        if _NUMBER.fullmatch(content.thread):
-            fields["message_thread_id"] = int(content.thread)
-        if (answered := _ANSWERED.search(content.in_reply_to)) and answered["chat"] == content.conversation:
-            # In groups, where several talk at once.
-            message_id = int(answered["message"])
-            fields["reply_parameters"] = {"message_id": message_id, "allow_sending_without_reply": True}
-        return self.call("sendMessage", fields)
+        return self.call("sendMessage", {**_place(content), **body})
+
+    def upload(self, reply: OutboundReply, file: UploadFile, now: float) -> UploadCalls:
+        fields = document_fields(_place(reply.content), reply.content.text)
+        return upload_calls(self.call("sendDocument", fields), file, reader(self, reply, now))
 
     def removal(self, event_id: str, conversation: str, thread: str) -> HttpCall | Sight:
         fields = deleted_fields(event_id)
@@ -299,6 +298,18 @@ PLATFORM: Final = PlatformKind(
 
 def _chat(conversation: str) -> int | str:
     return int(conversation) if _NUMBER.fullmatch(conversation) else conversation
+
+
+def _place(content: ReplyContent) -> dict[str, Any]:
+    """Where a new message goes."""
+    fields: dict[str, Any] = {"chat_id": _chat(content.conversation)}
+    if _NUMBER.fullmatch(content.thread):
+        fields["message_thread_id"] = int(content.thread)
+    if (answered := _ANSWERED.search(content.in_reply_to)) and answered["chat"] == content.conversation:
+        # In groups, where several talk at once.
+        message_id = int(answered["message"])
+        fields["reply_parameters"] = {"message_id": message_id, "allow_sending_without_reply": True}
+    return fields
 
 
 # Text

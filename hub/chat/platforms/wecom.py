@@ -21,7 +21,9 @@ import hashlib
 import json
 import re
 import secrets
+from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -50,11 +52,13 @@ from hub.chat.platforms.base import (
 )
 from hub.chat.platforms.callback_crypto import RANDOM, seal
 from hub.chat.platforms.fields import answer_object
+from hub.chat.platforms.uploads import UploadCalls, UploadFile
 from hub.chat.platforms.wecom_bot import WecomBot
 from hub.chat.platforms.wecom_config import SETUP, WecomInlet, check_keys
 from hub.chat.platforms.wecom_crypto import CallbackKey, open_envelope
 from hub.chat.platforms.wecom_socket import WecomSocket
 from hub.chat.platforms.wecom_text import card_of, task_id, text_parts
+from hub.chat.platforms.wecom_upload import upload_calls
 from hub.chat.platforms.wecom_xml import read_fields
 from hub.core.callback_url import parse_api_url
 from hub.core.inlet_table import InletTable
@@ -267,6 +271,28 @@ class WecomPlatform:
         self._token, self._token_at = token, now
         self._token_until = now + max(FRESH, seconds - TOKEN_MARGIN)
         return None
+
+    def upload(self, reply: OutboundReply, file: UploadFile, now: float) -> UploadCalls:
+        return upload_calls(file, self._to(reply.content.conversation), f"{SEND}?", partial(self._ask, now))
+
+    def _ask(
+        self, now: float, path: str, body: bytes, kind: str
+    ) -> Generator[HttpCall, HttpResponse, dict[str, Any] | DeliveryFailed]:
+        """A call with an access token behind the path, which is fetched where there is none or it is refused once."""
+        for _ in range(2):
+            if now >= self._token_until:
+                answer = _answer((yield self._token_call()))
+                failed = answer if isinstance(answer, DeliveryFailed) else self._take_token(answer, now)
+                if failed is not None:
+                    return failed
+            url = f"{self._api}{path}access_token={quote(self._token, safe='')}"
+            answer = _answer((yield HttpCall(url, body, {"Content-Type": kind})))
+            if isinstance(answer, DeliveryFailed) or not answer["errcode"]:
+                return answer
+            if answer["errcode"] not in _BAD_TOKEN:
+                return _failure(answer["errcode"])
+            self._token_until = 0.0
+        return DeliveryFailed("WeCom refuses the access token it has just given", "later", "60")
 
     def _take_answer(self, reply: OutboundReply, body: dict[str, Any], now: float) -> DeliveryResult:
         code: int = body["errcode"]

@@ -68,6 +68,9 @@ class SlackServer(ChatServer):
     posted: dict[str, Posted] = field(default_factory=dict)
     ephemeral: list[tuple[str, str]] = field(default_factory=list)  # (user, text)
     refused: list[str] = field(default_factory=list)
+    places: dict[str, tuple[str, int]] = field(default_factory=dict)  # file id -> name and length
+    files: dict[str, bytes] = field(default_factory=dict)  # what was put there
+    shared: list[dict[str, Any]] = field(default_factory=list)  # the arguments that shared them
     unanswered: bool = False  # the next post is made and never answered
     last: dict[str, float] = field(default_factory=dict)
     triggers: dict[str, str] = field(default_factory=dict)  # unused ones, each with its user
@@ -75,6 +78,8 @@ class SlackServer(ChatServer):
 
     def routes(self) -> list[web.RouteDef]:
         return [
+            web.post("/api/files.{method}", self._file),
+            web.post("/upload/v1/{name}", self._put),
             web.post("/api/{method}", self._post),
             web.get("/api/{method}", self._get),
         ]
@@ -168,6 +173,42 @@ class SlackServer(ChatServer):
             and float(ts) > float(query["oldest"])
         ]
         return web.json_response({"ok": True, "messages": [{"ts": query.get("ts", "1.2"), "text": "first"}, *found]})
+
+    # ---- files
+
+    async def _file(self, request: web.Request) -> web.Response:
+        """files.getUploadURLExternal and files.completeUploadExternal, whose arguments are a form."""
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return self._error("invalid_auth")
+        if request.content_type != "application/x-www-form-urlencoded":
+            return self._error("invalid_form_data")
+        form = {key: str(value) for key, value in (await request.post()).items()}
+        if request.match_info["method"] == "getUploadURLExternal":
+            if set(form) != {"filename", "length"} or not form["length"].isdigit() or form["length"] == "0":
+                return self._error("invalid_arguments")
+            name = f"F{len(self.places) + 1:09}"
+            self.places[name] = form["filename"], int(form["length"])
+            url = f"http://127.0.0.1:{self.port}/upload/v1/{name}"
+            return web.json_response({"ok": True, "upload_url": url, "file_id": name})
+        (file,) = json.loads(form["files"])
+        if set(form) - {"files", "channel_id", "thread_ts", "initial_comment"} or set(file) != {"id", "title"}:
+            return self._error("invalid_arguments")
+        if file["id"] not in self.files or re.search(r"<|&(?!amp;|lt;|gt;)", form["initial_comment"]):
+            return self._error("file_not_found")
+        if form["channel_id"] not in self.channels:
+            return self._error("channel_not_found")
+        async with self.changed:
+            self.shared.append(form)
+            self.changed.notify_all()
+        return web.json_response({"ok": True, "files": [file]})
+
+    async def _put(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        data = await request.read()
+        if "Authorization" in request.headers or len(data) != self.places[name][1]:
+            return web.Response(status=400)
+        self.files[name] = data
+        return web.Response(text=f"OK - {len(data)}")
 
     # ---- its deliveries
 

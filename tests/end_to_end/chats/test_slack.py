@@ -74,6 +74,13 @@ async def test_one_card_from_the_question_to_the_outcome_through_kills(tmp_path:
         await slack.say(session, url, CAROL, "@web-1 careful two", said, edited={"user": CAROL, "ts": "1.000001"})
         edit = await slack.wait(lambda: [ts for ts in slack.posted if ts != card])
         assert slack.posted[edit[0]].thread == said
+        await slack.say(session, url, CAROL, "file r1", thread_ts=said)
+        (shared,) = await slack.wait(lambda: slack.shared)
+        assert (shared["channel_id"], shared["thread_ts"]) == ("C0OPS", said)
+        assert shared["initial_comment"] == "What r1 printed:"
+        (file,) = slack.files.values()
+        assert [*slack.places.values()] == [("r1-output.txt", len(file))]
+        assert file.endswith(b" one (done) ====\ndone-one\n\n")
         await slack.command(session, url, BOB, "C0PRIVATE", "r1")
         told = await slack.wait(lambda: [one for one in slack.posted.values() if one.channel == "D0BOB"])
         assert "r1" in told[0].text

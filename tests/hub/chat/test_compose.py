@@ -7,6 +7,7 @@ import json
 from common.lifecycle import RequestState
 from common.link.messages import Accepted, Output, Started, Unsure
 from hub.chat.compose import MAX_JOB_OUTPUT, TAIL_CHUNKS
+from hub.chat.platforms.base import ReplyContent, ReplyFile
 from hub.core.records import Job
 from hub.engine.unit_of_work import UnitOfWork
 from tests.hub.hub_harness import NOW, REPLY_URL, HubHarness, ended_message
@@ -177,6 +178,47 @@ async def test_what_a_click_did_is_seen_on_the_card(harness: HubHarness) -> None
     taken = await harness.submit(f"reject r{asking.number}", button=True, user="bob")
     assert harness.replies(harness.request(taken.id)) == []
     assert harness.final_reply(harness.request(asking.id))["card"]
+
+
+async def test_a_file_is_asked_for_by_its_request_alone(harness: HubHarness) -> None:
+    """The answer is one reply that names whose output it brings, in the language of who asked; the output is not in the
+    outbox.
+    """
+    harness.composer._with_files = frozenset({"ops"})
+    job = await printed(harness, b"a line of output\n" * 1_900, b"another line\n" * 2_000)
+    number = harness.request(job.request_id).number
+    asked = await harness.submit(f"文件 r{number}", "vera", thread="t1")
+    (reply,) = harness.replies(asked)
+    assert len(reply.body) < 600
+    body = json.loads(reply.body)
+    assert body["file"] == {"request": job.request_id, "number": number}
+    assert (body["text"], body["language"], body["thread"]) == (f"r{number} 的输出：", "zh", "t1")
+    assert (reply.kind, body["request"]["state"], body["request"]["number"]) == ("final", "done", asked.number)
+    assert harness.request(asked.id).state is RequestState.DONE
+    assert "as a file: file r" in await harness.reply_text(f"more r{number}")
+    content = ReplyContent.from_json(reply.body)
+    assert content.file == ReplyFile(job.request_id, number)
+    assert content.to_json() == reply.body
+
+
+async def test_where_no_file_can_be_given_the_answer_says_why(harness: HubHarness) -> None:
+    """A chat without files, a request that printed nothing, one whose output is gone, one that is not there; and who
+    may not look at jobs may not have them as a file.
+    """
+    job = await printed(harness, b"words\n")
+    number = harness.request(job.request_id).number
+    assert f"takes no files from me. Page by page: more r{number}" in await harness.reply_text(f"file r{number}")
+    harness.composer._with_files = frozenset({"ops"})
+    silent = await harness.queued_job()
+    quiet = harness.request(silent.request_id).number
+    assert "printed nothing yet" in await harness.reply_text(f"file r{quiet}")
+    assert "no request r999" in await harness.reply_text("file r999")
+    assert harness.replies(await harness.submit(f"file r{number}", reply_url="")) == []
+    stranger = await harness.submit(f"file r{number}", "mallory")
+    assert '"file":{' not in "".join(reply.body for reply in harness.replies(stranger))
+    await harness.handle_agent_events("web-1", ended_message(job.id, chunks=1, output_bytes=6))
+    harness.write(lambda txn: txn.drop_output(NOW + 10))
+    assert "not kept any more" in await harness.reply_text(f"file r{number}")
 
 
 async def test_the_first_of_two_approvals_is_seen_on_the_card(harness: HubHarness) -> None:

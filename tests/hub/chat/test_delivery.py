@@ -31,16 +31,20 @@ from hub.chat.platforms.base import (
     NextCall,
     OutboundReply,
     ReplyContent,
+    ReplyFile,
     ReplyRequest,
     WebhookRequest,
+    result_of_status,
 )
 from hub.chat.platforms.generic import GenericPlatform, sign
 from hub.chat.platforms.outbound import Frame, SocketCall
 from hub.chat.platforms.privacy import REMOVAL, Sight
 from hub.chat.platforms.standard import StandardPlatform
-from hub.core.records import AuditEvent, Reply
+from hub.chat.platforms.uploads import UploadCalls, UploadFile, UploadRefused, as_upload
+from hub.core.records import AuditEvent, Reply, StoredChunk
 from hub.metrics import Metrics
 from hub.store.store import Store
+from hub.store.transaction import Txn
 from tests.hub.store.conftest import Make
 
 SECRET = b"a secret of some length"
@@ -625,6 +629,130 @@ async def test_a_card_is_posted_once_and_then_changed(tmp_path: Path) -> None:
             assert found is not None
             assert found.ref == "m4"
             outbox.courier.stop()
+
+
+class WithFiles(GenericPlatform):
+    """A platform that takes a file by a PUT, and then posts words that name it."""
+
+    elsewhere = ""
+
+    def upload(self, reply: OutboundReply, file: UploadFile, now: float) -> UploadCalls:
+        answer = yield HttpCall(f"{self.elsewhere or reply.url}/{file.name}", file.data, method="PUT")
+        if answer.status == 413:
+            return UploadRefused("it is <too> `large`\nfor @everyone here")
+        if answer.status == 508:
+            while True:
+                yield HttpCall(f"{reply.url}/again", b"")
+        if answer.status != 200:
+            return DeliveryFailed("it is busy")
+        answer = yield HttpCall(reply.url, b"%s %s" % (reply.content.text.encode(), answer.body))
+        return as_upload(result_of_status(answer))
+
+
+async def with_output(outbox: Desk, size: int = 40_000) -> str:
+    """A request whose one job printed so much."""
+    request, make = await with_request(outbox), Make(itertools.count(1))
+
+    def unit(txn: Txn) -> None:
+        found = txn.request(request)
+        assert found is not None
+        job = make.job(found, command="journalctl")
+        txn.add_jobs([job])
+        for seq in range(1, size // 10_000 + 1):
+            txn.add_chunk(StoredChunk(job.id, seq, 1, b"a log line\n" * 909 + b"\n", make.now))
+
+    await outbox.store.write(unit)
+    return request
+
+
+def file_body(request: str, language: str = "en") -> str:
+    said = ReplyContent("e2", "room", "What r42 printed:", file=ReplyFile(request, 42))
+    return replace(said, language=language).to_json()  # type: ignore[arg-type]
+
+
+async def test_a_file_is_read_when_it_is_posted(tmp_path: Path) -> None:
+    """The outbox has its request's name alone; the platform gets the bytes, and its calls go one after the other."""
+    behave = lambda number, post: (200, {}, b"F1") if post.path.endswith(".txt") else 200  # noqa: E731
+    inlets = {"ops": Inlet("ops", WithFiles([SECRET]), HOSTS)}
+    async with receiving(behave) as receiver, desk(tmp_path, **inlets) as outbox:
+        request = await with_output(outbox)
+        added = await outbox.add(receiver.url(), body=file_body(request))
+        rows = await outbox.settled([added], "done")
+        assert len(rows[added].body) < 400
+        file, words = receiver.posts
+        assert file.path == "/r/r42-output.txt"
+        assert file.body.startswith(b"==== web-1: journalctl (waiting) ====\na log line\n")
+        assert file.body.count(b"a log line\n") == 3_636
+        assert words.body == b"What r42 printed: F1"
+
+
+@pytest.mark.parametrize(
+    ("status", "kept", "elsewhere", "says"),
+    [
+        (413, True, "", "(it is <too> 'large'\\nfor ＠everyone here). Page by page: more r42"),
+        (200, False, "", "(none of it is kept any more)"),
+        (200, True, "https://files.evil.example", "files.evil.example:443, which is not in reply_hosts"),
+    ],
+)
+async def test_where_no_file_can_be_posted_words_say_why(
+    tmp_path: Path, status: int, kept: bool, elsewhere: str, says: str
+) -> None:
+    """They come as any reply does; nothing goes to a host that is not the platform's."""
+    behave = lambda number, post: status if post.path.endswith(".txt") else 200  # noqa: E731
+    platform = WithFiles([SECRET])
+    platform.elsewhere = elsewhere
+    async with receiving(behave) as receiver, desk(tmp_path, ops=Inlet("ops", platform, HOSTS)) as outbox:
+        request = await with_output(outbox, 40_000 if kept else 0)
+        added = await outbox.add(receiver.url(), body=file_body(request))
+        await outbox.settled([added], "done")
+        said = json.loads(receiver.posts[-1].body)
+        assert says in said["text"]
+        assert "file" not in said
+
+
+async def test_a_platform_that_has_no_files_any_more_says_so(tmp_path: Path) -> None:
+    """An inlet that was given another platform while the reply waited."""
+    async with receiving() as receiver, desk(tmp_path) as outbox:
+        added = await outbox.add(receiver.url(), body=file_body(await with_output(outbox), "zh"))
+        await outbox.settled([added], "done")
+        assert json.loads(receiver.posts[0].body)["text"].startswith("聊天未接收 r42 的文件（it takes no files）")
+
+
+async def test_a_file_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All its calls from the first; a platform that asks for calls without end is stopped."""
+    monkeypatch.setattr(retry, "FIRST_DELAY", 0.05)
+    answers = iter([503, 508])
+    behave = lambda number, post: next(answers, 200) if post.path.endswith(".txt") else 200  # noqa: E731
+    async with receiving(behave) as receiver, desk(tmp_path, ops=Inlet("ops", WithFiles([SECRET]), HOSTS)) as outbox:
+        added = await outbox.add(receiver.url(), body=file_body(await with_output(outbox)))
+        await outbox.settled([added], "done")
+        paths = [post.path for post in receiver.posts]
+        again = ["/r/again"] * (replies.MAX_UPLOAD_CALLS - 1)
+        assert paths == ["/r/r42-output.txt", "/r/r42-output.txt", *again, "/r/r42-output.txt", "/r"]
+        assert outbox.counted("retry") == 2
+
+
+async def test_few_files_are_under_way_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes some memory. Others wait without a worker and without a failed attempt, and words pass them."""
+    monkeypatch.setattr(replies, "UPLOAD_PAUSE", 0.01)
+    inlets = {
+        "ops": Inlet("ops", WithFiles([SECRET]), HOSTS),
+        "other": Inlet("other", GenericPlatform([SECRET]), HOSTS),
+    }
+    async with receiving(held=True) as receiver, desk(tmp_path, **inlets) as outbox:
+        request = await with_output(outbox)
+        rows = [
+            await outbox.add(receiver.url(f"/{number}"), f"req-{number}", body=file_body(request))
+            for number in range(5)
+        ]
+        await receiver.has(replies.MAX_UPLOADS)
+        words = await outbox.add(receiver.url("/words"), "req-9", body=card("passing"))
+        await receiver.has(replies.MAX_UPLOADS + 1)
+        assert receiver.posts[-1].path == "/words"
+        receiver.gate.set()
+        settled = await outbox.settled([*rows, words], "done")
+        assert receiver.most <= replies.MAX_UPLOADS + 1
+        assert [settled[row].attempts for row in rows] == [0] * 5
 
 
 async def test_a_state_that_is_overtaken_is_not_posted_twice(tmp_path: Path) -> None:

@@ -19,6 +19,16 @@ def test_every_line_stands_on_one_page_and_each_names_the_next() -> None:
     assert "That is all" in found[-1]
 
 
+def test_a_chat_that_takes_files_is_told_of_one() -> None:
+    """Where there is a next page, and where there is more than all pages hold."""
+    huge = "\n".join(["y" * 400] * 1_000)
+    assert "as a file: file r42" in page_text(request_of(), [("web-1", huge)], 1, "en", files=True)
+    assert page_text(request_of(), [("web-1", huge)], MAX_PAGES, "en", files=True).endswith("as a file: file r42")
+    assert "文件 r42" in page_text(request_of(), [("web-1", huge)], 1, "zh", files=True)
+    assert "file r42" not in page_text(request_of(), [("web-1", huge)], 1, "en")
+    assert "file r42" not in page_text(request_of(), [("web-1", "short")], 1, "en", files=True)
+
+
 def test_machines_are_named_where_there_are_several() -> None:
     text = page_text(request_of(), [("web-1", "a\n"), ("web-2", ""), ("db-1", "b")], 1, "zh")
     assert text.split("```")[1] == "\nweb-1:\na\ndb-1:\nb\n"

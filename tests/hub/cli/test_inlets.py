@@ -82,7 +82,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def test_what_platforms_there_are() -> None:
     """For people and for scripts: what each can, and the keys that are asked for."""
     listed = run_main(hub.cli.main.main, "inlet", "platforms")
-    assert listed.text.splitlines()[0].split() == ["PLATFORM", "CARD", "BUTTONS", "OUTBOUND", "TITLE"]
+    assert listed.text.splitlines()[0].split() == ["PLATFORM", "CARD", "BUTTONS", "OUTBOUND", "FILES", "TITLE"]
     found = {one["name"]: one for one in run_main(hub.cli.main.main, "inlet", "platforms", "--json").json}
     assert (found["generic"]["card"], found["generic"]["buttons"], found["generic"]["outbound"]) == (False,) * 3
     assert [key["key"] for key in found["generic"]["keys"]] == ["secret_file"]

@@ -25,6 +25,15 @@ def job(store: Store, make: Any, request_: Request) -> Job:
     return made
 
 
+def test_what_is_kept_is_counted_in_bytes(store: Store, make: Any, job: Job) -> None:
+    """Nothing of a job that printed nothing; characters of several bytes as their bytes."""
+    assert store.read_now(lambda txn: txn.output_size(job.id)) == 0
+    for seq, data in enumerate(("好\n".encode(), b"\x00\xff" * 3), 1):
+        store.write_now(lambda txn, seq=seq, data=data: txn.add_chunk(StoredChunk(job.id, seq, 1, data, make.now)))
+    assert store.read_now(lambda txn: txn.output_size(job.id)) == 10
+    assert store.read_now(lambda txn: txn.output_size("another")) == 0
+
+
 def test_chunks_come_back_in_order_once(store: Store, make: Any, job: Job) -> None:
     """A chunk sent twice is kept once, the first stays, and pages follow one another."""
     chunks = [StoredChunk(job.id, seq, 1 + seq % 2, bytes(range(256)) * 128, make.now + seq) for seq in range(1, 6)]

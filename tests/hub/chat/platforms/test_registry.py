@@ -16,7 +16,7 @@ from tests.run_main import run_main
 
 ROOT = Path(__file__).resolve().parents[4]
 OURS = ("generic", "standard")
-KEYS = ("card", "buttons", "outbound")
+KEYS = ("card", "buttons", "outbound", "files")
 OWN = ROOT / "tests" / "end_to_end" / "own_platform.py"
 
 
@@ -80,7 +80,7 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
 def test_the_table_of_the_docs_is_that_of_the_code() -> None:
     """Each platform has its page, and what it can is what `inlet platforms` says."""
     table = (ROOT / "docs" / "chat" / "README.md").read_text()
-    rows = re.findall(r"^\| \[(\w+)\]\((\w+)\.md\) \| (\S+) \| (\S+) \| (\S+) \|", table, re.MULTILINE)
+    rows = re.findall(r"^\| \[(\w+)\]\((\w+)\.md\) \| (\S+) \| (\S+) \| (\S+) \| (\S+) \|", table, re.MULTILINE)
     marks = {True: "yes", False: "-"}
     found = [one for one in run_main(main, "inlet", "platforms", "--json").json if one["name"] not in OURS]
     assert rows == [(one["name"],) * 2 + tuple(marks[one[key]] for key in KEYS) for one in found]

@@ -472,7 +472,7 @@ def test_blocks_that_are_not_taken_are_sent_as_text() -> None:
 def test_another_api_can_be_named() -> None:
     """GovSlack, a test's server: calls go there and nowhere else."""
     other = platform(api_url="https://slack-gov.com/api/")
-    assert other.hosts == ("https://slack-gov.com:443",)
+    assert other.hosts == ("https://slack-gov.com:443", "https://files.slack-gov.com")
     assert other.render(reply(), NOW).url == "https://slack-gov.com/api/chat.postMessage"
     found = other.receive(signed(json.dumps(EVENT).encode()), NOW)
     assert isinstance(found, IncomingMessage)
