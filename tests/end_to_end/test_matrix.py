@@ -152,6 +152,14 @@ async def test_requests_in_a_real_homeserver(tmp_path: Path) -> None:
         (tmp_path / "go-two").touch()
         await carol.until(lambda: "done-two" in posts()[inner]["body"])
 
+        # All of an output as a file, in the thread of who asked for it.
+        await carol.say(room, "file r1", thread=root)
+        brought = await carol.until(lambda: said("What r1 printed"))
+        file = posts()[brought]
+        assert (file["msgtype"], file["filename"]) == ("m.file", "r1-output.txt")
+        assert file["m.relates_to"]["event_id"] == root
+        assert (await carol.fetch(file["url"])).endswith(b"careful one (done) ====\ndone-one\n\n")
+
         # An edit is no second run; an encrypted room is answered once.
         before = len(posts())
         await carol.edit(room, first, "@web-1 careful three")

@@ -16,7 +16,7 @@ from typing import Any, Final
 from aiohttp import ClientSession, web
 from nacl.signing import SigningKey
 
-from tests.end_to_end.chats.server import ChatServer
+from tests.end_to_end.chats.server import ChatServer, read_form
 
 KEY: Final = SigningKey(bytes(range(32)))
 PUBLIC: Final = KEY.verify_key.encode().hex()
@@ -44,6 +44,7 @@ class FakeDiscord(ChatServer):
     originals: dict[str, str] = field(default_factory=dict)  # token of an interaction -> the message that answers it
     ended: set[str] = field(default_factory=set)  # tokens whose fifteen minutes are over
     nonces: dict[str, str] = field(default_factory=dict)
+    files: list[tuple[str, bytes]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
     @property
@@ -64,7 +65,8 @@ class FakeDiscord(ChatServer):
     def _handler(self, handle: Any) -> Any:
         async def answer(request: web.Request) -> web.Response:
             try:
-                message = handle(request, json.loads(await request.read()))
+                body = await self._form(request)
+                message = handle(request, json.loads(await request.read()) if body is None else body)
             except Refused as refused:
                 self.refused.append(f"{refused.code} {refused.message}")
                 return web.json_response({"code": refused.code, "message": refused.message}, status=refused.status)
@@ -73,6 +75,22 @@ class FakeDiscord(ChatServer):
             return web.json_response({"id": message, "channel_id": CHANNEL, **self.messages[message][-1]})
 
         return answer
+
+    async def _form(self, request: web.Request) -> Any:
+        """The payload of a form with one file, whose attachments are those that the payload says; None of JSON."""
+        if request.content_type != "multipart/form-data":
+            return None
+        form = await read_form(request)
+        if list(form) != ["payload_json", "files[0]"]:
+            raise Refused(400, 50035, f"fields {sorted(form)}")
+        payload = json.loads(form["payload_json"][1])
+        name, data = form["files[0]"]
+        if payload.pop("attachments", None) != [{"id": 0, "filename": name}] or not data:
+            raise Refused(400, 50035, "attachments")
+        if len(data) > 10 * 1024 * 1024:
+            raise Refused(413, 40005, "Request entity too large")
+        self.files.append((str(name), data))
+        return payload
 
     def _post(self, request: web.Request, body: Any) -> str:
         self._authorize(request)

@@ -18,7 +18,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from hub.chat.platforms.feishu_sign import encrypt, signature
-from tests.end_to_end.chats.server import ChatServer
+from tests.end_to_end.chats.server import ChatServer, read_form
 
 ENCRYPT_KEY: Final = b"an encrypt key of the tests"
 TOKEN: Final = "v_token_of_the_tests"
@@ -178,6 +178,8 @@ class FakeFeishu(ChatServer):
     recalled: set[str] = field(default_factory=set)
     by_uuid: dict[str, str] = field(default_factory=dict)
     tokens: list[str] = field(default_factory=list)
+    files: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    posted_files: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # by message
     refusals: list[Refused] = field(default_factory=list)
     posts: deque[float] = field(default_factory=deque)
 
@@ -188,6 +190,7 @@ class FakeFeishu(ChatServer):
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/open-apis/auth/v3/tenant_access_token/internal", self._handler(self._authenticate)),
+            web.post("/open-apis/im/v1/files", self._handler(self._put)),
             web.post("/open-apis/im/v1/messages", self._handler(self._send)),
             web.post("/open-apis/im/v1/messages/{id}/reply", self._handler(self._reply)),
             web.patch("/open-apis/im/v1/messages/{id}", self._handler(self._patch)),
@@ -200,7 +203,9 @@ class FakeFeishu(ChatServer):
     def _handler(self, handle: Any) -> Any:
         async def answer(request: web.Request) -> web.Response:
             try:
-                found = await handle(request, json.loads(await request.read() or b"{}"))
+                form = request.content_type == "multipart/form-data"
+                body = await read_form(request) if form else json.loads(await request.read() or b"{}")
+                found = await handle(request, body)
             except Refused as refused:
                 self.refusals.append(refused)
                 return web.json_response({"code": refused.code, "msg": refused.message}, status=refused.status)
@@ -234,8 +239,10 @@ class FakeFeishu(ChatServer):
 
     def _take(self, request: web.Request, body: Any, known: set[str], parent: str) -> dict[str, Any]:
         self._authorize(request)
-        if set(body) != known or body["msg_type"] != "interactive" or len(body["uuid"]) > 50:
+        if set(body) != known or body["msg_type"] not in ("interactive", "file") or len(body["uuid"]) > 50:
             raise Refused(230001, "invalid request parameter")
+        if body["msg_type"] == "file":
+            return self._take_file(body, parent)
         card = self._card(request, body)
         found = self.by_uuid.get(body["uuid"])
         if found is None:
@@ -244,6 +251,25 @@ class FakeFeishu(ChatServer):
             self.messages[found] = [card]
             self.replied_to[found] = parent
         return {"data": {"message_id": found, "chat_id": "oc_ops", "body": {"content": body["content"]}}}
+
+    async def _put(self, request: web.Request, body: dict[str, tuple[str | None, bytes]]) -> dict[str, Any]:
+        self._authorize(request)
+        if set(body) != {"file_type", "file_name", "file"} or body["file_type"][1] != b"stream":
+            raise Refused(234001, "Invalid request param.")
+        if not body["file"][1]:
+            raise Refused(234010, "File's size can't be 0.")
+        key = f"file_v2_{secrets.token_hex(8)}"
+        self.files[key] = body["file_name"][1].decode(), body["file"][1]
+        return {"data": {"file_key": key}}
+
+    def _take_file(self, body: Any, parent: str) -> dict[str, Any]:
+        content = json.loads(body["content"])
+        if set(content) != {"file_key"} or content["file_key"] not in self.files:
+            raise Refused(230055, "The file key does not exist.")
+        found = self.by_uuid.setdefault(body["uuid"], f"om_file{len(self.posted_files) + 1}")
+        self.posted_files[found] = self.files[content["file_key"]]
+        self.replied_to[found] = parent
+        return {"data": {"message_id": found}}
 
     async def _patch(self, request: web.Request, body: Any) -> dict[str, Any]:
         self._authorize(request)

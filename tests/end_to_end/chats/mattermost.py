@@ -36,6 +36,7 @@ class Post:
     root: str
     own: bool  # the bot's
     states: list[dict[str, Any]]  # each with message and props
+    files: list[tuple[str, bytes]] = field(default_factory=list)  # name, content
 
     @property
     def text(self) -> str:
@@ -56,6 +57,7 @@ class MattermostServer(ChatServer):
     """Posts by id, in one channel."""
 
     posts: dict[str, Post] = field(default_factory=dict)
+    files: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     pending: dict[str, str] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     unanswered: bool = False  # the next post is made and never answered
@@ -63,6 +65,7 @@ class MattermostServer(ChatServer):
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/api/v4/users/me", self._me),
+            web.post("/api/v4/files", self._put),
             web.post("/api/v4/posts", self._create),
             web.put("/api/v4/posts/{id}/patch", self._patch),
             web.get("/api/v4/posts/{id}", self._get),
@@ -86,12 +89,27 @@ class MattermostServer(ChatServer):
     async def _me(self, request: web.Request) -> web.Response:
         return self._denied(request) or web.json_response({"id": "b" * 26, "username": "answerback"})
 
+    async def _put(self, request: web.Request) -> web.Response:
+        """One file as the body; the channel and its name in the query."""
+        if (denied := self._denied(request)) is not None:
+            return denied
+        if set(request.query) != {"channel_id", "filename"} or request.query["channel_id"] != CHANNEL:
+            return self._error(403, "api.context.permissions.app_error")
+        data = await request.read()
+        if not data or request.content_length != len(data):
+            return self._error(400, "api.file.upload_file.read_request.app_error")
+        name = new_id()
+        self.files[name] = request.query["filename"], data
+        return web.json_response({"file_infos": [{"id": name, "size": len(data)}], "client_ids": []}, status=201)
+
     async def _create(self, request: web.Request) -> web.Response:
         if (denied := self._denied(request)) is not None:
             return denied
         body = await request.json()
-        if set(body) - {"channel_id", "root_id", "message", "props", "pending_post_id"}:
+        if set(body) - {"channel_id", "root_id", "message", "props", "pending_post_id", "file_ids"}:
             return self._error(400, "api.context.invalid_body_param.app_error")
+        if set(body.get("file_ids", [])) - set(self.files):
+            return self._error(400, "api.post.create_post.file_ids.app_error")
         if body["channel_id"] != CHANNEL:
             return self._error(403, "api.context.permissions.app_error")
         if (wrong := _wrong(body)) is not None:
@@ -102,6 +120,7 @@ class MattermostServer(ChatServer):
         if body["pending_post_id"] in self.pending:
             return web.json_response(self._shown(self.posts[self.pending[body["pending_post_id"]]]), status=201)
         post = Post(new_id(), root, True, [{"message": body["message"], "props": body["props"]}])
+        post.files = [self.files[name] for name in body.get("file_ids", [])]
         self.pending[body["pending_post_id"]] = post.id
         async with self.changed:
             self.posts[post.id] = post

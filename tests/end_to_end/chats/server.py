@@ -8,11 +8,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 from aiohttp.typedefs import Handler
 
 T = TypeVar("T")
 WITHIN = 45.0  # seconds: a limit, not a wait
+
+
+async def read_form(request: web.Request) -> dict[str, tuple[str | None, bytes]]:
+    """The fields of a multipart form: its file name, where it has one, and the bytes."""
+    found: dict[str, tuple[str | None, bytes]] = {}
+    async for part in await request.multipart():
+        assert isinstance(part, BodyPartReader), "a form within a form"
+        assert part.name is not None, "a field without a name"
+        assert part.name not in found, "a field twice"
+        found[part.name] = part.filename, bytes(await part.read())
+    return found
 
 
 @dataclass

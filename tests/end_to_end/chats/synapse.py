@@ -202,6 +202,13 @@ class Person:
             address = (await answer.json())["content_uri"]
         return await self.send(room, {"msgtype": "m.image", "body": "shot.png", "url": address})
 
+    async def fetch(self, address: str) -> bytes:
+        """What was put at an mxc:// address."""
+        place = f"{self.url}/_matrix/client/v1/media/download/{address.removeprefix('mxc://')}"
+        async with self.session.get(place, headers={"Authorization": f"Bearer {self.token}"}) as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.read()
+
     async def delete(self, room: str, event: str) -> None:
         self.count += 1
         await self.call("PUT", f"rooms/{quote(room)}/redact/{quote(event)}/t{self.count}", {})

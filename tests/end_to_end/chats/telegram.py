@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from aiohttp import ClientSession, web
 
-from tests.end_to_end.chats.server import ChatServer
+from tests.end_to_end.chats.server import ChatServer, read_form
 
 TOKEN: Final = "4839574812:AAFD39kkdpWt3ywyRZergyOLMaJhac60qcK"
 SECRET: Final = "a-secret-of-the-tests_0123456789"
@@ -29,6 +29,9 @@ _MESSAGE: Final = frozenset({"chat_id", "text", "parse_mode", "link_preview_opti
 _KNOWN: Final = {
     "sendMessage": _MESSAGE | {"message_thread_id", "reply_parameters"},
     "editMessageText": _MESSAGE | {"message_id"},
+    "sendDocument": frozenset(
+        {"chat_id", "caption", "disable_content_type_detection", "message_thread_id", "reply_parameters", "document"}
+    ),
     "answerCallbackQuery": frozenset({"callback_query_id", "text"}),
     "getUpdates": frozenset({"offset", "limit", "timeout", "allowed_updates"}),
     "getMe": frozenset(),
@@ -77,6 +80,7 @@ class FakeTelegram(ChatServer):
 
     messages: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     deleted: set[int] = field(default_factory=set)
+    documents: list[tuple[str, bytes, str]] = field(default_factory=list)  # name, content, caption
     updates: list[dict[str, Any]] = field(default_factory=list)
     answered: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
@@ -97,7 +101,11 @@ class FakeTelegram(ChatServer):
 
     async def _handle(self, request: web.Request) -> web.Response:
         try:
-            result = await self._answer(request.match_info["token"], request.match_info["method"], await request.read())
+            if request.content_type == "multipart/form-data":
+                result = await self._send_document(request)
+            else:
+                token, method = request.match_info["token"], request.match_info["method"]
+                result = await self._answer(token, method, await request.read())
         except Refused as refused:
             self.refused.append(refused.description)
             body = {"ok": False, "error_code": refused.status, "description": refused.description}
@@ -154,6 +162,26 @@ class FakeTelegram(ChatServer):
         self.messages[self.numbers] = [fields]
         await self._tell()
         return self._message(self.numbers)
+
+    async def _send_document(self, request: web.Request) -> dict[str, Any]:
+        if request.match_info["token"] != TOKEN:
+            raise Refused(401, "Unauthorized")
+        form = await read_form(request)
+        if request.match_info["method"] != "sendDocument" or (unknown := set(form) - _KNOWN["sendDocument"]):
+            raise Refused(400, f"Bad Request: unknown {min(unknown)}")
+        name, data = form.pop("document", (None, b""))
+        if name is None or not data:
+            raise Refused(400, "Bad Request: file must be non-empty")
+        fields = {key: value.decode() for key, (_, value) in form.items()}
+        if fields["chat_id"] != str(GROUP) or len(fields["caption"].encode("utf-16-le")) // 2 > 1_024:
+            raise Refused(400, "Bad Request: chat not found, or the caption is too long")
+        if set(json.loads(fields.get("reply_parameters", "{}"))) - {"message_id", "allow_sending_without_reply"}:
+            raise Refused(400, "Bad Request: reply_parameters")
+        self.documents.append((name, data, fields["caption"]))
+        await self._tell()
+        chat = {"id": GROUP, "type": "supergroup", "title": "ops"}
+        document = {"file_id": "BQAC", "file_unique_id": "AgAD", "file_name": name, "file_size": len(data)}
+        return {"message_id": self._number(), "date": int(time.time()), "chat": chat, "document": document}
 
     async def _edit(self, fields: dict[str, Any]) -> dict[str, Any]:
         number = fields["message_id"]

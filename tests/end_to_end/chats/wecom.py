@@ -17,7 +17,7 @@ from aiohttp import ClientSession, web
 from wechatpy.enterprise.crypto import WeChatCrypto
 
 from hub.chat.platforms.wecom_xml import read_fields
-from tests.end_to_end.chats.server import ChatServer
+from tests.end_to_end.chats.server import ChatServer, read_form
 
 TOKEN: Final = "QDG6eK"
 AES_KEY: Final = base64.b64encode(bytes(range(32))).decode().rstrip("=")
@@ -42,6 +42,8 @@ class WecomServer(ChatServer):
     said: list[tuple[str, str]] = field(default_factory=list)
     cards: dict[str, Card] = field(default_factory=dict)
     codes: dict[str, str] = field(default_factory=dict)  # response code -> task id, until it is used
+    media: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    files: list[tuple[str, str, bytes]] = field(default_factory=list)  # member, name, content
     tokens: set[str] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
 
@@ -49,6 +51,7 @@ class WecomServer(ChatServer):
         return [
             web.get("/cgi-bin/gettoken", self._gettoken),
             web.post("/cgi-bin/message/send", self._send),
+            web.post("/cgi-bin/media/upload", self._put),
             web.post("/cgi-bin/message/update_template_card", self._update),
         ]
 
@@ -97,10 +100,27 @@ class WecomServer(ChatServer):
                 return self._error(40058, "task_id was used before")
             self.cards[card["task_id"]] = Card(body["touser"], card["button_list"])
             answer["response_code"] = self._code(card["task_id"])
+        elif kind == "file":
+            if set(body["file"]) != {"media_id"} or body["file"]["media_id"] not in self.media:
+                return self._error(40007, "media_id")
+            self.files.append((body["touser"], *self.media[body["file"]["media_id"]]))
         else:
             return self._error(40008, "msgtype")
         await self._tell()
         return web.json_response(answer)
+
+    async def _put(self, request: web.Request) -> web.Response:
+        if request.query.get("access_token") not in self.tokens:
+            return self._error(40014, "access_token")
+        if set(request.query) != {"access_token", "type"} or request.query["type"] != "file":
+            return self._error(40004, "type")
+        form = await read_form(request)
+        name, data = form.get("media", (None, b""))
+        if set(form) != {"media"} or name is None or not 5 < len(data) <= 20 * 1024 * 1024:
+            return self._error(40006, "media")
+        media = secrets.token_hex(16)
+        self.media[media] = name, data
+        return web.json_response({"errcode": 0, "errmsg": "", "type": "file", "media_id": media, "created_at": "138"})
 
     async def _update(self, request: web.Request) -> web.Response:
         body = await self._body(request)
