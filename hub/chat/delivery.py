@@ -321,7 +321,7 @@ class DeliveryWorker:
                     posting = replace(posting, ref="", lost=posting.ref)
                     call = platform.render(posting, self._clock())
                 case _:
-                    return came
+                    return result
         return DeliveryFailed(f"still not posted after {MAX_CALLS} calls")
 
     async def _upload(
