@@ -25,6 +25,7 @@ from hub.chat.delivery import DeliveryWorker
 from hub.chat.inlets import Inlet, build_inlets
 from hub.chat.open_sockets import OpenSockets
 from hub.chat.outbound import OutboundSupervisor
+from hub.chat.picture_fetch import PictureFetcher
 from hub.chat.refusals import Refusals
 from hub.chat.webhook import WebhookDeps, WebhookLimits, build_app
 from hub.config import HubConfig
@@ -122,7 +123,7 @@ def build(base: Base) -> Parts:
     delivery = build_delivery(base, inlets, sockets)
     planning = build_planning(base, inlets)
     actions = RequestActions(base.keys.sealer)
-    engine = build_engine(base, planning, actions)
+    engine = build_engine(base, planning, actions, inlets)
     outbound = build_outbound(base, engine, inlets, sockets)
     api = build_api(base, planning, engine, actions, outbound)
     verb_table = VerbTable(refresh=base.people.refresh, renew=engine.renew)
@@ -234,7 +235,7 @@ def build_summaries(base: Base, models: PlanningModels | None) -> OutputSummariz
     return summaries
 
 
-def build_engine(base: Base, planning: Planning, actions: RequestActions) -> Engine:
+def build_engine(base: Base, planning: Planning, actions: RequestActions, inlets: Mapping[str, Inlet]) -> Engine:
     return Engine(
         store=base.store,
         units=base.units,
@@ -253,6 +254,7 @@ def build_engine(base: Base, planning: Planning, actions: RequestActions) -> Eng
         clock=base.clock,
         recovery=base.recovery,
         inlets=base.inlets,
+        fetch_pictures=PictureFetcher(inlets, base.clock).fetch,
     )
 
 

@@ -8,6 +8,7 @@ webhook        one delivery: limits, signature, duplicates, commit, 2xx
 outbound, outbound_socket
                run the outbound modes of inlets: ask platforms for news, where the hub has no open port
 open_sockets   the calls of replies over the sockets of outbound modes
+picture_fetch  fetches the pictures that messages only name, after their commit
 admission, refusals
                the checks of a verified message, whichever way it came; what was turned away, counted and audited
 compose        composes replies from records and puts them into the outbox

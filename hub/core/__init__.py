@@ -26,6 +26,7 @@ quiet_inlets   when each inlet was heard last, and which are silent for long
 sender_limits, echo_guard, repeated_message
                who talks too much, who repeats our own words, what comes under a known id
 short_refusal  a refusal in one line, for who was refused just before
+picture_format  which picture a file is, by its first bytes
 rate_limits, strict_json, strict_form, callback_url, chat_text, name_set
                bounds and forms of what comes in and goes out
 """

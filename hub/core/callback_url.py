@@ -115,8 +115,8 @@ def parse(url: str) -> CallbackUrl:
     )
 
 
-def parse_allowed_host(entry: str) -> AllowedHost:
-    """Raises UserError that names the entry."""
+def parse_allowed_host(entry: str, key: str = "reply_hosts") -> AllowedHost:
+    """Raises UserError that names the entry; `key` is the key of the inlet that it stands under."""
     match = _ALLOWED_HOST.fullmatch(entry)
     try:
         if match is None:
@@ -124,7 +124,7 @@ def parse_allowed_host(entry: str) -> AllowedHost:
         host, port = _authority(match["authority"])
     except BadURL as error:
         raise UserError(
-            f"reply_hosts: {entry!r}: {error}", "write a host, host:port or http://host:port, without a path"
+            f"{key}: {entry!r}: {error}", "write a host, host:port or http://host:port, without a path"
         ) from None
     scheme = (match["scheme"] or "").lower()
     return AllowedHost(host, port, scheme)

@@ -5,7 +5,8 @@ unit_of_work     one transaction: rows, audit, replies; run, committed, its effe
 snapshot         policy, runbooks, people and machines as a unit of work finds them
 effects          what follows a commit, and the fan-out that passes it on
 intake           an accepted message: committed, planned, judged
-planning_queue   messages that need pictures read, earlier messages, or a model
+planning_queue   messages that need pictures read, earlier messages, or a model; picture_records keeps the pictures that
+                 are only named
 dispatch         jobs for a link with room: leased, checked again, signed
 agent_events     what an agent reports
 recovery         after a restored backup: what was open is ended; recovery_state: what everybody asks meanwhile

@@ -32,6 +32,7 @@ from hub.engine.confirm import Confirmations
 from hub.engine.dispatch import Dispatcher
 from hub.engine.effects import Effects
 from hub.engine.intake import Intake
+from hub.engine.picture_records import FetchPictures
 from hub.engine.recovery import RecoveryControl
 from hub.engine.recovery_state import RecoveryState
 from hub.engine.request_actions import RequestActions
@@ -69,7 +70,9 @@ class Engine:
         clock: Callable[[], float],
         recovery: RecoveryState | None = None,
         inlets: Mapping[str, Inlet] = MappingProxyType({}),
+        fetch_pictures: FetchPictures | None = None,
     ) -> None:
+        """Without `fetch_pictures` no picture is fetched that a message only names."""
         self._config = config
         self.units = units
         self.recovery_state = recovery or RecoveryState()
@@ -102,6 +105,7 @@ class Engine:
             metrics=metrics,
             clock=clock,
             recovery=self.recovery_state,
+            fetch_pictures=fetch_pictures,
         )
         self.dispatcher = Dispatcher(units, job_key, epoch)
         self.agent_events = AgentEventHandler(units, fleet)

@@ -21,7 +21,7 @@ from common.errors import UserError
 from common.identity.sealing import Sealer
 from common.lifecycle import RequestState
 from hub.chat.compose import ReplyComposer
-from hub.chat.platforms.base import IncomingMessage
+from hub.chat.platforms.base import MAX_PICTURE_REFS, IncomingMessage
 from hub.config import HubConfig
 from hub.core.admission import check_admission, judge_plan, transition_of
 from hub.core.echo_guard import EchoGuard
@@ -38,6 +38,7 @@ from hub.core.short_refusal import SHORTENED, short_refusal
 from hub.engine.chat_actions import ChatActions
 from hub.engine.earlier_messages import MAX_EARLIER, asks, was_just_refused
 from hub.engine.model_hint import hint_at_models
+from hub.engine.picture_records import FetchPictures, seal_picture_ref
 from hub.engine.planning_queue import PlanningQueue, seal_context
 from hub.engine.recovery_state import RecoveryState
 from hub.engine.said_codes import SaidCodes, gives_code
@@ -82,6 +83,7 @@ class Intake:
         metrics: Metrics,
         clock: Callable[[], float],
         recovery: RecoveryState | None = None,
+        fetch_pictures: FetchPictures | None = None,
     ) -> None:
         self._store = store
         self._recovery = recovery or RecoveryState()
@@ -112,6 +114,7 @@ class Intake:
             clock=clock,
             queue_size=config.planning.queue,
             history_seconds=config.planning.conversation,
+            fetch_pictures=fetch_pictures,
         )
 
     # ---- accepting
@@ -128,6 +131,7 @@ class Intake:
         # Unknown to the store, but from before a restored backup came into force: it may have been done.
         lost = self._recovery.is_older(incoming.sent_at) or (inlet, request.event_id) in self._recovery.taken
         pictures = [self._sealer.seal(image, seal_context(request.id)) for image in incoming.images]
+        pictures += [seal_picture_ref(self._sealer, request.id, one) for one in incoming.pictures[:MAX_PICTURE_REFS]]
 
         def unit(uow: UnitOfWork) -> Request | Receipt:
             if incoming.edited and uow.txn.request_by_event(inlet, request.event_id) is None:
@@ -158,7 +162,7 @@ class Intake:
             await self._refuse(added, CannotPlan(Sentence("recovery_old_message"), RESTORED))
             self._pending_ids.discard(request.id)
             return Receipt("accepted", added.id, added.number)
-        self._enqueue(added, incoming.text, len(incoming.images))
+        self._enqueue(added, incoming.text, len(pictures))
         return Receipt("accepted", added.id, added.number)
 
     def _check_sender(self, request: Request, text: str) -> Receipt | None:

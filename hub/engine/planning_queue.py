@@ -1,9 +1,10 @@
 """The planning queue: messages that cannot be planned at once wait here for pictures to be read and models to answer.
 
-    submit -> [bounded queue] -> read the pictures, reply with their text -> plan -> apply the outcome
+    submit -> [bounded queue] -> fetch the pictures that are only named -> read the pictures, reply with their text
+           -> plan -> apply the outcome
 
-Nothing is in memory alone: after a restart the sweep of `hub.engine.intake` finds the request again, its pictures are
-in the store, sealed, until they have been read, and planning has no effects, so it may be done twice.
+Nothing is in memory alone: after a restart the sweep of `hub.engine.intake` finds the request again, its pictures, or
+their names, are in the store, sealed, until they have been read, and planning has no effects, so it may be done twice.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from common.text import clean_output
 from hub.chat.compose import ReplyComposer
 from hub.core.outcome import Exchange, ImageText, PlanningResult, SealedNote
 from hub.core.records import Request, SealedItem
+from hub.engine.picture_records import Fetched, FetchPictures, fetch_all, open_picture_ref
 from hub.engine.unit_of_work import UnitOfWork, WriteUnit
-from hub.log import logger
+from hub.log import bind_ids, logger
 from hub.planning.llm.transcript import compress_prompt, parse_transcript
 from hub.planning.service import PlanningService
 from hub.store.errors import Conflict
@@ -52,8 +54,10 @@ class PlanningQueue:
         clock: Callable[[], float],
         queue_size: int,
         history_seconds: float,
+        fetch_pictures: FetchPictures | None = None,
     ) -> None:
         """`queue_size` messages may wait; a plan may refer to messages of the last `history_seconds` seconds."""
+        self._fetch_pictures = fetch_pictures
         self._store = store
         self._write = write
         self._planning_service = planning_service
@@ -112,7 +116,7 @@ class PlanningQueue:
     async def plan(self, request: Request, text: str, steps: tuple[int, ...] = ()) -> None:
         """Plans one message, and commits the outcome with the prompts and answers that led to it."""
         started_at = self._clock()
-        image_text = await self._read_images(request)
+        image_text = await self._read_images(request, text)
         history = await self._load_history(request)
         result = await self._planning_service.plan_slow(request, text, history, image_text)
         seconds = self._clock() - started_at
@@ -130,33 +134,57 @@ class PlanningQueue:
 
     # ---- pictures
 
-    async def _read_images(self, request: Request) -> ImageText | None:
-        """The text of the message's pictures, replied to chat and stored before anything is planned from it."""
+    async def _read_images(self, request: Request, words: str) -> ImageText | None:
+        """The text of the message's pictures, replied to chat and stored before anything is planned from it. Why one
+        could not be read is replied too; where the message has no `words` beside it, that is left to its refusal.
+        """
         items = await self._store.read(lambda txn: txn.sealed_of(request.id))
         readings = [item for item in items if item.kind == "reading"]
         if readings:  # read before a restart
             return ImageText(self._unseal(request, readings[-1].data).decode())
-        pictures = [self._unseal(request, item.data) for item in items if item.kind == "picture"]
-        if not pictures:
+        kept = [item.data for item in items if item.kind == "picture"]
+        if not kept:
             return None
-        reader = self._planning_service.image_reader
-        image_text = _NO_IMAGE_READER if reader is None else await reader.read(pictures)
-        facts = {"pictures": len(pictures), "characters": len(image_text.text)}
+        image_text, problems = await self._fetch_and_read(request, kept)
+        facts = {"pictures": len(kept), "characters": len(image_text.text)}
 
         def unit(uow: UnitOfWork) -> None:
             txn = uow.txn
             txn.drop_sealed(request.id, "picture")
-            if image_text.problem is not None:
-                uow.audit("picture.unread", request.id, "hub", {**facts, "problem": str(image_text.problem)})
+            for problem in problems:
+                uow.audit("picture.unread", request.id, "hub", {**facts, "problem": str(problem)})
+            said = [problem.render(request.language) for problem in problems]
+            if image_text.problem is None:
+                seal_note(uow, self._sealer, request, SealedNote("reading", image_text.text[:MAX_IMAGE_TEXT], facts))
+                uow.effects.stages.append(("read", image_text.seconds))
+                said.insert(0, image_text_reply(image_text, request))
+            elif not words.strip():
                 return
-            seal_note(uow, self._sealer, request, SealedNote("reading", image_text.text[:MAX_IMAGE_TEXT], facts))
-            uow.effects.replies |= self._composer.enqueue_image_text(
-                txn, request, image_text_reply(image_text, request), uow.now
-            )
-            uow.effects.stages.append(("read", image_text.seconds))
+            uow.effects.replies |= self._composer.enqueue_image_text(txn, request, "\n".join(said), uow.now)
 
         await self._write(unit)
         return image_text
+
+    async def _fetch_and_read(self, request: Request, kept: list[bytes]) -> tuple[ImageText, tuple[Sentence, ...]]:
+        """What the pictures say, those that are only named fetched first; and why some do not."""
+        if (reader := self._planning_service.image_reader) is None:
+            return _NO_IMAGE_READER, (Sentence("images_unread"),)
+        pictures, named = [], []
+        for data in kept:
+            if (ref := open_picture_ref(self._sealer, request.id, data)) is not None:
+                named.append(ref)
+            else:
+                pictures.append(self._unseal(request, data))
+        fetched = Fetched()
+        if named:
+            with bind_ids(request=request.id):
+                fetched = await fetch_all(self._fetch_pictures, request.inlet, named)
+        pictures += fetched.pictures
+        if not pictures:
+            return ImageText(problem=fetched.problems[0]), fetched.problems
+        image_text = await reader.read(pictures)
+        unread = () if image_text.problem is None else (image_text.problem,)
+        return image_text, (*unread, *fetched.problems)
 
     def _unseal(self, request: Request, data: bytes) -> bytes:
         try:

@@ -28,11 +28,13 @@ class OwnChat(ChatServer):
     messages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     by_key: dict[str, str] = field(default_factory=dict)
+    pictures: dict[str, bytes] = field(default_factory=dict)
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/messages", self._post),
             web.put("/messages/{id}", self._put),
+            web.get("/pictures/{name}", self._picture),
         ]
 
     def seen(self) -> object:
@@ -49,6 +51,12 @@ class OwnChat(ChatServer):
             return web.Response(status=404)
         await self._take(key, request)
         return web.json_response({})
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != f"Bearer {SECRET.hex()}":
+            return web.Response(status=401)
+        found = self.pictures.get(request.match_info["name"])
+        return web.Response(status=404) if found is None else web.Response(body=found)
 
     async def _take(self, key: str, request: web.Request) -> None:
         self.messages.setdefault(key, []).append(await request.json())
@@ -70,7 +78,7 @@ class OwnChat(ChatServer):
         )
 
 
-async def say(rig: SystemHarness, who: str, **what: str) -> dict[str, Any]:
+async def say(rig: SystemHarness, who: str, **what: object) -> dict[str, Any]:
     """One delivery as the chat makes it."""
     body = json.dumps({"id": secrets.token_hex(8), "who": who, "room": "ops", **what}).encode()
     headers = {"X-Own": hmac.digest(SECRET, body, "sha256").hex()}
@@ -81,17 +89,22 @@ async def say(rig: SystemHarness, who: str, **what: str) -> dict[str, Any]:
         return found
 
 
+def add_own_inlet(rig: SystemHarness, chat: OwnChat) -> None:
+    """The inlet `own`, to a hub that does not run yet."""
+    (rig.hub_dir / "own_platform.py").write_text(FILE.read_text())
+    (rig.hub_dir / "secrets" / "own").write_bytes(SECRET)
+    (rig.hub_dir / "secrets" / "own").chmod(0o600)
+    table = '\n[inlets.own]\nplatform = "own_platform.py"\nsecret_file = "secrets/own"\n'
+    rig.config.write_text(rig.config.read_text() + table + f'api_url = "http://127.0.0.1:{chat.port}"\n')
+    for person in ("bob", "carol"):
+        rig.edit_config(rf'^chat = \["ops:{person}"\]', f'chat = ["ops:{person}", "own:{person}"]')
+
+
 @asynccontextmanager
 async def own_chat(folder: Path) -> AsyncIterator[tuple[SystemHarness, OwnChat]]:
     async with OwnChat().serving() as chat, SystemHarness(folder) as rig:
         await rig.init()
-        (rig.hub_dir / "own_platform.py").write_text(FILE.read_text())
-        (rig.hub_dir / "secrets" / "own").write_bytes(SECRET)
-        (rig.hub_dir / "secrets" / "own").chmod(0o600)
-        table = '\n[inlets.own]\nplatform = "own_platform.py"\nsecret_file = "secrets/own"\n'
-        rig.config.write_text(rig.config.read_text() + table + f'api_url = "http://127.0.0.1:{chat.port}"\n')
-        for person in ("bob", "carol"):
-            rig.edit_config(rf'^chat = \["ops:{person}"\]', f'chat = ["ops:{person}", "own:{person}"]')
+        add_own_inlet(rig, chat)
         wait = f"until [ -e {folder}/go-$1 ]; do sleep 0.05; done; echo done-$1\n"
         rig.add_program("careful", wait, verdict="ask")
         await rig.start_hub()

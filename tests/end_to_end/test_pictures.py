@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("rapidocr", reason="the extra `ocr` is not installed: pip install 'answerback[ocr]'")
 
 from tests.end_to_end.system import SystemHarness
+from tests.end_to_end.test_own_platform import OwnChat, add_own_inlet, say, values
 from tests.hub.planning.ocr.drawn import DARK, png, terminal
 
 READ = 90.0  # seconds: a cold reader loads its models first, on a busy machine
@@ -21,22 +22,36 @@ def drawing(*rows: str) -> str:
 
 
 async def test_a_picture_is_read_told_and_asked_about(rig: SystemHarness) -> None:
-    """The command in the picture would be allowed as text; from a picture it waits for a person, then runs."""
-    await rig.start_hub()
-    await rig.add_agent("web-1")
-    event, status, answer = await rig.post("carol", "", images=[drawing("@web-1 uptime")])
-    assert status == 200
-    question = await rig.receiver.wait_question(event, READ)
-    told = [one for one in rig.receiver.replies if one["in_reply_to"] == event]
-    assert [one["kind"] for one in told] == ["progress", "question"]
-    assert "@web-1 uptime" in told[0]["text"]
-    assert "/usr/bin/uptime" in question["text"]
-    said = await rig.ask("bob", f"approve r{answer['number']}")
-    assert said
-    reply = await rig.receiver.wait_final(event, READ)
-    assert [job["exit_code"] for job in reply["jobs"]] == [0]
-    chain = [one["kind"] for one in rig.events() if one["subject"] == answer["request"]]
-    assert chain[:3] == ["message.accepted", "picture.read", "plan.judged"]
+    """The command in the picture would be allowed as text; from a picture it waits for a person, then runs. A chat that
+    only names its picture is asked for it, and all goes as if it had been sent; one that it does not have is told.
+    """
+    async with OwnChat(pictures={"shot 1": base64.b64decode(drawing("@web-1 uptime"))}).serving() as chat:
+        add_own_inlet(rig, chat)
+        await rig.start_hub()
+        await rig.add_agent("web-1")
+        event, status, answer = await rig.post("carol", "", images=[drawing("@web-1 uptime")])
+        assert status == 200
+        question = await rig.receiver.wait_question(event, READ)
+        told = [one for one in rig.receiver.replies if one["in_reply_to"] == event]
+        assert [one["kind"] for one in told] == ["progress", "question"]
+        assert "@web-1 uptime" in told[0]["text"]
+        assert "/usr/bin/uptime" in question["text"]
+        said = await rig.ask("bob", f"approve r{answer['number']}")
+        assert said
+        reply = await rig.receiver.wait_final(event, READ)
+        assert [job["exit_code"] for job in reply["jobs"]] == [0]
+        chain = [one["kind"] for one in rig.events() if one["subject"] == answer["request"]]
+        assert chain[:3] == ["message.accepted", "picture.read", "plan.judged"]
+
+        named = await say(rig, "carol", text="", pictures=["shot 1"])
+        key, card = await chat.wait_for("/usr/bin/uptime")
+        assert any("I read this in the picture:" in states[-1]["text"] for states in chat.messages.values())
+        await say(rig, "bob", click=values(card)[0])
+        await chat.wait_for("done in", key)
+        chain = [one["kind"] for one in rig.events() if one["subject"] == named["request"]]
+        assert chain[:4] == ["message.accepted", "picture.read", "plan.judged", "request.approved"]
+        await say(rig, "carol", text="@web-1 uptime", pictures=["shot 2"])
+        await chat.wait_for("it is not there any more")
 
 
 async def test_an_approval_in_a_picture_is_nobodys(rig: SystemHarness) -> None:

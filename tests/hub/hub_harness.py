@@ -34,6 +34,7 @@ from hub.core.records import Agent, AuditEvent, Job, Person, Reply, Request
 from hub.engine.agent_events import AgentReplies
 from hub.engine.effects import EffectFanOut, Effects
 from hub.engine.engine import Engine
+from hub.engine.picture_records import FetchPictures
 from hub.engine.recovery_state import RecoveryState
 from hub.engine.request_actions import RequestActions
 from hub.engine.runbook_drafts import DraftActions
@@ -104,6 +105,7 @@ class HubHarness:
         self.inlets: dict[str, Inlet] = {}  # those whose platform matters to a test
         self.model: AsyncPlanner | None = None  # those of a test: take effect with `start`
         self.image_reader: ImageReader | None = None
+        self.fetch_pictures: FetchPictures | None = None
         self.start()
 
     def start(self) -> None:
@@ -154,6 +156,7 @@ class HubHarness:
             clock=self.clock,
             recovery=self.recovery,
             inlets=self.inlets,
+            fetch_pictures=self.fetch_pictures,
         )
 
     def mute_effects(self) -> None:
@@ -239,7 +242,7 @@ class HubHarness:
 
     async def submit(self, text: str, user: str = "carol", *, inlet: str = "ops", **more: Any) -> Request:
         """A message accepted and planned; the request as it stands then."""
-        images = len(more.get("images", ()))
+        images = len(more.get("images", ())) + len(more.get("pictures", ()))
         receipt = await self.accept(text, user, inlet=inlet, **more)
         request = self.request(receipt.request)
         await self.engine.intake.plan(request, text, images)

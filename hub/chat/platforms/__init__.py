@@ -4,6 +4,7 @@ base        the interface: verify, parse, render; and the message and reply that
 outbound    the interface of outbound modes: the hub asks the platform for news
 code_form   a form for a second factor's code, where a chat has such: slack_form, discord_form
 privacy     who sees what is said, and how words are taken away again; telegram_removal: how Telegram does it
+pictures    the interface of pictures that a platform only names, which are fetched after the commit
 fields      objects, strings and ids in parsed bodies, and the answers of chats' APIs
 registry    finds the platforms: the modules here that have a PLATFORM, and files of people's own
 matrix      Matrix: matrix_sync the outbound mode, matrix_events what events say

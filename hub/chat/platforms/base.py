@@ -21,6 +21,7 @@ as `OutboundReply.ref` and are rendered as a change of it. `CardGone` posts the 
 Beside these, a platform may have `MakesExample` and `Identifies`, with which `answerback-hub inlet test` proves it;
 `AsksForCode` (`code_form`), a form for a second factor's code; `RemovesMessages` and `TellsDirect` (`privacy`), by
 which such a code is kept from others; `Uploads` (`uploads`), with which it posts files.
+Where its messages only name their pictures, they are fetched after the commit (`pictures`).
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ __all__ = [
     "NextCall",
     "NotAuthentic",
     "OutboundReply",
+    "PictureRef",
     "Platform",
     "PlatformKind",
     "ReceiveResult",
@@ -93,6 +95,29 @@ class ImmediateResponse:
     status: int = 200
 
 
+MAX_PICTURES: Final = 4
+"""Pictures of one message that are read."""
+MAX_PICTURE_REFS: Final = 10
+"""Pictures of one message that are kept: those beyond MAX_PICTURES are told not to be read."""
+MAX_PICTURE_REF: Final = 2_000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRef:
+    """A picture that is still with the platform: it is fetched once the message is committed, by the platform's
+    `PictureSource` (`hub.chat.platforms.pictures`). What is declared here is checked again then.
+    """
+
+    name: str = field(repr=False)  # the platform's own name of it, opaque to all others: an id, or a URL
+    media_type: str = ""  # as declared; "" where it is not
+    size: int = 0  # the bytes that are declared; 0 where they are not
+
+    def __post_init__(self) -> None:
+        """Raises BadBody."""
+        if not 1 <= len(self.name) <= MAX_PICTURE_REF or len(self.media_type) > 100:
+            raise BadBody(f"a picture: its name must be 1 to {MAX_PICTURE_REF} characters, its type at most 100")
+
+
 @dataclass(frozen=True, slots=True)
 class IncomingMessage:
     """One message from a person, verified and parsed."""
@@ -112,6 +137,7 @@ class IncomingMessage:
     """How the webhook is answered after the commit, where that is not in our own JSON; or a function of what became of
     the message (`hub.core.receipt`) and its request's number, 0 where it has none."""
     trigger: str = field(default="", repr=False)  # of a click: what a form is opened with, for a few seconds
+    pictures: tuple[PictureRef, ...] = ()  # at most MAX_PICTURE_REFS, that are fetched once this is committed
 
 
 @dataclass(frozen=True, slots=True)

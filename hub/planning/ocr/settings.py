@@ -5,18 +5,9 @@ checks that the hub itself makes: of a file's size, and of its first bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
+from hub.core.picture_format import picture_format
 from hub.planning.ocr.refusal import ImageRefused
-
-_MAGIC: Final = (
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"RIFF", "WEBP"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +32,6 @@ def image_format(data: bytes, size: int) -> str:
     """
     if len(data) > size:
         raise ImageRefused("too_big")
-    for magic, name in _MAGIC:
-        if data.startswith(magic):
-            return name
-    raise ImageRefused("not_an_image")
+    if (found := picture_format(data)) is None:
+        raise ImageRefused("not_an_image")
+    return found
