@@ -22,5 +22,8 @@ dingtalk    a robot of DingTalk; dingtalk_text, dingtalk_event: its messages and
 feishu      an app of Feishu or Lark; feishu_sign, feishu_event, feishu_card: its envelope, its events, its cards;
             feishu_socket, feishu_frame: the long connection, its outbound mode, and the frames on it
 
+slack_files, telegram_files, discord_files, mattermost_files, feishu_files, dingtalk_files, wecom_files
+            the pictures in their messages, and how they are fetched
+
 callback_crypto is the encryption that wecom and dingtalk share.
 """

@@ -22,7 +22,7 @@ import base64
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -52,12 +52,14 @@ from hub.chat.platforms.base import (
 )
 from hub.chat.platforms.callback_crypto import RANDOM, seal, unseal
 from hub.chat.platforms.dingtalk_event import EventKeys, read_aes_key
+from hub.chat.platforms.dingtalk_files import FILE_HOSTS, DingTalkPictures
 from hub.chat.platforms.dingtalk_socket import SOCKET_HOSTS, DingTalkStream
 from hub.chat.platforms.dingtalk_text import RobotMessage, Route, fit_text, read_robot
 from hub.chat.platforms.fields import answer_object, compact_json
-from hub.chat.platforms.outbound import SocketMode
+from hub.chat.platforms.outbound import OutboundCall, SocketMode
+from hub.chat.platforms.pictures import delivery_failure
 from hub.core import strict_json
-from hub.core.callback_url import BadURL, parse, parse_api_url
+from hub.core.callback_url import BadURL, parse, parse_allowed_host, parse_api_url
 from hub.core.chat_text import inline_text
 from hub.core.inlet_table import InletTable
 
@@ -104,6 +106,9 @@ class DingTalkInlet(InletTable):
     event_aes_key_file: Path | None = setting(None, "And its AES key, 43 characters.")
     session_url: str = setting("https://oapi.dingtalk.com", "The only host on which a message may ask to be answered.")
     api_url: str = setting("https://api.dingtalk.com", "Where its API is.")
+    picture_hosts: tuple[str, ...] = setting(
+        FILE_HOSTS, "Hosts that pictures are fetched from, without a token; the log names one that is missing here."
+    )
 
 
 def sign(secret: bytes, timestamp: str) -> bytes:
@@ -142,6 +147,9 @@ class DingTalkPlatform:
                 raise UserError("outbound needs app_key", "copy the Client ID from the app's page")
             self.hosts += SOCKET_HOSTS
             self.outbound = DingTalkStream(self._api, table.app_key, table.secrets[0].decode(), self.read)
+        for entry in table.picture_hosts:
+            parse_allowed_host(entry, "picture_hosts")
+        self.pictures = DingTalkPictures(self._api, self._app_key, self._authorize, self._forget, table.picture_hosts)
         self._token, self._token_until, self._token_since = "", 0.0, 0.0
         self._token_taken = False  # a call with it succeeded
 
@@ -214,6 +222,7 @@ class DingTalkPlatform:
             user=message.user,
             conversation=message.conversation,
             text=message.text,
+            pictures=message.pictures,
             reply_url=reply_url,
             thread=str(message.route),
             sent_at=message.sent_at,
@@ -309,6 +318,20 @@ class DingTalkPlatform:
             path, message["userIds"] = "oToMessages/batchSend", [route.staff]
         headers = {"Content-Type": "application/json", "x-acs-dingtalk-access-token": self._token}
         return HttpCall(f"{self._api}/v1.0/robot/{path}", compact_json(message), headers)
+
+    def _authorize(self, now: float) -> Generator[OutboundCall, HttpResponse, str]:
+        """An access token, for a call that is no reply; raises PictureFailed."""
+        if not self._token or now >= self._token_until:
+            response = yield OutboundCall(self._token_call())
+            failed = self._take_token(response, answer_object(response), now)
+            if failed is not None:
+                raise delivery_failure(failed)
+        return self._token
+
+    def _forget(self, token: str) -> None:
+        """A token that was refused, unless another one was fetched meanwhile."""
+        if token == self._token:
+            self._token = ""
 
     def _take_token(self, response: HttpResponse, body: dict[str, Any], now: float) -> DeliveryFailed | None:
         token, expire = body.get("accessToken"), body.get("expireIn")

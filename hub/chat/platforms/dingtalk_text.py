@@ -10,7 +10,8 @@ from typing import Any, Final
 from common.catalogue import translate
 from common.fields import MAX_TIME
 from hub.chat.markup import fit_blocks, plain_text, split_blocks
-from hub.chat.platforms.base import BadBody, Ignored, ReplyContent
+from hub.chat.platforms.base import BadBody, Ignored, PictureRef, ReplyContent
+from hub.chat.platforms.dingtalk_files import read_pictures
 from hub.chat.platforms.fields import object_at, string_at
 from hub.core.chat_text import neutralize_mentions
 
@@ -59,6 +60,7 @@ class RobotMessage:
     route: Route
     addressed: bool
     sent_at: float
+    pictures: tuple[PictureRef, ...] = ()
 
 
 def read_robot(body: dict[str, Any]) -> RobotMessage | Ignored:
@@ -71,10 +73,14 @@ def read_robot(body: dict[str, Any]) -> RobotMessage | Ignored:
             text = string_at(object_at(body, "text"), "content", MAX_TEXT)
         case "richText":
             text = _rich_text(object_at(body, "content"))
+        case "picture" | "file":
+            text = ""
         case _:
-            return Ignored("neither text nor rich text")
+            return Ignored("neither text nor a picture")
     text = text.strip()
-    if not text:
+    robot = _word(body.get("robotCode"))
+    pictures = read_pictures(body, robot)
+    if not text and not pictures:
         return Ignored("nothing said")
     direct = body.get("conversationType") == _DIRECT
     staff = body.get("senderStaffId")
@@ -87,8 +93,9 @@ def read_robot(body: dict[str, Any]) -> RobotMessage | Ignored:
         user=_name(body, "senderStaffId") if staff else sender,
         conversation=_name(body, "conversationId"),
         text=text,
+        pictures=pictures,
         session=session or "",
-        route=Route(until, not direct, _word(body.get("robotCode")), _word(staff)),
+        route=Route(until, not direct, robot, _word(staff)),
         addressed=direct or body.get("isInAtList") is True,
         sent_at=_time(body.get("createAt")),
     )
@@ -109,7 +116,7 @@ def _json_size(text: str) -> int:
 
 
 def _rich_text(content: dict[str, Any]) -> str:
-    """The text of a rich text message; its pictures are left out."""
+    """The text of a rich text message."""
     parts = content.get("richText")
     if type(parts) is not list or len(parts) > MAX_PARTS or not all(type(part) is dict for part in parts):
         raise BadBody(f"content.richText: must be a list of at most {MAX_PARTS} objects")

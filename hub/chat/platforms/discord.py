@@ -51,8 +51,9 @@ from hub.chat.platforms.base import (
     result_of_status,
 )
 from hub.chat.platforms.code_form import CodeAnswer, CodeForm
+from hub.chat.platforms.discord_files import DiscordPictures
 from hub.chat.platforms.discord_form import code_modal, submission_response
-from hub.chat.platforms.discord_interaction import CLICK, PRIVATE, created_at, read_interaction
+from hub.chat.platforms.discord_interaction import CLICK, PICTURE, PRIVATE, created_at, read_interaction
 from hub.chat.platforms.discord_upload import upload_calls
 from hub.chat.platforms.fields import answer_object, compact_json
 from hub.chat.platforms.privacy import Sight
@@ -79,7 +80,7 @@ _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 _TOKEN: Final = re.compile(rb"[A-Za-z0-9_.-]{20,200}")
 _ID: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 _THREAD: Final = re.compile(
-    rf"(?P<application>[0-9]{{1,20}})/(?P<token>[\w.=-]{{1,500}})(?P<mark>{CLICK}|{PRIVATE})?", re.ASCII
+    rf"(?P<application>[0-9]{{1,20}})/(?P<token>[\w.=-]{{1,500}})(?P<mark>{CLICK}|{PRIVATE}|{PICTURE})?", re.ASCII
 )
 _SPECIAL: Final = re.compile(r"[\\*_~`|<>\[\]]|:(?=\w+:)")
 _LINE_START: Final = re.compile(r"(?P<indent>\s*(?:[0-9]{1,9})?)(?P<mark>[#+.)-])")
@@ -118,6 +119,7 @@ class DiscordPlatform:
     def __init__(self, token: str, public_key: bytes, api_url: str) -> None:
         self._api, origin = parse_api_url(api_url)
         self.hosts: tuple[str, ...] = (origin,)
+        self.pictures = DiscordPictures()
         self._token = token
         self._key = Ed25519PublicKey.from_public_bytes(public_key)
 
@@ -216,8 +218,11 @@ class DiscordPlatform:
         if thread is not None and fresh and content.request is not None and not reply.lost:
             url = f"{self._api}/webhooks/{thread['application']}/{thread['token']}"
             fields, headers = _message(content), {"Content-Type": "application/json"}
-            if thread["mark"] != CLICK:
+            read = content.kind == "progress" and not content.card  # in the message's pictures
+            if thread["mark"] not in (CLICK, PICTURE) or (thread["mark"] == PICTURE and read):
                 return HttpCall(f"{url}{_ORIGINAL}", compact_json(fields), headers, "PATCH")
+            if thread["mark"] == PICTURE:  # the first one takes the place of "thinking", where nothing has yet
+                return HttpCall(f"{url}{_FOLLOW_UP}", compact_json(fields), headers)
             if not content.card:
                 fields["flags"] |= _EPHEMERAL
                 return HttpCall(f"{url}{_FOLLOW_UP}", compact_json(fields), headers)

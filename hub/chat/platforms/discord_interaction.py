@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from common.catalogue import Language, translate
 from hub.chat.buttons import clicked_text
-from hub.chat.platforms.base import BadBody, CodeGiven, ImmediateResponse, IncomingMessage
+from hub.chat.platforms.base import BadBody, CodeGiven, ImmediateResponse, IncomingMessage, PictureRef
+from hub.chat.platforms.discord_files import read_attachments
 from hub.chat.platforms.discord_form import read_submission
 from hub.chat.platforms.fields import compact_json, matched_at, object_at
 
@@ -29,6 +30,8 @@ CLICK: Final = "/click"
 """Behind the thread of a click: its answer is the card, so what is said besides is for the person's eyes alone."""
 PRIVATE: Final = "/private"
 """Behind the thread of a command that gives a code: what was typed, and its answer, only that person sees."""
+PICTURE: Final = "/picture"
+"""Behind the thread of a command with pictures: its answer is what was read in them, and what follows stands below."""
 _PING, _COMMAND, _COMPONENT, _AUTOCOMPLETE, _SUBMIT = 1, 2, 3, 4, 5
 _SAY, _DEFERRED, _DEFERRED_UPDATE, _CHOICES = 4, 5, 6, 8
 _EPHEMERAL: Final = 64
@@ -70,6 +73,7 @@ def read_interaction(body: Any, reply_url: str) -> IncomingMessage | CodeGiven |
     if kind not in (_COMMAND, _COMPONENT):
         return _not_understood(body)
     data = object_at(body, "data")
+    pictures: tuple[PictureRef, ...] = ()
     if kind == _COMPONENT:
         text = clicked_text(data.get("custom_id"))
         if text is None:
@@ -77,15 +81,17 @@ def read_interaction(body: Any, reply_url: str) -> IncomingMessage | CodeGiven |
     elif data.get("type", 1) != 1:
         return _not_understood(body)  # of a menu on a person or a message
     else:
-        text = _command(data)
+        pictures = read_attachments(data)
+        text = _command(data, "" if pictures else "help")
     private = kind == _COMMAND and _GIVES_CODE.fullmatch(text) is not None
-    mark = CLICK if kind == _COMPONENT else PRIVATE if private else ""
+    mark = CLICK if kind == _COMPONENT else PRIVATE if private else PICTURE if pictures else ""
     event, token = _id(body, "id"), matched_at(body, "token", _TOKEN, _FORM)
     return IncomingMessage(
         event_id=event,
         user=_id(object_at(object_at(body, "member") if "member" in body else body, "user"), "id"),
         conversation=_id(body, "channel_id"),
         text=text,
+        pictures=pictures,
         reply_url=reply_url,
         thread=f"{_id(body, 'application_id')}/{token}{mark}",
         sent_at=created_at(event),
@@ -100,13 +106,14 @@ def _deferred(kind: int, *, private: bool) -> ImmediateResponse:
     return _answer(_DEFERRED, flags=_EPHEMERAL) if private else _answer(_DEFERRED)
 
 
-def _command(data: dict[str, Any]) -> str:
+def _command(data: dict[str, Any], called: str) -> str:
+    """Its words; `called` where it has none."""
     name = matched_at(data, "name", _WORD, _FORM)
     words = [*([] if name in _RUN_COMMANDS else [name]), *_words(data, 1)]
     text = " ".join(word for word in words if word).strip()
     if len(text) > MAX_TEXT:
         raise BadBody(f"options: more than {MAX_TEXT} characters")
-    return text or "help"
+    return text or called
 
 
 def _words(parent: dict[str, Any], depth: int) -> Iterator[str]:

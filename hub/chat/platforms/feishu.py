@@ -16,7 +16,7 @@ hour is known; changes of a card are PATCHes of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -47,11 +47,13 @@ from hub.chat.platforms.base import (
 )
 from hub.chat.platforms.feishu_card import card_json
 from hub.chat.platforms.feishu_event import MAX_ID, MessageEvent, read_click, read_message
+from hub.chat.platforms.feishu_files import FeishuPictures
 from hub.chat.platforms.feishu_sign import FeishuKeys
 from hub.chat.platforms.feishu_socket import SOCKET_HOSTS, FeishuSocket
 from hub.chat.platforms.feishu_upload import upload_calls
 from hub.chat.platforms.fields import answer_object, compact_json
-from hub.chat.platforms.outbound import SocketMode
+from hub.chat.platforms.outbound import OutboundCall, SocketMode
+from hub.chat.platforms.pictures import delivery_failure
 from hub.chat.platforms.uploads import UploadCalls, UploadFile, reader
 from hub.core.callback_url import parse_api_url
 from hub.core.chat_text import inline_text
@@ -149,6 +151,7 @@ class FeishuPlatform:
         self._bot, self._bot_id = table.bot, table.bot_open_id
         self._token, self._token_until, self._token_since = "", 0.0, 0.0
         self._token_taken = False  # a call with it succeeded
+        self.pictures = FeishuPictures(self._api, self._authorize, self._forget, _TOKEN_CODES)
         self._clicks: Lru[str, tuple[float, str]] = Lru(MAX_CLICKS)
 
     # ---- in
@@ -186,6 +189,7 @@ class FeishuPlatform:
             user=event.user,
             conversation=event.chat,
             text=event.text,
+            pictures=event.pictures,
             reply_url=self._api,
             thread=event.message_id + (" thread" if event.threaded else "") + (" p2p" if event.direct else ""),
             sent_at=event.sent_at,
@@ -277,6 +281,19 @@ class FeishuPlatform:
 
     def _headers(self) -> dict[str, str]:
         return {"Content-Type": _JSON, "Authorization": f"Bearer {self._token}"}
+
+    def _authorize(self, now: float) -> Generator[OutboundCall, HttpResponse, dict[str, str]]:
+        """The headers of a call that gets a file; raises PictureFailed."""
+        if not self._has_token(now):
+            failed = self._take_token((yield OutboundCall(self._token_call())), now)
+            if failed is not None:
+                raise delivery_failure(failed)
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def _forget(self, headers: Mapping[str, str]) -> None:
+        """A token that was refused, unless another one was fetched meanwhile."""
+        if headers.get("Authorization") == f"Bearer {self._token}":
+            self._token = ""
 
     def _take_token(self, response: HttpResponse, now: float) -> DeliveryFailed | None:
         answer = _Answer(response)

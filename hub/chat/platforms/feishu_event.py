@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from common.fields import MAX_TIME
-from hub.chat.platforms.base import BadBody, Ignored
+from hub.chat.platforms.base import BadBody, Ignored, PictureRef
+from hub.chat.platforms.feishu_files import read_pictures
 from hub.chat.platforms.fields import matched_at, object_at, string_at
 from hub.core import strict_json
 
@@ -40,6 +41,7 @@ class MessageEvent:
     addressed: bool
     sent_at: float
     direct: bool = False  # in a conversation of the person and the bot alone
+    pictures: tuple[PictureRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +60,32 @@ def read_message(event: dict[str, Any], bot: str, bot_id: str) -> MessageEvent |
     if sender.get("sender_type") != "user":
         return Ignored("not from a person")
     kind = message.get("message_type")
-    if kind not in ("text", "post"):
-        return Ignored("neither text nor rich text")
+    if kind not in ("text", "post", "image", "file"):
+        return Ignored("neither text nor a picture")
     content = strict_json.parse(string_at(message, "content", 4 * MAX_TEXT).encode())
     if type(content) is not dict:
         raise BadBody("message.content: must be a JSON object")
     words, mentioned = _mentions(message, bot, bot_id)
-    text = string_at(content, "text", 4 * MAX_TEXT) if kind == "text" else _post_text(content)
+    match kind:
+        case "text":
+            text = string_at(content, "text", 4 * MAX_TEXT)
+        case "post":
+            text = _post_text(content)
+        case _:
+            text = ""
+    message_id = _identifier(message, "message_id")
+    pictures = read_pictures(kind, content, message_id)
     text = _KEY.sub(lambda match: words.get(match[0], match[0]), text).strip()
     if len(text) > MAX_TEXT:
         raise BadBody(f"message.content: {len(text)} characters, must be at most {MAX_TEXT}")
-    if not text and not mentioned:
+    if not text and not pictures and (not mentioned or kind == "file"):
         return Ignored("nothing said")
     return MessageEvent(
-        message_id=_identifier(message, "message_id"),
+        message_id=message_id,
         user=_identifier(object_at(sender, "sender_id"), "open_id"),
         chat=_identifier(message, "chat_id"),
-        text=text or f"@{bot}",
+        text=text or ("" if pictures else f"@{bot}"),
+        pictures=pictures,
         threaded=bool(message.get("thread_id")),
         addressed=mentioned or message.get("chat_type") == "p2p",
         direct=message.get("chat_type") == "p2p",
@@ -121,7 +132,7 @@ def _is_bot(mention: dict[str, Any], bot: str, bot_id: str) -> bool:
 
 
 def _post_text(content: dict[str, Any]) -> str:
-    """The text of a rich text message, line by line: pictures and what is not text are left out."""
+    """The text of a rich text message, line by line: what is not text is left out."""
     title, rows = content.get("title"), content.get("content")
     if type(rows) is not list:
         raise BadBody("message.content: content must be a list of lines")

@@ -53,6 +53,7 @@ from hub.chat.platforms.base import (
 from hub.chat.platforms.fields import answer_object, compact_json, string_at
 from hub.chat.platforms.mattermost_config import SETUP, MattermostInlet, read_keys
 from hub.chat.platforms.mattermost_fields import (
+    CALLED,
     ID,
     MAX_TEXT,
     id_of,
@@ -65,6 +66,7 @@ from hub.chat.platforms.mattermost_fields import (
     trigger_of,
     trigger_time,
 )
+from hub.chat.platforms.mattermost_files import MattermostPictures, read_file_ids
 from hub.chat.platforms.mattermost_socket import MattermostSocket
 from hub.chat.platforms.mattermost_text import markdown
 from hub.chat.platforms.mattermost_upload import upload_calls
@@ -107,6 +109,7 @@ class MattermostPlatform:
         self._root, host = parse_api_url(table.api_url)
         self._posts = f"{self._root}/api/v4/posts"
         self.hosts: tuple[str, ...] = (host,)
+        self.pictures = MattermostPictures(self._root, self._call)
         self.can_buttons = bool(self._callback)
         self.outbound = MattermostSocket(self._root, self._bearer, self._bot) if table.outbound else None
 
@@ -161,13 +164,15 @@ class MattermostPlatform:
         text, mentioned = read_words(
             string_at(body, "text", MAX_TEXT), string_at(body, "trigger_word", 200, default=""), self._bot
         )
-        if not text:
+        pictures = read_file_ids(body, post)
+        if not text and not pictures:
             return Ignored("a message without words")
         return IncomingMessage(
             event_id=post,
             user=user,
             conversation=channel,
-            text=text,
+            text="" if text == CALLED and pictures else text,
+            pictures=pictures,
             reply_url=self._root,
             thread=post,  # or what that post replies to: the server says so when we post
             sent_at=time_of(body),

@@ -58,6 +58,7 @@ from hub.chat.platforms.code_form import CodeAnswer, CodeForm
 from hub.chat.platforms.fields import answer_object, compact_json
 from hub.chat.platforms.privacy import Sight
 from hub.chat.platforms.slack_events import ID, OK, TS, read_command, read_event
+from hub.chat.platforms.slack_files import SlackPictures
 from hub.chat.platforms.slack_form import code_view, read_interaction, submission_response
 from hub.chat.platforms.slack_text import escape, notification, plain_mrkdwn, rich_text
 from hub.chat.platforms.slack_upload import SlackApi, file_host, upload_calls
@@ -137,6 +138,7 @@ class SlackPlatform:
         self._token = tokens[0].decode("ascii")
         self._files = file_host(host)
         self.hosts: tuple[str, ...] = tuple({host: None, self._files: None})
+        self.pictures = SlackPictures(self._api, host, self._headers)
 
     # ---- in
 
@@ -420,9 +422,9 @@ PLATFORM: Final = PlatformKind(
         ),
         (
             "OAuth & Permissions, Bot Token Scopes: app_mentions:read, channels:history, groups:history, im:history, "
-            "chat:write, files:write, commands.",
+            "files:read, chat:write, files:write, commands.",
             "OAuth & Permissions，Bot Token Scopes：app_mentions:read、channels:history、groups:history、im:history、"
-            "chat:write、files:write、commands。",
+            "files:read、chat:write、files:write、commands。",
         ),
         (
             "Install to Workspace, and copy the Bot User OAuth Token (xoxb-…) into token_file. Start the hub.",

@@ -13,6 +13,7 @@ from typing import Any, Final
 from hub.chat.buttons import clicked_text
 from hub.chat.platforms.base import BadBody, Ignored, ImmediateResponse, IncomingMessage, ReceiveResult
 from hub.chat.platforms.fields import matched_at, object_at, string_at
+from hub.chat.platforms.slack_files import read_files
 from hub.chat.platforms.slack_text import read_text
 
 MAX_TEXT: Final = 40_000
@@ -49,7 +50,8 @@ def read_event(body: Any, api: str) -> ReceiveResult:
     channel, ts = _id(event, "channel"), _ts(message, "ts")
     direct = event.get("channel_type") == "im" or channel.startswith("D")
     text, mentioned = read_text(string_at(message, "text", MAX_TEXT, default=""), bots)
-    if not text:
+    pictures = () if edited else read_files(message)
+    if not text and not pictures:
         return Ignored("a message without words")
     thread = _ts(message, "thread_ts") if message.get("thread_ts") is not None else ""
     return IncomingMessage(
@@ -57,6 +59,7 @@ def read_event(body: Any, api: str) -> ReceiveResult:
         user=_id(message, "user"),
         conversation=channel,
         text=text,
+        pictures=pictures,
         reply_url=api,
         thread=thread or ("" if direct else ts),
         sent_at=float(ts),

@@ -48,6 +48,7 @@ from hub.chat.platforms.base import (
 from hub.chat.platforms.fields import answer_object, compact_json
 from hub.chat.platforms.outbound import PollMode
 from hub.chat.platforms.privacy import Sight
+from hub.chat.platforms.telegram_files import TelegramPictures
 from hub.chat.platforms.telegram_poll import TelegramPoll
 from hub.chat.platforms.telegram_removal import deleted_fields, read_deletion
 from hub.chat.platforms.telegram_update import Bot, click_id, read_update
@@ -120,6 +121,7 @@ class TelegramPlatform:
         self._token = token
         self._secrets = tuple(secrets)
         self.hosts: tuple[str, ...] = (origin,)
+        self.pictures = TelegramPictures(self._root, token, self.call)
         self._bot = Bot(int(token.partition(":")[0]), bot)
         self.outbound = TelegramPoll(self.call, self.read, self._learn) if outbound else None
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 from hub.chat.buttons import clicked_text
 from hub.chat.platforms.base import BadBody, Ignored, IncomingMessage
 from hub.chat.platforms.fields import object_at
+from hub.chat.platforms.telegram_files import read_pictures
 
 MAX_TEXT: Final = 8_000
 MAX_ENTITIES: Final = 1_000
@@ -87,9 +88,11 @@ def _message(message: dict[str, Any], bot: Bot, reply_url: str, *, edited: bool)
         return Ignored("forwarded words")
     chat = object_at(message, "chat")
     words, marks = ("text", "entities") if "text" in message else ("caption", "caption_entities")
-    if words not in message:
+    pictures = () if edited else read_pictures(message)
+    if words not in message and not pictures:
         return Ignored("a message without words")
-    said = _said(_text(message, words), _entities(message, marks), bot)
+    called = "" if pictures else "help"
+    said = _said(_text(message, words), _entities(message, marks), bot, called) if words in message else ("", False)
     if said is None:
         return Ignored("a command for another bot")
     text, addressed = said
@@ -99,6 +102,7 @@ def _message(message: dict[str, Any], bot: Bot, reply_url: str, *, edited: bool)
         user=str(_integer(sender, "id")),
         conversation=str(conversation),
         text=text,
+        pictures=pictures,
         reply_url=reply_url,
         thread=_thread(message),
         sent_at=float(_integer(message, "edit_date" if edited and "edit_date" in message else "date")),
@@ -107,8 +111,10 @@ def _message(message: dict[str, Any], bot: Bot, reply_url: str, *, edited: bool)
     )
 
 
-def _said(text: str, entities: list[dict[str, Any]], bot: Bot) -> tuple[str, bool] | None:
-    """The words without the bot's name, and whether it was there; None for a command for another bot."""
+def _said(text: str, entities: list[dict[str, Any]], bot: Bot, called: str) -> tuple[str, bool] | None:
+    """The words without the bot's name, and whether it was there; `called` where there are no others. None for a
+    command for another bot.
+    """
     units = text.encode("utf-16-le")
     addressed = False
     for entity in entities:
@@ -123,22 +129,22 @@ def _said(text: str, entities: list[dict[str, Any]], bot: Bot) -> tuple[str, boo
             name, _, whose = word[1:].partition("@")
             if whose and whose.casefold() != bot.name.casefold():
                 return None
-            return _command(name.lower(), after), True
+            return _command(name.lower(), after, called), True
         if not _is_bot(entity, word, bot):
             continue
         addressed = True
         if not before.strip(_BETWEEN):
-            return after.strip(_BETWEEN) or "help", True
+            return after.strip(_BETWEEN) or called, True
         if not after.strip(_BETWEEN):
             return before.strip(_BETWEEN), True
     return text.strip(), addressed
 
 
-def _command(name: str, rest: str) -> str:
+def _command(name: str, rest: str, called: str) -> str:
     if name == "start":
         return "help"  # what Telegram sends where somebody opens the bot, with a parameter that is not theirs
     if name in _RUN_COMMANDS:
-        return rest.strip() or "help"
+        return rest.strip() or called
     return f"{name} {rest.strip()}".strip()
 
 

@@ -52,10 +52,13 @@ from hub.chat.platforms.base import (
 )
 from hub.chat.platforms.callback_crypto import RANDOM, seal
 from hub.chat.platforms.fields import answer_object
+from hub.chat.platforms.outbound import OutboundCall
+from hub.chat.platforms.pictures import delivery_failure
 from hub.chat.platforms.uploads import UploadCalls, UploadFile
 from hub.chat.platforms.wecom_bot import WecomBot
 from hub.chat.platforms.wecom_config import SETUP, WecomInlet, check_keys
 from hub.chat.platforms.wecom_crypto import CallbackKey, open_envelope
+from hub.chat.platforms.wecom_files import WecomPictures, read_picture
 from hub.chat.platforms.wecom_socket import WecomSocket
 from hub.chat.platforms.wecom_text import card_of, task_id, text_parts
 from hub.chat.platforms.wecom_upload import upload_calls
@@ -113,6 +116,7 @@ class WecomPlatform:
         self._api, host = parse_api_url(table.api_url)
         self.hosts: tuple[str, ...] = (host,)
         self._token, self._token_at, self._token_until = "", 0.0, 0.0
+        self.pictures = WecomPictures(self._api, self._authorize, self._forget, _BAD_TOKEN, _BUSY, _SETUP)
         self._codes: Lru[str, tuple[str, str]] = Lru(1_000)  # task id -> who clicked, the response code of the click
         self._left: Lru[str, tuple[_Step, ...]] = Lru(1_000)  # a reply's calls that are still to be made
 
@@ -155,8 +159,13 @@ class WecomPlatform:
         at = float(sent_at[0]) if sent_at else 0.0
         if fields.get("MsgType") == "event":
             return self._read_click(fields, user, at)
+        if fields.get("MsgType") == "image" and (picture := read_picture(fields)) is not None:
+            name = _name(fields, "MsgId")
+            return IncomingMessage(
+                name, user, user, "", pictures=(picture,), reply_url=self._api, sent_at=at, response=_ACK
+            )
         if fields.get("MsgType") != "text":
-            return _ACK  # pictures, voices, places
+            return _ACK  # voices, places
         text = fields.get("Content", "")
         if not 1 <= len(text) <= MAX_SAID:
             raise BadBody(f"Content: {len(text)} characters, must be 1 to {MAX_SAID}")
@@ -263,6 +272,20 @@ class WecomPlatform:
         if "/cgi-bin/gettoken?" in call.url:
             return self._take_token(body, now) or NextCall(self.render(reply, now))
         return self._take_answer(reply, body, now)
+
+    def _authorize(self, now: float) -> Generator[OutboundCall, HttpResponse, str]:
+        """An access token, for a call that is no reply; raises PictureFailed."""
+        if now >= self._token_until:
+            body = _answer((yield OutboundCall(self._token_call())))
+            failed = body if isinstance(body, DeliveryFailed) else self._take_token(body, now)
+            if failed is not None:
+                raise delivery_failure(failed)
+        return self._token
+
+    def _forget(self, token: str) -> None:
+        """A token that was refused, unless another one was fetched meanwhile."""
+        if token == self._token:
+            self._token_until = 0.0
 
     def _take_token(self, body: dict[str, Any], now: float) -> DeliveryFailed | None:
         token, seconds = body.get("access_token"), body.get("expires_in")

@@ -126,7 +126,8 @@ def test_random_messages_are_read_as_the_official_package_reads_them() -> None:
 @each_of(
     "more",
     [
-        {"msgtype": "picture", "content": {"downloadCode": "x"}},
+        {"msgtype": "picture", "content": {"downloadCode": ""}},
+        {"msgtype": "file", "content": {"downloadCode": "x", "fileName": "x.zip"}},
         {"msgtype": "audio", "content": {"recognition": "reboot"}},
         {"msgtype": None},
         {"senderId": "$:LWCP_v1:$bot"},  # its own words

@@ -81,7 +81,8 @@ def test_what_is_said(more: dict[str, Any], text: str, addressed: bool) -> None:
 @each_of(
     "more",
     [
-        {"message_type": "image", "content": '{"image_key":"img_1"}'},
+        {"message_type": "image", "content": '{"image_key":"img/1"}', "mentions": []},
+        {"message_type": "file", "content": '{"file_key":"f1","file_name":"log.zip"}'},
         {"message_type": "file", "content": "{}"},
         {"message_type": "sticker", "content": "not JSON"},
         {"message_type": None},

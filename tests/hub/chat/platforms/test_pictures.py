@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from typing import Any
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.chat.platforms import (
+    dingtalk_files,
+    discord_files,
+    feishu_files,
+    mattermost_files,
+    slack_files,
+    telegram_files,
+)
 from hub.chat.platforms.base import MAX_PICTURE_REF, MAX_PICTURE_REFS, BadBody, HttpResponse, PictureRef
+from hub.chat.platforms.discord_files import DiscordPictures
 from hub.chat.platforms.generic import GenericPlatform
+from hub.chat.platforms.outbound import OutboundFailed
 from hub.chat.platforms.pictures import (
     MAX_PICTURE,
     PictureFailed,
+    PictureSource,
     declared_size,
     few_pictures,
     is_picture,
@@ -17,6 +33,20 @@ from hub.chat.platforms.pictures import (
     plain_call,
 )
 from tests.hub.chat.picture_chat import AlbumPlatform
+from tests.hub.chat.platforms.test_dingtalk import platform as dingtalk
+from tests.hub.chat.platforms.test_feishu import platform as feishu
+from tests.hub.chat.platforms.test_mattermost import CHAT as MATTERMOST
+from tests.hub.chat.platforms.test_slack import SLACK
+from tests.hub.chat.platforms.test_telegram import BOT as TELEGRAM
+from tests.hub.chat.platforms.test_wecom import platform as wecom
+
+KEYS = (
+    "ok", "error", "file", "files", "url", "url_private", "mimetype", "mime_type", "content_type", "name", "id", "size",
+    "result", "file_path", "file_id", "photo", "document", "description", "parameters", "retry_after", "post_id",
+    "code", "errcode", "access_token", "expires_in", "tenant_access_token", "expire", "accessToken", "expireIn",
+    "downloadUrl", "downloadCode", "content", "richText", "type", "resolved", "attachments", "file_access", "file_ids",
+    "image_key", "file_key", "file_name", "fileName", "filename",
+)  # fmt: skip
 
 
 def test_who_fetches_pictures() -> None:
@@ -87,3 +117,63 @@ def test_what_is_declared_to_be_a_picture(media_type: object, name: object, expe
 @pytest.mark.parametrize(("value", "size"), [(7, 7), (0, 0), (-1, 0), (True, 0), ("7", 0), (7.0, 0), (2**60, 0)])
 def test_a_declared_size(value: object, size: int) -> None:
     assert declared_size(value) == size
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), inner, max_size=5)
+    ),
+    max_leaves=20,
+)
+ANSWERS = st.builds(
+    HttpResponse,
+    st.sampled_from([200, 200, 200, 204, 302, 400, 401, 403, 404, 429, 500]),
+    st.dictionaries(st.sampled_from(["content-type", "retry-after", "location"]), st.text(max_size=9), max_size=3),
+    st.builds(lambda value: json.dumps(value).encode(), JSON) | st.binary(max_size=40),
+)
+SOURCES: dict[str, tuple[PictureSource, tuple[str, ...]]] = {
+    "slack": (SLACK.pictures, ("https://files.slack.com/x", "F1")),
+    "telegram": (TELEGRAM.pictures, ("AgACAgIAA",)),
+    "discord": (DiscordPictures(), ("https://cdn.discordapp.com/x",)),
+    "mattermost": (MATTERMOST.pictures, (f"{'p' * 26}/{'f' * 26}",)),
+    "feishu": (feishu().pictures, ("om_1/image/img_1", "odd")),
+    "dingtalk": (dingtalk(app_key="key").pictures, ("robot code",)),
+    "wecom": (wecom().pictures, ("media",)),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(SOURCES)), st.integers(0, 1), st.lists(ANSWERS, min_size=6, max_size=6))
+def test_whatever_is_answered_is_a_picture_or_a_failure(name: str, which: int, answers: list[HttpResponse]) -> None:
+    """Of every platform, and nothing else is raised; it ends after a few calls."""
+    source, names = SOURCES[name]
+    fetch = source.fetch(PictureRef(names[which % len(names)]), 1_700_000_000.0)
+    result: object = None
+    try:
+        next(fetch)
+        for answer in answers:
+            fetch.send(answer)
+    except StopIteration as end:
+        result = end.value
+    except (PictureFailed, OutboundFailed, BadBody) as failed:
+        result = str(failed)
+    assert isinstance(result, bytes) or (isinstance(result, str) and "\n" not in result)
+
+
+@settings(max_examples=60, deadline=None)
+@given(JSON)
+def test_whatever_a_message_says_of_its_files_is_read(value: Any) -> None:
+    """As pictures, at most so many, or as none."""
+    body = value if isinstance(value, dict) else {"files": value, "file_ids": value, "photo": value, "content": value}
+    for found in (
+        slack_files.read_files(body),
+        telegram_files.read_pictures(body),
+        discord_files.read_attachments(body),
+        discord_files.read_files(value),
+        mattermost_files.read_file_ids(body, "p"),
+        *(feishu_files.read_pictures(kind, body, "om_1") for kind in ("image", "file")),
+        *(dingtalk_files.read_pictures({**body, "msgtype": kind}, "") for kind in ("picture", "file", "richText")),
+    ):
+        assert len(found) <= MAX_PICTURE_REFS
+        assert all(isinstance(one, PictureRef) for one in found)

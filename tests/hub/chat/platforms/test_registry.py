@@ -77,6 +77,16 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         find_platform("odd.py", tmp_path)
 
 
+def test_the_docs_name_the_chats_whose_pictures_are_read() -> None:
+    """Those that fetch them after the commit, and Matrix, whose pictures come with its messages."""
+    text = (ROOT / "docs" / "chat" / "README.md").read_text()
+    named = re.search(r"^Pictures are read in ([\w, ]+), where", text, re.MULTILINE)
+    assert named is not None
+    folder = ROOT / "hub" / "chat" / "platforms"
+    fetching = {file.stem.removesuffix("_files") for file in folder.glob("*_files.py")}
+    assert re.split(", | and ", named[1]) == sorted({*fetching, "matrix"})
+
+
 def test_the_table_of_the_docs_is_that_of_the_code() -> None:
     """Each platform has its page, and what it can is what `inlet platforms` says."""
     table = (ROOT / "docs" / "chat" / "README.md").read_text()
