@@ -14,14 +14,18 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import gc
+import importlib
 import json
 import os
+import selectors
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import IO, Any
 
@@ -130,10 +134,6 @@ def start(argv: tuple[str, ...], *, stdin: IO[bytes], stdout: IO[bytes], stderr:
 
 def serve(control: socket.socket) -> None:
     """Forks what is asked for, and says how each ended, until nobody can ask any more; its children end with it."""
-    import gc
-    import importlib
-    import selectors
-
     sys.path.insert(0, str(ROOT))
     for name in _LOADED:
         importlib.import_module(name)
@@ -145,7 +145,8 @@ def serve(control: socket.socket) -> None:
         os.set_blocking(descriptor, False)
     signal.set_wakeup_fd(note)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for pytest; children have it as usual
+    # A terminal's Ctrl-C is for pytest. In a child it waits until the program is about to begin.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     children: dict[int, int] = {}  # process id -> where to say how it ended
     selector = selectors.DefaultSelector()
     selector.register(control, selectors.EVENT_READ)
@@ -192,7 +193,6 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         for number, file in enumerate(descriptors[:3]):
             os.dup2(file, number)
         os.closerange(3, 256)
@@ -200,14 +200,16 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
         os.environ.update(request["env"])
         name, *words = request["argv"]
         sys.argv = [str(ROOT / name / "__main__.py"), *words]
-        __import__(f"{name}.__main__")
-        sys.modules[f"{name}.__main__"].main()
+        main = importlib.import_module(f"{name}.__main__").main
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        main()
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except KeyboardInterrupt:  # before the program's first line
+        code = 130
     except BaseException:
-        import traceback
-
         traceback.print_exc()
     finally:
         with contextlib.suppress(BaseException):

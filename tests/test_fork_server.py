@@ -62,12 +62,15 @@ async def test_it_has_our_environment_and_standard_input(tmp_path: Path, monkeyp
 
 
 async def test_it_takes_signals(tmp_path: Path) -> None:
-    """SIGINT is Ctrl-C, and it can be killed; no descriptor but its own is open in it."""
-    async with asyncio.timeout(60):
+    """SIGINT is Ctrl-C from the first moment on, and it can be killed; its server is a child of ours."""
+    reading, writing = os.pipe()
+    with open(reading, "rb") as nothing_yet, open(writing, "wb"), tempfile.TemporaryFile() as out:
         for number, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
-            with forked("agent", "run", "--state", str(tmp_path)) as (process, _):
-                process.send_signal(number)
-                assert await process.wait() in (status, 2)  # where it had ended by itself: nothing has joined there
+            words = ("hub", "init", str(tmp_path / "hub"), "--store", "-")  # waits for its standard input
+            process = fork_server.start(words, stdin=nothing_yet, stdout=out, stderr=out)
+            process.send_signal(number)
+            async with asyncio.timeout(60):
+                assert await process.wait() == status
     with forked("hub", "--version") as (process, _):
         parent = psutil.Process(process.pid).ppid()
         assert await process.wait() == 0

@@ -16,6 +16,7 @@ confirm_page, confirm_links
                a page on which to decide, for chats without buttons; the links to it
 code_form_door the webhook's side of forms for a second factor's code: opened before a click is answered
 removals       the removal of a message in which such a code was said, from the outbox
+output_file    the whole output of a request as one file, read when it is posted
 reply_text, approval_text, outcome_text, output_pages, request_text, help_text, card_text
                the texts of replies; a card is the one message of a request, in chats that can change what was posted
 buttons        a card's buttons, and what a click on one says
