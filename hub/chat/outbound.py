@@ -32,7 +32,7 @@ from hub.chat.admission import ReplyUrlRefused, admit
 from hub.chat.http_client import FAILURES, describe_failure, make_call, open_session
 from hub.chat.inlets import Inlet
 from hub.chat.open_sockets import OpenSockets, Send
-from hub.chat.outbound_socket import follow_socket, http_form
+from hub.chat.outbound_socket import Hearing, follow_socket, http_form
 from hub.chat.platforms.base import BadBody, HttpCall, HttpResponse, IncomingMessage
 from hub.chat.platforms.outbound import (
     MAX_CURSOR,
@@ -47,7 +47,7 @@ from hub.chat.platforms.outbound import (
     outbound_mode,
 )
 from hub.chat.refusals import Refusals
-from hub.core.callback_url import CallbackUrl, resolve_callback
+from hub.core.callback_url import CallbackUrl, host_within, resolve_callback
 from hub.core.chat_text import inline_text
 from hub.core.rate_limits import TokenBucket
 from hub.core.receipt import Receipt
@@ -105,6 +105,7 @@ class _Feed:
     stuck: str = ""  # the message that could not be stored
     stuck_for: int = 0  # how often in a row
     idle: int = field(default=0)  # rounds in a row that ended at once and brought nothing
+    lingering: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)  # old connections that are heard out
 
     @property
     def key(self) -> str:
@@ -189,6 +190,10 @@ class OutboundSupervisor:
 
     async def _follow(self, session: aiohttp.ClientSession, feed: _Feed) -> None:
         """Round after round, for ever."""
+        async with feed.lingering:
+            await self._rounds(session, feed)
+
+    async def _rounds(self, session: aiohttp.ClientSession, feed: _Feed) -> None:
         while True:
             started = time.monotonic()
             try:
@@ -224,7 +229,7 @@ class OutboundSupervisor:
         socket = await self._drive(session, feed, mode.connect(feed.cursor or "", self._clock()))
         if (missed := socket.missed) is not None:
             await self._settle(feed, missed.messages, missed.cursor)
-        target = self._checked(feed, HttpCall(http_form(socket.url), b""))
+        target = self._checked(feed, http_form(socket.url), socket.domain)
         brought = False
 
         async def settle(heard: Heard) -> None:
@@ -233,7 +238,8 @@ class OutboundSupervisor:
             if heard.answer is not None:
                 self._sockets.answer(feed.inlet.name, *heard.answer)
             fetched = Polled() if heard.fetch is None else await self._drive(session, feed, heard.fetch)
-            self._note_connected(feed)
+            if heard.works:
+                self._note_connected(feed)
             if heard.fetch is not None:
                 await self._settle(feed, fetched.messages, fetched.cursor)
             brought = brought or bool(fetched.messages or heard.messages)
@@ -247,10 +253,13 @@ class OutboundSupervisor:
         def opened(send: Send) -> None:
             self._sockets.open(feed.inlet.name, send)
 
+        hearing = Hearing(mode, target.authority, self._clock, settle, try_once, opened)
         try:
-            await follow_socket(session, mode, socket, target.authority, self._clock, settle, try_once, opened)
+            wait = await follow_socket(session, socket, hearing, feed.lingering)
         finally:
             self._sockets.close(feed.inlet.name)
+        if wait > 0:
+            await self._pause(wait)
         return brought
 
     async def _settle(self, feed: _Feed, messages: Sequence[IncomingMessage], cursor: str | None) -> None:
@@ -287,7 +296,7 @@ class OutboundSupervisor:
         raise OutboundFailed(f"still not done after {MAX_CALLS} calls")
 
     async def _call(self, session: aiohttp.ClientSession, feed: _Feed, out: OutboundCall) -> HttpResponse:
-        target = self._checked(feed, out.call)
+        target = self._checked(feed, out.call.url)
         seconds, limit = min(out.seconds, MAX_SECONDS), min(out.limit, MAX_ANSWER)
         try:
             answer, whole = await make_call(session, out.call, limit, seconds)
@@ -299,8 +308,10 @@ class OutboundSupervisor:
             raise NoAnswer(f"{target.authority}: its answer did not arrive whole within {seconds:g} s")
         return answer
 
-    def _checked(self, feed: _Feed, call: HttpCall) -> CallbackUrl:
-        target = resolve_callback(call.url, feed.inlet.reply_hosts)
+    def _checked(self, feed: _Feed, url: str, domain: str = "") -> CallbackUrl:
+        """Raises OutboundFailed; hosts of `domain` are good besides those of the inlet."""
+        host = host_within(url, domain) if domain else ""
+        target = resolve_callback(url, (*feed.inlet.reply_hosts, host) if host else feed.inlet.reply_hosts)
         if isinstance(target, str):
             raise OutboundFailed(target)
         return target

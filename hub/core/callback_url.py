@@ -147,6 +147,15 @@ def check(url: str, reply_hosts: tuple[str, ...]) -> str | None:
     return target if isinstance(target, str) else None
 
 
+def host_within(url: str, domain: str) -> str:
+    """The host of a URL where it is one below `domain`, else ""."""
+    try:
+        host = parse(url).host
+    except BadURL:
+        return ""
+    return host if host.endswith(f".{domain}") else ""
+
+
 @lru_cache(maxsize=4_096)  # the same few URLs come with every message
 def resolve_callback(url: str, reply_hosts: tuple[str, ...]) -> CallbackUrl | str:
     """The target where replies may be posted to `url`, else the reason."""

@@ -116,6 +116,8 @@ class Socket:
     beat: float = 0.0  # seconds between two `beat`s; 0: none, WebSocket's own pings are enough
     missed: Polled | None = None  # what was said while the hub was away, where the platform can tell
     ready: bool = False  # that it opened proves who we are: nothing may be said on it for long
+    goodbye: int = 1000  # the code with which we close it; with some platforms 1000 ends more than the connection
+    domain: str = ""  # its host may be any of this domain as well, by TLS: the platform's own, which has many
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,10 @@ class Heard:
     takes_calls: bool = False  # from now on the socket does
     answer: tuple[str, bytes] | None = None  # the key of a call, and the frame that answers it
     again: bool = False  # the platform asks us to connect anew
+    wait: float = 0.0  # seconds before that
+    linger: float = 0.0  # seconds for which this connection is heard besides the new one; of a mode without a cursor
+    works: bool = True  # False: a greeting, from which it is not known yet whether we are let in
+    beat_in: float | None = None  # seconds until the first of the beats; None: as many as between two
 
 
 SocketCalls = Generator[OutboundCall, HttpResponse, Socket]
@@ -148,7 +154,7 @@ class SocketMode(Protocol):
     def hear(self, frame: Frame, now: float) -> Heard: ...
 
     def beat(self, now: float) -> Frame:
-        """What is sent every `beat` seconds."""
+        """What is sent every `beat` seconds. Raises OutboundFailed where the one before was not answered."""
         ...
 
     def closed(self, code: int) -> OutboundFailed:

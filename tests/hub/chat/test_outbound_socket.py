@@ -12,14 +12,18 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
+from hub.chat import outbound
 from hub.chat.inlets import Inlet
+from hub.chat.outbound import OutboundState
 from hub.chat.outbound_socket import MAX_FRAME, http_form
 from hub.chat.platforms.base import DeliveryFailed, HttpCall, HttpResponse, IncomingMessage
 from hub.chat.platforms.generic import GenericPlatform
 from hub.chat.platforms.outbound import (
     Frame,
     Heard,
+    NoAnswer,
     OutboundCall,
     OutboundFailed,
     Polled,
@@ -29,6 +33,7 @@ from hub.chat.platforms.outbound import (
     SocketCalls,
     failure_of_status,
 )
+from hub.core.rate_limits import TokenBucket
 from hub.store.store import Store
 from tests.hub.chat.test_outbound import NOW, SECRET, Rig, running, store
 
@@ -41,9 +46,9 @@ class Wire(GenericPlatform):
     kind = "wire"
     outbound: Wire
 
-    def __init__(self, api: str, beat: float = 0.0, ready: bool = False) -> None:
+    def __init__(self, api: str, **more: Any) -> None:
         super().__init__([SECRET])
-        self.api, self.every, self.ready = api, beat, ready
+        self.api, self.more = api, more
         self.hosts = (api,)
         self.outbound = self
 
@@ -53,7 +58,7 @@ class Wire(GenericPlatform):
             raise failure_of_status(answer)
         body = json.loads(answer.body)
         missed = Polled(tuple(map(self.message, body["missed"])), "opened") if body["missed"] else None
-        return Socket(body["url"], {"X-Who": "us"}, ("hello",), self.every, missed, self.ready)
+        return Socket(body["url"], headers={"X-Who": "us"}, first=("hello",), missed=missed, **self.more)
 
     def fetched(self, numbers: list[int]) -> PollRound:
         answer = yield OutboundCall(HttpCall(f"{self.api}/seen", b""))
@@ -68,21 +73,21 @@ class Wire(GenericPlatform):
         body = json.loads(frame)
         if "fetch" in body:
             return Heard((self.message(body["n"]),), cursor=f"at {body['n']}", fetch=self.fetched(body["fetch"]))
-        if "again" in body:
-            return Heard(again=True)
         if "ready" in body:
             return Heard(takes_calls=True)
         if "answer" in body:
             return Heard(answer=(body["answer"], b"it says so"))
-        if "beat" in body:
-            return Heard(beat=body["beat"])
         if "when" in body:
             return Heard((self.message(body["when"]),), (lambda at: f"taken at {at:.0f}",))
+        if "n" not in body:
+            return Heard(**body)
         number = body["n"]
         ack: Frame = b"ack" if isinstance(frame, bytes) else f"ack {number}"
         return Heard((self.message(number),), (ack,), f"at {number}", (HttpCall(f"{self.api}/seen", b""),))
 
     def beat(self, now: float) -> Frame:
+        if self.more.get("goodbye"):
+            raise NoAnswer("the last beat was not answered")
         return "beat"
 
     def closed(self, code: int) -> OutboundFailed:
@@ -103,6 +108,7 @@ class Server:
     port: int = 0
     cursors: list[str] = field(default_factory=list)
     heard: list[Frame] = field(default_factory=list)
+    codes: list[int | None] = field(default_factory=list)  # of the connections that were closed
     seen: int = 0
     refuse: int = 0  # the status instead of a socket
     refuse_with: dict[str, str] = field(default_factory=dict)  # and its headers
@@ -149,6 +155,7 @@ class Server:
             reading = group.create_task(read())
             await self.behave(socket)
             await reading
+        await self.note(lambda: self.codes.append(socket.close_code))
         return socket
 
     @contextlib.asynccontextmanager
@@ -167,9 +174,10 @@ class Server:
         finally:
             await runner.cleanup()
 
-    def inlets(self, beat: float = 0.0, ready: bool = False) -> dict[str, Inlet]:
+    def inlets(self, **more: Any) -> dict[str, Inlet]:
+        """With fields of `Socket`."""
         api = f"http://127.0.0.1:{self.port}"
-        return {"far": Inlet("far", Wire(api, beat, ready), (api,))}
+        return {"far": Inlet("far", Wire(api, **more), (api,))}
 
 
 async def test_frames_are_acknowledged_after_their_commit(store: Store) -> None:
@@ -361,6 +369,111 @@ async def test_a_socket_that_is_ready_at_once_is_connected_before_anything_is_sa
             say.set()
             await server.wait_for(lambda server=server: server.heard == ["hello", f"taken at {NOW:.0f}"])  # type: ignore[misc]
             assert rig.texts == ["m1"]
+
+
+async def test_the_first_beat_may_come_sooner_than_the_others(store: Store) -> None:
+    """As where a platform spreads the first beats of its clients over one interval."""
+
+    async def behave(socket: web.WebSocketResponse) -> None:
+        await socket.send_str('{"beat": 3600, "beat_in": 0.01}')
+
+    server = Server(behave)
+    async with server.serving(), running(Rig(store, server.inlets())):
+        await server.wait_for(lambda: "beat" in server.heard)
+
+
+async def test_a_beat_that_is_not_answered_ends_the_connection(store: Store) -> None:
+    """With the platform's own code of farewell, as every connection that we end; then it is made anew."""
+
+    async def behave(socket: web.WebSocketResponse) -> None:
+        await socket.send_str('{"beat": 3600, "beat_in": 0}')
+
+    server = Server(behave)
+    async with server.serving():
+        rig = Rig(store, server.inlets(goodbye=4900))
+        rig.open.clear()
+        async with running(rig):
+            await rig.until(lambda: rig.waits)
+            assert [state.error for state in rig.supervisor.states()] == ["the last beat was not answered"]
+            await server.wait_for(lambda: server.codes == [4900])
+            rig.open.set()
+            await server.wait_for(lambda: len(server.cursors) == 2)
+
+
+async def test_a_greeting_is_no_success(store: Store) -> None:
+    """A platform that greets whoever comes and then refuses the token: one line, however often it is tried."""
+
+    async def behave(socket: web.WebSocketResponse) -> None:
+        await socket.send_str('{"works": false}')
+        await socket.close(code=4004)
+
+    server = Server(behave)
+    async with server.serving():
+        rig = Rig(store, server.inlets())
+        with capture_logs() as logs:
+            async with running(rig):
+                await server.wait_for(lambda: len(server.cursors) == 3)
+        said = [entry["event"] for entry in logs if entry["log_level"] in ("info", "error")]
+        assert said == ["inlet.not_connected"]
+
+
+async def test_a_connection_is_heard_out_while_its_successor_is_made(store: Store) -> None:
+    """What the platform still sends on the old one is committed and acknowledged there, until it ends."""
+    done = asyncio.Event()
+
+    async def behave(socket: web.WebSocketResponse) -> None:
+        if len(server.cursors) == 1:
+            await socket.send_str('{"again": true, "linger": 20, "wait": 2}')
+            await server.wait_for(lambda: len(server.cursors) == 2)
+            await socket.send_str('{"n": 1}')
+            await server.wait_for(lambda: "ack 1" in server.heard)
+            await socket.send_str('{"again": true, "linger": 20}')
+            done.set()
+
+    server = Server(behave)
+    async with server.serving():
+        rig = Rig(store, server.inlets())
+        async with running(rig):
+            await asyncio.wait_for(done.wait(), 20)
+            await server.wait_for(lambda: server.codes == [1000])
+        assert rig.texts == ["m1"]
+        assert rig.waits == [2.0]
+        assert len(server.cursors) == 2
+
+
+async def test_no_connection_is_left_behind_by_an_inlet_that_goes(store: Store) -> None:
+    """One that is heard out ends with its inlet."""
+
+    opened: list[int] = []
+
+    async def behave(socket: web.WebSocketResponse) -> None:
+        await server.note(lambda: opened.append(1))
+        if len(opened) == 1:
+            await socket.send_str('{"again": true, "linger": 3600}')
+
+    server = Server(behave)
+    async with server.serving():
+        rig = Rig(store, server.inlets())
+        async with running(rig):
+            await server.wait_for(lambda: len(opened) == 2)
+            rig.inlets.clear()
+            rig.supervisor.reconfigure()
+            await server.wait_for(lambda: len(server.codes) == 2)
+
+
+def test_a_socket_may_be_at_any_host_of_the_platforms_domain(store: Store) -> None:
+    """By TLS, and where the domain is its own; hosts of the inlet stay good."""
+    rig = Rig(store, Server(lambda socket: None, port=7_000).inlets())
+    inlet = rig.inlets["far"]
+    assert isinstance(inlet.platform, Wire)
+    feed = outbound._Feed(inlet, inlet.platform, TokenBucket(1, 1), OutboundState("far"))
+    assert rig.supervisor._checked(feed, "https://gw-7.chat.example/x", "chat.example").host == "gw-7.chat.example"
+    assert rig.supervisor._checked(feed, "http://127.0.0.1:7000/", "chat.example").port == 7_000
+    for url in ("https://chat.example.evil.example/", "https://evilchat.example/", "http://gw-7.chat.example/"):
+        with pytest.raises(OutboundFailed):
+            rig.supervisor._checked(feed, url, "chat.example")
+    with pytest.raises(OutboundFailed):
+        rig.supervisor._checked(feed, "https://gw-7.chat.example/x")
 
 
 def test_hosts_of_sockets_are_checked_as_those_of_calls() -> None:

@@ -11,6 +11,7 @@ from common.errors import UserError
 from hub.core.callback_url import (
     BadURL,
     check,
+    host_within,
     is_loopback,
     parse,
     parse_allowed_host,
@@ -285,6 +286,13 @@ def test_any_text_is_decided(text: str) -> None:
             # the library that makes the connection reads it in the same way
             assert URL(target.url, encoded=True).host == "chat.example"
             assert URL(target.url, encoded=True).scheme == "https"
+
+
+def test_hosts_below_a_domain_are_told_from_others() -> None:
+    """The domain itself, a longer name that ends alike, and what is no URL are not below it."""
+    assert host_within("https://A.Chat.Example./x", "chat.example") == "a.chat.example"
+    for url in ("https://chat.example/", "https://evilchat.example/", "https://a.chat.example.evil/", "a.chat.example"):
+        assert host_within(url, "chat.example") == ""
 
 
 def test_the_root_of_an_api_gives_its_host() -> None:
