@@ -38,7 +38,7 @@ class Inlet:
 def create_platform(table: InletTable, folder: Path) -> Platform:
     """The platform of an inlet; `folder` is that of hub.toml. Raises UserError."""
     kind = find_platform(table.platform, folder)
-    if not table.secrets:
+    if not table.secrets and table.secret_file is not None:  # a platform may do without one
         raise UserError("there is no secret", "write it into the inlet's secret_file")
     return kind.create(table)
 

@@ -20,7 +20,7 @@ class InletTable:
     platform: str = required(
         "Which chat it is: `answerback-hub inlet platforms` lists them. Or a file of your own, such as irc.py."
     )
-    secret_file: Path = required(
+    secret_file: Path | None = required(
         "The secret that signs messages and replies, mode 0600. Several, one a line, all hold; the first signs."
     )
     reply_hosts: tuple[str, ...] = setting(

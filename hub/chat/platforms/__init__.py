@@ -13,7 +13,8 @@ generic     X-Signature over the body
 standard    Standard Webhooks 1.0.0
 mattermost  Mattermost: outgoing webhooks, slash commands, clicks, cards; mattermost_fields, mattermost_text: its bodies
             and its markdown; mattermost_config: its keys and set-up; mattermost_socket: its WebSocket, its outbound mode
-slack       Slack: events, slash commands, clicks, cards; slack_events what it delivers, slack_text its text
+slack       Slack: events, slash commands, clicks, cards; slack_events what it delivers, slack_text its text,
+            slack_setup how an app is set up; slack_socket: Socket Mode, its outbound mode
 discord     Discord: slash commands and buttons by HTTP; discord_interaction: them as messages
 telegram    Telegram's Bot API; telegram_update: its updates as messages, telegram_poll: asking for them
 teams       Microsoft Teams: an outgoing webhook, and a workflow for the answers

@@ -4,7 +4,9 @@
     slash command   a form with `command`
     click           a form with `payload`, JSON of type block_actions; of a sent modal, view_submission
 
-All of them are signed alike: `X-Slack-Signature: v0=<hex HMAC-SHA256 of "v0:<timestamp>:<body>">` with the app's
+Or all of it comes over a WebSocket that the hub opens (`slack_socket`), and no webhook is taken.
+
+Webhooks are signed alike: `X-Slack-Signature: v0=<hex HMAC-SHA256 of "v0:<timestamp>:<body>">` with the app's
 signing secret, at most five minutes old (Slack, "Verifying requests from Slack").
 
 A message is known by (channel, ts), which its `app_mention` and its `message` event share; a repeat by Slack
@@ -22,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from ulid import ULID
 
@@ -56,10 +58,13 @@ from hub.chat.platforms.base import (
 )
 from hub.chat.platforms.code_form import CodeAnswer, CodeForm
 from hub.chat.platforms.fields import answer_object, compact_json
+from hub.chat.platforms.outbound import OutboundFailed
 from hub.chat.platforms.privacy import Sight
 from hub.chat.platforms.slack_events import ID, OK, TS, read_command, read_event
 from hub.chat.platforms.slack_files import SlackPictures
 from hub.chat.platforms.slack_form import code_view, read_interaction, submission_response
+from hub.chat.platforms.slack_setup import SETUP
+from hub.chat.platforms.slack_socket import APP_TOKEN, OPEN, SlackSocket
 from hub.chat.platforms.slack_text import escape, notification, plain_mrkdwn, rich_text
 from hub.chat.platforms.slack_upload import SlackApi, file_host, upload_calls
 from hub.chat.platforms.uploads import UploadCalls, UploadFile
@@ -107,8 +112,15 @@ _LATER: Final = frozenset({"ratelimited", "rate_limited", "fatal_error", "intern
 class SlackInlet(InletTable):
     """An inlet of Slack."""
 
-    secret_file: Path = required(
-        "The app's signing secret (Basic Information, App Credentials), mode 0600. Several, one a line, all hold."
+    secret_file: Path | None = setting(
+        None,
+        "The app's signing secret (Basic Information, App Credentials), mode 0600. Several, one a line, all hold. Not "
+        "needed with app_token_file.",
+    )
+    app_token_file: Path | None = setting(
+        None,
+        "The app-level token, xapp-…  (Basic Information, scope connections:write), mode 0600: then the hub asks Slack "
+        "over Socket Mode, and no port need be open.",
     )
     token_file: Path = required("The app's bot token, xoxb-…  (OAuth & Permissions), mode 0600.")
     api_url: str = setting("https://slack.com/api", "Where Slack's API is; GovSlack: https://slack-gov.com/api")
@@ -121,14 +133,22 @@ class SlackPlatform:
     methods = frozenset({"GET", "POST"})  # GET: Slack looks at the certificate
     can_update = True
     can_buttons = True
+    outbound: SlackSocket | None  # where it asks for its messages
     pace = 1.0  # "no more than one message per second per channel"
 
     def __init__(self, table: InletTable) -> None:
         """Raises UserError."""
         assert isinstance(table, SlackInlet)  # noqa: S101  registered with this table
-        tokens = table.other_secrets.get("token_file", ())
+        tokens, app_tokens = (table.other_secrets.get(key, ()) for key in ("token_file", "app_token_file"))
         if not tokens or _TOKEN.fullmatch(tokens[0]) is None:
             raise UserError("token_file holds no token of Slack", "write the bot token into it, xoxb-… on one line")
+        if app_tokens and APP_TOKEN.fullmatch(app_tokens[0]) is None:
+            raise UserError("app_token_file holds no app-level token", "write it into the file, xapp-… on one line")
+        if not (table.secrets or app_tokens):
+            raise UserError(
+                "there is neither a signing secret nor an app-level token",
+                "name secret_file for webhooks, or app_token_file for Socket Mode",
+            )
         if any(len(secret) < MIN_SECRET or secret.startswith(b"xox") for secret in table.secrets):
             raise UserError(
                 "secret_file holds no signing secret", "it is in the app's Basic Information, under App Credentials"
@@ -139,10 +159,14 @@ class SlackPlatform:
         self._files = file_host(host)
         self.hosts: tuple[str, ...] = tuple({host: None, self._files: None})
         self.pictures = SlackPictures(self._api, host, self._headers)
+        domain = urlsplit(self._api).hostname or ""
+        self.outbound = SlackSocket(self._api, app_tokens[0].decode("ascii"), domain) if app_tokens else None
 
     # ---- in
 
     def receive(self, request: WebhookRequest, now: float) -> ReceiveResult:
+        if self.outbound is not None:
+            raise BadSignature("this inlet asks Slack for its messages and takes none here", "outbound")
         if _is_certificate_check(request):
             return OK
         timestamp = self._verify(request, now)
@@ -205,7 +229,9 @@ class SlackPlatform:
 
     # ---- the proof of an inlet
 
-    def example(self, now: float) -> WebhookRequest:
+    def example(self, now: float) -> WebhookRequest | None:
+        if self.outbound is not None:
+            return None
         body = b'{"type":"url_verification","challenge":"answerback"}'
         timestamp = str(int(now))
         headers = {
@@ -216,9 +242,15 @@ class SlackPlatform:
         return WebhookRequest(body, headers)
 
     def who_am_i(self, now: float) -> HttpCall:
-        return self._call("auth.test", {})
+        return self._call("auth.test", {}) if self.outbound is None else self.outbound.open_call()
 
-    def read_identity(self, call: HttpCall, response: HttpResponse, now: float) -> str | DeliveryFailed:
+    def read_identity(self, call: HttpCall, response: HttpResponse, now: float) -> str | NextCall | DeliveryFailed:
+        if self.outbound is not None and call.url.endswith(f"/{OPEN}"):
+            try:
+                self.outbound.opened(response)
+            except OutboundFailed as failed:
+                return DeliveryFailed(failed.reason, "refused")
+            return NextCall(self._call("auth.test", {}))
         result = result_of_status(response)
         if isinstance(result, DeliveryFailed):
             return result
@@ -406,44 +438,4 @@ def _deadline(content: ReplyContent, until: float) -> dict[str, Any]:
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
-PLATFORM: Final = PlatformKind(
-    "slack",
-    "Slack",
-    SlackInlet,
-    SlackPlatform,
-    setup=(
-        (
-            "At api.slack.com/apps: Create New App, From scratch, and choose the workspace.",
-            "在 api.slack.com/apps：Create New App，From scratch，选择工作区。",
-        ),
-        (
-            "Basic Information, App Credentials: copy the Signing Secret into secret_file.",
-            "Basic Information，App Credentials：把 Signing Secret 写入 secret_file。",
-        ),
-        (
-            "OAuth & Permissions, Bot Token Scopes: app_mentions:read, channels:history, groups:history, im:history, "
-            "files:read, chat:write, files:write, commands.",
-            "OAuth & Permissions，Bot Token Scopes：app_mentions:read、channels:history、groups:history、im:history、"
-            "files:read、chat:write、files:write、commands。",
-        ),
-        (
-            "Install to Workspace, and copy the Bot User OAuth Token (xoxb-…) into token_file. Start the hub.",
-            "Install to Workspace，把 Bot User OAuth Token（xoxb-…）写入 token_file，然后启动 hub。",
-        ),
-        (
-            "Event Subscriptions: on, Request URL {url}, bot events app_mention, message.channels, message.groups, "
-            "message.im.",
-            "Event Subscriptions：开启，Request URL 填 {url}，bot events 选 app_mention、message.channels、"
-            "message.groups、message.im。",
-        ),
-        (
-            "Interactivity & Shortcuts: on, Request URL {url}. Slash Commands: /answerback, Request URL {url}.",
-            "Interactivity & Shortcuts：开启，Request URL 填 {url}。"
-            "Slash Commands：/answerback，Request URL 填 {url}。",
-        ),
-        (
-            "App Home: allow messages in the Messages tab. In a channel: /invite @answerback",
-            "App Home：允许在 Messages 页发消息。在频道中：/invite @answerback",
-        ),
-    ),
-)
+PLATFORM: Final = PlatformKind("slack", "Slack", SlackInlet, SlackPlatform, SETUP)
