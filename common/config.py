@@ -55,11 +55,21 @@ class ConfigError(UserError):
         super().__init__("\n".join(self.problems))
 
 
-def setting(default: T, doc: str, *, low: float | None = None, high: float | None = None, secret: bool = False) -> T:
+def setting(
+    default: T,
+    doc: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    secret: bool = False,
+    ask: bool = False,
+) -> T:
     """A key that may be left out. `doc` is its comment in the file that is written for people; `low` and `high` are
-    inclusive bounds; a `secret` value stays out of the dataclass's `repr`.
+    inclusive bounds; a `secret` value stays out of the dataclass's `repr`; `ask`: a dialog that makes such a table asks
+    for it all the same.
     """
-    made: T = field(default=default, repr=not secret, metadata={"doc": doc, "low": low, "high": high})
+    metadata = {"doc": doc, "low": low, "high": high, "ask": ask}
+    made: T = field(default=default, repr=not secret, metadata=metadata)
     return made
 
 

@@ -49,13 +49,13 @@ class InletKey:
 
 
 def keys_of(kind: PlatformKind) -> list[InletKey]:
-    """Those that a person is asked for: what is required, and every secret."""
+    """Those that a person is asked for: what is required, every secret, and what one of several ways needs."""
     hints = field_types(kind.table)
     found = []
     for entry in config_fields(kind.table):
         secret = entry.name.endswith("_file") and unwrap_optional(hints[entry.name]) is Path
         needed = entry.default is MISSING and entry.default_factory is MISSING
-        if entry.name != "platform" and (secret or needed):
+        if entry.name != "platform" and (secret or needed or entry.metadata.get("ask")):
             found.append(InletKey(entry.name, entry.metadata["doc"], secret, needed))
     return found
 

@@ -15,7 +15,8 @@ mattermost  Mattermost: outgoing webhooks, slash commands, clicks, cards; matter
             and its markdown; mattermost_config: its keys and set-up; mattermost_socket: its WebSocket, its outbound mode
 slack       Slack: events, slash commands, clicks, cards; slack_events what it delivers, slack_text its text,
             slack_setup how an app is set up; slack_socket: Socket Mode, its outbound mode
-discord     Discord: slash commands and buttons by HTTP; discord_interaction: them as messages
+discord     Discord: slash commands and buttons, and messages; discord_interaction, discord_message: them as messages of
+            ours; discord_gateway: the gateway, its outbound mode
 telegram    Telegram's Bot API; telegram_update: its updates as messages, telegram_poll: asking for them
 teams       Microsoft Teams: an outgoing webhook, and a workflow for the answers
 wecom       a self-built app of WeCom; wecom_crypto, wecom_xml, wecom_text: its envelope, the XML in it, its texts;

@@ -1,12 +1,13 @@
-"""The `discord` platform: slash commands and buttons by HTTP. https://docs.discord.com/developers/interactions/overview
+"""The `discord` platform: a bot. https://docs.discord.com/developers/interactions/overview
 
-In: interactions, signed by `X-Signature-Ed25519` over X-Signature-Timestamp and the body with the application's key.
+In: messages, slash commands and clicks over a WebSocket that the hub opens (`discord_gateway`); or slash commands and
+clicks by webhook, signed by `X-Signature-Ed25519` over X-Signature-Timestamp and the body with the application's key.
 Discord sends wrong signatures on purpose and takes the address out where they are not answered 401.
 
 Out: the first reply to a command changes the answer that its interaction was given, which can be repeated without harm;
-what is said to a click, such as why it may not, is for that person's eyes alone. Later replies, and those after the
-interaction's fifteen minutes, go through the bot: a post has a nonce, by which Discord knows a repeat for some minutes,
-and a card is changed in place. Nobody is ever mentioned (`allowed_mentions`).
+what is said to a click, such as why it may not, is for that person's eyes alone. Later replies, those after the
+interaction's fifteen minutes and those to a message go through the bot: a post has a nonce, by which Discord knows a
+repeat for some minutes, and a card is changed in place. Nobody is ever mentioned (`allowed_mentions`).
 
 2,000 UTF-16 units of content; longer text is one embed, which holds 4,096.
 """
@@ -14,12 +15,14 @@ and a card is changed in place. Nobody is ever mentioned (`allowed_mentions`).
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -53,6 +56,7 @@ from hub.chat.platforms.base import (
 from hub.chat.platforms.code_form import CodeAnswer, CodeForm
 from hub.chat.platforms.discord_files import DiscordPictures
 from hub.chat.platforms.discord_form import code_modal, submission_response
+from hub.chat.platforms.discord_gateway import TOKEN_CURE, DiscordGateway
 from hub.chat.platforms.discord_interaction import CLICK, PICTURE, PRIVATE, created_at, read_interaction
 from hub.chat.platforms.discord_upload import upload_calls
 from hub.chat.platforms.fields import answer_object, compact_json
@@ -63,6 +67,8 @@ from hub.core.callback_url import parse_api_url
 from hub.core.chat_text import inline_text
 from hub.core.inlet_table import InletTable
 
+GATEWAYS: Final = "discord.gg"
+"""The domain of Discord's gateways; a session is resumed at a host of its own."""
 TOLERANCE: Final = 300  # seconds either way
 MAX_CONTENT: Final = 2_000
 MAX_EMBED: Final = 4_096
@@ -94,8 +100,8 @@ _CURES: Final[dict[int, tuple[bool, str]]] = {
     50007: (True, "the person takes no messages from the bot"),
     160005: (False, "the thread is locked; open it again"),
 }
+_NO_HISTORY: Final = 160_002  # a message that the bot may not read cannot be referred to
 _SLOW: Final = "300"  # seconds until the next try, where an admin has to act first
-_TOKEN_CURE: Final = "the bot's token is wrong or was reset; write that of the developer portal into secret_file"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +109,17 @@ class DiscordInlet(InletTable):
     """A Discord application with a bot; docs/chat/discord.md sets one up."""
 
     secret_file: Path = required("The bot's token, of the page Bot, mode 0600. The first line is used.")
-    public_key: str = required("The application's Public Key, of the page General Information: 64 hex digits.")
+    public_key: str = setting(
+        "",
+        "The application's Public Key, of the page General Information: 64 hex digits; not needed where outbound.",
+        ask=True,
+    )
+    outbound: bool = setting(
+        False,
+        "Whether the hub asks Discord, over its gateway, so that no port need be open; then no Interactions Endpoint "
+        "URL may be set. Messages are heard as well then, not slash commands and clicks alone.",
+        ask=True,
+    )
     api_url: str = setting("https://discord.com/api/v10", "Where Discord's API is.")
 
 
@@ -114,14 +130,20 @@ class DiscordPlatform:
     methods = POST_ONLY
     can_update = True
     can_buttons = True
+    outbound: DiscordGateway | None  # where it asks for its messages
     pace = 1.0  # five posts in five seconds into one channel
 
-    def __init__(self, token: str, public_key: bytes, api_url: str) -> None:
+    def __init__(self, token: str, public_key: bytes | None, api_url: str, *, content: bool = True) -> None:
+        """Without a key it asks; `content`: also for words that do not address the bot."""
         self._api, origin = parse_api_url(api_url)
         self.hosts: tuple[str, ...] = (origin,)
         self.pictures = DiscordPictures()
         self._token = token
-        self._key = Ed25519PublicKey.from_public_bytes(public_key)
+        self._key = None if public_key is None else Ed25519PublicKey.from_public_bytes(public_key)
+        host = urlsplit(self._api).hostname or ""
+        domain = GATEWAYS if f".{host}".endswith(".discord.com") else host
+        asks = public_key is None
+        self.outbound = DiscordGateway(self._api, token, domain, content=content) if asks else None
 
     @classmethod
     def from_table(cls, table: InletTable) -> DiscordPlatform:
@@ -132,6 +154,13 @@ class DiscordPlatform:
             raise UserError(
                 "secret_file has no token of a bot",
                 "reset the token on the page Bot of the developer portal, and write it without “Bot ” before it",
+            )
+        if table.outbound:
+            return cls(token.decode(), None, table.api_url, content=table.answer != "mentions")
+        if not table.public_key:
+            raise UserError(
+                "there is no public_key",
+                "copy Public Key, 64 hex digits, from the page General Information; or write outbound = true",
             )
         if re.fullmatch(r"[0-9a-f]{64}", table.public_key, re.ASCII | re.IGNORECASE) is None:
             raise UserError("public_key is none", "copy Public Key, 64 hex digits, from the page General Information")
@@ -144,6 +173,8 @@ class DiscordPlatform:
         return read_interaction(strict_json.parse(request.body), self._api)
 
     def _verify(self, request: WebhookRequest, now: float) -> None:
+        if self._key is None:
+            raise BadSignature("this inlet asks Discord for its messages and takes none here", "outbound")
         signature = request.headers.get("x-signature-ed25519", "")
         timestamp = request.headers.get("x-signature-timestamp", "")
         if not (signature and timestamp):
@@ -201,7 +232,7 @@ class DiscordPlatform:
     def read_identity(self, call: HttpCall, response: HttpResponse, now: float) -> str | DeliveryFailed:
         name = answer_object(response).get("username")
         if response.status == 401:
-            return DeliveryFailed(f"Discord answered 401: {_TOKEN_CURE}", "refused")
+            return DeliveryFailed(f"Discord answered 401: {TOKEN_CURE}", "refused")
         if response.status != 200 or type(name) is not str:
             return DeliveryFailed(f"the answer ({response.status}) is none of Discord's; check api_url")
         return inline_text(name, 64)
@@ -238,6 +269,9 @@ class DiscordPlatform:
         name = f"{content.request.id} {reply.lost}" if card and content.request is not None else reply.id
         nonce = hashlib.sha256(name.encode()).hexdigest()[:24]
         fields = {**_message(content), "nonce": nonce, "enforce_nonce": True}
+        if not content.thread and _ID.fullmatch(content.in_reply_to):
+            # In channels, where several talk at once.
+            fields["message_reference"] = {"message_id": content.in_reply_to, "fail_if_not_exists": False}
         channel = content.conversation if _ID.fullmatch(content.conversation) else "0"
         return self._call("POST", f"/channels/{channel}/messages", fields)
 
@@ -267,6 +301,8 @@ class DiscordPlatform:
             if now - created_at(reply.content.in_reply_to) < ANSWER_SECONDS:
                 return DeliveryFailed("Discord does not have our answer to the interaction yet", "later", "1")
             return NextCall(self._post(reply, reply.content))
+        if code == _NO_HISTORY and (fields := _unreferred(call)) is not None:
+            return NextCall(replace(call, body=compact_json(fields)))
         if reply.ref and code in _CARD_GONE:
             return CardGone(said)
         if code in _CURES:
@@ -274,7 +310,7 @@ class DiscordPlatform:
             reason = f"Discord: {said}; {cure}"
             return DeliveryFailed(reason, "gone") if permanent else DeliveryFailed(reason, "later", _SLOW)
         if response.status == 401:
-            return DeliveryFailed(f"Discord answered 401: {_TOKEN_CURE}", "later", _SLOW)
+            return DeliveryFailed(f"Discord answered 401: {TOKEN_CURE}", "later", _SLOW)
         if response.status >= 500 or not answer:
             return result_of_status(response)
         return DeliveryFailed(f"Discord answered {response.status}: {said} ({code})", "refused")
@@ -293,9 +329,17 @@ PLATFORM: Final = PlatformKind(
             "把 General Information 页的 Public Key 写为 public_key，在 Bot 页重置 token 并写入 secret_file。",
         ),
         (
-            "Start the hub, then put {url} into Interactions Endpoint URL and save: Discord tries it at once, with a "
-            "right and a wrong signature.",
-            "启动 hub，然后把 {url} 填入 Interactions Endpoint URL 并保存："
+            "Where the hub is to ask Discord, with no port open, and to hear messages too: write outbound = true, no "
+            "public_key, leave Interactions Endpoint URL empty, and switch on Message Content Intent on the page Bot, "
+            'unless it is to hear mentions alone (answer = "mentions").',
+            "若由 hub 主动连接 Discord（无需开放端口），并接收普通消息：写 outbound = true，不写 public_key，"
+            "Interactions Endpoint URL 留空，并在 Bot 页开启 Message Content Intent；"
+            '若只需接收提及它的消息（answer = "mentions"），则不必开启。',
+        ),
+        (
+            "Otherwise start the hub, then put {url} into Interactions Endpoint URL and save: Discord tries it at "
+            "once, with a right and a wrong signature.",
+            "否则启动 hub，然后把 {url} 填入 Interactions Endpoint URL 并保存："
             "Discord 会立即用一个正确和一个错误的签名进行测试。",
         ),
         (
@@ -304,10 +348,10 @@ PLATFORM: Final = PlatformKind(
         ),
         (
             "On the page OAuth2 make a URL with the scopes bot and applications.commands and the permissions View "
-            "Channels, Send Messages, Send Messages in Threads, Embed Links and Attach Files, and open it to "
-            "add the bot.",
+            "Channels, Send Messages, Send Messages in Threads, Embed Links, Attach Files and Read Message History, "
+            "and open it to add the bot.",
             "在 OAuth2 页生成链接：scopes 选 bot 和 applications.commands，权限选 View Channels、Send Messages、"
-            "Send Messages in Threads、Embed Links 和 Attach Files；打开链接把机器人加入服务器。",
+            "Send Messages in Threads、Embed Links、Attach Files 和 Read Message History；打开链接把机器人加入服务器。",
         ),
     ),
 )
@@ -382,6 +426,12 @@ def _ref(answer: dict[str, Any]) -> str:
     if type(channel) is str and type(message) is str and _ID.fullmatch(channel) and _ID.fullmatch(message):
         return f"{channel}/{message}"
     return ""
+
+
+def _unreferred(call: HttpCall) -> dict[str, Any] | None:
+    """The fields of a post that referred to a message, without that; None where it did not."""
+    fields = json.loads(call.body)
+    return fields if fields.pop("message_reference", None) is not None else None
 
 
 def _wait(answer: dict[str, Any], response: HttpResponse) -> str:

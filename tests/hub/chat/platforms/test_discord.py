@@ -312,6 +312,26 @@ def rendered(content: ReplyContent, now: float = NOW + 1, **more: Any) -> tuple[
     return call, json.loads(call.body)
 
 
+def test_a_reply_to_a_message_says_which_it_answers() -> None:
+    """Of the gateway's messages; its author is not called, and one that was deleted is answered all the same. A bot
+    that may not read there posts without.
+    """
+    call, fields = rendered(card(thread=""))
+    assert (call.method, call.url) == ("POST", f"{API}/channels/645027906669510667/messages")
+    assert fields["message_reference"] == {"message_id": EVENT, "fail_if_not_exists": False}
+    assert fields["allowed_mentions"] == {"parse": []}
+    refused = {"code": 160_002, "message": "Cannot reply without permission to read message history"}
+    response = HttpResponse(403, {}, json.dumps(refused).encode())
+    again = BOT.handle_response(reply_of(card(thread="")), call, response, NOW)
+    assert isinstance(again, NextCall)
+    del fields["message_reference"]
+    assert (again.call.url, json.loads(again.call.body)) == (call.url, fields)
+    assert isinstance(BOT.handle_response(reply_of(card(thread="")), again.call, response, NOW), DeliveryFailed)
+    assert "message_reference" not in rendered(card(thread=""), ref="1/2")[1]
+    assert "message_reference" not in rendered(card(thread="", in_reply_to="more r1"))[1]
+    assert "message_reference" not in rendered(card(), now=NOW + 3_600)[1]
+
+
 def test_the_first_reply_takes_the_place_of_the_answer_to_the_command() -> None:
     """By the interaction's own token, so that a repeat changes the same message; nobody is mentioned."""
     text = "r42: `df -h` on web-1\n```\nrm -rf *_*\n```\n> *it* says\n# no [head](https://x)\n- <@5> @x :smile: a|b"
