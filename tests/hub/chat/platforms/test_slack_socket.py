@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
+from slack_sdk.web.async_client import AsyncWebClient
 
 from common.errors import UserError
 from hub.chat.inlets import Inlet
@@ -379,6 +383,52 @@ async def test_from_the_token_to_the_message(store: Store) -> None:
     assert sorted(rig.texts) == ["approve r1 k7f2", "disk on web-1", "restart web"]
     assert server.opened == ["/link/?ticket=1", "/link/?ticket=2"]
     assert (state.error, state.connected_at) == ("", NOW)
+
+
+async def test_slacks_own_client_says_the_same(store: Store) -> None:
+    """To the same server: the same call for a URL, the same sockets, the same acknowledgements."""
+
+    async def said(follow: Callable[[SocketServer], AbstractAsyncContextManager[object]]) -> tuple[Any, ...]:
+        calls = []
+
+        def answer(request: web.Request, body: bytes) -> Any:
+            calls.append((request.path, request.headers["Authorization"], request.headers["Content-Type"], body))
+            return {"ok": True, "url": f"ws://127.0.0.1:{server.port}/link/?ticket={len(calls)}"}
+
+        async def behave(socket: web.WebSocketResponse, number: int) -> None:
+            await socket.send_json(HELLO)
+            if number == 1:
+                await socket.send_json(envelope("events_api", EVENT, 1))
+                await socket.send_json(disconnect("warning"))
+            else:
+                await socket.send_json(envelope("slash_commands", COMMAND, 2))
+                await socket.send_json(envelope("interactive", CLICK, 3))
+
+        server = SocketServer(answer, behave)
+        async with server.serving(), follow(server):
+            await server.until(lambda: len(server.frames) == 3)
+        return calls, server.opened, sorted(frame["envelope_id"] for frame in server.frames)
+
+    def ours(server: SocketServer) -> AbstractAsyncContextManager[object]:
+        made = platform(api_url=f"http://127.0.0.1:{server.port}/api")
+        return running(Rig(store, {"slack": Inlet("slack", made, made.hosts)}, now=NOW))
+
+    @asynccontextmanager
+    async def theirs(server: SocketServer) -> AsyncIterator[None]:
+        api = AsyncWebClient(base_url=f"http://127.0.0.1:{server.port}/api/")
+        client = SocketModeClient(app_token=APP_TOKEN.decode(), web_client=api, ping_interval=30)
+
+        async def acknowledge(_: Any, request: SocketModeRequest) -> None:
+            await client.send_socket_mode_response(SocketModeResponse(request.envelope_id))
+
+        client.socket_mode_request_listeners.append(acknowledge)
+        await client.connect()
+        try:
+            yield
+        finally:
+            await client.close()
+
+    assert await said(ours) == await said(theirs)
 
 
 async def test_socket_mode_that_is_switched_off_is_a_line_and_no_storm(store: Store) -> None:
