@@ -55,6 +55,7 @@ class Gauges:
     store_units: int = 0  # since start; divided by commits: units a fsync
     inlets_up: Mapping[str, bool] = field(default_factory=dict)  # those with an outbound mode: whether it works
     inlets_heard: Mapping[str, float] = field(default_factory=dict)  # the same: when the platform answered last
+    inlets_quiet: Mapping[str, bool] = field(default_factory=dict)  # those with `quiet_after`: silent for longer
     recovering: bool = False  # restored from a backup, and no admin has looked yet
 
 
@@ -63,7 +64,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
-        self.heard: dict[str, float] = {}  # webhook's inlet -> when its chat delivered last, since the epoch
+        self.heard: dict[str, float] = {}  # inlet -> when its chat delivered last, since the epoch
         self._gauge_collector = _GaugeCollector()
         self.registry.register(self._gauge_collector)
         ProcessCollector(registry=self.registry)
@@ -163,5 +164,11 @@ class _GaugeCollector(Collector):
         for name, at in gauges.inlets_heard.items():
             heard.add_metric([name], at)
         yield heard
+        quiet = GaugeMetricFamily(
+            "answerback_inlet_quiet", "1 while an inlet is silent for longer than its quiet_after.", labels=["inlet"]
+        )
+        for name, silent in gauges.inlets_quiet.items():
+            quiet.add_metric([name], silent)
+        yield quiet
         yield CounterMetricFamily("answerback_store_commits", "Commits, each one fsync.", gauges.store_commits)
         yield CounterMetricFamily("answerback_store_units", "Units of work in those commits.", gauges.store_units)

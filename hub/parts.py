@@ -22,6 +22,7 @@ from hub.chat.code_form_door import CodeFormDeps
 from hub.chat.compose import ReplyComposer
 from hub.chat.confirm_page import ConfirmDeps
 from hub.chat.delivery import DeliveryWorker
+from hub.chat.inlet_status import InletStatusReader
 from hub.chat.inlets import Inlet, build_inlets
 from hub.chat.open_sockets import OpenSockets
 from hub.chat.outbound import OutboundSupervisor
@@ -30,6 +31,7 @@ from hub.chat.refusals import Refusals
 from hub.chat.webhook import WebhookDeps, WebhookLimits, build_app
 from hub.config import HubConfig
 from hub.core.echo_guard import EchoGuard
+from hub.core.inlet_activity import InletActivity
 from hub.core.outcome import BOT
 from hub.core.rate_limits import RefusalRow, parse_networks
 from hub.engine.effects import EffectFanOut, Effects
@@ -83,6 +85,7 @@ class Base:
     units: UnitOfWorkRunner
     recovery: RecoveryState
     echo_guard: EchoGuard  # what delivery says, and intake hears
+    activity: InletActivity  # what each inlet does
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +128,12 @@ def build(base: Base) -> Parts:
     actions = RequestActions(base.keys.sealer)
     engine = build_engine(base, planning, actions, inlets)
     outbound = build_outbound(base, engine, inlets, sockets)
-    api = build_api(base, planning, engine, actions, outbound)
+    status = InletStatusReader(inlets, base.activity, outbound.states, base.clock)
+    api = build_api(base, planning, engine, actions, status)
     verb_table = VerbTable(refresh=base.people.refresh, renew=engine.renew)
     links = build_links(base, engine, api, verb_table)
     health = TimerHealth()
-    web = build_http(base, engine, inlets, links, outbound, health)
+    web = build_http(base, engine, inlets, links, outbound, status, health)
     maintenance = build_maintenance(base, planning, engine, links, web, outbound, health)
     return Parts(base, planning, engine, delivery, api, links, web, outbound, maintenance, inlets, verb_table)
 
@@ -163,11 +167,12 @@ def build_base(
         units=UnitOfWorkRunner(store, composer, world, fan_out, clock),
         recovery=recovery,
         echo_guard=EchoGuard(),
+        activity=InletActivity(metrics.heard),
     )
 
 
 def build_delivery(base: Base, inlets: Mapping[str, Inlet], sockets: OpenSockets) -> DeliveryWorker:
-    delivery = DeliveryWorker(base.store, inlets, base.clock, base.metrics, base.echo_guard, sockets)
+    delivery = DeliveryWorker(base.store, inlets, base.clock, base.metrics, base.echo_guard, sockets, base.activity)
 
     def wake_for_replies(effects: Effects) -> None:
         if effects.replies:
@@ -259,7 +264,7 @@ def build_engine(base: Base, planning: Planning, actions: RequestActions, inlets
 
 
 def build_api(
-    base: Base, planning: Planning, engine: Engine, actions: RequestActions, outbound: OutboundSupervisor
+    base: Base, planning: Planning, engine: Engine, actions: RequestActions, inlets: InletStatusReader
 ) -> OperatorApi:
     config = base.config
     api = OperatorApi(
@@ -275,7 +280,7 @@ def build_api(
         choices=lambda field: base.files.filter_choices(config, field),
         files=base.files.problems,
         models=planning.models,
-        inlets=outbound.states,
+        inlets=inlets.read,
     )
     base.fan_out.subscribe(api.on_commit)
     base.fan_out.subscribe_agents(api.on_agent_changed)
@@ -302,7 +307,7 @@ def build_links(base: Base, engine: Engine, api: OperatorApi, verb_table: VerbTa
 
 
 def build_outbound(base: Base, engine: Engine, inlets: Mapping[str, Inlet], sockets: OpenSockets) -> OutboundSupervisor:
-    refusals = Refusals(base.metrics, lambda refusal: record_refusal(base, refusal), base.clock)
+    refusals = Refusals(base.metrics, lambda refusal: record_refusal(base, refusal), base.clock, base.activity)
     return OutboundSupervisor(
         store=base.store,
         inlets=inlets,
@@ -310,6 +315,7 @@ def build_outbound(base: Base, engine: Engine, inlets: Mapping[str, Inlet], sock
         refusals=refusals,
         clock=base.clock,
         sockets=sockets,
+        activity=base.activity,
     )
 
 
@@ -319,6 +325,7 @@ def build_http(
     inlets: Mapping[str, Inlet],
     links: LinkServer,
     outbound: OutboundSupervisor,
+    status: InletStatusReader,
     health: TimerHealth,
 ) -> Starlette:
     return build_app(
@@ -330,7 +337,7 @@ def build_http(
             recovery=lambda: base.recovery.sentence("en"),
             warnings=lambda: [
                 *file_warnings(base.files.problems(), base.files.hub.waiting),
-                *inlet_warnings(outbound.states()),
+                *inlet_warnings(status.read()),
             ],
             gauges=lambda: read_gauges(
                 base.store,
@@ -339,8 +346,10 @@ def build_http(
                 base.clock(),
                 recovering=base.recovery.active,
                 inlets=outbound.states(),
+                quiet=status.quiet(),
             ),
             metrics=base.metrics,
+            activity=base.activity,
             clock=base.clock,
             limits=WebhookLimits(
                 concurrency=base.config.http.concurrency,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from common.values import format_age
+from hub.chat.inlet_status import InletStatus
 from hub.chat.outbound import OutboundState
 from hub.links.server import LinkServer
 from hub.maintenance import TimerHealth
@@ -29,9 +31,17 @@ def file_warnings(problems: Iterable[FileProblem], waiting: Sequence[str] = ()) 
     return found
 
 
-def inlet_warnings(states: Iterable[OutboundState]) -> list[str]:
-    """Inlets that get no news from their platforms, and why."""
-    return [f"inlet {state.inlet}: {state.error}" for state in states if state.error]
+def inlet_warnings(inlets: Iterable[InletStatus]) -> list[str]:
+    """Inlets that get no messages, whose replies do not arrive, or that are quiet, and why."""
+    found = []
+    for one in inlets:
+        if one.problem:
+            found.append(f"inlet {one.name}: {one.problem}")
+        if one.reply_problem:
+            found.append(f"inlet {one.name}: replies do not arrive: {one.reply_problem}")
+        if one.quiet:
+            found.append(f"inlet {one.name}: nothing was delivered for longer than {format_age(one.quiet_after)}")
+    return found
 
 
 async def read_gauges(
@@ -42,6 +52,7 @@ async def read_gauges(
     *,
     recovering: bool = False,
     inlets: Sequence[OutboundState] = (),
+    quiet: Mapping[str, bool] | None = None,
 ) -> Gauges:
     def unit(txn: Txn) -> tuple[dict[str, int], float, int]:
         counts = {state.value: count for state, count in txn.job_counts().items()}
@@ -62,5 +73,6 @@ async def read_gauges(
         store_units=store.units,
         inlets_up={state.inlet: state.connected_at > 0 for state in inlets},
         inlets_heard={state.inlet: state.heard_at for state in inlets},
+        inlets_quiet=quiet or {},
         recovering=recovering,
     )

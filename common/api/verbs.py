@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from common.api import actions, drafts, lists, models, overview, queries, rights, subscriptions
+from common.api import actions, drafts, inlets, lists, models, overview, queries, rights, subscriptions
 from common.api.agents import AgentView, VitalsView
 from common.api.arguments import NoArgs, RequestArgs
 from common.api.codec import many, one
@@ -80,6 +80,10 @@ MODELS: Final = Verb(
     summary="The servers of language models, who waits, and the cache of plans.", optional=True,
 )  # fmt: skip
 
+INLETS: Final = Verb(
+    name="inlets", kind="query", right=rights.STATUS, args=NoArgs, result=many(inlets.InletView),
+    summary="The entrances for chats: whether messages come and replies go, and why not.",
+)  # fmt: skip
 LINK_CODE: Final = Verb(
     name="link_code", kind="action", right=rights.WHOAMI, args=NoArgs, result=one(LinkCodeResult),
     summary="A code by which a chat gets to know the caller; the one before it ends.",
@@ -216,7 +220,8 @@ UNSUBSCRIBE: Final = Verb(
 )  # fmt: skip
 
 _ALL: Final[tuple[Verb[Any, Any], ...]] = (
-    *(WHOAMI, REQUESTS, REQUEST, JOBS, JOB, SEARCH_OUTPUT, AGENTS, VITALS, QUEUE, AUDIT, TARGETS, COMPLETE, MODELS),
+    *(WHOAMI, REQUESTS, REQUEST, JOBS, JOB, SEARCH_OUTPUT, AGENTS, VITALS, QUEUE, AUDIT, TARGETS, COMPLETE),
+    *(MODELS, INLETS),
     LINK_CODE,
     *(RUN, RETRY, APPROVE, REJECT, EDIT, CANCEL, TAKE_BACK, SETTLE, PRIORITY, PAUSE, RESUME, DRAIN, UNDRAIN),
     *(DRAFTS, DRAFT, PROPOSE, ACCEPT_DRAFT, REJECT_DRAFT),

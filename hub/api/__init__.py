@@ -7,7 +7,7 @@ verbs           the table: each verb and its handler
 dispatch        right, arguments, handler, result
 context         what handlers share; how an action is done and audited
 lookup          the requests, jobs and filters that arguments name
-whoami, queries, selectors, models
+whoami, queries, selectors, models, inlets
                 answered once
 run, decisions, pause_drain, drafts
                 actions: new requests; on requests and jobs; on machines and the queue; on drafts of runbooks

@@ -8,7 +8,8 @@
     drain     a machine that takes nothing new, and how far it is
     file      a file that is not in force as it stands: a policy of the hub that does not read, or one of a machine that
               refuses every order for that
-    inlet     an inlet that gets no news from its platform, and why
+    inlet     an inlet that gets no messages, or whose replies do not arrive, and why
+    quiet     one that has delivered nothing for longer than its `quiet_after`
     offline   a machine that is offline while jobs wait for it or were running on it, or that only a person brings
               back; one that is here and whose clock is off. Its text says why
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
@@ -28,14 +29,15 @@ from common.catalogue import Language, Sentence
 from common.command.line import quote_command
 from common.machine.absence import CLOCK_OFF, NEEDS_PERSON, Absence, absence_text, clock_text
 from common.times import format_moment, utc
+from hub.api.inlets import inlet_need
 from hub.api.rows import truncate
 from hub.api.views import drain_view
-from hub.chat.outbound import OutboundState
+from hub.chat.inlet_status import InletStatus
 from hub.core.absence import why_away
-from hub.core.chat_text import inline_text
 from hub.core.records import Agent, AuditEvent, Job, Request
 from hub.core.recovery import Recovery
 from hub.planning.watched_files import FileProblem
+from hub.store.outbox import WaitingReplies
 from hub.store.overview import JobBacklog
 from hub.store.transaction import Txn
 
@@ -60,6 +62,7 @@ class AttentionFacts:
     paused: tuple[str, float, str] | None
     paused_until: float | None
     outbox: int
+    replies: Mapping[str, WaitingReplies] = field(default_factory=dict)  # that wait, by inlet
 
 
 def read_facts(txn: Txn, now: float) -> AttentionFacts:
@@ -76,6 +79,7 @@ def read_facts(txn: Txn, now: float) -> AttentionFacts:
         paused=txn.queue_paused(),
         paused_until=txn.queue_paused_until(),
         outbox=txn.count_pending_replies(),
+        replies=txn.waiting_replies(),
     )
 
 
@@ -89,13 +93,13 @@ def attention_list(
     refusing: Iterable[tuple[str, float]] = (),
     recovery: Recovery | None = None,
     clocks: Mapping[str, float] | None = None,
-    inlets: Iterable[OutboundState] = (),
+    inlets: Iterable[InletStatus] = (),
 ) -> tuple[NeedView, ...]:
     """The most pressing first: what holds everything back, files that are not in force, what has gone wrong, then
     approvals by expiry, then the machines. A console may have room for the first few alone.
 
     `refusing` are machines that refuse every order, and when they said so last; `clocks` is how far ahead of the
-    hub's those of linked machines are, in seconds; `inlets` are those with an outbound mode.
+    hub's those of linked machines are, in seconds.
     """
     left = Counter({entry.agent: 0 for entry in facts.handed_out})
     for entry in facts.handed_out:
@@ -103,7 +107,7 @@ def attention_list(
     needs = [
         *([] if recovery is None or not recovery.active else [_recovery(recovery, now, language)]),
         *(_file(problem, now, language) for problem in files),
-        *islice((_inlet(state, now, language) for state in inlets if state.error), MAX_MINOR_ITEMS),
+        *_inlets(inlets, now, language),
         *islice((_refusing(agent, since, now, language) for agent, since in refusing), MAX_MINOR_ITEMS),
         *(_job("stuck", job, job.started_at or job.leased_at, now) for job in facts.stuck),
         *(_job("unknown", job, job.ended_at, now) for job in facts.unknown),
@@ -177,15 +181,10 @@ def _file(problem: FileProblem, now: float, language: Language) -> NeedView:
     )
 
 
-def _inlet(state: OutboundState, now: float, language: Language) -> NeedView:
-    values = {"inlet": state.inlet, "why": inline_text(state.error)}
-    return NeedView(
-        kind="inlet",
-        inlet=state.inlet,
-        since=state.failed_at,
-        age=max(0.0, now - state.failed_at),
-        text=Sentence("need_inlet", values).render(language),
-    )
+def _inlets(inlets: Iterable[InletStatus], now: float, language: Language) -> list[NeedView]:
+    """The quiet ones last: they may only have nothing to say."""
+    found = [need for status in inlets if (need := inlet_need(status, now, language)) is not None]
+    return sorted(found, key=lambda need: need.kind == "quiet")[:MAX_MINOR_ITEMS]
 
 
 def _refusing(agent: str, since: float, now: float, language: Language) -> NeedView:

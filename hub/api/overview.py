@@ -16,10 +16,10 @@ from common.api.codec import encode
 from common.api.versions import VIEW_VERSIONS
 from common.catalogue import Language
 from hub.api.attention import AttentionFacts, attention_list, read_facts
+from hub.api.inlets import ReadInlets
 from hub.api.rows import truncate
 from hub.api.stage_latency import MachinePause, PipelineLatency, PipelineSnapshot, StageDepth
 from hub.api.subscription import Access, PersonSubscription
-from hub.chat.outbound import OutboundState
 from hub.core.records import Agent
 from hub.engine.effects import Effects
 from hub.engine.recovery_state import RecoveryState
@@ -64,7 +64,7 @@ class OverviewReader:
         files: Callable[[], Sequence[FileProblem]] = lambda: (),
         clock: Callable[[], float],
         recovery: RecoveryState | None = None,
-        inlets: Callable[[], Sequence[OutboundState]] = lambda: (),
+        inlets: ReadInlets = lambda waiting: (),
     ) -> None:
         """`hub` has what does not change: id, version, epoch. `count_planning` counts messages that a planner has."""
         self.latency = PipelineLatency(started_at=clock())
@@ -152,7 +152,7 @@ class OverviewReader:
                 self._refusing(),
                 self._recovery.record,
                 self._clocks(),
-                self._inlets(),
+                self._inlets(facts.replies),
             ),
             needs=api.NeedCounts(
                 approve=facts.requests.get("asking", (0, 0.0))[0],

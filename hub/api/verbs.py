@@ -14,6 +14,7 @@ from hub.api.context import ApiContext
 from hub.api.decisions import DecisionHandlers
 from hub.api.dispatch import Endpoint, Handler
 from hub.api.drafts import DraftHandlers
+from hub.api.inlets import InletHandlers, ReadInlets
 from hub.api.live_lists import LiveLists
 from hub.api.models import ModelHandlers
 from hub.api.notifications import Notifications
@@ -24,7 +25,6 @@ from hub.api.run import RunHandlers
 from hub.api.selectors import SelectorHandlers
 from hub.api.subscriptions import SubscriptionHandlers
 from hub.api.whoami import WhoAmIHandlers
-from hub.chat.outbound import OutboundState
 from hub.engine.edit_plan import PlanEditor
 from hub.engine.effects import Effects
 from hub.engine.engine import Engine
@@ -58,7 +58,7 @@ class OperatorApi:
         choices: Callable[[str], Iterable[str]] = lambda field: (),
         files: Callable[[], Sequence[FileProblem]] = lambda: (),
         models: LiveModels | None = None,
-        inlets: Callable[[], Sequence[OutboundState]] = lambda: (),
+        inlets: ReadInlets = lambda waiting: (),
     ) -> None:
         """`choices` gives the values of a field of the filter language that come from the hub's files: inlets,
         runbooks. `files` are those that are not in force as they stand. Without `models` there is no verb of that name.
@@ -81,6 +81,7 @@ class OperatorApi:
         self._notifications = Notifications(self.live_lists, self.overview)
         self.table: dict[str, Endpoint[Any, Any]] = {}
         self._add_queries(context, choices)
+        self._add(verbs.INLETS, InletHandlers(context, inlets).inlets)
         self._add_actions(context, PlanEditor(lambda: self.decide_within), drafts)
         self._add_subscriptions(SubscriptionHandlers(context, self.live_lists, self.overview, self._notifications))
         self._known: dict[str, Verb[Any, Any]] = {verb.name: verb for verb in (verbs.WHOAMI, verbs.LINK_CODE)}

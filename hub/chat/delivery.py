@@ -49,6 +49,7 @@ from hub.chat.retry import Dead, Retry
 from hub.core.callback_url import CallbackUrl, resolve_callback
 from hub.core.chat_text import inline_text
 from hub.core.echo_guard import EchoGuard
+from hub.core.inlet_activity import InletActivity
 from hub.core.records import Card, Reply
 from hub.log import logger
 from hub.metrics import Metrics
@@ -94,6 +95,7 @@ class DeliveryWorker:
         metrics: Metrics,
         echo_guard: EchoGuard | None = None,
         sockets: OpenSockets | None = None,
+        activity: InletActivity | None = None,
     ) -> None:
         """`echo_guard` hears what is said, before it is posted: its echo may be here before the answer is. `sockets`
         are the open ones of outbound modes.
@@ -101,6 +103,7 @@ class DeliveryWorker:
         self._sockets = sockets or OpenSockets()
         self._store = store
         self._echo_guard = echo_guard
+        self._activity = activity or InletActivity()
         self._inlets = inlets
         self._clock = clock
         self._metrics = metrics
@@ -245,6 +248,7 @@ class DeliveryWorker:
             ref = result.ref if delivery.inlet.platform.can_update else ""
             await self._store.write(lambda txn: _mark_delivered(txn, reply, ref, now))
             self._metrics.count_reply("done")
+            self._activity.note_reply(reply.inlet)
             self._metrics.observe_stage("reply", now - reply.created_at)
             return
         attempts = reply.attempts + 1
@@ -257,6 +261,7 @@ class DeliveryWorker:
             case Retry(_, reason):
                 await self._store.write(self._retry_unit(reply, follows, attempts))
                 self._metrics.count_reply("retry")
+                self._activity.note_reply_failure(reply.inlet, reason, now)
                 log.info("reply.retry", request=reply.request_id, reply=reply.id, attempt=attempts, reason=reason)
             case Dead(reason):
                 await self._store.write(self._dead_unit(reply, reason))
@@ -374,6 +379,8 @@ class DeliveryWorker:
         """The unit that ends a reply undelivered, with its audit row."""
         now = self._clock()
         self._metrics.count_reply("dead")
+        if reply.inlet in self._inlets:
+            self._activity.note_reply_failure(reply.inlet, reason, now, given_up=True)
         log.warning("reply.dead", request=reply.request_id, reply=reply.id, inlet=reply.inlet, reason=reason)
         removing = removals.is_removal(reply)
         kind = REMOVAL if removing else reply.kind

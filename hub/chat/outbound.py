@@ -49,6 +49,7 @@ from hub.chat.platforms.outbound import (
 from hub.chat.refusals import Refusals
 from hub.core.callback_url import CallbackUrl, host_within, resolve_callback
 from hub.core.chat_text import inline_text
+from hub.core.inlet_activity import InletActivity
 from hub.core.rate_limits import TokenBucket
 from hub.core.receipt import Receipt
 from hub.log import logger
@@ -85,6 +86,7 @@ class OutboundState:
     error: str = ""  # why it does not work, in one line without secrets
     failed_at: float = 0.0  # since when
     failures: int = 0  # in a row
+    retry_at: float = 0.0  # the next try, while it does not work
 
 
 @dataclass(slots=True)
@@ -127,9 +129,13 @@ class OutboundSupervisor:
         pause: Pause = asyncio.sleep,
         draw: Callable[[], float] = random.random,
         sockets: OpenSockets | None = None,
+        activity: InletActivity | None = None,
     ) -> None:
-        """`draw` is a random number in [0, 1); `sockets` hears which sockets are open, for replies."""
+        """`draw` is a random number in [0, 1); `sockets` hears which sockets are open, for replies; `activity` is where
+        each inlet's deliveries are noted.
+        """
         self._sockets = sockets or OpenSockets()
+        self._activity = activity or InletActivity()
         self._store = store
         self._inlets = inlets
         self._accept = accept
@@ -319,6 +325,8 @@ class OutboundSupervisor:
     async def _take(self, feed: _Feed, message: IncomingMessage) -> None:
         """Commits one message, or counts why it is not taken; raises where it could not be stored."""
         inlet, now = feed.inlet, self._clock()
+        if self._activity.quiet.note(inlet.name, now):
+            log.info("inlet.heard_again", inlet=inlet.name)
         if message.sent_at and now - message.sent_at > MAX_AGE:
             await self._refusals.count(inlet.name, "old", message.user)
             return
@@ -372,7 +380,7 @@ class OutboundSupervisor:
         if not state.connected_at:
             state.connected_at = self._clock()
             log.info("inlet.connected", inlet=feed.inlet.name)
-        state.error, state.failed_at = "", 0.0
+        state.error, state.failed_at, state.retry_at = "", 0.0, 0.0
 
     def _note_failure(self, feed: _Feed, error: OutboundFailed) -> float:
         """Seconds until the next try."""
@@ -385,6 +393,7 @@ class OutboundSupervisor:
             state.error = reason
             log.error("inlet.not_connected", inlet=feed.inlet.name, reason=reason)
         wait = retry_pause(error, state.failures, self._draw())
+        state.retry_at = self._clock() + wait
         log.debug("inlet.retry", inlet=feed.inlet.name, failures=state.failures, wait=round(wait, 1))
         return wait
 

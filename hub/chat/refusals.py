@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
+from hub.core.inlet_activity import InletActivity
 from hub.core.rate_limits import RefusalLimiter, RefusalRow
 from hub.log import logger
 from hub.metrics import Metrics
@@ -21,8 +22,13 @@ class Refusals:
     """`record` writes one audit row."""
 
     def __init__(
-        self, metrics: Metrics, record: Callable[[RefusalRow], Awaitable[None]], clock: Callable[[], float]
+        self,
+        metrics: Metrics,
+        record: Callable[[RefusalRow], Awaitable[None]],
+        clock: Callable[[], float],
+        activity: InletActivity | None = None,
     ) -> None:
+        self._activity = activity or InletActivity()
         self._metrics = metrics
         self._record = record
         self._clock = clock
@@ -31,7 +37,9 @@ class Refusals:
     async def count(self, inlet: str, code: str, remote: str) -> None:
         """`inlet` is "" where there is no such inlet; `remote` is who is to blame: an address, a chat user."""
         self._metrics.count_refused(inlet, code)
-        rows = self._limiter.record(inlet, code, remote, self._clock())
+        now = self._clock()
+        self._activity.note_refusal(inlet, code, now)
+        rows = self._limiter.record(inlet, code, remote, now)
         if rows:
             log.warning("message.refused", inlet=inlet, reason=code, remote=remote)
         await self._audit(rows)

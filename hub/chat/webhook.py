@@ -46,7 +46,7 @@ from hub.chat.platforms.base import (
     WebhookRequest,
 )
 from hub.chat.refusals import Refusals
-from hub.core.quiet_inlets import QuietInlets
+from hub.core.inlet_activity import InletActivity
 from hub.core.rate_limits import (
     Network,
     RefusalRow,
@@ -97,6 +97,7 @@ class WebhookDeps:
     recovery: Callable[[], str] = lambda: ""  # what is said while the hub is in recovery; "" where it is not
     confirm: ConfirmDeps | None = None  # of the confirm page; None: there is none
     code_forms: CodeFormDeps | None = None  # of forms for a second factor's code; None: there are none
+    activity: InletActivity | None = None  # where deliveries and refusals are noted besides
 
 
 def build_app(deps: WebhookDeps) -> Starlette:
@@ -146,11 +147,12 @@ class Webhook:
     def __init__(self, deps: WebhookDeps) -> None:
         self._deps = deps
         self._rates: dict[str, TokenBucket] = {}
-        self._quiet = QuietInlets(deps.metrics.heard)
+        self._activity = deps.activity or InletActivity(deps.metrics.heard)
+        self._quiet = self._activity.quiet
         self.reconfigure()
         self._code_forms = CodeFormDoor(deps.code_forms)
         self._failures = TokenBuckets(deps.limits.failures / 60, deps.limits.failures)
-        self._refusals = Refusals(deps.metrics, deps.record_refusal, deps.clock)
+        self._refusals = Refusals(deps.metrics, deps.record_refusal, deps.clock, self._activity)
         self._in_flight = 0
         self._buffered = 0
 
@@ -160,7 +162,7 @@ class Webhook:
 
     def reconfigure(self) -> None:
         """Takes inlets that came, went or changed; those that stayed keep what they have used of their rate."""
-        self._quiet.keep(self._deps.inlets)
+        self._activity.keep(self._deps.inlets)
         before = self._rates
         self._rates = {}
         for name, inlet in self._deps.inlets.items():

@@ -49,6 +49,8 @@ from hub.store.migrate import HEAD
 
 ASK_TIMEOUT: Final = 5.0
 MAX_ANSWER: Final = 16 * 1024
+MAX_INLETS: Final = 20
+"""Inlets in trouble that are told of."""
 _RUN_AS: Final = "run this as the hub's user, or as root"
 
 
@@ -66,7 +68,7 @@ async def examine(config: HubConfig, environment: Mapping[str, str], now: float)
     findings.append(
         await check_name(config.links.dial_address.host, "set [links] public in hub.toml to what machines can reach")
     )
-    findings.append(await _http_port(config))
+    findings += await _http_port(config)
     findings.append(await _links_port(config))
     findings.append(_replies(config))
     return findings
@@ -167,25 +169,26 @@ def _validity(file: Path, now: float) -> tuple[float, float]:
     return certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
 
 
-async def _http_port(config: HubConfig) -> Finding:
-    """Whether a hub serves webhooks there, and is ready."""
+async def _http_port(config: HubConfig) -> list[Finding]:
+    """Whether a hub serves webhooks there, and is ready; what it warns of its inlets."""
     listen = local_address(config.http.listen)
     answer = await ask(listen, b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", None)
     if answer is None:
-        return Finding(
-            "webhooks",
-            "warn",
-            f"nobody serves {listen}",
-            "start it: answerback-hub serve, or systemctl start answerback-hub",
-        )
+        cure = "start it: answerback-hub serve, or systemctl start answerback-hub"
+        return [Finding("webhooks", "warn", f"nobody serves {listen}", cure)]
     try:
         told = json.loads(answer.partition(b"\r\n\r\n")[2])
         ready, reasons = bool(told["ready"]), "; ".join(map(str, told.get("reasons", ())))
+        warnings = [clean(str(line), limit=300) for line in list(told.get("warnings", ()))]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return Finding("webhooks", "bad", f"what answers at {listen} is no hub", "stop it, or change [http] listen")
+        return [Finding("webhooks", "bad", f"what answers at {listen} is no hub", "stop it, or change [http] listen")]
+    # Files are looked at by a check of their own.
+    inlets = [line for line in warnings if line.startswith("inlet ")][:MAX_INLETS]
+    found = [Finding("running inlets", "warn", line, "`answerback inlets` shows all of them") for line in inlets]
     if ready:
-        return Finding("webhooks", "ok", f"a hub serves {listen} and is ready")
-    return Finding("webhooks", "bad", f"the hub at {listen} is not ready: {clean(reasons, limit=300)}", "see its log")
+        return [Finding("webhooks", "ok", f"a hub serves {listen} and is ready"), *found]
+    why = f"the hub at {listen} is not ready: {clean(reasons, limit=300)}"
+    return [Finding("webhooks", "bad", why, "see its log"), *found]
 
 
 async def _links_port(config: HubConfig) -> Finding:

@@ -22,7 +22,8 @@ copied_identity
                whether two machines live under one identity
 lru            the one map that is bounded in entries and size
 inlet_table    the keys that every inlet has in hub.toml; http_table those of its HTTP side
-quiet_inlets   when each inlet was heard last, and which are silent for long
+inlet_activity, quiet_inlets
+               what each inlet did since the hub started; when it was heard last, and which are silent for long
 sender_limits, echo_guard, repeated_message
                who talks too much, who repeats our own words, what comes under a known id
 short_refusal  a refusal in one line, for who was refused just before

@@ -48,7 +48,7 @@ class InletTable:
     )
     quiet_after: Duration = setting(
         Duration(0.0),
-        "After how long without a delivery the log says that a webhook that worked is quiet; 0: never.",
+        "After how long without a delivery log, metrics and console say that an inlet that worked is quiet; 0: never.",
         low=0.0,
         high=365 * 86_400.0,
     )

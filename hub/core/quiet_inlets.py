@@ -25,13 +25,13 @@ class QuietInlets:
         """The inlets that have been silent for longer than their limit, each once, and when they were heard; 0 is no
         limit.
         """
-        found = [
-            (inlet, at)
-            for inlet, at in self._heard.items()
-            if 0 < limits.get(inlet, 0.0) < now - at and inlet not in self._told
-        ]
+        found = [(inlet, at) for inlet, at in self.silent(limits, now).items() if inlet not in self._told]
         self._told.update(inlet for inlet, _ in found)
         return found
+
+    def silent(self, limits: Mapping[str, float], now: float) -> dict[str, float]:
+        """All that are silent for longer than their limit now, told or not, and when they were heard."""
+        return {name: at for name, at in self._heard.items() if 0 < limits.get(name, 0.0) < now - at}
 
     def keep(self, inlets: Collection[str]) -> None:
         """Forgets those that went."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -67,7 +67,21 @@ _ADD_CARD: Final = Statement(
     _CARD.insert, " ON CONFLICT (request_id) DO UPDATE SET ref = excluded.ref, posted_at = excluded.posted_at"
 )
 _COUNT: Final = Statement(sa.select(sa.func.count()).select_from(table).where(PENDING))
+# The last of the reasons by the alphabet: those of one inlet mostly are the same.
+_WAITING: Final = Statement(
+    sa.select(table.c.inlet, sa.func.count(), sa.func.min(table.c.created_at), sa.func.max(table.c.error))
+    .where(PENDING)
+    .group_by(table.c.inlet)
+)
 _OLDEST: Final = Statement(sa.select(sa.func.min(table.c.created_at)).where(PENDING))
+
+
+class WaitingReplies(NamedTuple):
+    """The pending replies of one inlet."""
+
+    pending: int
+    oldest: float  # when the first of them was made
+    error: str  # why one of them was not posted yet; "" where none was tried in vain
 
 
 class OutboxRepository(Repository):
@@ -120,6 +134,10 @@ class OutboxRepository(Repository):
     def count_pending_replies(self) -> int:
         """How many replies are pending."""
         return int(self._db.value(_COUNT))
+
+    def waiting_replies(self) -> dict[str, WaitingReplies]:
+        """The pending replies of each inlet that has some."""
+        return {inlet: WaitingReplies(*rest) for inlet, *rest in self._db.rows(_WAITING)}
 
     def oldest_reply_at(self) -> float | None:
         """created_at of the pending reply that was made first."""

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from common.api.rights import JOBS
 from hub.api.context import ApiContext
+from hub.api.inlets import ReadInlets
 from hub.api.subscription import Access
 from hub.api.verbs import OperatorApi
 from hub.engine.effects import Effects
@@ -53,6 +54,7 @@ class ApiHarness:
         harness: HubHarness,
         choices: Callable[[str], Iterable[str]] = lambda field: (),
         models: PlanningModels | None = None,
+        inlets: ReadInlets = lambda waiting: (),
     ) -> None:
         self.context = api_context(harness)
         self.api = OperatorApi(
@@ -66,6 +68,7 @@ class ApiHarness:
             clock=harness.clock,
             choices=choices,
             models=LiveModels(models),
+            inlets=inlets,
         )
         self.link = FakeConsoleLink()
         self.calls = 0

@@ -59,14 +59,14 @@ async def test_a_timer_that_fails_is_a_reason_not_to_be_ready(parts: Parts) -> N
 
 async def test_an_inlet_that_gets_no_news_is_seen(parts: Parts, harness: HubHarness) -> None:
     """The page, the metrics and the rows of refusals know of outbound modes; inlets with webhooks have none."""
-    state = OutboundState("far", connected_at=0.0, heard_at=5.0, error="the platform refuses the token")
-    parts.outbound._states["far"] = state
+    state = OutboundState("ops", connected_at=0.0, heard_at=5.0, error="the platform refuses the token")
+    parts.outbound._states["ops"] = state
     deps = parts.web.state.webhook._deps
-    assert deps.warnings() == ["inlet far: the platform refuses the token"]
+    assert deps.warnings() == ["inlet ops: the platform refuses the token"]
     gauges = await deps.gauges()
-    assert (gauges.inlets_up, gauges.inlets_heard) == ({"far": False}, {"far": 5.0})
+    assert (gauges.inlets_up, gauges.inlets_heard) == ({"ops": False}, {"ops": 5.0})
     for _ in range(20):
-        await parts.outbound._refusals.count("far", "old", "kim")
+        await parts.outbound._refusals.count("ops", "old", "kim")
     before = len(harness.events("message.refused"))
     harness.clock.advance(3_600)
     await parts.maintenance.flush()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hub.chat.inlet_status import InletStatus
+from hub.chat.outbound import OutboundState
 from hub.links.server import LinkServer
 from hub.maintenance import TimerHealth
+from hub.metrics import Metrics
 from hub.planning.watched_files import FileProblem
-from hub.status import file_warnings, read_gauges, readiness_problems
+from hub.status import file_warnings, inlet_warnings, read_gauges, readiness_problems
 from tests.hub.hub_harness import HubHarness
 from tests.hub.link_harness import LinkHarness
 
@@ -37,6 +40,21 @@ def test_what_somebody_should_look_at() -> None:
     assert file_warnings([]) == []
 
 
+def test_inlets_that_are_not_well() -> None:
+    """A line for each trouble of each, as `doctor` prints it; those that are well have none."""
+    down = OutboundState("far", error="the token is wrong")
+    inlets = [
+        InletStatus("far", "made-up", outbound=down, reply_problem="no answer"),
+        InletStatus("hush", "made-up", quiet=True, quiet_after=7_200.0),
+        InletStatus("ops", "made-up", waiting=3),
+    ]
+    assert inlet_warnings(inlets) == [
+        "inlet far: the token is wrong",
+        "inlet far: replies do not arrive: no answer",
+        "inlet hush: nothing was delivered for longer than 2h00m",
+    ]
+
+
 async def test_the_gauges_are_of_now(harness: HubHarness) -> None:
     """Jobs by state, the oldest's age, files, and whether the hub waits for an admin after a restore."""
     links = links_of(harness)
@@ -46,3 +64,5 @@ async def test_the_gauges_are_of_now(harness: HubHarness) -> None:
     assert (found.jobs["queued"], found.queue_age, found.agents, found.recovering) == (1, 30.0, 0, False)
     assert {name for name, refused in found.files_refused.items() if refused} == {"policy"}
     assert (await read_gauges(harness.store, links, [], harness.clock.now, recovering=True)).recovering
+    hush = await read_gauges(harness.store, links, [], harness.clock.now, quiet={"ops": True})
+    assert 'answerback_inlet_quiet{inlet="ops"} 1.0' in Metrics().render(hush).decode()

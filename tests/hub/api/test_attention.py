@@ -13,6 +13,7 @@ from common.api.codec import encode
 from common.catalogue import LANGUAGES
 from common.lifecycle import JobState
 from hub.api.attention import ANOMALY_WINDOW, MAX_MINOR_ITEMS, AttentionFacts, attention_list, read_facts
+from hub.chat.inlet_status import InletStatus
 from hub.chat.outbound import OutboundState
 from hub.core.records import Agent
 from hub.core.recovery import Recovery
@@ -154,11 +155,15 @@ def test_a_file_that_is_not_in_force_comes_first() -> None:
 
 
 def test_an_inlet_that_gets_no_news_is_told() -> None:
-    """Which, since when, and why; one that works is not, and a few are enough."""
+    """Which, since when, and why; one that works is not, a few are enough, and those that are only quiet come last."""
     facts = AttentionFacts([], [], {}, [], {}, [], [], [], None, None, 0)
-    states = [OutboundState("well", connected_at=1.0)]
-    states += [OutboundState(f"far{n}", error="the token is wrong\x1b[31m", failed_at=3.0) for n in range(20)]
-    found = attention_list(facts, [], lambda name: True, 5.0, "en", inlets=states)
+    told = {"error": "the token is wrong\x1b[31m", "failed_at": 3.0}
+    inlets = [InletStatus("hush", "made-up", quiet=True, quiet_after=60.0, delivered_at=1.0)]
+    inlets += [InletStatus("well", "made-up", outbound=OutboundState("well", connected_at=1.0))]
+    inlets += [InletStatus(f"far{n}", "made-up", outbound=OutboundState(f"far{n}", **told)) for n in range(20)]  # type: ignore[arg-type]
+    (_, last) = attention_list(facts, [], lambda name: True, 5.0, "en", inlets=inlets[:3])
+    assert (last.kind, last.inlet) == ("quiet", "hush")
+    found = attention_list(facts, [], lambda name: True, 5.0, "en", inlets=inlets)
     assert len(found) == MAX_MINOR_ITEMS
     assert (found[0].kind, found[0].inlet, found[0].id, found[0].age) == ("inlet", "far0", "far0", 2.0)
     assert found[0].text.startswith("the inlet far0 gets no messages: the token is wrong")

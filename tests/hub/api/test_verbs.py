@@ -129,6 +129,7 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     "complete": ("viewer", {"view": "jobs", "text": "st"}),
     "view": ("viewer", {"view": "jobs"}),
     "overview": ("viewer", {}),
+    "inlets": ("viewer", {}),
     "output": ("viewer", {"job": "01JZZZZZ"}),
     "follow": ("viewer", NOTHING),
     "watch": ("viewer", {}),
@@ -341,7 +342,7 @@ async def test_arguments_that_are_none_are_the_callers_to_mend(harness: HubHarne
 
 def test_the_table_of_arguments_is_whole() -> None:
     """Every verb that takes any is in it."""
-    assert VERBS.keys() - ARGUMENTS.keys() == {"whoami", "link_code", "queue", "overview", "drafts"}
+    assert VERBS.keys() - ARGUMENTS.keys() == {"whoami", "link_code", "queue", "overview", "inlets", "drafts"}
 
 
 # ---- asking for work

@@ -273,6 +273,9 @@ async def test_trouble_is_retried_with_backoff(tmp_path: Path) -> None:
             outbox.now = row.next_at
             outbox.courier.wake()
         assert len(receiver.posts) >= 3
+        tally = outbox.courier._activity.replies["ops"]
+        assert (tally.since, tally.lost) == (1_000_000.0, False)
+        assert "500" in tally.problem
 
 
 async def test_retry_after_is_honoured(tmp_path: Path) -> None:
@@ -301,6 +304,9 @@ async def test_what_is_refused_is_given_up_with_an_audit_row(tmp_path: Path, sta
         (event,) = await outbox.events()
         assert (event.kind, event.subject, event.data["reply"]) == ("reply.dead", "req-1", added)
         assert outbox.counted("dead") == 1
+        tally = outbox.courier._activity.replies["ops"]
+        assert (tally.lost, tally.given_up) == (True, 1)
+        assert str(status) in tally.problem
 
 
 async def test_a_dead_reply_lets_the_next_one_pass(tmp_path: Path) -> None:
@@ -309,6 +315,8 @@ async def test_a_dead_reply_lets_the_next_one_pass(tmp_path: Path) -> None:
         first, second = await outbox.add(receiver.url()), await outbox.add(receiver.url())
         rows = await outbox.settled([first, second], "dead", "done")
         assert (rows[first].state, rows[second].state) == ("dead", "done")
+        tally = outbox.courier._activity.replies["ops"]
+        assert (tally.problem, tally.given_up) == ("", 1)
 
 
 async def test_after_a_day_a_reply_is_dead(tmp_path: Path) -> None:
@@ -330,6 +338,7 @@ async def test_a_host_that_is_not_listed_any_more_gets_nothing(tmp_path: Path) -
         assert "no inlet gone" in rows[unknown].error
         assert receiver.posts == []
         assert len(await outbox.events()) == 2
+        assert list(outbox.courier._activity.replies) == ["ops"]  # of what is no inlet nothing is kept
 
 
 async def test_a_host_that_is_down_is_left_alone_and_comes_back(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from hub.chat.platforms.outbound import (
     failure_of_status,
 )
 from hub.chat.refusals import Refusals
+from hub.core.inlet_activity import InletActivity
 from hub.core.inlet_table import InletTable
 from hub.core.rate_limits import RefusalRow
 from hub.core.receipt import Receipt
@@ -145,6 +146,7 @@ class Rig:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     open: asyncio.Event = field(default_factory=asyncio.Event)  # whether pauses end
     metrics: Metrics = field(default_factory=Metrics)
+    activity: InletActivity = field(default_factory=InletActivity)
 
     def __post_init__(self) -> None:
         self.open.set()
@@ -156,6 +158,7 @@ class Rig:
             clock=lambda: self.now,
             pause=self.pause,
             draw=lambda: 0.5,
+            activity=self.activity,
         )
 
     async def accept(self, inlet: str, message: IncomingMessage) -> Receipt:
@@ -225,6 +228,7 @@ async def test_news_are_committed_before_they_are_acknowledged(store: Store) -> 
         assert rig.cursor() == "2"
         (state,) = rig.supervisor.states()
         assert (state.inlet, state.connected_at, state.heard_at, state.error) == ("far", NOW, NOW, "")
+        assert rig.activity.heard == {"far": NOW}
 
 
 async def test_what_could_not_be_stored_comes_again(store: Store) -> None:
@@ -256,6 +260,7 @@ async def test_a_wrong_token_is_one_line_and_no_storm(store: Store) -> None:
                 (state,) = rig.supervisor.states()
                 assert state.error == "the platform refuses the token (it answered 401)"
                 assert (state.connected_at, state.failures, state.failed_at) == (0.0, 1, NOW)
+                assert state.retry_at == NOW + 450
                 rig.open.set()
                 await chat.wait_for(lambda: len(chat.asked) == 2)
                 await rig.until(lambda: rig.waits == [450.0, 450.0])

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from hub.chat import outbound
+from hub.chat import outbound, outbound_socket
 from hub.chat.inlets import Inlet
 from hub.chat.outbound import OutboundState
 from hub.chat.outbound_socket import MAX_FRAME, http_form
@@ -113,6 +113,7 @@ class Server:
     refuse: int = 0  # the status instead of a socket
     refuse_with: dict[str, str] = field(default_factory=dict)  # and its headers
     elsewhere: str = ""
+    answers_pings: bool = True
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def note(self, change: Callable[[], object]) -> None:
@@ -144,7 +145,7 @@ class Server:
 
     async def _opened(self, request: web.Request) -> web.StreamResponse:
         assert request.headers["X-Who"] == "us"
-        socket = web.WebSocketResponse(timeout=0.1)
+        socket = web.WebSocketResponse(timeout=0.1, autoping=self.answers_pings)
         await socket.prepare(request)
 
         async def read() -> None:
@@ -474,6 +475,20 @@ def test_a_socket_may_be_at_any_host_of_the_platforms_domain(store: Store) -> No
             rig.supervisor._checked(feed, url, "chat.example")
     with pytest.raises(OutboundFailed):
         rig.supervisor._checked(feed, "https://gw-7.chat.example/x")
+
+
+async def test_a_connection_that_was_cut_in_silence_is_opened_anew(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is said for long, and pings have no answer: what nobody closed is noticed all the same."""
+    monkeypatch.setattr(outbound_socket, "PING_SECONDS", 0.1)
+
+    async def behave(socket: web.WebSocketResponse) -> None:
+        await server.wait_for(lambda: len(server.cursors) >= 2)
+
+    server = Server(behave, answers_pings=False)
+    async with server.serving(), running(Rig(store, server.inlets())):
+        await server.wait_for(lambda: len(server.cursors) >= 2)
 
 
 def test_hosts_of_sockets_are_checked_as_those_of_calls() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from hub.chat import refusals
 from hub.chat.refusals import Refusals
+from hub.core.inlet_activity import InletActivity
 from hub.core.rate_limits import RefusalRow
 from hub.metrics import Metrics
 
@@ -20,7 +21,8 @@ async def test_a_flood_is_a_few_rows_and_its_number() -> None:
     async def record(row: RefusalRow) -> None:
         rows.append(row)
 
-    counted = Refusals(metrics, record, lambda: 100.0)
+    activity = InletActivity()
+    counted = Refusals(metrics, record, lambda: 100.0, activity)
     for _ in range(25):
         await counted.count("far", "old", "kim")
     assert len(rows) == 10
@@ -28,6 +30,8 @@ async def test_a_flood_is_a_few_rows_and_its_number() -> None:
     assert len(rows) == 10
     await counted.flush(101.0, all_of_them=True)
     assert sum(row.count for row in rows) == 25
+    far = activity.refused["far"]
+    assert (far.count, far.code, far.at) == (25, "old", 100.0)
     labels = {"inlet": "far", "code": "old"}
     assert metrics.registry.get_sample_value("answerback_refused_total", labels) == 25
 

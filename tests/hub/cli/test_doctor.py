@@ -6,10 +6,12 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 import hub.cli.main
+from common.values import Address
 from tests.each import each_of
 from tests.run_main import CommandResult, run_main
 
@@ -88,6 +90,22 @@ def test_a_fault_is_found(fault: Callable[[Path], Callable[[], None]], check: st
     assert (ended.code, found["state"]) == (1, "bad")
     assert words in found["found"] + found["cure"]
     assert found["cure"]
+
+
+def test_a_running_hub_tells_of_its_inlets(made: Path) -> None:
+    """A wrong token is a warning here too; what it says of files is looked at by a check of its own."""
+    page = {"ready": True, "reasons": [], "warnings": ["inlet far: the token is wrong\x1b[31m", "policy.toml: mend it"]}
+
+    async def ask(place: Address, request: bytes, *rest: object) -> bytes | None:
+        return b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps(page).encode() if b"readyz" in request else None
+
+    with patch("hub.cli.doctor.ask", ask):
+        ended = doctor(made, "--json")
+    found = [one for one in ended.json["checks"] if one["check"] in ("webhooks", "running inlets")]
+    assert [(one["check"], one["state"]) for one in found] == [("webhooks", "ok"), ("running inlets", "warn")]
+    assert found[1]["found"].startswith("inlet far: the token is wrong")
+    assert "\x1b" not in found[1]["found"]
+    assert ended.code == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

@@ -14,6 +14,8 @@ def test_a_quiet_inlet_is_told_once_until_it_is_heard_again() -> None:
     assert quiet.due(limits, 160.0) == []
     assert quiet.due(limits, 161.0) == [("ops", 100.0)]
     assert quiet.due(limits, 9_999.0) == []
+    assert quiet.silent(limits, 9_999.0) == {"ops": 100.0}
+    assert quiet.silent(limits, 160.0) == {}
     assert quiet.note("ops", 10_000.0)
     assert not quiet.note("ops", 10_001.0)
     assert quiet.due(limits, 10_062.0) == [("ops", 10_001.0)]

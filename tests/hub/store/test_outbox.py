@@ -73,6 +73,19 @@ def test_a_request_has_one_final_reply(store: Store, make: Any) -> None:
         add(store, make.reply("R3", kind="other"))
 
 
+def test_what_waits_for_each_inlet(store: Store, make: Any) -> None:
+    """How many replies, since when, and why one was not posted yet; what is done waits no more."""
+    assert store.read_now(lambda txn: txn.waiting_replies()) == {}
+    first = add(store, make.reply("R1", created_at=make.now - 5))
+    add(store, make.reply("R2", inlet="far", created_at=make.now - 1))
+    add(store, make.reply("R1"))
+    store.write_now(lambda txn: txn.schedule_reply_retry(first.id, make.now + 60, 1, "refused"))
+    waiting = store.read_now(lambda txn: txn.waiting_replies())
+    assert waiting == {first.inlet: (2, make.now - 5, "refused"), "far": (1, make.now - 1, "")}
+    store.write_now(lambda txn: txn.mark_reply_done(first.id, make.now))
+    assert store.read_now(lambda txn: txn.waiting_replies())[first.inlet].pending == 1
+
+
 def test_an_end_is_not_changed(store: Store, make: Any) -> None:
     """What is done or dead stays so, whatever comes after; the counts follow."""
     one, two = add(store, make.reply("R1", created_at=make.now - 5)), add(store, make.reply("R2"))

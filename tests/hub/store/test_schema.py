@@ -83,6 +83,7 @@ def test_what_is_asked_often_is_found_by_an_index(tmp_path: Path, clock: Callabl
         (requests, "_COUNT_OF"): "ix_requests_open (state=? AND person=?)",
         (outbox, "_DUE"): "ix_outbox_due (next_at<?)",
         (outbox, "_COUNT"): "ix_outbox_",
+        (outbox, "_WAITING"): "ix_outbox_",
         (output, "_AFTER"): "sqlite_autoindex_output_1 (job_id=? AND seq>?)",
         (output, "_DROP"): "sqlite_autoindex_output_1 (job_id<?)",
         (sealed, "_OF"): "ix_sealed_request_id (request_id=?)",
