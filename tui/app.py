@@ -29,9 +29,11 @@ from tui.model.actions import ACTION_BY_ID, ActionEntry, is_available, list_entr
 from tui.model.context import ConsoleContext
 from tui.screens.base import ConsoleScreen
 from tui.screens.full import FullViewScreen
+from tui.screens.inlets import InletsScreen
 from tui.screens.listing import ListScreen
 from tui.screens.models import ModelsScreen
 from tui.screens.overview import OverviewScreen
+from tui.screens.polled import PolledScreen
 from tui.terminal.frame_rate import FrameRate
 from tui.terminal.key_repeat import KeyRepeat
 from tui.terminal.restore import has_job_control
@@ -92,6 +94,7 @@ class ConsoleApp(FaultBarrier, TerminalApp):
             "palette": self.show_palette,
             "language": self.toggle_language,
             "theme": self.pick_theme,
+            "inlets": self.show_inlets,
             "ascii": self.toggle_ascii,
             "slow": self.toggle_slow,
             "redraw": self.repaint,
@@ -292,10 +295,18 @@ class ConsoleApp(FaultBarrier, TerminalApp):
 
     @on(ListScreen.FullViewRequested)
     def _full_view_requested(self, event: ListScreen.FullViewRequested) -> None:
-        screen = self._mode_screen()
-        if isinstance(screen, ListScreen | ModelsScreen):
+        screen = self.screen if isinstance(self.screen, InletsScreen) else self._mode_screen()
+        if isinstance(screen, ListScreen | PolledScreen):
             window = screen.table().window
             self.push_screen(FullViewScreen(self.context, screen.mode, event.kind, event.row, event.tab, window))
+
+    @on(OverviewScreen.InletRequested)
+    def _inlet_requested(self, event: OverviewScreen.InletRequested) -> None:
+        self.show_inlets(event.inlet)
+
+    def show_inlets(self, select: str = "") -> None:
+        if not any(isinstance(screen, InletsScreen) for screen in self.screen_stack):
+            self.push_screen(InletsScreen(self.context, self._mode_screen().mode, select))
 
     # ---- acts
 

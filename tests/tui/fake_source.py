@@ -183,6 +183,11 @@ def node_row(name: str, **more: Any) -> Row:
     return row | more
 
 
+def inlet_row(name: str, **more: Any) -> Row:
+    """A chat that posts to the hub, and did so lately."""
+    return {"name": name, "platform": "made-up", "way": "webhook", "delivered_at": NOW - 30} | more
+
+
 def complete_answer(verb: str, answer: Any) -> Any:
     """An answer with what the hub never leaves out, so that a test need not say what it is not about."""
     if isinstance(answer, list | tuple):
@@ -279,6 +284,8 @@ class FakeSource:
         if verb == "models":
             cache = {"memory": 34, "disk": 120, "lookups": 90, "hit_ratio": 0.41}
             return {"nodes": self.rows["models"], "waiting": 2, "cache": cache}
+        if verb == "inlets":
+            return self.rows["inlets"]
         if verb == "targets":
             return {"count": 0}
         return [] if verb in ("audit", "jobs") else {}

@@ -7,11 +7,12 @@ from typing import Any
 from common.api.agents import AgentView
 from common.api.codec import decode
 from common.api.events import EventView
+from common.api.inlets import InletView
 from common.api.jobs import JobView, OutputChunk
 from common.api.models import ModelNode
 from common.api.overview import LaneView, NeedView
 from common.api.requests import RequestDetails, RequestRow
-from tests.tui.fake_source import NOW, agent_row, event_row, job_row, node_row, request_row
+from tests.tui.fake_source import NOW, agent_row, event_row, inlet_row, job_row, node_row, request_row
 
 
 def job(number: int, state: str = "running", **more: Any) -> JobView:
@@ -38,6 +39,10 @@ def event(seq: int, **more: Any) -> EventView:
 
 def node(name: str, **more: Any) -> ModelNode:
     return decode(ModelNode, node_row(name, **more))
+
+
+def inlet(name: str, **more: Any) -> InletView:
+    return decode(InletView, inlet_row(name, **more))
 
 
 def lane(stage: str, **more: Any) -> LaneView:

@@ -5,7 +5,7 @@ main      the commands; context has what they share
 run       run, retry: a command on machines, followed to its end; streams writes output as it comes
 act       approve, reject, cancel, settle, pause, resume
 control   priority, take-back, drain, undrain, edit, broadcast
-lists     agents, jobs, requests, queue; records: one job or request in full
+lists     agents, jobs, requests, queue; inlets: the chats; records: one job or request in full
 watch     events as they happen; plain prints the console's changes as lines
 whoami    who one is, in chat too
 audit, runbooks    the audit, drafts of runbooks

@@ -13,7 +13,7 @@ import click
 from common.errors import UserError
 from common.process.click_program import run_click
 from common.version import VERSION
-from tui.cli import act, audit, chat, console, control, lists, records, run, runbooks, watch, whoami
+from tui.cli import act, audit, chat, console, control, inlets, lists, records, run, runbooks, watch, whoami
 from tui.cli.context import CliContext, pass_context
 from tui.client.profile import PROFILE_VARIABLE, default_path
 
@@ -101,6 +101,7 @@ for command in (
     lists.requests_command,
     records.request_command,
     lists.queue_command,
+    inlets.inlets_command,
     audit.audit_command,
     watch.watch_command,
     act.approve_command,

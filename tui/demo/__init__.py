@@ -9,7 +9,7 @@ past        jobs that ended long before
 api         which verbs it has; queries, decisions, work, interventions answer them
 views       windows on its lists: filter, order, snapshot, deltas
 overview    lanes, what needs a person, the machines
-nodes       servers of language models; vitals the last minutes of a machine
+nodes       servers of language models; inlets the chats; vitals the last minutes of a machine
 source      the console's source
 pictures    screenshots of it for the README
 """

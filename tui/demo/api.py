@@ -48,6 +48,7 @@ class DemoApi:
         self._offer(verbs.VITALS, queries.vitals)
         self._offer(verbs.TARGETS, queries.targets)
         self._offer(verbs.MODELS, queries.models)
+        self._offer(verbs.INLETS, queries.inlets)
 
     def _offer_decisions(self, decisions: Decisions) -> None:
         self._offer(verbs.APPROVE, decisions.approve)

@@ -10,11 +10,13 @@ from typing import Final
 from common.api.agents import AgentView, VitalsView
 from common.api.arguments import NoArgs, RequestArgs
 from common.api.events import EventView
+from common.api.inlets import InletView
 from common.api.jobs import JobDetails, JobView, OutputChunk
 from common.api.models import ModelsView
 from common.api.queries import AuditArgs, JobArgs, JobsArgs, Targets, TargetsArgs, VitalsArgs
 from common.api.requests import RequestDetails
 from tui.client.errors import InvalidCall
+from tui.demo.inlets import demo_inlets
 from tui.demo.nodes import demo_nodes
 from tui.demo.past import HistoricJob
 from tui.demo.vitals import demo_vitals
@@ -115,6 +117,9 @@ class Queries:
 
     def models(self, args: NoArgs) -> ModelsView:
         return demo_nodes(self._seed, self._world.now - self._begun)
+
+    def inlets(self, args: NoArgs) -> tuple[InletView, ...]:
+        return demo_inlets(self._seed, self._begun, self._world.now)
 
 
 def with_jobs(world: DemoWorld, request: RequestDetails) -> RequestDetails:

@@ -24,7 +24,7 @@ from common.catalogue import Language, Sentence, translate
 from tui.model.window import Row
 from tui.text.format import one_line, short_id
 
-Kind = Literal["", "job", "request", "agent", "event", "lane", "model"]
+Kind = Literal["", "job", "request", "agent", "event", "lane", "model", "inlet"]
 ActionScope = Literal["app", "screen", "table", "text", "output"]
 ROLES: Final = ("viewer", "operator", "approver", "admin")
 
@@ -182,6 +182,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("go_agents", "4", "go", scope="app"),
     Action("go_audit", "5", "go", scope="app"),
     Action("go_models", "6", "go", scope="app", required_verb="models"),
+    Action("inlets", "i", "view", scope="app", required_verb="inlets", cli_command="answerback inlets"),
     Action("go_last", "0", "go", scope="app"),
     Action("back", "escape,q", "go"),
     # the console itself

@@ -14,6 +14,7 @@ from typing import Final
 
 from common.api.agents import AgentView
 from common.api.events import EventView
+from common.api.inlets import InletView
 from common.api.jobs import JobView
 from common.api.lists import Delta, ListPush, Snapshot
 from common.api.models import ModelNode
@@ -26,7 +27,7 @@ KEEP_AROUND: Final = 500
 MAX_ROWS: Final = 1_000
 """The most rows that are taken of one push; what is beyond is ignored."""
 
-Row = JobView | RequestFields | AgentView | EventView | LaneView | NeedView | ModelNode
+Row = JobView | RequestFields | AgentView | EventView | LaneView | NeedView | ModelNode | InletView
 """What a table of the console has in a row. All have `id`."""
 
 

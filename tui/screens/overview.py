@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
+from common.api import verbs
 from common.api.events import EventView
 from common.api.overview import FleetView, LaneView, NeedView, Overview
 from common.catalogue import translate
@@ -35,6 +36,13 @@ class OverviewScreen(ConsoleScreen):
             self.mode = mode
             self.filter = narrow
             self.select_id = select
+
+    class InletRequested(Message):
+        """An inlet that needs a person is to be looked at."""
+
+        def __init__(self, inlet: str) -> None:
+            super().__init__()
+            self.inlet = inlet
 
     def __init__(self, console: ConsoleContext, mode: str = "overview") -> None:
         super().__init__(console, mode)
@@ -215,6 +223,8 @@ class OverviewScreen(ConsoleScreen):
         match event.table.row:
             case LaneView() as lane:
                 self.post_message(self.NavigateRequested(*_lane_target(lane.stage)))
+            case NeedView(kind="inlet" | "quiet", inlet=str() as name) if self.console.supports(verbs.INLETS.name):
+                self.post_message(self.InletRequested(name))
             case NeedView() as need:
                 kind, _ = attention_subject(need)
                 mode = {"request": "approve", "agent": "agents", "job": "jobs"}.get(kind, "audit")

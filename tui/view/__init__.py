@@ -6,6 +6,6 @@ events         what happened, in one line of words an event
 detail         the detail of a job, request, machine or event
 bars           the lines at the top and bottom
 output_groups  equal outputs of many machines, folded
-models         the servers of language models
+models, inlets the servers of language models; the chats
 command_line   the `:` line
 """

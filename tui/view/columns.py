@@ -361,6 +361,13 @@ def _attention_target(need: NeedView, ctx: RenderContext) -> Cell:
     return Cell(translate(ctx.language, "console_machines", count=format_number(count)) if count else "-")
 
 
+def _attention_person(need: NeedView, ctx: RenderContext) -> Cell:
+    """Nobody asked for what is about an inlet itself."""
+    if need.inlet and not need.number and not need.job:
+        return Cell(f"@{one_line(need.inlet, 32)}")
+    return requester(need.who, need.inlet)
+
+
 def _attention_command(need: NeedView, ctx: RenderContext) -> Cell:
     return Cell(abbreviate_command(strip_standard_folder(one_line(need.text or "-")), ctx.ellipsis))
 
@@ -390,7 +397,7 @@ ATTENTION: Final[tuple[Column[NeedView], ...]] = (
     Column("left_or_age", 11, _attention_age, align_right=True),
     Column("need", 9, _attention_kind),
     Column("request", 7, lambda need, look: Cell(row_number(need))),
-    Column("who", 12, lambda need, look: requester(need.who, need.inlet), flex=1),
+    Column("who", 12, _attention_person, flex=1),
     Column("where", 11, _attention_target, flex=1, drop_rank=1),
     Column("command", 16, _attention_command, flex=5),
 )

@@ -41,6 +41,7 @@ ATTENTION_TONES: Final[dict[str, Tone]] = {
     "anomaly": "bad",
     "file": "bad",
     "inlet": "bad",
+    "quiet": "warn",
     "drain": "",
     "offline": "dim",
 }

@@ -19,6 +19,7 @@ from common.api import verbs
 from common.api.agents import AgentView, VitalsView
 from common.api.arguments import RequestArgs
 from common.api.events import EventView
+from common.api.inlets import InletView
 from common.api.jobs import JobView
 from common.api.models import ModelNode
 from common.api.queries import AuditArgs, JobArgs, JobsArgs, VitalsArgs
@@ -36,6 +37,7 @@ from tui.text.format import PaneLine, RenderContext, format_command, one_line, s
 from tui.view import detail
 from tui.view.bars import BarSpan
 from tui.view.columns import job_state, row_title
+from tui.view.inlets import inlet_lines
 from tui.view.models import node_lines
 from tui.view.output_groups import group_jobs, group_lines
 from tui.widgets.bars import Bar
@@ -52,6 +54,7 @@ TABS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "event": ("facts", "raw"),
     "lane": ("facts",),
     "model": ("facts", "raw"),
+    "inlet": ("facts", "raw"),
 }
 DEBOUNCE: Final = 0.12
 """Seconds that the cursor must rest on a row before its detail is asked for."""
@@ -185,7 +188,7 @@ class DetailPane(FaultBarrier, Vertical):
                 ]
             case RequestFields() as request:
                 return [BarSpan(f" r{request.number} ", "head"), BarSpan(" " + one_line(request.text, 300))]
-            case AgentView() | ModelNode() as named:
+            case AgentView() | ModelNode() | InletView() as named:
                 return [BarSpan(f" {one_line(named.name, 64)} ", "head")]
             case EventView() as event:
                 return [BarSpan(f" {one_line(event.kind, 64)} ", "head")]
@@ -381,6 +384,8 @@ def tab_lines(row: Row, tab: str, ctx: RenderContext) -> list[PaneLine] | None:
             return detail.request_timeline(row, ctx)
         case ModelNode(), "facts":
             return node_lines(row, ctx)
+        case InletView(), "facts":
+            return inlet_lines(row, ctx)
         case EventView(), "facts":
             return detail.event_lines(row, ctx)
         case _:

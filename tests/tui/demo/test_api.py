@@ -24,6 +24,7 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "targets": [{"selector": "web-*"}],
     "vitals": [{"agent": "db-1"}],
     "models": [{}],
+    "inlets": [{}],
     "approve": [{"number": "asking"}, {"number": "asking", "code": "123456"}],
     "reject": [{"number": "asking", "why": "no"}],
     "edit": [{"number": "asking", "steps": [{"argv": ["/bin/ls"]}], "dry_run": dry} for dry in (True, False)],

@@ -14,12 +14,14 @@ from tests.tui.fake_source import (
     agent_row,
     console_driver,
     event_row,
+    inlet_row,
     job_row,
     node_row,
     request_row,
 )
 from tui.screens.base import MIN_SIZE, ConsoleScreen
 from tui.screens.full import FullViewScreen
+from tui.screens.polled import PolledScreen
 from tui.view.bars import SCREEN_MODES
 from tui.widgets.bars import Bar
 from tui.widgets.table import RowTable
@@ -108,6 +110,23 @@ async def test_the_cursors_row_stays_in_sight(mode: str, language: Any, sizes: t
         assert table.cursor_id == known
 
 
+async def test_the_inlets_are_resized() -> None:
+    """Before the screen from which they were opened: the lines and the row under the cursor stay."""
+    source = source_of()
+    source.rows["inlets"] = [inlet_row(f"chat-{n:02}") for n in range(60)]
+    async with console_driver(source, "jobs", size=(80, 24)) as stage:
+        await stage.press("i")
+        await stage.wait_until(lambda: "chat-00" in stage.text)
+        await stage.press("end", "up")
+        table = stage.app.screen.table()  # type: ignore[attr-defined]
+        known = table.cursor_id
+        for width, height in SIZES:
+            await resized(stage, width, height)
+            lines_stay(stage, height)
+            assert table.cursor_id == known
+            cursor_is_seen(table, height)
+
+
 @pytest.mark.parametrize("mode", DETAILS)
 async def test_a_detail_of_its_own_is_resized(mode: str) -> None:
     """Opened where it has the whole screen: the tabs and what it is about stay, at every size, and so does the way
@@ -133,5 +152,6 @@ async def test_a_detail_of_its_own_is_resized(mode: str) -> None:
 
 def test_every_screen_is_resized_here() -> None:
     """A new kind of screen is not forgotten."""
-    found = {one.__name__ for one in ConsoleScreen.__subclasses__() if one.__module__.startswith("tui.")}
-    assert found == {"OverviewScreen", "ListScreen", "FullViewScreen", "ModelsScreen"}
+    classes = [*ConsoleScreen.__subclasses__(), *PolledScreen.__subclasses__()]
+    found = {one.__name__ for one in classes if one.__module__.startswith("tui.") and one is not PolledScreen}
+    assert found == {"OverviewScreen", "ListScreen", "FullViewScreen", "ModelsScreen", "InletsScreen"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from unittest.mock import patch
 
@@ -12,7 +11,7 @@ from rich.cells import cell_len
 from common.catalogue import translate
 from tests.pairs import name_of, pairwise_params
 from tests.tui.fake_source import HOSTILE, VERBS, ConsoleDriver, FakeSource, console_driver, node_row
-from tui.client.errors import CallRefused, InvalidCall
+from tui.client.errors import CallRefused
 from tui.screens.full import FullViewScreen
 from tui.terminal.sanitize import is_safe
 from tui.view.command_line import parse_command
@@ -110,7 +109,7 @@ async def test_without_models_there_is_no_such_screen(verbs: frozenset[str]) -> 
 async def test_it_is_asked_again_while_it_is_shown_and_no_longer() -> None:
     """Every other second; what has changed is shown; on another screen the hub is left in peace."""
     source = source_of()
-    with patch("tui.screens.models.POLL_INTERVAL", 0.01):
+    with patch("tui.screens.polled.POLL_INTERVAL", 0.01):
         async with console_driver(source, "models") as stage:
             source.rows["models"][0] = node_row("gpu-1", up=False, problem="slow: no answer")
             await stage.wait_until(lambda: "slow: no answer" in stage.text)
@@ -127,79 +126,12 @@ async def test_it_is_asked_again_while_it_is_shown_and_no_longer() -> None:
             await asked(stage, 1)
 
 
-async def test_loading_then_rows() -> None:
-    """Until the hub has answered it says so, in the head and in the table; the keys work."""
-    source = source_of()
-    answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    source.answers["models"] = [answer]
-    async with console_driver(source) as stage:
-        await stage.press("6")
-        await stage.wait_until(lambda: stage.app.current_mode == "models" and source.calls_of("models"))
-        await stage.flush()
-        assert stage.text.count("loading") == 2
-        answer.set_result({"nodes": [node_row("gpu-1")], "waiting": 0, "cache": {}})
-        await stage.wait_until(lambda: "gpu-1" in stage.text)
-        assert "loading" not in stage.text
-
-
 async def test_empty_says_what_to_do() -> None:
     """A hub with the verb and no server."""
     async with console_driver(FakeSource(), "models") as stage:
         await stage.flush()
         assert "no model server" in stage.text
         assert "hub.toml" in stage.text
-
-
-async def test_a_lost_link_greys_it_with_its_age() -> None:
-    """What was known stays, and how old it is grows; back, it is asked at once."""
-    source = source_of()
-    async with console_driver(source, "models", size=(120, 36)) as stage:
-        await stage.flush()
-        source.disconnect()
-        source.clock += 75
-        await stage.flush()
-        assert screen(stage).table().has_class("-stale")
-        assert "as of 1m15s ago" in stage.text.split("\n")[1]
-        assert "gpu-2" in stage.text
-        before = len(source.calls_of("models"))
-        source.reconnect()
-        await stage.wait_until(lambda: len(source.calls_of("models")) > before)
-        await stage.wait_until(lambda: not screen(stage).table().has_class("-stale"))
-        assert "as of" not in stage.text
-
-
-async def test_no_link_yet() -> None:
-    """The link went before the first answer: it does not load for ever."""
-    source = source_of()
-    async with console_driver(source) as stage:
-        source.disconnect()
-        await stage.press("6")
-        await stage.wait_until(lambda: stage.app.current_mode == "models")
-        await stage.flush()
-        assert "no link to the hub" in stage.text
-        assert "loading" not in stage.text
-
-
-@pytest.mark.parametrize(
-    "error", [CallRefused("no_right", "alice may not see this"), InvalidCall("alice may not see this")]
-)
-async def test_no_right(error: Exception) -> None:
-    """The reason stands where the rows would be, `R` asks again; once there were rows they stay, greyed."""
-    source = source_of()
-    source.answers["models"] = error
-    async with console_driver(source) as stage:
-        await stage.press("6")
-        await stage.wait_until(lambda: stage.text.count("alice may not see this") == 2)
-        assert "loading" not in stage.text
-        source.answers.clear()
-        await stage.press("R")
-        await stage.wait_until(lambda: "gpu-1" in stage.text)
-        assert "alice may not see this" not in stage.text
-        source.answers["models"] = error
-        await stage.press("R")
-        await stage.wait_until(lambda: "alice may not see this" in stage.text.split("\n")[1])
-        assert "gpu-1" in stage.text
-        assert screen(stage).table().has_class("-stale")
 
 
 async def test_a_hub_that_has_none_any_more() -> None:
@@ -220,7 +152,7 @@ async def test_a_hub_that_has_none_any_more() -> None:
 async def test_one_in_full(key: str) -> None:
     """On a screen of its own: its facts, what the hub said, and back to the same row; it stays up to date."""
     source = source_of()
-    with patch("tui.screens.models.POLL_INTERVAL", 0.01):
+    with patch("tui.screens.polled.POLL_INTERVAL", 0.01):
         async with console_driver(source, "models", size=(80, 24)) as stage:
             await stage.press("G", key)
             await stage.wait_until(lambda: isinstance(stage.app.screen, FullViewScreen))
