@@ -56,6 +56,7 @@ class Gauges:
     inlets_up: Mapping[str, bool] = field(default_factory=dict)  # those with an outbound mode: whether it works
     inlets_heard: Mapping[str, float] = field(default_factory=dict)  # the same: when the platform answered last
     inlets_quiet: Mapping[str, bool] = field(default_factory=dict)  # those with `quiet_after`: silent for longer
+    inlets_recording: Mapping[str, int] = field(default_factory=dict)  # deliveries still to be recorded
     recovering: bool = False  # restored from a backup, and no admin has looked yet
 
 
@@ -170,5 +171,11 @@ class _GaugeCollector(Collector):
         for name, silent in gauges.inlets_quiet.items():
             quiet.add_metric([name], silent)
         yield quiet
+        recording = GaugeMetricFamily(
+            "answerback_inlet_recording", "Deliveries of an inlet that are still to be recorded.", labels=["inlet"]
+        )
+        for name, left in gauges.inlets_recording.items():
+            recording.add_metric([name], left)
+        yield recording
         yield CounterMetricFamily("answerback_store_commits", "Commits, each one fsync.", gauges.store_commits)
         yield CounterMetricFamily("answerback_store_units", "Units of work in those commits.", gauges.store_units)

@@ -27,6 +27,7 @@ from hub.chat.inlets import Inlet, build_inlets
 from hub.chat.open_sockets import OpenSockets
 from hub.chat.outbound import OutboundSupervisor
 from hub.chat.picture_fetch import PictureFetcher
+from hub.chat.recorder import DeliveryRecorder
 from hub.chat.refusals import Refusals
 from hub.chat.webhook import WebhookDeps, WebhookLimits, build_app
 from hub.config import HubConfig
@@ -128,13 +129,14 @@ def build(base: Base) -> Parts:
     actions = RequestActions(base.keys.sealer)
     engine = build_engine(base, planning, actions, inlets)
     outbound = build_outbound(base, engine, inlets, sockets)
-    status = InletStatusReader(inlets, base.activity, outbound.states, base.clock)
+    recorder = DeliveryRecorder(base.store, inlets, base.config.folder.path)
+    status = InletStatusReader(inlets, base.activity, outbound.states, base.clock, recorder.left)
     api = build_api(base, planning, engine, actions, status)
     verb_table = VerbTable(refresh=base.people.refresh, renew=engine.renew)
     links = build_links(base, engine, api, verb_table)
     health = TimerHealth()
-    web = build_http(base, engine, inlets, links, outbound, status, health)
-    maintenance = build_maintenance(base, planning, engine, links, web, outbound, health)
+    web = build_http(base, engine, inlets, links, outbound, status, recorder, health)
+    maintenance = build_maintenance(base, planning, engine, links, web, outbound, recorder, health)
     return Parts(base, planning, engine, delivery, api, links, web, outbound, maintenance, inlets, verb_table)
 
 
@@ -326,6 +328,7 @@ def build_http(
     links: LinkServer,
     outbound: OutboundSupervisor,
     status: InletStatusReader,
+    recorder: DeliveryRecorder,
     health: TimerHealth,
 ) -> Starlette:
     return build_app(
@@ -347,9 +350,11 @@ def build_http(
                 recovering=base.recovery.active,
                 inlets=outbound.states(),
                 quiet=status.quiet(),
+                recording=status.recording(),
             ),
             metrics=base.metrics,
             activity=base.activity,
+            record=recorder.note,
             clock=base.clock,
             limits=WebhookLimits(
                 concurrency=base.config.http.concurrency,
@@ -368,6 +373,7 @@ def build_maintenance(
     links: LinkServer,
     web: Starlette,
     outbound: OutboundSupervisor,
+    recorder: DeliveryRecorder,
     health: TimerHealth,
 ) -> MaintenanceTasks:
     pauses, models = PauseDrainTask(base.store, engine, base.fleet, base.clock), planning.models
@@ -379,6 +385,7 @@ def build_maintenance(
             log.info("plans.cleared")
         await pauses.run_due()
         await partial.run_due()
+        await recorder.run_due(base.clock())
 
     async def flush(now: float) -> None:
         await web.state.webhook.flush(now)

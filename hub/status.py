@@ -53,6 +53,7 @@ async def read_gauges(
     recovering: bool = False,
     inlets: Sequence[OutboundState] = (),
     quiet: Mapping[str, bool] | None = None,
+    recording: Mapping[str, int] | None = None,
 ) -> Gauges:
     def unit(txn: Txn) -> tuple[dict[str, int], float, int]:
         counts = {state.value: count for state, count in txn.job_counts().items()}
@@ -74,5 +75,6 @@ async def read_gauges(
         inlets_up={state.inlet: state.connected_at > 0 for state in inlets},
         inlets_heard={state.inlet: state.heard_at for state in inlets},
         inlets_quiet=quiet or {},
+        inlets_recording=recording or {},
         recovering=recovering,
     )

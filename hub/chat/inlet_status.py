@@ -75,6 +75,10 @@ class InletStatusReader:
         silent = self._activity.quiet.silent(limits, self._clock())
         return {name: name in silent for name in limits}
 
+    def recording(self) -> dict[str, int]:
+        """Of each inlet that is recorded: how many deliveries are left."""
+        return {name: left for name in self._inlets if (left := self._recording(name))}
+
     def read(self, waiting: Mapping[str, WaitingReplies] | None = None) -> list[InletStatus]:
         """All inlets by name. `waiting` is the store's; without it only posts since the hub started are known."""
         now = self._clock()

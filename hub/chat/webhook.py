@@ -98,6 +98,7 @@ class WebhookDeps:
     confirm: ConfirmDeps | None = None  # of the confirm page; None: there is none
     code_forms: CodeFormDeps | None = None  # of forms for a second factor's code; None: there are none
     activity: InletActivity | None = None  # where deliveries and refusals are noted besides
+    record: Callable[[Inlet, WebhookRequest, float], None] = lambda inlet, request, now: None  # a proven delivery
 
 
 def build_app(deps: WebhookDeps) -> Starlette:
@@ -265,6 +266,7 @@ class Webhook:
 
     async def _accept(self, inlet: Inlet, request: WebhookRequest) -> Response:
         received = inlet.platform.receive(request, now := self._deps.clock())
+        self._deps.record(inlet, request, now)
         if self._quiet.note(inlet.name, now):
             log.info("inlet.heard_again", inlet=inlet.name)
         match received:

@@ -23,8 +23,10 @@ from hub.chat.platforms.base import PlatformKind
 from hub.chat.platforms.outbound import outbound_mode
 from hub.chat.platforms.registry import built_in, find_platform, implementation
 from hub.chat.platforms.uploads import Uploads
+from hub.chat.recorder import MAX_COUNT
 from hub.cli import register
 from hub.cli.doctor import ask
+from hub.cli.inlet_record import begin_recording
 from hub.cli.inlet_setup import (
     InletAnswers,
     InletKey,
@@ -43,12 +45,12 @@ from hub.config import HubConfig
 json_option = click.option("--json", "as_json", is_flag=True, help="one JSON document")
 _STDIN: Final = "-"
 MAX_METRICS: Final = 4 * 1024 * 1024
-_HEARD: Final = re.compile(
-    r'^answerback_inlet_heard_timestamp_seconds\{inlet="([^"\\]+)"\} ([0-9.e+]{1,30})$', re.MULTILINE
+_GAUGE: Final = re.compile(
+    r'^answerback_inlet_(heard_timestamp_seconds|recording)\{inlet="([^"\\]+)"\} ([0-9.e+]{1,30})$', re.MULTILINE
 )
 
 
-@click.group("inlet", short_help="Chats: platforms, list, add, test, remove.")
+@click.group("inlet", short_help="Chats: platforms, list, add, test, record, remove.")
 def inlet_group() -> None:
     """The chats that messages come from: each is a table [inlets.NAME] of hub.toml, and a URL /webhook/NAME.
 
@@ -106,13 +108,15 @@ def inlet_list(config: HubConfig, as_json: bool) -> None:
     \b
     answerback-hub inlet list
     """
-    inlets, heard = build_inlets(config), asyncio.run(_heard(config))
+    inlets, gauges = build_inlets(config), asyncio.run(_gauges(config))
+    heard, recording = gauges or ({}, {})
     found = [
         {
             "name": name,
             "platform": table.platform,
             "answer": table.answer,
-            "last_delivery": None if heard is None else heard.get(name, 0.0) or None,
+            "last_delivery": heard.get(name, 0.0) or None,
+            "recording": int(recording.get(name, 0)),
             "reply_hosts": table.reply_hosts,
             "url": "" if outbound_mode(inlets[name].platform) is not None else config.http.webhook_url(name),
         }
@@ -128,18 +132,25 @@ def inlet_list(config: HubConfig, as_json: bool) -> None:
         rows.append((str(one["name"]), str(one["platform"]), str(one["answer"]), last, str(one["url"] or "outbound")))
     for line in table_lines(rows):
         click.echo(line)
-    if heard is None:
+    for one in found:
+        if one["recording"]:
+            click.echo(f"{one['name']} is being recorded: the next {one['recording']} deliveries, redacted")
+    if gauges is None:
         click.echo("no hub answers here, so nobody knows of deliveries", err=True)
     _explain_proxy(config)
 
 
-async def _heard(config: HubConfig) -> dict[str, float] | None:
-    """When the running hub heard of each inlet last, by its metrics; None where no hub answers."""
+async def _gauges(config: HubConfig) -> tuple[dict[str, float], dict[str, float]] | None:
+    """When the running hub heard of each inlet last, and how many deliveries it still records, by its metrics; None
+    where no hub answers.
+    """
     request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     answer = await ask(local_address(config.http.listen), request, None, MAX_METRICS)
     if not answer:
         return None
-    return {match[1]: float(match[2]) for match in _HEARD.finditer(answer.decode("utf-8", "replace"))}
+    told = [match.groups() for match in _GAUGE.finditer(answer.decode("utf-8", "replace"))]
+    heard = {name: float(value) for gauge, name, value in told if gauge != "recording"}
+    return heard, {name: float(value) for gauge, name, value in told if gauge == "recording"}
 
 
 def _explain_proxy(config: HubConfig) -> None:
@@ -289,6 +300,34 @@ def inlet_test(config: HubConfig, name: str, as_json: bool) -> None:
     findings = asyncio.run(prove(config, name, time.time()))
     click.echo(json.dumps(findings_json(findings)) if as_json else "\n".join(finding_lines(findings)))
     sys.exit(exit_status(findings))
+
+
+@inlet_group.command("record", short_help="Keep the next deliveries as fixtures, redacted.")
+@click.argument("name")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="a folder for the files")
+@click.option("--count", default=5, show_default=True, type=click.IntRange(1, MAX_COUNT), help="deliveries")
+@json_option
+@config_option
+def inlet_record(config: HubConfig, name: str, out: Path | None, count: int, as_json: bool) -> None:
+    """Keep the next deliveries of an inlet as files, 0600, for tests of its platform: headers and body as they came,
+    with names, texts, ids, tokens and signatures replaced by others of the same shape. What is encrypted is not kept.
+    Ends after so many, after an hour, or with Ctrl-C; the audit has when it began and ended.
+
+    \b
+    answerback-hub inlet record ops --count 3 --out fixtures
+    """
+    if asyncio.run(_gauges(config)) is None:
+        raise UserError("no hub answers here", "start it: answerback-hub serve, or systemctl start answerback-hub")
+    run = begin_recording(config, name, count, out)
+    if not as_json:
+        click.echo(f"write {count} messages to {name} now; it ends by itself within an hour, or with Ctrl-C", err=True)
+    files = []
+    for file in run.files():
+        files.append(str(file))
+        if not as_json:
+            click.echo(file)
+    if as_json:
+        click.echo(json.dumps(files))
 
 
 @inlet_group.command("remove", short_help="Take an inlet out of hub.toml.")

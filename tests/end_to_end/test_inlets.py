@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import time
@@ -29,6 +30,17 @@ async def test_an_inlet_comes_and_goes_while_the_hub_serves(tmp_path: Path) -> N
         last = {one["name"]: one["last_delivery"] for one in json.loads(out)}
         assert last["ops"] is None
         assert time.time() - 60 < last["sender"] <= time.time()
+        async with asyncio.TaskGroup() as group:
+            recording = group.create_task(rig.hub("inlet", "record", "sender", "--count", "1", "--json"))
+
+            async def recorded() -> bool:
+                await proves("took a signed delivery")
+                return recording.done()
+
+            await rig.wait_until(recorded)
+        (file,) = json.loads(recording.result()[1])
+        assert json.loads(Path(file).read_text())["platform"] == "standard"
+        assert "answerback-inlet-test" not in Path(file).read_text()
         secret = rig.hub_dir / "secrets" / "sender"
         secret.write_text("whsec_" + "QUJD" * 11 + "\n")
         assert await proves("refused it", "kill -HUP")

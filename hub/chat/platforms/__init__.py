@@ -12,7 +12,7 @@ matrix      Matrix: matrix_sync the outbound mode, matrix_events what events say
 generic     X-Signature over the body
 standard    Standard Webhooks 1.0.0
 mattermost  Mattermost: outgoing webhooks, slash commands, clicks, cards; mattermost_fields, mattermost_text: its bodies
-            and its markdown; mattermost_config: its keys and set-up; mattermost_socket: its WebSocket, its outbound mode
+            and its markdown; mattermost_config: its keys and set-up; mattermost_socket: its outbound mode
 slack       Slack: events, slash commands, clicks, cards; slack_events what it delivers, slack_text its text,
             slack_setup how an app is set up; slack_socket: Socket Mode, its outbound mode
 discord     Discord: slash commands and buttons, and messages; discord_interaction, discord_message: them as messages of

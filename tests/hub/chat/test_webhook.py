@@ -8,7 +8,7 @@ import contextlib
 import io
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -730,6 +730,19 @@ async def test_what_is_not_for_the_bot_is_answered_with_nothing() -> None:
     async with rigged() as rig:
         rig.hub.answers = Receipt("ignored")
         assert await rig.post() == (200, {"ok": True, "ignored": True})
+
+
+async def test_what_is_proven_is_given_to_the_recorder() -> None:
+    """Before it is admitted, as it came; what is forged never."""
+    seen: list[tuple[str, bytes]] = []
+    async with rigged() as rig:
+        deps = rig.webhook._deps
+        rig.webhook._deps = replace(deps, record=lambda inlet, request, now: seen.append((inlet.name, request.body)))
+        await rig.post(key=b"guess")
+        assert seen == []
+        await rig.post(b'{"odd": 1}')
+        await rig.post()
+        assert seen == [("ops", json.dumps(MESSAGE).encode())]
 
 
 async def test_when_each_inlet_was_heard_is_in_the_metrics() -> None:

@@ -70,6 +70,16 @@ def test_every_kind_that_the_hub_records_has_its_words() -> None:
             "bob made it of r41 by an edit: one machine first",
         ),
         (
+            "inlet.recording",
+            {"actor": "terminal", "subject": "ops", "data": {"count": 3, "until": NOW + 60}},
+            "deliveries of the inlet ops are recorded, redacted: the next 3 until 14:14:20Z",
+        ),
+        (
+            "inlet.recorded",
+            {"actor": "hub", "subject": "ops", "data": {"left": 0, "why": "done"}},
+            "the recording of the inlet ops has ended: done",
+        ),
+        (
             "agent.paused",
             {"actor": "bob", "subject": "web-1", "data": {"reason": "disk swap", "until": NOW + 60}},
             "bob paused web-1 until 14:14:20Z: disk swap",
