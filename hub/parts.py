@@ -318,6 +318,7 @@ def build_outbound(base: Base, engine: Engine, inlets: Mapping[str, Inlet], sock
         clock=base.clock,
         sockets=sockets,
         activity=base.activity,
+        code_forms=CodeFormDeps(engine.code_forms.form_for, engine.code_forms.take),
     )
 
 

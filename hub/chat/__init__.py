@@ -5,7 +5,7 @@ inlets         the inlets of hub.toml, each with its platform
 http_server, uvicorn_private
                the HTTP server and its limits, before any application code runs; the parts of uvicorn that it uses
 webhook        one delivery: limits, signature, duplicates, commit, 2xx
-outbound, outbound_socket
+outbound, outbound_pause, outbound_socket
                run the outbound modes of inlets: ask platforms for news, where the hub has no open port
 open_sockets   the calls of replies over the sockets of outbound modes
 picture_fetch  fetches the pictures that messages only name, after their commit
@@ -16,7 +16,7 @@ admission, refusals
 compose        composes replies from records and puts them into the outbox
 confirm_page, confirm_links
                a page on which to decide, for chats without buttons; the links to it
-code_form_door the webhook's side of forms for a second factor's code: opened before a click is answered
+code_form_door forms for a second factor's code, at the webhook and over sockets: opened before a click is answered
 removals       the removal of a message in which such a code was said, from the outbox
 output_file    the whole output of a request as one file, read when it is posted
 reply_text, approval_text, outcome_text, output_pages, request_text, help_text, card_text

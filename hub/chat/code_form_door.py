@@ -1,4 +1,5 @@
-"""The forms for a second factor's code, at the webhook: opened before the click is answered, answered once sent.
+"""The forms for a second factor's code: opened before the click is answered, answered once sent. The webhook and the
+sockets of outbound modes share them.
 
 A click that opens a form is no message: nothing is stored and nothing approved. Where a call opens it (Slack's trigger
 lives three seconds) the call is made once, within `OPEN_SECONDS`; where it fails, or too many are under way, the click
@@ -15,6 +16,7 @@ from hub.chat.http_client import FAILURES, describe_failure, make_call, open_ses
 from hub.chat.inlets import Inlet
 from hub.chat.platforms.base import CodeGiven, HttpCall, ImmediateResponse, IncomingMessage
 from hub.chat.platforms.code_form import AsksForCode, CodeAnswer, CodeForm
+from hub.chat.platforms.outbound import Heard
 from hub.core.callback_url import resolve_callback
 from hub.log import logger
 
@@ -81,3 +83,20 @@ class CodeFormDoor:
         if self._deps is None or not isinstance(inlet.platform, AsksForCode):
             return ImmediateResponse(b"{}")
         return inlet.platform.answer_form(given, await self._deps.take(inlet.name, given))
+
+    async def hear(self, inlet: Inlet, heard: Heard) -> Heard:
+        """What a frame comes to: as the platform answers a form that was opened, or a sent one that is committed, else
+        itself. A sent form that could not be stored is not answered: the chat tells that person, who sends it again.
+        """
+        form = heard.form
+        if form is None:
+            return heard
+        if isinstance(form.received, IncomingMessage):
+            answer = await self.open(inlet, form.received)
+        else:
+            try:
+                answer = await self.take(inlet, form.received)
+            except Exception:
+                log.exception("code_form.not_stored", inlet=inlet.name)
+                return heard
+        return heard if answer is None else form.answered(answer)

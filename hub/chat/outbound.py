@@ -7,10 +7,8 @@ A round asks for news (`hub.chat.platforms.outbound`), commits each message by t
 (`hub.chat.admission`, then the engine's `accept`), then commits the cursor. So what the platform is told was received
 is on disk.
 
-A round that fails is made again after a pause that is drawn from 0 to a second at first, twice that after each further
-failure, a minute at most ("full jitter": a thousand hubs do not come back in one moment). Where the platform refuses
-the token, it is asked again after five to ten minutes. One line in the log says so, and none more until the reason
-changes.
+A round that fails is made again after a pause (`hub.chat.outbound_pause`). One line in the log says so, and none more
+until the reason changes.
 
 What was said while the hub was away is taken up where the platform still has it, but not what is older than an hour:
 whoever asked for something this morning does not expect it to be done tonight.
@@ -19,7 +17,6 @@ whoever asked for something this morning does not expect it to be done tonight.
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
@@ -29,9 +26,11 @@ from typing import Final, TypeVar
 import aiohttp
 
 from hub.chat.admission import ReplyUrlRefused, admit
+from hub.chat.code_form_door import CodeFormDeps, CodeFormDoor
 from hub.chat.http_client import FAILURES, describe_failure, make_call, open_session
 from hub.chat.inlets import Inlet
 from hub.chat.open_sockets import OpenSockets, Send
+from hub.chat.outbound_pause import retry_pause
 from hub.chat.outbound_socket import Hearing, follow_socket, http_form
 from hub.chat.platforms.base import BadBody, HttpCall, HttpResponse, IncomingMessage
 from hub.chat.platforms.outbound import (
@@ -57,11 +56,6 @@ from hub.store.store import Store
 
 log = logger("outbound")
 
-MIN_PAUSE: Final = 0.05  # seconds
-FIRST_PAUSE: Final = 1.0  # seconds, the most before the second try
-MAX_PAUSE: Final = 60.0
-TOKEN_PAUSE: Final = 300.0  # at least, and twice that at most
-MAX_RETRY_AFTER: Final = 3_600.0
 MAX_AGE: Final = 3_600.0  # of a message, seconds
 MAX_CALLS: Final = 200  # of one round
 MAX_SECONDS: Final = 120.0  # of one call
@@ -130,10 +124,12 @@ class OutboundSupervisor:
         draw: Callable[[], float] = random.random,
         sockets: OpenSockets | None = None,
         activity: InletActivity | None = None,
+        code_forms: CodeFormDeps | None = None,
     ) -> None:
         """`draw` is a random number in [0, 1); `sockets` hears which sockets are open, for replies; `activity` is where
-        each inlet's deliveries are noted.
+        each inlet's deliveries are noted; `code_forms` are those for a second factor's code, None: there are none.
         """
+        self._forms = CodeFormDoor(code_forms)
         self._sockets = sockets or OpenSockets()
         self._activity = activity or InletActivity()
         self._store = store
@@ -238,9 +234,10 @@ class OutboundSupervisor:
         target = self._checked(feed, http_form(socket.url), socket.domain)
         brought = False
 
-        async def settle(heard: Heard) -> None:
+        async def settle(heard: Heard) -> Heard:
             nonlocal brought
             feed.state.heard_at = self._clock()
+            heard = await self._hear_form(feed, heard)
             if heard.answer is not None:
                 self._sockets.answer(feed.inlet.name, *heard.answer)
             fetched = Polled() if heard.fetch is None else await self._drive(session, feed, heard.fetch)
@@ -252,6 +249,7 @@ class OutboundSupervisor:
             await self._settle(feed, heard.messages, heard.cursor)
             for call in fetched.after:
                 await try_once(call)
+            return heard
 
         async def try_once(call: HttpCall) -> None:
             await self._try_once(session, feed, call)
@@ -267,6 +265,18 @@ class OutboundSupervisor:
         if wait > 0:
             await self._pause(wait)
         return brought
+
+    async def _hear_form(self, feed: _Feed, heard: Heard) -> Heard:
+        """See `CodeFormDoor.hear`; what becomes of a form counts as a message of the inlet."""
+        if heard.form is None:
+            return heard
+        await self._wait_turn(feed)
+        done = await self._forms.hear(feed.inlet, heard)
+        if done is heard:
+            feed.rate.refund()
+        else:
+            self._note_heard(feed)
+        return done
 
     async def _settle(self, feed: _Feed, messages: Sequence[IncomingMessage], cursor: str | None) -> None:
         """Commits messages, then the cursor; None leaves it."""
@@ -324,14 +334,11 @@ class OutboundSupervisor:
 
     async def _take(self, feed: _Feed, message: IncomingMessage) -> None:
         """Commits one message, or counts why it is not taken; raises where it could not be stored."""
-        inlet, now = feed.inlet, self._clock()
-        if self._activity.quiet.note(inlet.name, now):
-            log.info("inlet.heard_again", inlet=inlet.name)
+        inlet, now = feed.inlet, self._note_heard(feed)
         if message.sent_at and now - message.sent_at > MAX_AGE:
             await self._refusals.count(inlet.name, "old", message.user)
             return
-        while (wait := feed.rate.try_acquire(self._clock())) > 0:
-            await self._pause(wait)  # the platform keeps what we have not asked for yet
+        await self._wait_turn(feed)
         try:
             admitted = admit(inlet, message)
         except ReplyUrlRefused as error:
@@ -347,6 +354,17 @@ class OutboundSupervisor:
                 await self._refusals.count(inlet.name, f"{receipt.limited}_rate", message.user)
             case "echo":
                 await self._refusals.count(inlet.name, "echo", message.user)
+
+    async def _wait_turn(self, feed: _Feed) -> None:
+        while (wait := feed.rate.try_acquire(self._clock())) > 0:
+            await self._pause(wait)  # the platform keeps what we have not asked for yet
+
+    def _note_heard(self, feed: _Feed) -> float:
+        """The time now."""
+        now = self._clock()
+        if self._activity.quiet.note(feed.inlet.name, now):
+            log.info("inlet.heard_again", inlet=feed.inlet.name)
+        return now
 
     async def _store_message(self, feed: _Feed, message: IncomingMessage) -> Receipt | None:
         """None where it is this very message that cannot be stored, while others can: the rest must not wait for it.
@@ -404,17 +422,6 @@ def _is_same(running: Inlet, now: Inlet | None) -> bool:
         return now is not None
     same_rates = (running.rate, running.burst) == (now.rate, now.burst)
     return running.table is not None and running.table == now.table and same_rates
-
-
-def retry_pause(error: OutboundFailed, failures: int, draw: float) -> float:
-    """Seconds to wait after the failure with this number in a row (from 1); `draw` is a random number in [0, 1)."""
-    if error.kind == "token":
-        wait = TOKEN_PAUSE * (1 + draw)
-    else:
-        spread = error.spread if math.isfinite(error.spread) else 0.0
-        wait = draw * min(MAX_PAUSE, max(FIRST_PAUSE, spread) * 2.0 ** min(failures - 1, 30))
-    asked = error.retry_after if math.isfinite(error.retry_after) else 0.0
-    return max(MIN_PAUSE, wait, min(asked, MAX_RETRY_AFTER))
 
 
 def _idle_pause(feed: _Feed, brought: bool, seconds: float) -> float:

@@ -33,8 +33,8 @@ class Hearing:
     mode: SocketMode
     where: str  # the host, for people
     clock: Callable[[], float]
-    settle: Callable[[Heard], Awaitable[None]]
-    """Commits what a frame brought; only then it is acknowledged."""
+    settle: Callable[[Heard], Awaitable[Heard]]
+    """Commits what a frame brought; only then it is acknowledged, by what this returns."""
     try_once: Callable[[HttpCall], Awaitable[None]]
     opened: Callable[[Callable[[Frame], Awaitable[None]]], None]
     """Hears how calls are sent once the socket takes them."""
@@ -121,8 +121,7 @@ async def _follow(connection: aiohttp.ClientWebSocketResponse, socket: Socket, h
                 why = f"a frame has more than {MAX_FRAME} bytes" if too_long else "the connection broke"
                 raise NoAnswer(f"{where}: {why}")
             raise mode.closed(connection.close_code or 0)
-        heard = mode.hear(received.data, hearing.clock())
-        await hearing.settle(heard)
+        heard = await hearing.settle(mode.hear(received.data, hearing.clock()))
         for made in heard.send:
             await _send(connection, made(hearing.clock()) if callable(made) else made)
         for call in heard.after:

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from common.catalogue import Language
 from hub.chat.platforms.base import CodeGiven, HttpCall, HttpResponse, ImmediateResponse, IncomingMessage, Platform
-from hub.chat.platforms.outbound import outbound_mode
+from hub.chat.platforms.outbound import SocketMode, outbound_mode
 
 MAX_CODE: Final = 16
 """Characters of a code as it may be typed, blanks included."""
@@ -63,8 +63,9 @@ class AsksForCode(Protocol):
 
 
 def has_forms(platform: Platform) -> bool:
-    """Whether a click opens one: where the hub asks the chat for clicks there is no answer that could."""
-    return isinstance(platform, AsksForCode) and outbound_mode(platform) is None
+    """Whether a click opens one, told by webhook or heard over a socket: by a poll it may come too late."""
+    mode = outbound_mode(platform)
+    return isinstance(platform, AsksForCode) and (mode is None or isinstance(mode, SocketMode))
 
 
 def typed_code(value: object) -> str:

@@ -57,7 +57,14 @@ from hub.chat.platforms.code_form import CodeAnswer, CodeForm
 from hub.chat.platforms.discord_files import DiscordPictures
 from hub.chat.platforms.discord_form import code_modal, submission_response
 from hub.chat.platforms.discord_gateway import TOKEN_CURE, DiscordGateway
-from hub.chat.platforms.discord_interaction import CLICK, PICTURE, PRIVATE, created_at, read_interaction
+from hub.chat.platforms.discord_interaction import (
+    CLICK,
+    PICTURE,
+    PRIVATE,
+    created_at,
+    interaction_call,
+    read_interaction,
+)
 from hub.chat.platforms.discord_upload import upload_calls
 from hub.chat.platforms.fields import answer_object, compact_json
 from hub.chat.platforms.privacy import Sight
@@ -192,11 +199,15 @@ class DiscordPlatform:
 
     # ---- what others do not see
 
-    def open_form(self, click: IncomingMessage, form: CodeForm) -> ImmediateResponse | None:
-        return code_modal(click.user, form, to_markdown(split_blocks(form.text)))
+    def open_form(self, click: IncomingMessage, form: CodeForm) -> ImmediateResponse | HttpCall | None:
+        modal = code_modal(click.user, form, to_markdown(split_blocks(form.text)))
+        if modal is None or self.outbound is None:
+            return modal
+        found = _THREAD.fullmatch(click.thread)
+        return interaction_call(self._api, click.event_id, found["token"], modal) if found is not None else None
 
     def is_opened(self, response: HttpResponse) -> bool:
-        return False  # no call opens it
+        return self.outbound is not None and 200 <= response.status < 300
 
     def answer_form(self, given: CodeGiven, answer: CodeAnswer) -> ImmediateResponse:
         return submission_response(answer, escape(answer.text))

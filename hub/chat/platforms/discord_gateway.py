@@ -4,7 +4,8 @@
     10 Hello               how often to send a heartbeat; answered by Identify, or by Resume where there is a session
     0 READY, RESUMED       we are let in
     0 MESSAGE_CREATE, MESSAGE_UPDATE, INTERACTION_CREATE
-                           what people say and click; an interaction is answered by a call once it is committed
+                           what people say and click; an interaction is answered by a call once it is committed, and
+                        a click that asks for a code by one that opens a modal
     1, 11                  a heartbeat that is asked for, and the answer to one: without it the connection is dead
     7 Reconnect, 9 Invalid Session
 
@@ -27,10 +28,11 @@ from enum import IntEnum
 from typing import Any, Final
 
 from hub.chat.platforms.base import BadBody, CodeGiven, HttpCall, HttpResponse, ImmediateResponse, IncomingMessage
-from hub.chat.platforms.discord_interaction import read_interaction
+from hub.chat.platforms.discord_interaction import TOKEN, interaction_call, read_interaction
 from hub.chat.platforms.discord_message import ID, read_message
 from hub.chat.platforms.fields import answer_object, compact_json, matched_at
 from hub.chat.platforms.outbound import (
+    FormHeard,
     Frame,
     Heard,
     NoAnswer,
@@ -56,7 +58,6 @@ MAX_RESUMES: Final = 6
 STARTS_LEFT: Final = 20  # sessions a day that are left to others
 _URL: Final = re.compile(r"wss?://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?/?", re.ASCII)
 _SESSION: Final = re.compile(r"[!-~]{1,200}", re.ASCII)
-_TOKEN: Final = re.compile(r"[\w.=-]{1,500}", re.ASCII)
 TOKEN_CURE: Final = "the bot's token is wrong or was reset; write that of the developer portal into secret_file"  # noqa: S105
 _CURES: Final[Mapping[int, str]] = {
     4004: TOKEN_CURE,
@@ -69,6 +70,7 @@ _CURES: Final[Mapping[int, str]] = {
 """Codes with which Discord closes until a person has acted."""
 _ENDED: Final = frozenset({4003, 4004, 4005, 4007, 4009, *_CURES})
 """Codes after which the session cannot be resumed."""
+_Answer = Callable[[ImmediateResponse], HttpCall]
 
 
 class Op(IntEnum):
@@ -235,10 +237,23 @@ class DiscordGateway:
             self._live, self._ended = True, False
             self._resumes = self._refused = 0
             return Heard(cursor=self._keep(now))
-        message, after = self._read(kind, data)
-        keep = message is not None or not 0 <= now - self._kept_at < KEEP_SECONDS
-        messages = (message,) if message is not None else ()
-        return Heard(messages, cursor=self._keep(now) if keep else None, after=after, works=self._live)
+        found, answer = self._read(kind, data)
+        message = found if isinstance(found, IncomingMessage) else None
+        keep = isinstance(found, IncomingMessage | CodeGiven) or not 0 <= now - self._kept_at < KEEP_SECONDS
+        cursor = self._keep(now) if keep else None
+        heard = Heard((message,) if message is not None else (), cursor=cursor, works=self._live)
+        if answer is None:
+            return heard
+
+        def answered(response: ImmediateResponse) -> Heard:
+            return replace(heard, messages=(), after=(answer(response),) if response.body else ())
+
+        if isinstance(found, CodeGiven):
+            return replace(heard, form=FormHeard(found, answered))
+        form = FormHeard(message, answered) if message is not None and message.button else None
+        said = found.response if isinstance(found, IncomingMessage) else found
+        response = said("accepted", 0) if callable(said) else said
+        return replace(heard, after=(answer(response or ImmediateResponse(b"")),), form=form)
 
     def _keep(self, now: float) -> str:
         self._kept_at = now
@@ -255,34 +270,26 @@ class DiscordGateway:
         url = url.rstrip("/") if type(url) is str and _URL.fullmatch(url) else ""
         return replace(self._position, session=session, url=url, user=user)
 
-    def _read(self, kind: Any, data: Any) -> tuple[IncomingMessage | None, tuple[HttpCall, ...]]:
-        """What is for us, and the call that answers it. What cannot be read is left out: it would come as it is."""
+    def _read(
+        self, kind: Any, data: Any
+    ) -> tuple[IncomingMessage | CodeGiven | ImmediateResponse | None, _Answer | None]:
+        """What is for us, and what makes the call that answers it. What cannot be read is left out: it would come as it
+        is.
+        """
         try:
             match kind:
                 case "MESSAGE_CREATE" | "MESSAGE_UPDATE":
                     edited = kind == "MESSAGE_UPDATE"
                     found = read_message(data, self._position.user, self._api, edited=edited)
-                    return (found if isinstance(found, IncomingMessage) else None), ()
+                    return (found if isinstance(found, IncomingMessage) else None), None
                 case "INTERACTION_CREATE":
                     read = read_interaction(data, self._api)
-                    if isinstance(read, CodeGiven):
-                        return None, ()  # of a form that we did not open: forms are opened by webhook alone
-                    message = read if isinstance(read, IncomingMessage) else None
-                    return message, (self._answer(data, read),)
+                    identity = matched_at(data, "id", ID, "an id of Discord")
+                    token = matched_at(data, "token", TOKEN, "of Discord's form")
+                    return read, lambda response: interaction_call(self._api, identity, token, response)
         except BadBody:
             pass
-        return None, ()
-
-    def _answer(self, interaction: dict[str, Any], read: IncomingMessage | ImmediateResponse) -> HttpCall:
-        """As the webhook's answer would be; within three seconds, by the interaction's own token."""
-        response = read.response if isinstance(read, IncomingMessage) else read
-        said = response("accepted", 0) if callable(response) else response
-        identity = matched_at(interaction, "id", ID, "an id of Discord")
-        token = matched_at(interaction, "token", _TOKEN, "of Discord's form")
-        body = b"" if said is None else said.body
-        return HttpCall(
-            f"{self._api}/interactions/{identity}/{token}/callback", body, {"Content-Type": "application/json"}
-        )
+        return None, None
 
     # ---- staying
 

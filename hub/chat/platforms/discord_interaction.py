@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from common.catalogue import Language, translate
 from hub.chat.buttons import clicked_text
-from hub.chat.platforms.base import BadBody, CodeGiven, ImmediateResponse, IncomingMessage, PictureRef
+from hub.chat.platforms.base import BadBody, CodeGiven, HttpCall, ImmediateResponse, IncomingMessage, PictureRef
 from hub.chat.platforms.discord_files import read_attachments
 from hub.chat.platforms.discord_form import read_submission
 from hub.chat.platforms.fields import compact_json, matched_at, object_at
@@ -42,7 +42,7 @@ _EPOCH: Final = 1_420_070_400.0
 _RUN_COMMANDS: Final = frozenset({"run", "answerback", "ask"})
 """Commands whose options are the message: /run text: df -h on web-1. Others are words: /approve which: r42 k7f2."""
 _ID: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
-_TOKEN: Final = re.compile(r"[\w.=-]{1,500}", re.ASCII)
+TOKEN: Final = re.compile(r"[\w.=-]{1,500}", re.ASCII)
 _FORM: Final = "of Discord's form"
 _GIVES_CODE: Final = re.compile(
     r"\s*(?:(?:approve|yes|ok|code|otp|totp|批准|同意|通过|验证码).*)?[0-9０-９](?:[\s-]{0,2}[0-9０-９]){5}.*",
@@ -85,7 +85,7 @@ def read_interaction(body: Any, reply_url: str) -> IncomingMessage | CodeGiven |
         text = _command(data, "" if pictures else "help")
     private = kind == _COMMAND and _GIVES_CODE.fullmatch(text) is not None
     mark = CLICK if kind == _COMPONENT else PRIVATE if private else PICTURE if pictures else ""
-    event, token = _id(body, "id"), matched_at(body, "token", _TOKEN, _FORM)
+    event, token = _id(body, "id"), matched_at(body, "token", TOKEN, _FORM)
     return IncomingMessage(
         event_id=event,
         user=_id(object_at(object_at(body, "member") if "member" in body else body, "user"), "id"),
@@ -98,6 +98,12 @@ def read_interaction(body: Any, reply_url: str) -> IncomingMessage | CodeGiven |
         button=kind == _COMPONENT,
         response=_deferred(kind, private=private),
     )
+
+
+def interaction_call(api: str, identity: str, token: str, answer: ImmediateResponse) -> HttpCall:
+    """The call that answers an interaction which came over the gateway: within three seconds, by its own token."""
+    url = f"{api}/interactions/{identity}/{token}/callback"
+    return HttpCall(url, answer.body, {"Content-Type": "application/json"})
 
 
 def _deferred(kind: int, *, private: bool) -> ImmediateResponse:

@@ -32,7 +32,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, runtime_checkable
 
-from hub.chat.platforms.base import HttpCall, HttpResponse, IncomingMessage, Platform
+from hub.chat.platforms.base import CodeGiven, HttpCall, HttpResponse, ImmediateResponse, IncomingMessage, Platform
 
 MAX_CURSOR: Final = 16 * 1024  # characters
 FailureKind = Literal["token", "later"]
@@ -121,6 +121,16 @@ class Socket:
 
 
 @dataclass(frozen=True, slots=True)
+class FormHeard:
+    """A click that may open a form for a code, or such a form that was sent (`hub.chat.platforms.code_form`)."""
+
+    received: IncomingMessage | CodeGiven = field(repr=False)
+    answered: Callable[[ImmediateResponse], Heard] = field(repr=False)
+    """What its frame comes to once that is done: the answer is what a webhook would be answered, and the platform
+    takes it as a frame (`Heard.send`) or by a call (`Heard.after`). An empty one says nothing but that it is done."""
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """What came of one frame."""
 
@@ -138,6 +148,9 @@ class Heard:
     linger: float = 0.0  # seconds for which this connection is heard besides the new one; of a mode without a cursor
     works: bool = True  # False: a greeting, from which it is not known yet whether we are let in
     beat_in: float | None = None  # seconds until the first of the beats; None: as many as between two
+    form: FormHeard | None = None
+    """Where that opens no form, or could not be acted on, the frame comes to what the rest of this says: a click is a
+    message like any other, a sent form is not answered."""
 
 
 SocketCalls = Generator[OutboundCall, HttpResponse, Socket]

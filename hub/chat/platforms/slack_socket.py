@@ -4,6 +4,7 @@
     hello                   we are let in
     envelopes               events_api, slash_commands, interactive: what a webhook would have brought; each is
                             acknowledged by its id, also where nothing in it is for us
+                            a sent modal by what its webhook would be answered, as the payload of that
     disconnect              a new connection is due; this one is heard until Slack ends it
 
 An envelope that is not acknowledged within three seconds was not delivered: an event comes again (found as a repeat
@@ -16,9 +17,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hub.chat.platforms.base import BadBody, HttpCall, HttpResponse, IncomingMessage
+from hub.chat.platforms.base import BadBody, CodeGiven, HttpCall, HttpResponse, ImmediateResponse, IncomingMessage
 from hub.chat.platforms.fields import answer_object, compact_json
 from hub.chat.platforms.outbound import (
+    FormHeard,
     Frame,
     Heard,
     OutboundCall,
@@ -27,7 +29,8 @@ from hub.chat.platforms.outbound import (
     SocketCalls,
     failure_of_status,
 )
-from hub.chat.platforms.slack_events import read_click, read_command, read_event
+from hub.chat.platforms.slack_events import read_command, read_event
+from hub.chat.platforms.slack_form import read_interaction
 from hub.core import strict_json
 
 APP_TOKEN: Final = re.compile(rb"xapp-[!-~]{8,500}")
@@ -108,18 +111,24 @@ class SlackSocket:
         envelope = body.get("envelope_id")
         if type(envelope) is not str or not _ID.fullmatch(envelope):
             return Heard()
-        message = self._read(body.get("type"), body.get("payload"), now)
-        acknowledged = compact_json({"envelope_id": envelope}).decode()
-        return Heard((message,) if message is not None else (), (acknowledged,))
+        found = self._read(body.get("type"), body.get("payload"), now)
 
-    def _read(self, kind: Any, payload: Any, now: float) -> IncomingMessage | None:
+        def answered(answer: ImmediateResponse) -> Heard:
+            return Heard(send=(_acknowledgement(envelope, answer.body),))
+
+        if isinstance(found, CodeGiven):
+            return Heard(form=FormHeard(found, answered))
+        form = FormHeard(found, answered) if found is not None and found.button else None
+        return Heard((found,) if found is not None else (), (_acknowledgement(envelope),), form=form)
+
+    def _read(self, kind: Any, payload: Any, now: float) -> IncomingMessage | CodeGiven | None:
         """None for what is not for us, and for what cannot be read: it would come again as it is."""
         try:
             match kind:
                 case "events_api":
                     found = read_event(payload, self._api)
                 case "interactive":
-                    found = read_click(payload, self._api)
+                    found = read_interaction(payload, self._api)
                 case "slash_commands" if type(payload) is dict:
                     form = {key: value for key, value in payload.items() if type(value) is str}
                     found = read_command(form, int(now), self._api)
@@ -127,7 +136,7 @@ class SlackSocket:
                     return None
         except BadBody:
             return None
-        return found if isinstance(found, IncomingMessage) else None
+        return found if isinstance(found, IncomingMessage | CodeGiven) else None
 
     def beat(self, now: float) -> Frame:
         """None is asked for: Slack pings by WebSocket's own means."""
@@ -135,6 +144,12 @@ class SlackSocket:
 
     def closed(self, code: int) -> OutboundFailed:
         return OutboundFailed(f"Slack ended the connection ({code})")
+
+
+def _acknowledgement(envelope: str, payload: bytes = b"") -> str:
+    """`payload` is JSON, or nothing."""
+    carried = b',"payload":' + payload if payload else b""
+    return (compact_json({"envelope_id": envelope})[:-1] + carried + b"}").decode()
 
 
 def _disconnected(reason: Any) -> Heard:

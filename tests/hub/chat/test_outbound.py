@@ -16,14 +16,15 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from hub.chat import outbound
+from hub.chat.code_form_door import CodeFormDeps
 from hub.chat.inlets import Inlet
-from hub.chat.outbound import OutboundSupervisor, retry_pause
-from hub.chat.platforms.base import HttpCall, IncomingMessage
+from hub.chat.outbound import OutboundSupervisor
+from hub.chat.platforms.base import CodeGiven, HttpCall, IncomingMessage
+from hub.chat.platforms.code_form import CodeAnswer, CodeForm
 from hub.chat.platforms.generic import GenericPlatform
 from hub.chat.platforms.outbound import (
     NoAnswer,
     OutboundCall,
-    OutboundFailed,
     Polled,
     PollRound,
     failure_of_status,
@@ -135,6 +136,29 @@ class Chat:
 
 
 @dataclass
+class Forms:
+    """A form for each click, and what becomes of those that are sent."""
+
+    answers: list[CodeAnswer | Exception]
+    given: list[CodeGiven] = field(default_factory=list)
+    shown: CodeForm | None = field(default_factory=lambda: CodeForm(42, "0" * 32, "the plan", "en"))
+
+    @property
+    def deps(self) -> CodeFormDeps:
+        return CodeFormDeps(self._form_for, self._take)
+
+    async def _form_for(self, inlet: str, click: IncomingMessage) -> CodeForm | None:
+        return self.shown
+
+    async def _take(self, inlet: str, given: CodeGiven) -> CodeAnswer:
+        self.given.append(given)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@dataclass
 class Rig:
     store: Store
     inlets: dict[str, Inlet]
@@ -147,6 +171,7 @@ class Rig:
     open: asyncio.Event = field(default_factory=asyncio.Event)  # whether pauses end
     metrics: Metrics = field(default_factory=Metrics)
     activity: InletActivity = field(default_factory=InletActivity)
+    forms: Forms | None = None
 
     def __post_init__(self) -> None:
         self.open.set()
@@ -159,6 +184,7 @@ class Rig:
             pause=self.pause,
             draw=lambda: 0.5,
             activity=self.activity,
+            code_forms=None if self.forms is None else self.forms.deps,
         )
 
     async def accept(self, inlet: str, message: IncomingMessage) -> Receipt:
@@ -283,11 +309,6 @@ async def test_failures_are_paused_with_full_jitter_and_asked_later_where_the_pl
     async with Chat(behave=behave).serving() as chat, running(Rig(store, {"far": line(chat)})) as rig:
         await chat.wait_for(lambda: len(chat.asked) == 5)
         assert rig.waits == [0.5, 1.0, 7.0, 4.0]
-    later, token = OutboundFailed("x"), OutboundFailed("x", "token")
-    assert [retry_pause(later, 50, draw) for draw in (0.0, 0.999)] == [outbound.MIN_PAUSE, pytest.approx(59.94)]
-    assert retry_pause(token, 1, 0.0) == 300
-    assert retry_pause(OutboundFailed("x", retry_after=1e9), 1, 0.0) == outbound.MAX_RETRY_AFTER
-    assert retry_pause(OutboundFailed("x", retry_after=float("nan")), 1, 0.0) == outbound.MIN_PAUSE
 
 
 @pytest.mark.parametrize(

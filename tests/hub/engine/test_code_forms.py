@@ -18,7 +18,7 @@ from tests.hub.hub_harness import HubHarness
 
 
 class Asked(GenericPlatform):
-    """A platform with forms that the hub asks for its clicks."""
+    """A platform with forms that the hub polls for its clicks."""
 
     outbound = MATRIX.outbound
     open_form, is_opened, answer_form = SLACK.open_form, SLACK.is_opened, SLACK.answer_form
@@ -166,6 +166,6 @@ async def test_the_question_offers_the_form_first(harness: HubHarness) -> None:
     text = harness.reply_body(request, "question")["text"]
     assert "Click Approve" in text
     assert "CODE" not in text
-    assert not has_forms(Asked([b"a secret of some length"])), "no webhook is answered there"
+    assert not has_forms(Asked([b"a secret of some length"])), "a click may come too late there"
     plain = await harness.submit("@web-1 systemctl restart nginx.service")
     assert "Click Approve" not in harness.reply_body(plain, "question")["text"]

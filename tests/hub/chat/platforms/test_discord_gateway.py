@@ -10,10 +10,12 @@ import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from common.errors import UserError
 from hub.chat.inlets import Inlet
-from hub.chat.platforms.base import BadSignature, HttpCall, HttpResponse, IncomingMessage
+from hub.chat.platforms.base import BadSignature, CodeGiven, HttpCall, HttpResponse, ImmediateResponse, IncomingMessage
+from hub.chat.platforms.code_form import CodeAnswer, CodeForm
 from hub.chat.platforms.discord import PLATFORM, DiscordInlet, DiscordPlatform
 from hub.chat.platforms.discord_gateway import (
     DIRECT_MESSAGES,
@@ -34,8 +36,9 @@ from hub.store.store import Store
 from tests.each import each_of
 from tests.hub.chat.platforms.socket_server import SocketServer
 from tests.hub.chat.platforms.test_discord import API, NOW, PUBLIC, TOKEN, click, command, delivery, snowflake
+from tests.hub.chat.platforms.test_discord_form import sent
 from tests.hub.chat.platforms.test_discord_message import ME, message
-from tests.hub.chat.test_outbound import Rig, running, store
+from tests.hub.chat.test_outbound import Forms, Rig, running, store
 
 __all__ = ["store"]
 
@@ -404,6 +407,39 @@ def test_interactions_are_answered_by_a_call(body: dict[str, Any], text: str | N
     assert (call.headers, json.loads(call.body)) == ({"Content-Type": "application/json"}, answer)
 
 
+def test_a_click_may_open_a_modal() -> None:
+    """By the call that would have answered it; then it is no message. What Discord refuses has opened nothing."""
+    heard = Gateway().let_in().hear(event("INTERACTION_CREATE", click(), 2))
+    assert heard.form is not None
+    found = heard.form.received
+    assert isinstance(found, IncomingMessage)
+    assert heard.messages == (found,)
+    bot = DiscordPlatform(TOKEN, None, API)
+    call = bot.open_form(found, CodeForm(42, "0" * 32, "the plan", "en"))
+    assert isinstance(call, HttpCall)
+    assert (call.method, call.url) == (heard.after[0].method, heard.after[0].url)
+    assert json.loads(call.body)["type"] == 9
+    assert bot.open_form(found, CodeForm(42, "0" * 32, "x" * 4_001, "en")) is None
+    assert [bot.is_opened(HttpResponse(status)) for status in (200, 204, 400, 404)] == [True, True, False, False]
+    done = heard.form.answered(ImmediateResponse(b"", "text/plain"))
+    assert (done.messages, done.after, done.form, done.cursor) == ((), (), None, heard.cursor)
+    assert Gateway().let_in().hear(event("INTERACTION_CREATE", command(), 2)).form is None
+
+
+def test_a_sent_modal_is_answered_by_a_call() -> None:
+    """Once it was acted on, and not before."""
+    body = sent({"custom_id": f"code r42 {'0' * 32} 7"})
+    heard = Gateway().let_in().hear(event("INTERACTION_CREATE", body, 2))
+    assert (heard.messages, heard.after, heard.send) == ((), (), ())
+    assert heard.cursor
+    assert heard.form is not None
+    assert isinstance(heard.form.received, CodeGiven)
+    assert "123456" not in repr(heard)
+    (call,) = heard.form.answered(ImmediateResponse(b'{"type":6}')).after
+    assert call.url == f"{API}/interactions/{body['id']}/A_UNIQUE_TOKEN/callback"
+    assert call.body == b'{"type":6}'
+
+
 @each_of(
     "body",
     [
@@ -562,6 +598,7 @@ def test_mutated_frames_raise_nothing_else(data: st.DataObject) -> None:
         except OutboundFailed:
             continue
         assert all(isinstance(found, IncomingMessage) for found in heard.messages)
+        assert heard.form is None or isinstance(heard.form.received, IncomingMessage | CodeGiven)
 
 
 # Over a real socket
@@ -612,6 +649,47 @@ async def test_from_the_token_to_the_message_through_a_restart(store: Store) -> 
     assert first.texts == ["df -h on web-1", "uptime on web-1", "free on web-1"]
     assert server.opened == ["/?v=10&encoding=json"] * 2
     assert server.called.count("GET /api/v10/gateway/bot") == 1
+
+
+async def test_forms_over_the_gateway(store: Store) -> None:
+    """The modal answers the click, which is no message then; one that Discord does not open leaves the click as it is.
+    What is sent is acted on before it is answered, and no code is in the log.
+    """
+    said: list[Any] = []
+
+    def answer(request: web.Request, body: bytes) -> Any:
+        if not request.path.endswith("/callback"):
+            return BOT | {"url": f"ws://127.0.0.1:{server.port}"}
+        said.append(json.loads(body))
+        given = len(forms.given)
+        assert given == {1: 0, 2: 0, 3: 0, 4: 1}.get(len(said), 3)
+        return web.Response(status=404 if len(said) == 2 else 204)
+
+    async def behave(socket: web.WebSocketResponse, number: int) -> None:
+        await socket.send_json(HELLO)
+        await server.until(lambda: identify() in server.frames)
+        await socket.send_json(ready(resume_gateway_url=f"ws://127.0.0.1:{server.port}"))
+        await socket.send_json(event("INTERACTION_CREATE", click(), 2))
+        await socket.send_json(event("INTERACTION_CREATE", click(id=snowflake(NOW, 8)), 3))
+        await server.until(lambda: len(said) == 3)
+        for one in (4, 5, 6):
+            body = sent({"custom_id": said[0]["data"]["custom_id"]}, f"12345{one}", id=snowflake(NOW, one))
+            await socket.send_json(event("INTERACTION_CREATE", body, one))
+        await socket.send_json({"op": 1, "d": None})
+
+    server = SocketServer(answer, behave)
+    forms = Forms([CodeAnswer("wrong", ok=False, again=True), OSError("the disk is full"), CodeAnswer("", ok=True)])
+    async with server.serving():
+        made = PLATFORM.create(table(outbound=True, api_url=f"http://127.0.0.1:{server.port}/api/v10"))
+        rig = Rig(store, {"dc": Inlet("dc", made, made.hosts)}, now=NOW, forms=forms)
+        with capture_logs() as logs:
+            async with running(rig):
+                await server.until(lambda: {"op": 1, "d": 6} in server.frames)
+    assert [one["type"] for one in said] == [9, 9, 6, 4, 6]
+    assert (said[3]["data"]["content"], said[3]["data"]["flags"]) == ("wrong", 64)
+    assert [given.code for given in forms.given] == ["123454", "123455", "123456"]
+    assert not any(code in repr(logs) for code in ("123454", "123455", "123456"))
+    assert [(found.event_id, found.text) for _, found in rig.taken] == [(snowflake(NOW, 8), "approve r42 k7f2")]
 
 
 async def test_an_intent_that_is_not_switched_on_is_a_line_and_no_storm(store: Store) -> None:

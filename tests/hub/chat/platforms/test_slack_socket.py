@@ -16,18 +16,22 @@ from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
+from structlog.testing import capture_logs
 
 from common.errors import UserError
 from hub.chat.inlets import Inlet
 from hub.chat.platforms.base import (
     BadSignature,
+    CodeGiven,
     DeliveryFailed,
     HttpCall,
     HttpResponse,
+    ImmediateResponse,
     IncomingMessage,
     NextCall,
     WebhookRequest,
 )
+from hub.chat.platforms.code_form import CodeAnswer
 from hub.chat.platforms.outbound import Heard, OutboundFailed, Socket, SocketMode, outbound_mode
 from hub.chat.platforms.slack import PLATFORM, SlackInlet, SlackPlatform
 from hub.chat.platforms.slack_socket import LINGER, SlackSocket
@@ -38,7 +42,8 @@ from tests.each import each_of
 from tests.hub.chat.platforms.socket_server import SocketServer
 from tests.hub.chat.platforms.test_slack import API, SECRET, TOKEN, signed
 from tests.hub.chat.platforms.test_slack_events import CLICK, COMMAND, EVENT
-from tests.hub.chat.test_outbound import Rig, running, store
+from tests.hub.chat.platforms.test_slack_form import opened, sent
+from tests.hub.chat.test_outbound import Forms, Rig, running, store
 
 __all__ = ["store"]
 
@@ -237,6 +242,36 @@ def test_an_envelope_is_what_a_webhook_would_have_brought(
     assert (heard.again, heard.cursor, heard.after, heard.works) == (False, None, (), True)
 
 
+def test_a_click_may_open_a_form_and_is_acknowledged_either_way() -> None:
+    """Where it opened one it is no message."""
+    body = envelope("interactive", CLICK)
+    heard = hear(body)
+    assert heard.form is not None
+    assert heard.form.received == heard.messages[0]
+    done = heard.form.answered(ImmediateResponse(b"", "text/plain"))
+    assert (done.messages, done.send, done.form) == ((), heard.send, None)
+    assert hear(envelope("events_api", EVENT)).form is None
+
+
+def test_a_sent_form_is_answered_in_its_acknowledgement() -> None:
+    """As Slack's package words it; until it was acted on there is none. Another app's modal is only acknowledged."""
+    body = envelope("interactive", sent(opened()), accepts_response_payload=True)
+    heard = hear(body)
+    assert (heard.messages, heard.send, heard.after) == ((), (), ())
+    assert heard.form is not None
+    assert isinstance(heard.form.received, CodeGiven)
+    assert heard.form.received.code == "123456"
+    assert "123456" not in repr(heard)
+    errors = {"response_action": "errors", "errors": {"code": "wrong"}}
+    for answer, payload in ((CodeAnswer("", ok=True), None), (CodeAnswer("wrong", ok=False), errors)):
+        done = heard.form.answered(platform().answer_form(heard.form.received, answer))
+        theirs = SocketModeResponse(body["envelope_id"], payload).to_dict()
+        assert [json.loads(str(frame)) for frame in done.send] == [theirs]
+        assert (done.messages, done.after, done.form) == ((), (), None)
+    other = hear(envelope("interactive", sent(opened() | {"callback_id": "theirs"})))
+    assert (other.form, len(other.send)) == (None, 1)
+
+
 def test_a_retried_event_is_the_same_message() -> None:
     """In another envelope, which is acknowledged as well."""
     first = hear(envelope("events_api", EVENT, 1))
@@ -332,6 +367,7 @@ def test_mutated_envelopes_raise_nothing_else(data: st.DataObject) -> None:
         except OutboundFailed:
             continue
         assert all(isinstance(message, IncomingMessage) for message in heard.messages)
+        assert heard.form is None or isinstance(heard.form.received, IncomingMessage | CodeGiven)
 
 
 # Over a real socket
@@ -383,6 +419,55 @@ async def test_from_the_token_to_the_message(store: Store) -> None:
     assert sorted(rig.texts) == ["approve r1 k7f2", "disk on web-1", "restart web"]
     assert server.opened == ["/link/?ticket=1", "/link/?ticket=2"]
     assert (state.error, state.connected_at) == ("", NOW)
+
+
+async def test_forms_over_the_socket(store: Store) -> None:
+    """A click opens one before it is acknowledged, and is no message; one that opens none is. A sent form is answered
+    once it was acted on; where it could not be stored it is not, and the connection goes on. No code in the log.
+    """
+    views = []
+
+    def answer(request: web.Request, body: bytes) -> Any:
+        if request.path == "/api/views.open":
+            assert request.headers["Authorization"] == f"Bearer {TOKEN.decode()}"
+            assert server.frames == []
+            views.append(json.loads(body))
+            return {"ok": len(views) == 1, "error": "expired_trigger_id"}
+        return {"ok": True, "url": f"ws://127.0.0.1:{server.port}/link/"}
+
+    async def behave(socket: web.WebSocketResponse, number: int) -> None:
+        await socket.send_json(HELLO)
+        click = CLICK | {"trigger_id": "1.2.ab"}
+        await socket.send_json(envelope("interactive", click, 1))
+        await server.until(lambda: server.frames)
+        first = server.frames.pop()
+        assert (first, rig.taken) == (acknowledged(1), [])
+        await socket.send_json(envelope("interactive", click, 2))
+        await server.until(lambda: server.frames)
+        assert rig.texts == ["approve r1 k7f2"]
+        for one in (3, 4, 5):
+            await socket.send_json(envelope("interactive", sent(views[0]["view"], f"12345{one}"), one))
+
+    def acknowledged(number: int, **more: Any) -> dict[str, Any]:
+        return {"envelope_id": envelope("", {}, number)["envelope_id"], **more}
+
+    server = SocketServer(answer, behave)
+    forms = Forms([CodeAnswer("wrong", ok=False, again=True), OSError("the disk is full"), CodeAnswer("", ok=True)])
+    async with server.serving():
+        made = platform(api_url=f"http://127.0.0.1:{server.port}/api")
+        rig = Rig(store, {"slack": Inlet("slack", made, made.hosts)}, now=NOW, forms=forms)
+        with capture_logs() as logs:
+            async with running(rig):
+                await server.until(lambda: len(server.frames) == 3)
+    wrong = {"response_action": "errors", "errors": {"code": "wrong"}}
+    assert server.frames == [acknowledged(2), acknowledged(3, payload=wrong), acknowledged(5)]
+    assert [given.code for given in forms.given] == ["123453", "123454", "123455"]
+    assert [line["event"] for line in logs if line["event"].startswith("code_form")] == [
+        "code_form.not_opened",
+        "code_form.not_stored",
+    ]
+    assert not any(code in repr(logs) for code in ("123453", "123454", "123455"))
+    assert (len(views), len(server.opened), len(rig.taken)) == (2, 1, 1)
 
 
 async def test_slacks_own_client_says_the_same(store: Store) -> None:
