@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from hub.chat.platforms.base import BadBody, Ignored, IncomingMessage
+from hub.chat.platforms.discord_files import read_files
 from hub.chat.platforms.discord_interaction import created_at
 from hub.chat.platforms.fields import matched_at, object_at, string_at
 
@@ -50,14 +51,16 @@ def read_message(body: Any, me: str, reply_url: str, *, edited: bool = False) ->
     people = _mentioned(body)
     names = {person["id"]: person["username"] for person in people}
     text, called = read_text(string_at(body, "content", MAX_TEXT), me, names)
-    if not text:
+    pictures = () if edited else read_files(body.get("attachments"))
+    if not text and not pictures:
         return Ignored("a message without words, or without the right to read them")
     event = matched_at(body, "id", ID, "an id of Discord")
     return IncomingMessage(
         event_id=event,
         user=user,
         conversation=matched_at(body, "channel_id", ID, "an id of Discord"),
-        text=text,
+        text="" if text == CALLED and pictures else text,
+        pictures=pictures,
         reply_url=reply_url,
         sent_at=_moment(body["edited_timestamp"], event) if edited else created_at(event),
         addressed=called or "guild_id" not in body or me in names or _answers(body, me),

@@ -23,7 +23,8 @@ from typing import Any, Final, TypeVar
 
 from hub.chat.platforms.base import BadBody, HttpCall, HttpResponse, IncomingMessage
 from hub.chat.platforms.fields import answer_object, matched_at, string_at
-from hub.chat.platforms.mattermost_fields import ID, MAX_TEXT, read_words, token_cure
+from hub.chat.platforms.mattermost_fields import CALLED, ID, MAX_TEXT, read_words, token_cure
+from hub.chat.platforms.mattermost_files import read_file_ids
 from hub.chat.platforms.outbound import (
     Frame,
     Heard,
@@ -268,7 +269,7 @@ class MattermostSocket:
 
 
 def read_post(post: Mapping[str, Any], me: Me, root: str, *, edited: bool = False) -> IncomingMessage | None:
-    """What a person said in a post; None for what is not for us; raises BadBody."""
+    """What a person said in a post, and its pictures but in an edit; None for what is not for us; raises BadBody."""
     name, user, channel = (matched_at(post, key, ID, "an id of Mattermost") for key in ("id", "user_id", "channel_id"))
     props = post.get("props")
     made_by = [props.get(key) for key in _MADE_BY] if isinstance(props, dict) else []
@@ -280,13 +281,15 @@ def read_post(post: Mapping[str, Any], me: Me, root: str, *, edited: bool = Fals
     if "\x00" in said or not _is_unicode(said):
         raise BadBody("message: has characters that cannot be kept")
     text, mentioned = read_words(said, "", *me.names)
-    if not text:
+    pictures = () if edited else read_file_ids(post, name)
+    if not text and not pictures:
         return None
     return IncomingMessage(
         event_id=name,
         user=user,
         conversation=channel,
-        text=text,
+        text="" if text == CALLED and pictures else text,
+        pictures=pictures,
         reply_url=root,
         thread=thread,
         sent_at=_moment(post, "edit_at" if edited else "create_at") / 1000,

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.chat.platforms.base import BadBody, Ignored, IncomingMessage
+from hub.chat.platforms.base import MAX_PICTURE_REFS, BadBody, Ignored, IncomingMessage, PictureRef
 from hub.chat.platforms.discord_message import CALLED, MAX_MENTIONS, MAX_TEXT, read_message, read_text
 from tests.each import each_of
 from tests.hub.chat.platforms.test_discord import ALICE, API, EVENT, NOW
+from tests.hub.chat.platforms.test_discord_files import FILE
 
 ME = "845027738276462632"
 BOB = {"id": "80351110224678912", "username": "bob.n", "discriminator": "0"}
@@ -63,6 +64,20 @@ def test_a_message_of_a_server() -> None:
         sent_at=NOW,
         addressed=False,
     )
+
+
+def test_a_message_brings_its_pictures() -> None:
+    """With words, with a mention of the bot alone, or without any; not in an edit. Other files are passed over."""
+    files = [FILE, FILE | {"content_type": "application/zip"}, 7]
+    for said, text in (("see this", "see this"), (f"<@{ME}>", ""), ("", "")):
+        found = read(message(said, attachments=files))
+        assert (found.text, found.pictures) == (text, (PictureRef(FILE["url"], "image/png", 41_000),))
+    many = [FILE | {"url": f"{FILE['url']}{n}"} for n in range(60)]
+    assert len(read(message(attachments=many)).pictures) == MAX_PICTURE_REFS
+    edit = message(attachments=files, edited_timestamp="2023-11-14T22:14:20+00:00")
+    assert read(edit, edited=True).pictures == ()
+    for odd in (None, {}, [files[1]], "x"):
+        assert isinstance(read_message(message("", attachments=odd), ME, API), Ignored)
 
 
 @each_of(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from common.errors import UserError
 from hub.chat.inlets import Inlet
-from hub.chat.platforms.base import BadSignature, HttpResponse, IncomingMessage, WebhookRequest
+from hub.chat.platforms.base import MAX_PICTURE_REFS, BadSignature, HttpResponse, IncomingMessage, WebhookRequest
 from hub.chat.platforms.mattermost import PLATFORM, MattermostPlatform
 from hub.chat.platforms.mattermost_config import MattermostInlet
 from hub.chat.platforms.mattermost_fields import MAX_TEXT
@@ -235,8 +235,27 @@ def test_an_edit_is_told_as_one() -> None:
     ],
 )
 def test_what_is_not_a_persons_words_is_ignored(change: dict[str, Any]) -> None:
-    """The bot's own, other programs', the server's, deleted ones, pictures without words."""
+    """The bot's own, other programs', the server's, deleted ones, nothing at all."""
     assert chat().says(post(**change)) is None
+
+
+def test_a_post_brings_its_files() -> None:
+    """With words, with the bot's name alone, or without any; not again in an edit, nor in what the bot wrote."""
+    files = [named("f"), "../x", 7, named("g")]
+    for said, text in (("disk on web-1", "disk on web-1"), ("@answerback", ""), ("", "")):
+        found = chat().says(post(message=said, file_ids=files))
+        assert found is not None
+        assert found.text == text
+        assert [ref.name for ref in found.pictures] == [f"{POST}/{named('f')}", f"{POST}/{named('g')}"]
+    many = chat().says(post(file_ids=[f"{n:026d}" for n in range(60)]))
+    assert many is not None
+    assert len(many.pictures) == MAX_PICTURE_REFS
+    edit = chat().says(post(edit_at=MS + 9, file_ids=files), "post_edited", None)
+    assert edit is not None
+    assert edit.pictures == ()
+    assert chat().says(post(message="", user_id=ME, file_ids=files)) is None
+    for odd in (None, "", {}, [[]]):
+        assert chat().says(post(message="", file_ids=odd)) is None
 
 
 @pytest.mark.parametrize("event", ["post_deleted", "typing", "reaction_added", "ephemeral_message", 7, None])
