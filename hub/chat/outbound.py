@@ -105,8 +105,8 @@ class _Feed:
 
     @property
     def key(self) -> str:
-        """Where the store keeps the cursor."""
-        return f"outbound {self.inlet.name}"
+        """Where the store keeps the cursor: another platform under the inlet's name begins anew."""
+        return f"outbound {self.inlet.platform.kind} {self.inlet.name}"
 
 
 class OutboundSupervisor:

@@ -104,9 +104,15 @@ class Position:
         """The inverse of `to_text`; none where it is of another token, or of what the inlet was before."""
         try:
             found = cls(**json.loads(text))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return cls(key)
-        return found if found.key == key else cls(key)
+        return found if found.key == key and found._is_sound() else cls(key)
+
+    def _is_sound(self) -> bool:
+        if type(self.sequence) is not int or not 0 <= self.sequence < 2**53:
+            return False
+        forms = ((self.session, _SESSION), (self.url, _URL), (self.user, ID))
+        return all(type(text) is str and (text == "" or form.fullmatch(text)) for text, form in forms)
 
 
 class DiscordGateway:

@@ -75,9 +75,25 @@ class Position:
 
     @classmethod
     def of(cls, text: str, user: str) -> Position:
-        """The inverse of `to_text`; a new one where it is of another account. The text is our own."""
-        body = json.loads(text) if text else {}
-        return cls(**body) if body.get("user") == user else cls(user)
+        """The inverse of `to_text`; a new one where it is of another account, or none of ours."""
+        try:
+            found = cls(**json.loads(text))
+            found.since.encode()  # half of a surrogate pair can stand in no URL
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            return cls(user)
+        return found if found.user == user and found._is_sound() else cls(user)
+
+    def _is_sound(self) -> bool:
+        told, invited, joined = self.told, self.invited, self.joined
+        if not (type(self.since) is str and type(told) is list and type(invited) is dict and type(joined) is dict):
+            return False
+        tries, moments = invited.values(), joined.values()
+        return (
+            len(self.since) <= MAX_POSITION
+            and all(is_room(room) for room in (*told, *invited, *joined))
+            and all(type(one) is int and 0 <= one <= JOIN_TRIES for one in tries)
+            and all(type(one) in (int, float) and 0 <= one < 1e12 for one in moments)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,8 @@ class PollMode(Protocol):
     """An outbound mode of HTTP calls that wait for news."""
 
     def poll(self, cursor: str, now: float) -> PollRound:
-        """One round from this cursor, "" at the very first: then what was said before is not taken up. Raises
+        """One round from this cursor, "" at the very first: then what was said before is not taken up; so with a cursor
+        that is none of the mode's, as of any `connect`. Raises
         OutboundFailed; whatever the answers say, nothing else. A message that cannot be read is left out, since the
         rest must not wait for it. Messages name the moment they were said (`sent_at`): old ones are not taken up.
         """

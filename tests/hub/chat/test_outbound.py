@@ -219,7 +219,8 @@ class Rig:
         return [message.text for _, message in self.taken]
 
     def cursor(self, name: str = "far") -> str | None:
-        return self.store.read_now(lambda txn: txn.get_meta(f"outbound {name}"))
+        kind = self.inlets[name].platform.kind
+        return self.store.read_now(lambda txn: txn.get_meta(f"outbound {kind} {name}"))
 
 
 @contextlib.asynccontextmanager
@@ -401,6 +402,24 @@ async def test_inlets_come_and_go(store: Store) -> None:
                 await asyncio.sleep(0)
         await chat.says(1, "disk")
         assert rig.taken == []
+
+
+async def test_another_platform_under_the_same_name_begins_anew(store: Store) -> None:
+    """The position of the one before means nothing to it; where that comes back, it goes on from its own."""
+
+    class Other(Line):
+        kind = "other"
+
+    async with Chat(news=[{"n": 7, "user": "kim", "text": "first"}]).serving() as chat:
+        for platform, asked in ((Line, "0"), (Other, "0"), (Line, "7")):
+            made = platform(f"http://127.0.0.1:{chat.port}")
+            chat.asked.clear()
+            async with running(Rig(store, {"far": Inlet("far", made, made.hosts)})) as rig:
+                await chat.wait_for(lambda: chat.asked)
+                assert chat.asked[0] == asked
+                if asked == "0":
+                    await chat.wait_for(lambda: "7" in chat.asked)
+                    assert rig.texts == ["first"]
 
 
 async def test_an_inlet_that_did_not_change_goes_on(store: Store) -> None:
