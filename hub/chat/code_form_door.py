@@ -63,7 +63,7 @@ class CodeFormDoor:
             self._opening -= 1
 
     async def _call(self, inlet: Inlet, platform: AsksForCode, call: HttpCall) -> bool:
-        target = resolve_callback(call.url, inlet.reply_hosts)
+        target = resolve_callback(call.url, inlet.reply_hosts, "a call")
         if isinstance(target, str):
             log.warning("code_form.not_opened", inlet=inlet.name, reason=target)
             return False

@@ -46,7 +46,7 @@ from hub.chat.platforms.privacy import REMOVAL
 from hub.chat.platforms.uploads import UploadRefused, UploadResult, Uploads
 from hub.chat.reply_text import plain_text
 from hub.chat.retry import Dead, Retry
-from hub.core.callback_url import CallbackUrl, resolve_callback
+from hub.core.callback_url import CallbackUrl, Called, resolve_callback
 from hub.core.chat_text import inline_text
 from hub.core.echo_guard import EchoGuard
 from hub.core.inlet_activity import InletActivity
@@ -304,7 +304,8 @@ class DeliveryWorker:
             return first
         call = first
         for _ in range(MAX_CALLS):
-            target = resolve_callback(http_form(call.url), delivery.inlet.reply_hosts)
+            what: Called = "the socket" if isinstance(call, SocketCall) else "a call"
+            target = resolve_callback(http_form(call.url), delivery.inlet.reply_hosts, what)
             if isinstance(target, str):
                 return DeliveryFailed(target, "gone")
             if isinstance(call, SocketCall):
@@ -343,7 +344,7 @@ class DeliveryWorker:
         try:
             call = next(calls)
             for _ in range(MAX_UPLOAD_CALLS):
-                target = resolve_callback(call.url, delivery.inlet.reply_hosts)
+                target = resolve_callback(call.url, delivery.inlet.reply_hosts, "a call")
                 if isinstance(target, str):
                     return UploadRefused(target)
                 answer = await self._call(session, call, target, UPLOAD_TIMEOUT)

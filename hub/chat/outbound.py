@@ -46,7 +46,7 @@ from hub.chat.platforms.outbound import (
     outbound_mode,
 )
 from hub.chat.refusals import Refusals
-from hub.core.callback_url import CallbackUrl, host_within, resolve_callback
+from hub.core.callback_url import CallbackUrl, Called, host_within, resolve_callback
 from hub.core.chat_text import inline_text
 from hub.core.inlet_activity import InletActivity
 from hub.core.rate_limits import TokenBucket
@@ -231,7 +231,7 @@ class OutboundSupervisor:
         socket = await self._drive(session, feed, mode.connect(feed.cursor or "", self._clock()))
         if (missed := socket.missed) is not None:
             await self._settle(feed, missed.messages, missed.cursor)
-        target = self._checked(feed, http_form(socket.url), socket.domain)
+        target = self._checked(feed, http_form(socket.url), socket.domain, what="the socket")
         brought = False
 
         async def settle(heard: Heard) -> Heard:
@@ -324,10 +324,11 @@ class OutboundSupervisor:
             raise NoAnswer(f"{target.authority}: its answer did not arrive whole within {seconds:g} s")
         return answer
 
-    def _checked(self, feed: _Feed, url: str, domain: str = "") -> CallbackUrl:
+    def _checked(self, feed: _Feed, url: str, domain: str = "", *, what: Called = "a call") -> CallbackUrl:
         """Raises OutboundFailed; hosts of `domain` are good besides those of the inlet."""
         host = host_within(url, domain) if domain else ""
-        target = resolve_callback(url, (*feed.inlet.reply_hosts, host) if host else feed.inlet.reply_hosts)
+        hosts = (*feed.inlet.reply_hosts, host) if host else feed.inlet.reply_hosts
+        target = resolve_callback(url, hosts, what)
         if isinstance(target, str):
             raise OutboundFailed(target)
         return target

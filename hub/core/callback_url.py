@@ -1,4 +1,5 @@
-"""Where a reply may go: a pure decision on the URL (against SSRF); `hub.chat.resolver` holds connections to it.
+"""Where a reply or another call may go: a pure decision on the URL (against SSRF); `hub.chat.resolver` holds
+connections to it.
 
 Only a host that the inlet's `reply_hosts` names is ever called. An entry is `host`, `host:port` or either with
 `https://` or `http://` before it; without a port any port of that host is meant; names are exact, there are no
@@ -18,13 +19,15 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 from common.errors import UserError
 from common.values import Address
 
 MAX_URL: Final = 2_048
 
+Called = Literal["reply_url", "a call", "the socket"]
+"""What goes to a URL, as a reason names it."""
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _URL = re.compile(
@@ -157,26 +160,26 @@ def host_within(url: str, domain: str) -> str:
 
 
 @lru_cache(maxsize=4_096)  # the same few URLs come with every message
-def resolve_callback(url: str, reply_hosts: tuple[str, ...]) -> CallbackUrl | str:
-    """The target where replies may be posted to `url`, else the reason."""
+def resolve_callback(url: str, reply_hosts: tuple[str, ...], what: Called = "reply_url") -> CallbackUrl | str:
+    """The target where `url` may be called, else the reason."""
     try:
         target = parse(url)
     except BadURL as error:
-        return f"reply_url is not a URL to post to: {error}"
+        return f"{what} goes to no URL that can be called: {error}"
     address = parse_ip(target.host)
     loopback = is_loopback(target.host)
     if address is not None and (reason := address_refusal(address, loopback=loopback)):
-        return f"reply_url goes to {target.host}: {reason}"
+        return f"{what} goes to {target.host}: {reason}"
     entries = [entry for entry in map(parse_allowed_host, reply_hosts) if entry.host == target.host]
     entries = [entry for entry in entries if entry.port is None or entry.port == target.port]
     where = target.authority
     if not entries:
-        return f"reply_url goes to {where}, which is not in reply_hosts of this inlet"
+        return f"{what} goes to {where}, which is not in reply_hosts of this inlet"
     schemes = {entry.scheme for entry in entries}
     if target.scheme == "http" and "http" not in schemes and not ("" in schemes and loopback):
-        return f"reply_url goes to {where} without TLS; use https, or list it in reply_hosts as http://{where}"
+        return f"{what} goes to {where} without TLS; use https, or list it in reply_hosts as http://{where}"
     if target.scheme == "https" and not schemes & {"", "https"}:
-        return f"reply_url goes to {where} by https, which reply_hosts lists as http:// only"
+        return f"{what} goes to {where} by https, which reply_hosts lists as http:// only"
     return target
 
 
@@ -191,7 +194,7 @@ def address_refusal(address: IPAddress, *, loopback: bool) -> str | None:
     if address == ipaddress.IPv6Address("::1") or (address.version == 4 and address.is_loopback):
         return None if loopback else "it resolves to this machine, and its name does not say so"
     if any(address.version == network.version and address in network for network in _BLOCKED_NETWORKS):
-        return f"{address} is not an address that replies are posted to"
+        return f"{address} is not an address that is called"
     return None
 
 

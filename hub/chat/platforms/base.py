@@ -327,11 +327,11 @@ class OutboundReply:
 
 @dataclass(frozen=True, slots=True)
 class HttpCall:
-    """One HTTP call to make."""
+    """One HTTP call to make. Tokens stand in headers, and with some platforms in the URL or the body."""
 
-    url: str
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    url: str = field(repr=False)
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     method: str = "POST"
 
 

@@ -700,7 +700,7 @@ async def test_a_file_is_read_when_it_is_posted(tmp_path: Path) -> None:
     [
         (413, True, "", "(it is <too> 'large'\\nfor ＠everyone here). Page by page: more r42"),
         (200, False, "", "(none of it is kept any more)"),
-        (200, True, "https://files.evil.example", "files.evil.example:443, which is not in reply_hosts"),
+        (200, True, "https://files.evil.example", "a call goes to files.evil.example:443, which is not in reply_hosts"),
     ],
 )
 async def test_where_no_file_can_be_posted_words_say_why(

@@ -318,7 +318,7 @@ async def test_failures_are_paused_with_full_jitter_and_asked_later_where_the_pl
         ({"fault": "a bug"}, "a fault in the hub (ZeroDivisionError)"),
         ({"limit": 10}, "127.0.0.1:{port}: its answer has more than 10 bytes"),
         ({"cursor": "x" * 20_000}, "its position is longer than 16384 characters"),
-        ({"picture": "http://10.0.0.1/p.png"}, "reply_url goes to 10.0.0.1:80, which is not in reply_hosts"),
+        ({"picture": "http://10.0.0.1/p.png"}, "a call goes to 10.0.0.1:80, which is not in reply_hosts"),
     ],
 )
 async def test_a_mode_that_goes_wrong_takes_nothing_with_it(store: Store, more: dict[str, Any], says: str) -> None:

@@ -241,7 +241,7 @@ async def test_what_could_not_be_stored_is_not_acknowledged(store: Store) -> Non
         ("refused", "instead of opening a WebSocket", 450.0),
         ("why", "410: too many", 450.0),
         ("moved", "it answered 302 instead of opening a WebSocket", 0.5),
-        ("elsewhere", "not in reply_hosts", 0.5),
+        ("elsewhere", "the socket goes to evil.example:443, which is not in reply_hosts", 0.5),
     ],
 )
 async def test_how_a_connection_ends(store: Store, how: str, says: str, wait: float) -> None:

@@ -78,6 +78,23 @@ def test_another_host_is_refused_by_name(url: str) -> None:
     assert "reply_hosts" in reason or "not an address" in reason
 
 
+@each_of(
+    "url",
+    [
+        "https://evil.example/r",
+        "http://chat.example/r",
+        "https://169.254.169.254/r",
+        "ftp://x",
+        "https://inside.example/r",
+    ],
+)
+def test_the_reason_says_what_goes_there(url: str) -> None:
+    for what in ("reply_url", "a call", "the socket"):
+        reason = resolve_callback(url, HOSTS, what)  # type: ignore[arg-type]
+        assert isinstance(reason, str)
+        assert reason.startswith(f"{what} goes to ")
+
+
 @each_of("url", ["http://chat.example/r", "http://hooks.example:8443/r", "https://inside.example/r"])
 def test_the_scheme_is_part_of_the_entry(url: str) -> None:
     """Without TLS only loopback is called, and what is listed as http://; and that not otherwise."""

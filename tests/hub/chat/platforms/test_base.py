@@ -7,6 +7,7 @@ import json
 from hub.chat.platforms.base import (
     Delivered,
     DeliveryFailed,
+    HttpCall,
     HttpResponse,
     OutboundReply,
     ReplyContent,
@@ -14,6 +15,7 @@ from hub.chat.platforms.base import (
     ReplyRequest,
     result_of_status,
 )
+from hub.chat.platforms.outbound import OutboundCall, SocketCall
 from tests.each import each_of
 
 CONTENT = ReplyContent(
@@ -90,3 +92,11 @@ def test_retry_after_is_passed_on() -> None:
     heard = result_of_status(HttpResponse(429, {"retry-after": "7"}))
     assert isinstance(heard, DeliveryFailed)
     assert heard.retry_after == "7"
+
+
+def test_a_call_shows_no_token() -> None:
+    """Wherever a platform puts it; nor does what holds a call."""
+    call = HttpCall("https://chat.example/bot-secret/x", b"secret", {"Authorization": "Bearer secret"})
+    socket = SocketCall("wss://chat.example/?key=secret", b"secret", {"X": "secret"}, key="k1")
+    assert "secret" not in repr((call, socket, OutboundCall(call)))
+    assert "k1" in repr(socket)
