@@ -339,7 +339,7 @@ def test_a_question_is_its_whole_text_and_then_a_card() -> None:
     assert card["template_card"] == {
         "card_type": "button_interaction",
         "main_title": {"title": "r42 k7f2"},
-        "sub_title_text": "r42 waits for a decision. Its plan is in the message above.",
+        "sub_title_text": "The plan of r42 is in the message above.",  # still true when the buttons say "running"
         "task_id": "R1-7",
         "button_list": [
             {"text": "Approve", "style": 1, "key": "approve r42 k7f2"},
