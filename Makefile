@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test format lint venv bench bench-console bench-models bench-matcher bench-ocr bench-plans bench-chats models transcript phrases slow mutants clean
+.PHONY: demo test format lint venv bench bench-console bench-models bench-matcher bench-ocr bench-plans bench-chats models transcript phrases chat-cards slow mutants clean
 
 venv: $(VENV)/.installed
 
@@ -74,6 +74,10 @@ bench-chats: venv
 # Needs `make models` once, or $$ANSWERBACK_LLAMA: messages through a real small model, with the time of every stage.
 phrases: venv
 	@$(BIN)/python tests/end_to_end/phrases.py
+
+# Draws docs/chat/pictures anew, from what each platform posts; a test compares them.
+chat-cards: venv
+	@$(BIN)/python tests/end_to_end/chats/draw_cards.py
 
 transcript: venv
 	@$(BIN)/python tests/models/transcript.py
