@@ -38,11 +38,18 @@ CodeWay = Literal["form", "page", "words"]
 
 
 def approval_request_text(
-    request: Request, reason: str, now: float, approvers: Sequence[str] = (), code_way: CodeWay = "words"
+    request: Request,
+    reason: str,
+    now: float,
+    approvers: Sequence[str] = (),
+    code_way: CodeWay = "words",
+    *,
+    deadline_told: bool = False,
 ) -> str:
     """What would run exactly, why it needs approval, who must approve, until when, and how.
 
     `reason` is policy's, in the request's language; `now` in epoch seconds; `approvers` are the names of who may.
+    `deadline_told`: until when is said beside the text, by the reader's own clock.
     """
     plan, language = plan_of(request), request.language
     number = {"number": request.number}
@@ -56,7 +63,10 @@ def approval_request_text(
     if reason:
         lines.append(translate(language, "ask_reason", reason=inline_text(reason)))
     key = "ask_needs_one" if request.approvers <= 1 else "ask_needs_more"
-    key += "" if request.own_approval else "_other"
+    if deadline_told:
+        key += "_timed" if request.own_approval else "_other_timed"
+    else:
+        key += "" if request.own_approval else "_other"
     until = time_text(request.decide_by, now, language) if request.decide_by is not None else "-"
     lines.append(translate(language, key, count=request.approvers, person=request.person, until=until))
     nobody = request.second_factor and not approvers

@@ -33,6 +33,7 @@ from hub.chat.output_file import has_output
 from hub.chat.output_pages import MAX_PAGES, PAGE_BYTES, page_text
 from hub.chat.platforms.base import ReplyContent, ReplyFile, ReplyJob, ReplyRequest
 from hub.chat.platforms.code_form import has_forms
+from hub.chat.platforms.deadlines import TellsDeadline
 from hub.chat.platforms.uploads import Uploads
 from hub.config import HubConfig
 from hub.core.absence import why_away
@@ -59,6 +60,9 @@ class ReplyComposer:
         """Takes the inlets of a hub.toml that was read again."""
         self._with_cards = frozenset(name for name, inlet in inlets.items() if inlet.platform.can_update)
         self._with_forms = frozenset(name for name, inlet in inlets.items() if has_forms(inlet.platform))
+        self._with_deadlines = frozenset(
+            name for name, inlet in inlets.items() if isinstance(inlet.platform, TellsDeadline)
+        )
         self._has_pages = bool(config.http.public_url)
         self._with_files = frozenset(name for name, inlet in inlets.items() if isinstance(inlet.platform, Uploads))
         self._updates = {name: inlet.updates for name, inlet in config.inlets.items()}
@@ -82,7 +86,8 @@ class ReplyComposer:
         if not request.reply_url or (not text and not jobs and request.state is RequestState.DONE):
             return
         if kind == "question":
-            body = approval_request_text(request, text, now, approvers, self._code_way(request))
+            timed = request.inlet in self._with_deadlines and self.has_card(request)
+            body = approval_request_text(request, text, now, approvers, self._code_way(request), deadline_told=timed)
             self._enqueue(txn, request, kind, body, (), now)
             return
         views, outputs = self._job_views(txn, request, jobs)

@@ -4,6 +4,7 @@ base        the interface: verify, parse, render; and the message and reply that
 outbound    the interface of outbound modes: the hub asks the platform for news
 code_form   a form for a second factor's code, where a chat has such: slack_form, discord_form
 privacy     who sees what is said, and how words are taken away again; telegram_removal: how Telegram does it
+deadlines   which platforms tell until when a request waits, by each reader's own clock
 pictures    the interface of pictures that a platform only names, which are fetched after the commit
 uploads     the interface of posting files; multipart: forms with a file
 fields      objects, strings and ids in parsed bodies, and the answers of chats' APIs

@@ -137,6 +137,7 @@ class DiscordPlatform:
     methods = POST_ONLY
     can_update = True
     can_buttons = True
+    tells_deadline: Final = True
     outbound: DiscordGateway | None  # where it asks for its messages
     pace = 1.0  # five posts in five seconds into one channel
 

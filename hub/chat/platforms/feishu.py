@@ -129,6 +129,7 @@ class FeishuPlatform:
     methods = POST_ONLY
     can_update = True
     can_buttons = True
+    tells_deadline: Final = True
     outbound: SocketMode | None  # where it asks for its events
     pace = 0.2  # five posts a second into one group, for all bots in it
 

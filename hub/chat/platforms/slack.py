@@ -133,6 +133,7 @@ class SlackPlatform:
     methods = frozenset({"GET", "POST"})  # GET: Slack looks at the certificate
     can_update = True
     can_buttons = True
+    tells_deadline: Final = True
     outbound: SlackSocket | None  # where it asks for its messages
     pace = 1.0  # "no more than one message per second per channel"
 
@@ -349,10 +350,10 @@ class SlackPlatform:
     def _failed(self, reply: OutboundReply, call: HttpCall, method: str, error: str) -> DeliveryResult:
         content, body = reply.content, json.loads(call.body)
         if error in _BAD_BLOCKS and body["blocks"]:
-            plain, _ = fit_blocks(
-                split_blocks(content.text), plain_mrkdwn, len, MAX_PLAIN, translate(content.language, "reply_cut")
-            )
-            return NextCall(self._call(method, body | {"text": plain, "blocks": []}))
+            footer = "" if content.deadline is None else f"\n{_deadline(content, content.deadline)['text']}"
+            note = translate(content.language, "reply_cut")
+            plain, _ = fit_blocks(split_blocks(content.text), plain_mrkdwn, len, MAX_PLAIN - len(footer), note)
+            return NextCall(self._call(method, body | {"text": plain + footer, "blocks": []}))
         if method == "chat.update" and error in _CARD_GONE:
             # A card that was only looked for has no name yet that the hub could drop.
             return CardGone(f"Slack says {error}") if reply.ref else NextCall(self._post(reply))

@@ -113,6 +113,7 @@ class TelegramPlatform:
     methods = POST_ONLY
     can_update = True
     can_buttons = True
+    tells_deadline: Final = True
     outbound: PollMode | None  # where it asks for its messages
     pace = 1.0  # "avoid sending more than one message per second" into one chat; groups: 20 a minute, by its 429
 

@@ -8,6 +8,8 @@ from common.lifecycle import RequestState
 from common.link.messages import Accepted, Output, Started, Unsure
 from hub.chat.compose import MAX_JOB_OUTPUT, TAIL_CHUNKS
 from hub.chat.platforms.base import ReplyContent, ReplyFile
+from hub.chat.platforms.deadlines import TellsDeadline
+from hub.chat.platforms.registry import built_in, implementation
 from hub.core.records import Job
 from hub.engine.unit_of_work import UnitOfWork
 from tests.hub.hub_harness import NOW, REPLY_URL, HubHarness, ended_message
@@ -167,6 +169,26 @@ async def test_with_cards_each_reply_is_the_whole_state(harness: HubHarness) -> 
     assert final["actions"] == ["more", "retry"]
     assert "restarted" in final["text"]
     assert final["text"].endswith("Approved by bob.")
+
+
+async def test_the_deadline_is_said_once(harness: HubHarness) -> None:
+    """By the text, in UTC, unless the chat's card tells it by the reader's own clock; both know it (`deadline`)."""
+    texts = []
+    for cards, told in ((("ops",), ()), (("ops",), ("ops",)), ((), ("ops",))):
+        harness.composer._with_cards, harness.composer._with_deadlines = frozenset(cards), frozenset(told)
+        asking = await harness.submit("@web-1 systemctl restart nginx.service")
+        body = harness.reply_body(asking, "question")
+        assert ("deadline" in body) == bool(cards)
+        texts.append(body["text"])
+    assert ["UTC" in text for text in texts] == [True, False, True]
+    assert "Needs one approval" in texts[1]
+
+
+def test_platforms_say_whether_they_tell_it() -> None:
+    """Those whose chat has a mark for a time, and no others."""
+    kinds = {name: implementation(kind) for name, kind in built_in().items()}
+    told = {name for name, made in kinds.items() if isinstance(made, TellsDeadline)}
+    assert told == {"discord", "feishu", "slack", "telegram"}
 
 
 async def test_what_a_click_did_is_seen_on_the_card(harness: HubHarness) -> None:

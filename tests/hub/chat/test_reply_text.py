@@ -104,6 +104,22 @@ def test_an_approval_shows_exactly_what_would_run() -> None:
     assert "rule services asks for one approval" in text
 
 
+def test_until_when_is_left_to_the_chat_where_it_tells_that() -> None:
+    """All else is said as ever, in each of the four ways of counting, in both languages."""
+    for language in LANGUAGES:
+        for approvers in (1, 2):
+            for own in (True, False):
+                values: dict[str, Any] = {"approvers": approvers, "own_approval": own, "decide_by": NOON + 600}
+                request = request_of(language, state=RequestState.ASKING, **values)
+                text = approval_request_text(request, "", NOON, ("bob",))
+                timed = approval_request_text(request, "", NOON, ("bob",), deadline_told=True)
+                (gone,) = set(text.split("\n")) - set(timed.split("\n"))
+                (said,) = set(timed.split("\n")) - set(text.split("\n"))
+                assert gone.startswith(said.rstrip(".。"))
+                assert "12:10" in gone
+                assert "12:10" not in timed
+
+
 def test_an_approval_in_chinese() -> None:
     """The same facts, and the words that are understood in answer."""
     text = asking("zh")

@@ -465,7 +465,9 @@ def test_blocks_that_are_not_taken_are_sent_as_text() -> None:
     assert body["blocks"] == []
     assert "```\nsystemctl restart web\n```" in body["text"]
     assert len(body["text"]) <= MAX_PLAIN
-    assert "<" not in body["text"]
+    text, _, footer = body["text"].rpartition("\n")
+    assert "<" not in text
+    assert footer.startswith("Decide by <!date^1800000000^")
     assert isinstance(follow(long, call, "invalid_blocks"), DeliveryFailed)
 
 
