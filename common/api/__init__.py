@@ -3,7 +3,7 @@
 verbs, verb         every verb, declared once: name, right, arguments, result
 queries, actions, drafts, subscriptions, arguments, outcome
                     arguments and results, and what they have in common
-jobs, requests, plans, agents, events, overview, models, whoami
+jobs, requests, plans, agents, events, overview, models, inlets, whoami
                     what is shown
 lists, versions     a followed list: snapshot and delta; what is read of a hub that is newer
 codec, decoding, encoding

@@ -6,12 +6,12 @@ init             creates the files of a new hub; config_template: the text of it
 admin            administration beside a serving hub: tokens, people, revocation, the audit
 doctor           what keeps this hub from working, and what to do
 units            the systemd units of this installation; handover: the admin's profile to its person
-admin            administration beside a serving hub: invitations, revocation, the audit
 backup           a hub in one file, and put back; backup_file: the form of that file; backup_commands: the commands
 recover          after a restored backup: what is in doubt, and going on
 people           `operator`; register: people of hub.toml and of the store, and what commands may change of them
 machines         `agent` and `token`; fleet does their work; expiry: until when a certificate counts, in words
-inlets           `inlet`; inlet_setup asks for what a platform needs, inlet_proof tries it, config_edit writes hub.toml
+inlets           `inlet`; inlet_setup asks for what a platform needs, inlet_proof tries it, config_edit writes hub.toml;
+                 inlet_record keeps what comes to it as fixtures
 file_check       every file of the hub, and all that is wrong in them
 policy_check     verdicts on commands that do not run
 models           the commands about model servers; model_report and model_trial do their work
