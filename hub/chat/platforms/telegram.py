@@ -124,7 +124,7 @@ class TelegramPlatform:
         self.hosts: tuple[str, ...] = (origin,)
         self.pictures = TelegramPictures(self._root, token, self.call)
         self._bot = Bot(int(token.partition(":")[0]), bot)
-        self.outbound = TelegramPoll(self.call, self.read, self._learn) if outbound else None
+        self.outbound = TelegramPoll(self._bot.id, self.call, self.read, self._learn) if outbound else None
 
     @classmethod
     def from_table(cls, table: InletTable) -> TelegramPlatform:

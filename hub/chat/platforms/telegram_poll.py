@@ -1,7 +1,8 @@
 """Telegram's outbound mode: getUpdates, a long poll. Pure. https://core.telegram.org/bots/api#getupdates
 
-The cursor is the next `offset`: the id of the last update plus one. Telegram forgets what is below the offset that it
-is asked for, so it is told only after the commit. What waited before the very first round is not taken up.
+The cursor is the bot and the next `offset`, the id of the last update plus one: another bot counts its own. Telegram
+forgets what is below the offset that it is asked for, so it is told only after the commit. What waited before the very
+first round is not taken up.
 
 Telegram hands nothing out by getUpdates while a webhook is set, nor to two callers at once; it answers 409 then.
 """
@@ -22,7 +23,7 @@ UPDATES: Final = ("message", "edited_message", "callback_query")
 MAX_UPDATES: Final = 20  # at once
 WAIT: Final = 25  # seconds that Telegram holds the call
 MAX_ANSWER: Final = 4 * 1024 * 1024
-_NUMBER: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
+_CURSOR: Final = re.compile(r"(?P<bot>[0-9]{1,20})/(?P<offset>[0-9]{1,19})", re.ASCII)
 _FIRST: Final = re.compile(rb'\{"ok":true,"result":\[\{"update_id":(?P<id>[0-9]{1,18})[,}]')
 
 Call = Callable[[str, Mapping[str, Any]], HttpCall]
@@ -32,9 +33,10 @@ class TelegramPoll:
     """The `PollMode` of one bot."""
 
     def __init__(
-        self, call: Call, read: Callable[[Any], IncomingMessage | Ignored], learn: Callable[[str], None]
+        self, bot: int, call: Call, read: Callable[[Any], IncomingMessage | Ignored], learn: Callable[[str], None]
     ) -> None:
-        """`call` makes a call of the Bot API; `read` reads one update; `learn` hears the bot's username."""
+        """`bot` is its id; `call` makes a call of the Bot API; `read` reads one update; `learn` hears the username."""
+        self._bot = bot
         self._call = call
         self._read = read
         self._learn = learn
@@ -47,10 +49,11 @@ class TelegramPoll:
             if type(me) is dict and type(name := me.get("username")) is str:
                 self._learn(name)
             self._known = True
-        if not _NUMBER.fullmatch(cursor):
+        position = _CURSOR.fullmatch(cursor)
+        if position is None or int(position["bot"]) != self._bot:
             last = _updates((yield self._ask(-1, 1, 0)))
-            return Polled(cursor=str(_next(last, 0)))
-        offset = int(cursor)
+            return Polled(cursor=self._cursor(_next(last, 0)))
+        offset = int(position["offset"])
         answer: HttpResponse | None = None
         try:
             answer = yield self._ask(offset, MAX_UPDATES, WAIT)
@@ -63,7 +66,7 @@ class TelegramPoll:
             except BadBody:
                 if (first := _FIRST.match(answer.body)) is None:
                     raise
-                return Polled(cursor=str(int(first["id"]) + 1))
+                return Polled(cursor=self._cursor(int(first["id"]) + 1))
         return self._polled(updates, offset)
 
     def _polled(self, updates: list[dict[str, Any]], offset: int) -> Polled:
@@ -78,7 +81,10 @@ class TelegramPoll:
                 continue
             if isinstance(found, IncomingMessage):
                 messages.append(found)
-        return Polled(tuple(messages), str(_next(updates, offset)), tuple(after))
+        return Polled(tuple(messages), self._cursor(_next(updates, offset)), tuple(after))
+
+    def _cursor(self, offset: int) -> str:
+        return f"{self._bot}/{offset}"
 
     def _ask(self, offset: int, limit: int, wait: int) -> OutboundCall:
         fields = {"offset": offset, "limit": limit, "timeout": wait, "allowed_updates": UPDATES}

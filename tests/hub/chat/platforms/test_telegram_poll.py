@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,9 +31,10 @@ def bot() -> TelegramPlatform:
 def run(
     mode: PollMode, cursor: str, answers: list[Answer], status: int = 200
 ) -> tuple[Polled, list[tuple[str, dict[str, Any]]]]:
-    """One round that is answered so; what it asked."""
+    """One round that is answered so; what it asked. Cursors are those of the tests' bot, by their offsets alone."""
     asked = []
-    round_ = mode.poll(cursor, 0.0)
+    mine = f"{TOKEN.partition(':')[0]}/"
+    round_ = mode.poll(mine + cursor if cursor.isdigit() else cursor, 0.0)
     call = next(round_)
     waiting = list(answers)
     try:
@@ -46,8 +48,10 @@ def run(
                 raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 call = round_.send(HttpResponse(status, {}, raw))
     except StopIteration as end:
-        assert not waiting
-        return end.value, asked
+        polled: Polled = end.value
+    assert not waiting
+    assert polled.cursor.startswith(mine)
+    return replace(polled, cursor=polled.cursor.removeprefix(mine)), asked
 
 
 ME = ok({"id": 4839574812, "is_bot": True, "username": "ops_bot"})
@@ -82,6 +86,14 @@ def test_what_waited_before_the_first_round_is_left() -> None:
     assert (asked[1][1]["offset"], asked[1][1]["timeout"]) == (-1, 0)
     polled, asked = run(mode, "", [ok([])])
     assert (polled.cursor, [method for method, _ in asked]) == ("0", ["getUpdates"])
+
+
+def test_the_offset_of_another_bot_is_none() -> None:
+    """Each bot counts its own updates: with a foreign offset it would be deaf, or hear what is long done."""
+    _, mode = known()
+    for cursor in ("12345/999999999", "/11", "x/11", "4839574812/", "4839574812/1/1"):
+        polled, asked = run(mode, cursor, [ok([update()])])
+        assert (polled, asked[0][1]["offset"]) == (Polled((), "10001"), -1)
 
 
 def test_updates_are_taken_in_order_and_the_offset_follows() -> None:
