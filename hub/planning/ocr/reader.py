@@ -198,6 +198,9 @@ class OcrService:
             _resolve(turn, OcrFailure(ended.code))
             await self._stop_worker(child)
             return None
+        except BaseException:  # the hub ends: a child that was started here is known to nobody else
+            await self._stop_worker(child)
+            raise
         _resolve(turn, interpret_answer(answer))
         if child.image_count >= self._limits.max_images_per_worker or child.exhausted:
             await self._stop_worker(child)

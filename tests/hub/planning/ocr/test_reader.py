@@ -46,6 +46,7 @@ async def running(
             yield reader
         finally:
             task.cancel()
+    assert reader.worker_pids == (), "a child outlives its reader"
 
 
 def pid_of(outcome: OcrResult) -> int:
