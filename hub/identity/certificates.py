@@ -55,7 +55,6 @@ from hub.core.recovery import Recovery
 from hub.store.transaction import Txn
 
 JoinKind = Literal["agent", "operator"]
-TOKEN_TTL: Final = 600.0
 MAX_TOKEN_TTL: Final = 7 * 24 * 3600.0
 Entrance = Literal["link", "renewal"]
 """Where a renewal is asked for: over a live link, or at the entrance for certificates that have run out."""

@@ -11,38 +11,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from hub.chat.resolver import CheckedResolver
-
-NEVER = [
-    "0.0.0.0",  # noqa: S104
-    "169.254.169.254",
-    "169.254.0.1",
-    "100.100.100.200",
-    "168.63.129.16",
-    "192.0.0.192",
-    "224.0.0.1",
-    "239.255.255.250",
-    "240.0.0.1",
-    "255.255.255.255",
-    "198.18.0.1",
-    "192.88.99.1",
-    "::",
-    "::ffff:127.0.0.1",
-    "::ffff:169.254.169.254",
-    "::ffff:8.8.8.8",
-    "::127.0.0.1",
-    "64:ff9b::7f00:1",
-    "64:ff9b::a9fe:a9fe",
-    "64:ff9b:1::1",
-    "2002:7f00:1::",
-    "2002:a9fe:a9fe::1",
-    "2001:0:53aa:64c::1",
-    "fe80::1",
-    "fec0::1",
-    "ff02::1",
-    "fd00:ec2::254",
-    "fd20:ce::254",
-    "100::1",
-]
+from tests.hub.core.test_callback_url import NEVER
 
 
 class Answers(AbstractResolver):
