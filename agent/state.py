@@ -177,3 +177,8 @@ def refusing_file(socket: Path) -> Path:
 def version_file(socket: Path) -> Path:
     """Where a runner says its version: it may be another one than the uplink's, as long as jobs outlive an upgrade."""
     return socket.with_name(socket.name + ".version")
+
+
+def protocol_file(socket: Path) -> Path:
+    """Where a runner says which protocol's orders it takes, for the same reason."""
+    return socket.with_name(socket.name + ".protocol")

@@ -26,6 +26,8 @@ The ground, values and words that every room stands on; it imports nothing above
     ids, roles   the form of names and ids; the roles of people, in order
     files, read_file
                  private files, written whole or not at all; files read within bounds
+    approval_proof
+                 a signed yes: what an order carries of an approval
     errors       UserError and the exit codes
     version      the version, in one place
 

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from common.approval_proof import ApprovalProof, BadProof, proofs_from_json, proofs_to_json
 from common.command.output_filters import BadFilter, FilterWords, check_filters
 from common.ids import is_name
 
@@ -213,6 +214,8 @@ class Order:
     person: str
     approvals: tuple[tuple[str, float], ...] = ()  # (person, when)
     filters: tuple[FilterWords, ...] = ()
+    proofs: tuple[ApprovalProof, ...] = ()  # of the approvals; machines of protocol 3 count these alone
+    behalf: tuple[str, ...] = ()  # beside `person`, who is none of the approvers where the requester is not; protocol 3
 
     def verify(self) -> None:
         """Raises BadPlan unless this step is within bounds and part of the plan that the hash names."""
@@ -249,6 +252,8 @@ class Order:
                 "person": self.person,
                 "approvals": self.approvals,
                 **_filters_field(self.filters),
+                **({"proofs": proofs_to_json(self.proofs)} if self.proofs else {}),
+                **({"behalf": self.behalf} if self.behalf else {}),
             }
         )
 
@@ -266,6 +271,10 @@ class Order:
             body["approvals"] = tuple(given)
             if "filters" in body:
                 body["filters"] = _filters("filters", body["filters"])
+            if "proofs" in body:
+                body["proofs"] = proofs_from_json(body["proofs"])
+            if "behalf" in body:
+                body["behalf"] = _strings("behalf", body["behalf"])
             for key in ("job", "request", "agent", "cwd", "targets", "plan_hash", "person"):
                 _string(key, body[key])
             for key in ("time_limit", "output_cap", "step", "ttl", "epoch"):
@@ -274,6 +283,8 @@ class Order:
             order = cls(**body)
         except BadPlan:
             raise
+        except BadProof as error:
+            raise BadPlan(f"order: {error}") from None
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise BadPlan(f"order: {type(error).__name__}") from None
         # One order, one spelling: no key twice, no other number format, encoding or white space.

@@ -31,6 +31,7 @@ from hub.chat.recorder import DeliveryRecorder
 from hub.chat.refusals import Refusals
 from hub.chat.webhook import WebhookDeps, WebhookLimits, build_app
 from hub.config import HubConfig
+from hub.core.approval_proofs import ApprovalProver
 from hub.core.echo_guard import EchoGuard
 from hub.core.inlet_activity import InletActivity
 from hub.core.outcome import BOT
@@ -166,7 +167,7 @@ def build_base(
         inlets=inlets,
         composer=composer,
         world=world,
-        units=UnitOfWorkRunner(store, composer, world, fan_out, clock),
+        units=UnitOfWorkRunner(store, composer, world, fan_out, clock, ApprovalProver(keys.job_key)),
         recovery=recovery,
         echo_guard=EchoGuard(),
         activity=InletActivity(metrics.heard),

@@ -13,6 +13,7 @@ From the ground up (a module imports only modules above it):
     out_of_memory whether the kernel has ended a process for want of memory
     start_failure why a program could not be started: the interpreter or loader that is missing, by name
     verify        pure: whether an order may start: signature, name, epoch, expiry, plan hash
+    approvals     pure: whose approvals in an order count here: signature, expiry, second factor, not the requester's
     local_policy  trust.json and policy.toml, reloaded when they change; the machine's own verdict
     jobs          the state of one job, and how much of it has been reported to the hub
     refusals      what is said of a job that could not be started

@@ -34,11 +34,11 @@ from agent.runner.recover import recover, remove_orphans
 from agent.runner.socket import UplinkConnection
 from agent.runner.spool import Spool
 from agent.runner.verify import OrderRefusal
-from agent.state import check_socket_path, refusing_file, version_file
+from agent.state import check_socket_path, protocol_file, refusing_file, version_file
 from common.errors import UserError
 from common.files import create_folder, write_file
 from common.link.codec import Frame
-from common.link.messages import Bye, Cancel, Credit, Dispatch, Forget, Message, Resync
+from common.link.messages import PROTOCOL, Bye, Cancel, Credit, Dispatch, Forget, Message, Resync
 from common.process.hangup import StandardError, outlive_hangup
 from common.version import VERSION
 
@@ -150,6 +150,7 @@ class Runner:
     async def serve(self, socket: Path, ready: Callable[[], None]) -> None:
         listener = _listen(socket)
         _write_beside(version_file(socket), VERSION)
+        _write_beside(protocol_file(socket), str(PROTOCOL))
         with suppress(OSError):
             _remove(refusing_file(socket))  # of a runner that was killed
         self._look(socket)
@@ -176,6 +177,7 @@ class Runner:
                 self._link.abort()
             _remove(socket)
             _remove(version_file(socket))
+            _remove(protocol_file(socket))
             _remove(refusing_file(socket))
 
     def close(self) -> None:

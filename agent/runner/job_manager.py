@@ -206,7 +206,7 @@ class JobManager:
             return OrderRefusal("stopping", "the runner of this machine is being stopped")
         refusal = check_order(
             order, trust, epoch=memory.epoch, fence=memory.fence, now=now, max_ahead=self._limits.max_expiry_ahead
-        ) or self._local_policy.check(order)
+        ) or self._local_policy.check(order, now)
         if refusal is not None:
             return refusal
         try:
@@ -275,7 +275,7 @@ class JobManager:
         order = job.order
         if order is None or job.state is not RunnerJobState.ACCEPTED:
             raise RuntimeError(f"job {job.id} is {job.state}, not accepted")
-        if (refusal := self._local_policy.check(order)) is not None:  # the rules may have changed since
+        if (refusal := self._local_policy.check(order, time.time())) is not None:  # the rules may have changed since
             self._refuse(job, refusal)
             return
         try:

@@ -1,21 +1,24 @@
 """trust.json (whose orders this machine takes) and policy.toml (which ones), reloaded when they change.
 
-The hub cannot overrule the local policy: `deny` refuses, `ask` requires as many approvals in the signed order as the
-rule says, and a rule that inserts options or variables requires them in the order. It judges programs and not people:
-roles are the hub's, so every role counts as held. While a file cannot be read every order is refused, with its name.
+The hub cannot overrule the local policy: `deny` refuses, `ask` requires as many proven approvals (`approvals`) in the
+signed order as the rule says, and a rule that inserts options or variables requires them in the order. It judges
+programs and not people: roles are the hub's, so every role counts as held. While a file cannot be read every order is
+refused, with its name.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from agent import log
+from agent.runner.approvals import count_approvals
 from agent.runner.verify import BadTrust, OrderRefusal, Trust, parse_trust
 from common.catalogue import Sentence
 from common.errors import UserError
+from common.link.messages import MAX_REASON
 from common.plan import Order
 from common.policy.check import Policy, Verdict, check
 from common.policy.file import load_policy_bytes
@@ -49,13 +52,16 @@ class LocalPolicy:
     def trust(self) -> Trust | OrderRefusal:
         return self._trust.get()
 
-    def check(self, order: Order) -> OrderRefusal | None:
+    def check(self, order: Order, now: float) -> OrderRefusal | None:
         """Why the local policy refuses the order, None where it does not."""
-        policy = self._policy.get()
-        return policy if isinstance(policy, OrderRefusal) else check_policy(policy, order)
+        policy, trust = self._policy.get(), self._trust.get()
+        if isinstance(policy, OrderRefusal):
+            return policy
+        return trust if isinstance(trust, OrderRefusal) else check_policy(policy, order, trust.keys, now)
 
 
-def check_policy(policy: Policy, order: Order) -> OrderRefusal | None:
+def check_policy(policy: Policy, order: Order, keys: Mapping[str, bytes], now: float) -> OrderRefusal | None:
+    """`keys` are the hub's, by which approvals are proven."""
     verdict = check(policy, order.argv, roles=ROLES, agent=order.agent, labels={}, cwd=order.cwd, env=order.env)
     if verdict.kind == "deny":
         return _policy_refusal(verdict.reason)
@@ -69,19 +75,21 @@ def check_policy(policy: Policy, order: Order) -> OrderRefusal | None:
         )
     if verdict.output_cap is not None and order.output_cap > verdict.output_cap:
         return OrderRefusal("policy", f"rule {verdict.rule} of this machine keeps {verdict.output_cap} bytes at most")
-    return _check_approvals(verdict, order) if verdict.kind == "ask" else None
+    return _check_approvals(verdict, order, keys, now) if verdict.kind == "ask" else None
 
 
-def _check_approvals(verdict: Verdict, order: Order) -> OrderRefusal | None:
-    people = {person for person, _ in order.approvals}
-    if not verdict.own_approval:
-        people.discard(order.person)
-    if len(people) >= verdict.approvers:
-        return None
-    return OrderRefusal(
-        "policy",
-        f"rule {verdict.rule} of this machine wants {verdict.approvers} approvals, the order has {len(people)}",
+def _check_approvals(verdict: Verdict, order: Order, keys: Mapping[str, bytes], now: float) -> OrderRefusal | None:
+    found = count_approvals(
+        order, keys, own_approval=verdict.own_approval, second_factor=verdict.second_factor, now=now
     )
+    if len(found.people) >= verdict.approvers:
+        return None
+    reason = (
+        f"rule {verdict.rule} of this machine wants {verdict.approvers} approvals, the order has {len(found.people)}"
+    )
+    if order.approvals and not order.proofs:
+        return OrderRefusal("policy", f"{reason} with a proof; upgrade the hub, which sends none")
+    return OrderRefusal("policy", "; ".join((reason, *found.excluded))[:MAX_REASON])
 
 
 def _policy_refusal(reason: Sentence) -> OrderRefusal:

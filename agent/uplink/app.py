@@ -28,7 +28,7 @@ from agent import log
 from agent.boot import since_boot
 from agent.link_report import LinkReporter
 from agent.reserve import keep_room_for_renewal
-from agent.state import AgentSettings, StateFolder, version_file
+from agent.state import AgentSettings, StateFolder, protocol_file, version_file
 from agent.uplink.backoff import UniformRandom, UplinkBackoff
 from agent.uplink.hub_position import HubPosition
 from agent.uplink.relay import MAX_CLOCK_SKEW, LinkEnd, Relay
@@ -48,7 +48,7 @@ from common.link.dial import (
     open_link,
 )
 from common.link.handshake import EPOCH_RETRY_AFTER, make_hello
-from common.link.messages import Refuse
+from common.link.messages import ORDERS_FACT, Refuse
 from common.link.session import Session, StaleEpoch
 from common.process.hangup import StandardError, outlive_hangup
 from common.process.notify import notify, watchdog
@@ -230,6 +230,8 @@ class Uplink:
         settings, context = self._settings, self._tls()
         heard = "" if self._plain_hello else self._position.text
         facts = {**self._facts, "runner": _runner_version(self._socket)}
+        if orders := _word_of(protocol_file(self._socket)):
+            facts[ORDERS_FACT] = orders
         hello = make_hello("agent", settings.name, self._session, epoch=self._epoch, facts=facts, heard=heard)
         return await open_link(settings.url, settings.hub, context, hello, self._session)
 
@@ -389,8 +391,12 @@ def split_cure(reason: str) -> tuple[str, str]:
 
 def _runner_version(socket: Path) -> str:
     """The version of the runner that serves the socket; "" where it does not say."""
+    return _word_of(version_file(socket))
+
+
+def _word_of(path: Path) -> str:
     try:
-        text = read_bytes(version_file(socket), MAX_VERSION).decode("ascii").strip()
+        text = read_bytes(path, MAX_VERSION).decode("ascii").strip()
     except (UserError, UnicodeDecodeError):
         return ""
     return text if text.isprintable() else ""

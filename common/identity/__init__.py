@@ -4,7 +4,7 @@ certificates  the private CA: what a certificate looks like, issuing, and readin
 csr           makes a key and its signing request, checks the certificate that comes back
 credential    an agent's or operator's key and certificate on disk, and a renewal that survives a crash
 tls           the TLS contexts: 1.3, mutual, one pinned CA
-signing       Ed25519 signatures of orders and audit checkpoints
+signing       Ed25519 signatures of orders, approvals and audit checkpoints
 sealing       AES-256-GCM envelopes for secrets at rest
 
 An agent's uplink is to stay small and loads only `credential` and `tls`, which do without `cryptography`.

@@ -1,4 +1,4 @@
-"""Ed25519 signatures (RFC 8032) of orders and of audit checkpoints.
+"""Ed25519 signatures (RFC 8032) of orders, of approvals and of audit checkpoints.
 
 A signature is over `purpose + data` (domain separation). A purpose is one line with its newline, so none is a prefix of
 another and a signature for one is never valid for another. Small on purpose: it is all that the agent's runner loads of
@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 ORDER_PURPOSE: Final = b"answerback order 1\n"
 CHECKPOINT_PURPOSE: Final = b"answerback checkpoint 1\n"
+APPROVAL_PURPOSE: Final = b"answerback approval 1\n"
+"""Of a yes that the hub has heard (`common.approval_proof`)."""
 
 
 class BadKey(ValueError):

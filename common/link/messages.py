@@ -52,8 +52,11 @@ from common.fields import BadField, Validator, build_validator, is_time, with_ru
 from common.link.marks import MAX_MARK
 from common.machine.end_notes import are_valid_notes, fold_notes
 
-PROTOCOL: Final = 2
-"""2: `ended` may have notes. A peer is sent a field only from the protocol on that knows it (`for_protocol`)."""
+PROTOCOL: Final = 3
+"""2: `ended` may have notes. 3: an order may have proofs of its approvals. A peer is sent a field only from the
+protocol on that knows it (`for_protocol`, `orders_protocol`)."""
+ORDERS_FACT: Final = "orders"
+"""The fact of a hello that says which protocol's orders the runner takes: it may be older than the uplink."""
 MIN_PROTOCOL: Final = 1
 MAX_REASON: Final = 1_000
 """Characters of an end's reason that a machine sends."""
@@ -376,6 +379,12 @@ def for_protocol(message: Message, protocol: int) -> Message:
     if protocol < 2 and isinstance(message, Ended) and message.notes:
         return replace(message, reason=fold_notes(message.reason, message.notes)[:MAX_REASON], notes=())
     return message
+
+
+def orders_protocol(hello: Hello, agreed: int) -> int:
+    """The protocol of which a machine takes orders; `agreed` is the link's."""
+    told = (hello.facts or {}).get(ORDERS_FACT, "")
+    return min(agreed, int(told) if told.isascii() and told.isdecimal() and len(told) < 4 else 2)
 
 
 def to_body(message: Message) -> dict[str, Any]:

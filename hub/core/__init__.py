@@ -4,6 +4,8 @@ records        the rows of the store as values
 request, job   the two lifecycles: (record, event, now) -> (record, actions)
 judgement      policy over a whole plan: allow, ask (how many, second factor), deny
 approval       who may approve what; plain_answer what a bare yes approves
+approval_proofs
+               an approval signed when it is given, and what those given are worth at hand-out
 who_may        whom to ask, where somebody may not
 authorization  authorize(): the one question every entrance asks
 outcome        what a planner may answer; receipt what a webhook does

@@ -1,16 +1,19 @@
 """The last check before a job goes to its machine: the order to sign, or why the job is withheld. Pure.
 
-Person, rights, policy and the machine behind the name may all have changed since the job was queued, so each is
-checked again when it is dispatched.
+Person, rights, policy, the machine behind the name and whoever approved may all have changed since the job was queued,
+so each is checked again when it is dispatched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from common.approval_proof import MAX_PROOFS
 from common.catalogue import Sentence
-from common.plan import Order, Plan, Step, step_hashes, targets_hash
+from common.plan import Order, Plan, Step, combine_hashes, step_hashes, targets_hash
 from common.policy.check import Verdict
+from hub.core.approval_proofs import ApprovalProver, count_given, lacking
 from hub.core.job import Withhold
 from hub.core.judgement import objection
 from hub.core.records import Approval, Job, Request
@@ -23,24 +26,45 @@ def decide_dispatch(
     *,
     joined_at: float,
     check: Callable[[Step, str], Verdict],
+    prover: ApprovalProver,
+    roles_of: Callable[[str], Sequence[str]],
+    now: float,
     epoch: int,
 ) -> Order | Withhold:
     """`joined_at` is when the machine of this name joined; `check` is policy bound to the job's person;
-    `approvals` are those of the request, where its rule asked for any.
+    `approvals` are those of the request, where its rule asked for any; `roles_of` are those that somebody has now.
     """
     if request is None or request.plan is None:
         return Withhold("its plan is gone")
     if job.queued_at < joined_at:
         return Withhold("it was meant for the machine that had this name before")
     step = request.plan.steps[job.step]
-    reason = objection(request, step, check(step, job.agent))
+    verdict = check(step, job.agent)
+    reason = objection(request, step, verdict)
     if reason is not None:
         return Withhold(str(Sentence("policy_changed", {"person": job.person, "reason": reason})))
-    return build_order(request, request.plan, job, approvals, epoch)
+    given = count_given(
+        request,
+        approvals,
+        prover,
+        roles_of=roles_of,
+        now=now,
+        second_factor=request.second_factor or verdict.second_factor,
+        own_approval=request.own_approval and (verdict.kind != "ask" or verdict.own_approval),
+    )
+    short = lacking(request, given, max(request.approvers, verdict.approvers if verdict.kind == "ask" else 0))
+    if short is not None:
+        return Withhold(str(short))
+    order = build_order(request, request.plan, job, given.counted, epoch)
+    if combine_hashes(order.steps, order.ttl) != order.plan_hash or job.plan_hash != order.plan_hash:
+        return Withhold(str(Sentence("plan_not_approved", {"number": request.number})))
+    return order
 
 
 def build_order(request: Request, plan: Plan, job: Job, approvals: Sequence[Approval], epoch: int) -> Order:
-    """Everything that the machine's runner checks for itself; the hub signs its bytes."""
+    """Everything that the machine's runner checks for itself; the hub signs its bytes. `approvals` are those that
+    count.
+    """
     step = plan.steps[job.step]
     return Order(
         job=job.id,
@@ -59,6 +83,13 @@ def build_order(request: Request, plan: Plan, job: Job, approvals: Sequence[Appr
         not_after=job.not_after,
         epoch=epoch,
         person=request.person,
-        approvals=tuple((approval.person, approval.at) for approval in approvals if approval.granted),
+        approvals=tuple((approval.person, approval.at) for approval in approvals),
         filters=step.filters,
+        proofs=tuple(proof for approval in approvals for proof in approval.proofs)[:MAX_PROOFS],
+        behalf=tuple(request.behalf.split()),
     )
+
+
+def order_for_protocol(order: Order, protocol: int) -> Order:
+    """The order without what a runner of that protocol would refuse."""
+    return order if protocol >= 3 else replace(order, proofs=(), behalf=())

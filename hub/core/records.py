@@ -6,9 +6,10 @@ on. Times are seconds since the epoch, UTC.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from common.approval_proof import ApprovalProof
 from common.catalogue import Language, Sentence
 from common.lifecycle import JobState, RequestState
 from common.plan import Plan
@@ -51,6 +52,7 @@ class Request:
     outcome: str = ""  # of its jobs once it is done: succeeded, partly, failed, cancelled, unknown
     thread: str = ""  # where in its conversation it was said, as the chat's replies need it
     button: bool = False  # said by a click on a card
+    mac: str = field(default="", compare=False, repr=False)  # the store's, over what matters of the row
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Job:
     time_limit: int = 0  # seconds
     not_before: float = 0.0  # held back until then; 0: never was
     replied_at: float | None = None  # when chat was told its end, where that was before the request's
+    mac: str = field(default="", compare=False, repr=False)  # the store's, over what matters of the row
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class Approval:
     reason: str = ""
     second_factor: bool = False
     nonce: str = ""  # the console's name for this one press of a key: sent again it is the same approval
+    proofs: tuple[ApprovalProof, ...] = ()  # the hub's signature over it; beside that perhaps the person's own
 
 
 @dataclass(frozen=True, slots=True)

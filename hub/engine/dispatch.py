@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from common.identity.signing import ORDER_PURPOSE, SigningKey
-from common.link.messages import Dispatch
+from common.link.messages import PROTOCOL, Dispatch
 from common.plan import Order
-from hub.core.dispatch import decide_dispatch
+from hub.core.dispatch import decide_dispatch, order_for_protocol
 from hub.core.job import Withhold
 from hub.core.records import Job
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
@@ -23,12 +23,14 @@ class Dispatcher:
         self._job_key = job_key
         self.epoch = epoch
 
-    async def dispatch(self, agent: str, journal: str, limit: int) -> list[tuple[Dispatch, str]]:
+    async def dispatch(
+        self, agent: str, journal: str, limit: int, protocol: int = PROTOCOL
+    ) -> list[tuple[Dispatch, str]]:
         """Up to `limit` signed orders for the machine, each with its job's id; what may not run any more is withheld.
-        `journal` is the agent's, as it reported it.
+        `journal` is the agent's, as it reported it; `protocol` is the one whose orders its runner takes.
         """
         orders = await self._units.write(lambda uow: self._lease_orders(uow, agent, journal, limit))
-        return [(self._sign(order), order.job) for order in orders]
+        return [(self._sign(order_for_protocol(order, protocol)), order.job) for order in orders]
 
     def _lease_orders(self, uow: UnitOfWork, agent: str, journal: str, limit: int) -> list[Order]:
         if uow.world.recovering:
@@ -54,8 +56,17 @@ class Dispatcher:
         request = uow.txn.request(job.request_id)
         tainted = request is not None and request.plan is not None and request.plan.tainted
         approvals = uow.txn.approvals(request.id) if request is not None and request.approvers else []
-        check = uow.world.checker(job.person, tainted)
-        return decide_dispatch(request, job, approvals, joined_at=joined_at, check=check, epoch=self.epoch)
+        return decide_dispatch(
+            request,
+            job,
+            approvals,
+            joined_at=joined_at,
+            check=uow.world.checker(job.person, tainted),
+            prover=uow.prover,
+            roles_of=uow.roles_now,
+            now=uow.now,
+            epoch=self.epoch,
+        )
 
     def _sign(self, order: Order) -> Dispatch:
         data = order.to_bytes()

@@ -17,7 +17,7 @@ from typing import TypeVar
 from common.identity.certificates import Authority, Identity
 from common.identity.sealing import Sealer
 from common.identity.signing import SigningKey
-from common.link.messages import Dispatch, Heartbeat, Hello, Message, Refuse, Renew
+from common.link.messages import PROTOCOL, Dispatch, Heartbeat, Hello, Message, Refuse, Renew
 from hub.chat.compose import ReplyComposer
 from hub.chat.confirm_links import ConfirmLinks
 from hub.chat.inlets import Inlet
@@ -182,8 +182,10 @@ class Engine:
     def heartbeat(self, agent: str, beat: Heartbeat, now: float, round_trip: float | None = None) -> None:
         self.agent_events.heartbeat(agent, beat, now, round_trip)
 
-    async def dispatch(self, agent: str, journal: str, limit: int) -> list[tuple[Dispatch, str]]:
-        return await self.dispatcher.dispatch(agent, journal, limit)
+    async def dispatch(
+        self, agent: str, journal: str, limit: int, protocol: int = PROTOCOL
+    ) -> list[tuple[Dispatch, str]]:
+        return await self.dispatcher.dispatch(agent, journal, limit, protocol)
 
     async def renew(self, identity: Identity, message: Renew, entrance: Entrance = "link") -> Message:
         """The next certificate. A request for one that gives a copy away ends every link of that name."""

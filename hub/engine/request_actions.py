@@ -21,6 +21,7 @@ from hub.core import job as jobs_of_hub
 from hub.core import request as requests_of_hub
 from hub.core.action_checks import check_cancel, check_cancel_job, check_resolve_unknown
 from hub.core.approval import DecisionAccepted, DecisionRefused, check_approve, check_reject
+from hub.core.approval_proofs import approval_expiry
 from hub.core.authorization import VERB_ROLES
 from hub.core.records import Approval, Job, Person, Request
 from hub.core.who_may import with_names
@@ -80,9 +81,9 @@ class RequestActions:
         self, uow: UnitOfWork, actor: Actor, request: Request, answer: DecisionAccepted, reason: str, nonce: str
     ) -> None:
         digest, factor = request.plan_hash, request.second_factor
-        uow.txn.add_approval(
-            Approval(request.id, digest, actor.person, True, actor.via, uow.now, reason, factor, nonce)
-        )
+        assert request.plan is not None  # noqa: S101 - it is asking, so it was judged
+        approval = Approval(request.id, digest, actor.person, True, actor.via, uow.now, reason, factor, nonce)
+        uow.txn.add_approval(uow.prover.sign(approval, approval_expiry(request, request.plan, uow.now)))
         data = {"plan_hash": digest, "via": actor.via, "second_factor": factor, "reason": reason}
         data |= {"given": answer.given, "needed": answer.needed}
         uow.audit("request.approved", request.id, actor.person, data)

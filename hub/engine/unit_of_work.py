@@ -20,6 +20,7 @@ from common.plan import Step
 from hub.chat.compose import ReplyComposer
 from hub.core import job as jobs_of_hub
 from hub.core import request as requests_of_hub
+from hub.core.approval_proofs import ApprovalProver
 from hub.core.audit import WriteAudit
 from hub.core.records import Job, Request
 from hub.engine.effects import EffectFanOut, Effects
@@ -36,8 +37,11 @@ T = TypeVar("T")
 class UnitOfWork:
     """Rows are read and written through `txn`; everything else that a unit decides from is in `world`."""
 
-    def __init__(self, txn: Txn, now: float, composer: ReplyComposer, world: WorldSnapshot) -> None:
+    def __init__(
+        self, txn: Txn, now: float, composer: ReplyComposer, world: WorldSnapshot, prover: ApprovalProver
+    ) -> None:
         self.txn = txn
+        self.prover = prover
         self.now = now
         self.world = world
         self.effects = Effects()
@@ -46,6 +50,10 @@ class UnitOfWork:
     def audit(self, kind: str, subject: str, actor: str, data: Mapping[str, Any]) -> None:
         """Writes one audit row: the only place in this room that does."""
         self.txn.audit(kind, subject, actor, data, self.now)
+
+    def roles_now(self, person: str) -> tuple[str, ...]:
+        """The roles of a person by the store as it is in this transaction, which another process may have changed."""
+        return self.world.people.roles_by(person, self.txn.person(person))
 
     def notify_person(self, person: str, sentence: Sentence) -> bool:
         """Tells a person in chat, where they last spoke; False where they are not known to any chat that takes it."""
@@ -210,8 +218,10 @@ class UnitOfWorkRunner:
         world: Callable[[], WorldSnapshot],
         fan_out: EffectFanOut,
         clock: Callable[[], float],
+        prover: ApprovalProver,
     ) -> None:
         self._store = store
+        self._prover = prover
         self._composer = composer
         self._world = world
         self._fan_out = fan_out
@@ -228,7 +238,7 @@ class UnitOfWorkRunner:
         now, world = self._clock(), self._world()
 
         def in_transaction(txn: Txn) -> tuple[T, Effects]:
-            uow = UnitOfWork(txn, now, self._composer, world)
+            uow = UnitOfWork(txn, now, self._composer, world, self._prover)
             return unit(uow), uow.effects
 
         return await self._store.write(in_transaction)

@@ -26,7 +26,10 @@ class PeopleSnapshot:
     chat: Mapping[str, str]  # "INLET:USER" -> person
 
     def roles(self, name: str) -> tuple[str, ...]:
-        row = self.rows.get(name)
+        return self.roles_by(name, self.rows.get(name))
+
+    def roles_by(self, name: str, row: Person | None) -> tuple[str, ...]:
+        """The roles of somebody whose row in the store is `row`."""
         if row is not None and row.revoked_at is not None:
             return ()
         held = self.configured.get(name, row.roles if row is not None else ())

@@ -21,6 +21,7 @@ from websockets.asyncio.server import ServerConnection
 from common.identity.certificates import Identity
 from common.link.codec import Frame
 from common.link.messages import (
+    MIN_PROTOCOL,
     Beat,
     Bye,
     Cancel,
@@ -72,6 +73,7 @@ class AgentLink:
         self.outstanding: set[str] = set()
         self.broken = False  # the session cannot be gone on with
         self.session_expires_at = 0.0
+        self.orders_protocol = MIN_PROTOCOL  # which the machine's runner takes orders of
         self.estranged = False  # the machine has heard a hub whose work this store does not know
         self._tells_marks = False  # the machine keeps the hub's position
         self._told_mark = ""
@@ -254,7 +256,9 @@ class AgentLink:
             while self._dispatch_requested and self.connected and not self.broken:
                 self._dispatch_requested = False
                 while (room := self._window - len(self.outstanding)) > 0 and self.session.has_room():
-                    signed = await self._engine.dispatch(self.name, self.journal, min(room, MAX_DISPATCH))
+                    signed = await self._engine.dispatch(
+                        self.name, self.journal, min(room, MAX_DISPATCH), self.orders_protocol
+                    )
                     if self._engine.recovery_state.active:
                         break  # since a moment ago: what was leased is unknown by now, and must not leave
                     self.outstanding.update(job for _, job in signed)

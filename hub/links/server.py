@@ -33,7 +33,18 @@ from common.errors import UserError, WorkFailed
 from common.identity.certificates import Authority, Identity
 from common.link import codec, handshake
 from common.link.codec import BadFrame
-from common.link.messages import Cancel, Forget, Hello, Join, Joined, Message, Refuse, Welcome
+from common.link.messages import (
+    ORDERS_FACT,
+    Cancel,
+    Forget,
+    Hello,
+    Join,
+    Joined,
+    Message,
+    Refuse,
+    Welcome,
+    orders_protocol,
+)
 from common.link.session import Session
 from hub.config import HubConfig
 from hub.core.copied_identity import PROCESS_FACT, CopyDetector
@@ -321,6 +332,7 @@ class LinkServer:
             session = Session("agent", id=welcome.session, epoch=self._engine.epoch)
             link = AgentLink(name, identity, session, self._engine, tasks, self._clock, self._config.links.window)
         self._agents[name] = link
+        link.orders_protocol = orders_protocol(hello, welcome.protocol)
         return link, link.attach(connection, identity, welcome, hello.received if welcome.resumed else None)
 
     async def _record_connected(self, identity: Identity, hello: Hello, clock_ahead: float | None) -> None:
@@ -328,6 +340,7 @@ class LinkServer:
         now = self._clock()
         facts = {key[:MAX_FACT]: value[:MAX_FACT] for key, value in list((hello.facts or {}).items())[:MAX_FACTS]}
         facts.pop(PROCESS_FACT, None)
+        facts.pop(ORDERS_FACT, None)
 
         def unit(txn: Txn) -> Agent:
             before = authenticate(txn, identity, now)

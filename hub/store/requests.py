@@ -10,6 +10,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from common.approval_proof import ApprovalProof, BadProof, proofs_from_json, proofs_to_json
 from common.lifecycle import RequestState
 from common.plan import Plan, plan_from_json, plan_to_json
 from hub.core.records import Approval, Request
@@ -33,6 +34,18 @@ def _dump_plan(plan: Plan | None) -> str | None:
     return None if plan is None else to_json(plan_to_json(plan))
 
 
+def _dump_proofs(proofs: tuple[ApprovalProof, ...]) -> str:
+    return str(to_json(proofs_to_json(proofs)))
+
+
+def _load_proofs(text: str) -> tuple[ApprovalProof, ...]:
+    """None where the row holds anything else: an approval without a proof counts for nothing."""
+    try:
+        return proofs_from_json(from_json(text))
+    except (BadProof, ValueError, RecursionError):
+        return ()
+
+
 REQUEST: Final = Mapper(
     Request,
     table,
@@ -40,7 +53,9 @@ REQUEST: Final = Mapper(
     converters={"state": (attrgetter("value"), RequestState), "plan": (_dump_plan, _load_plan)},
     generated=("number",),
 )
-_APPROVAL: Final = Mapper(Approval, approval_table, key="request_id")
+_APPROVAL: Final = Mapper(
+    Approval, approval_table, key="request_id", converters={"proofs": (_dump_proofs, _load_proofs)}
+)
 
 _ADD: Final = Statement(REQUEST.insert, ON_CONFLICT_DO_NOTHING + " RETURNING number")
 _BY_ID: Final = Statement(REQUEST.select.where(table.c.id == sa.bindparam("id")))

@@ -111,6 +111,7 @@ requests: Final = sa.Table(
     added_column(text("outcome"), ""),
     added_column(text("thread"), ""),
     added_column(flag("button"), sa.false()),
+    added_column(text("mac"), ""),  # hub/core/row_mac.py
     sa.UniqueConstraint("inlet", "event_id"),
     check("state", one_of("state", RequestState)),
     check("ended", f"NOT ({one_of('state', REQUEST_TERMINAL)}) OR ended_at IS NOT NULL"),
@@ -164,6 +165,7 @@ jobs: Final = sa.Table(
     added_column(time("not_before", nullable=False), "0"),
     added_column(text("notes"), ""),
     time("replied_at"),
+    added_column(text("mac"), ""),
     check("state", one_of("state", JobState)),
     check("ended", f"NOT ({one_of('state', JOB_TERMINAL)}) OR ended_at IS NOT NULL"),
     check("priority", "priority BETWEEN 0 AND 9"),
@@ -230,7 +232,32 @@ approvals: Final = sa.Table(
     text("reason"),
     flag("second_factor"),
     added_column(text("nonce"), ""),
+    added_column(text("proofs"), "[]"),  # JSON list (common/approval_proof.py)
 )
+
+standing_approvals: Final = sa.Table(
+    "standing_approvals",  # a yes that holds for a while: of one plan, for one person
+    metadata,
+    sa.Column("number", Counter, primary_key=True),
+    sa.Column("request_id", sa.Text, sa.ForeignKey("requests.id"), nullable=False),  # with which it was given
+    text("plan_hash"),
+    text("person"),
+    text("granted_by"),
+    text("via"),
+    time("granted_at", nullable=False),
+    time("expires_at", nullable=False),
+    integer("max_uses"),
+    integer("uses"),
+    flag("second_factor"),
+    time("revoked_at"),
+    text("revoked_by"),
+    text("command"),
+    text("targets"),  # JSON list
+    text("mac"),
+    sqlite_autoincrement=True,
+)
+STANDING: Final = sa.text("revoked_at IS NULL")
+index("ix_standing_approvals_plan", standing_approvals.c.plan_hash, standing_approvals.c.person, where=STANDING)
 
 outbox: Final = sa.Table(
     "outbox",
@@ -399,7 +426,7 @@ events: Final = sa.Table(
     text("hash"),
 )
 index("ix_events_subject", events.c.subject, events.c.seq)
-ANOMALY: Final = sa.text(one_of("kind", ("job.anomaly", "job.foreign", "job.unheard_of")))
+ANOMALY: Final = sa.text(one_of("kind", ("job.anomaly", "job.foreign", "job.unheard_of", "row.forged")))
 index("ix_events_odd", events.c.seq, where=ANOMALY)  # contradicting reports, which a person should check
 
 checkpoints: Final = sa.Table(

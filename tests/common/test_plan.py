@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.approval_proof import ApprovalProof, proofs_to_json
 from common.plan import (
     DEFAULT_TTL,
     MAX_ARG_CHARS,
@@ -67,6 +68,9 @@ PLANS = st.builds(
 )
 
 
+PROOF = ApprovalProof("bob", 1_600_000_000.5, True, 1_700_000_000.0, "ops", "hub:0123456789abcdef", b"s" * 64)
+
+
 def order_of(plan: Plan, index: int = 0, **changed: Any) -> Order:
     """An order as the hub makes it."""
     step = plan.steps[index]
@@ -91,6 +95,17 @@ def order_of(plan: Plan, index: int = 0, **changed: Any) -> Order:
         approvals=(("bob", 1_600_000_000.5),),
     )
     return replace(order, **changed)
+
+
+def test_an_order_without_proofs_has_the_bytes_it_always_had() -> None:
+    """Trust: an older runner refuses a field that it does not know, so a field that says nothing is not there."""
+    plan = Plan((Step(("/bin/true",), ("web-1",)),))
+    plain = order_of(plan)
+    assert b"proofs" not in plain.to_bytes()
+    assert b"behalf" not in plain.to_bytes()
+    full = replace(plain, proofs=(PROOF,), behalf=("dave",))
+    assert Order.from_bytes(full.to_bytes()) == full
+    assert Order.from_bytes(plain.to_bytes()) == plain
 
 
 # ---- bounds
@@ -400,6 +415,11 @@ GOOD = order_of(PLAN).to_bytes()
         altered(env=[["A", 1]]),
         altered(steps="x"),
         altered(approvals=["ab"]),
+        altered(proofs=[]),
+        altered(proofs=[{}]),
+        altered(proofs=[{**proofs_to_json([PROOF])[0], "by": "anybody"}]),
+        altered(behalf=[]),
+        altered(behalf="ab"),
         altered(approvals=[["bob", "1"]]),
         altered(approvals=[["bob", True]]),
         altered(time_limit=60.0),

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import pyotp
 
 from common.lifecycle import RequestState
-from common.link.messages import Dispatch, Ended, Message
+from common.link.messages import PROTOCOL, Dispatch, Ended, Message
 from common.plan import Order
 from common.policy.check import Policy
 from hub.chat.compose import ReplyComposer
@@ -28,6 +28,7 @@ from hub.chat.platforms.base import IncomingMessage
 from hub.cli.init import init
 from hub.config import HubConfig, QueueTable
 from hub.core import audit_chain
+from hub.core.approval_proofs import ApprovalProver
 from hub.core.echo_guard import EchoGuard
 from hub.core.receipt import Receipt
 from hub.core.records import Agent, AuditEvent, Job, Person, Reply, Request
@@ -118,7 +119,8 @@ class HubHarness:
         self.composer = ReplyComposer(self.config, self.inlets)
         self.recovery = RecoveryState()
         self.world = snapshot_source(lambda: self.policy, lambda: self.chain, self.people, self.fleet, self.recovery)
-        self.units = UnitOfWorkRunner(self.store, self.composer, self.world, self.fan_out, self.clock)
+        prover = ApprovalProver(self.keys.job_key)
+        self.units = UnitOfWorkRunner(self.store, self.composer, self.world, self.fan_out, self.clock, prover)
         self.actions = RequestActions(self.keys.sealer)
         self.drafts = DraftActions(
             store=self.store,
@@ -269,8 +271,10 @@ class HubHarness:
 
     # ---- the machine's side
 
-    async def claim(self, agent: str = "web-1", limit: int = 100, journal: str = JOURNAL) -> list[tuple[Dispatch, str]]:
-        return await self.engine.dispatch(agent, journal, limit)
+    async def claim(
+        self, agent: str = "web-1", limit: int = 100, journal: str = JOURNAL, protocol: int = PROTOCOL
+    ) -> list[tuple[Dispatch, str]]:
+        return await self.engine.dispatch(agent, journal, limit, protocol)
 
     async def orders(self, agent: str = "web-1", limit: int = 100) -> list[Order]:
         """What a machine would be handed, read as its runner does."""
@@ -292,6 +296,11 @@ class HubHarness:
 
     def read(self, unit: Callable[[Txn], T]) -> T:
         return self.store.read_now(unit)
+
+    def tamper(self, statement: str, *values: object) -> int:
+        """Writes into the database beside the hub; returns how many rows changed. SQLite only."""
+        with contextlib.closing(sqlite3.connect(self.database)) as db, db:
+            return db.execute(statement, values).rowcount
 
     async def change(self, unit: Callable[[UnitOfWork], object]) -> None:
         await self.engine.write(unit)

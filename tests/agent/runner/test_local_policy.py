@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,10 @@ import pytest
 
 from agent.runner.local_policy import MAX_FILE, LocalPolicy
 from agent.runner.verify import OrderRefusal, Trust
+from common.approval_proof import HUB, ApprovalProof
+from common.identity.signing import APPROVAL_PURPOSE
 from common.link.messages import REFUSAL_CODES
+from common.plan import Order
 
 RULE = """
 default = "deny"
@@ -31,7 +35,17 @@ output_cap = 1000
 
 
 def objection(home: Any, *argv: str, **changes: Any) -> OrderRefusal | None:
-    return LocalPolicy(home.runner).check(home.order(*argv, **changes))
+    return LocalPolicy(home.runner).check(approved(home, home.order(*argv, **changes)), time.time())
+
+
+def approved(home: Any, order: Order) -> Order:
+    """The order with the hub's proof of each of its approvals."""
+    proofs = [ApprovalProof(who, at, False, time.time() + 60, "ops", HUB + home.key.id) for who, at in order.approvals]
+    signed = [
+        replace(one, signature=home.key.sign(APPROVAL_PURPOSE, one.statement(order.request, order.plan_hash)))
+        for one in proofs
+    ]
+    return replace(order, proofs=tuple(signed))
 
 
 def test_a_machine_that_allows_lets_through(home: Any) -> None:
@@ -57,6 +71,27 @@ def test_a_rule_that_asks_wants_its_approvals_in_the_order(home: Any) -> None:
         refusal = objection(home, "/bin/df", "-h", approvals=approvals, **limits)
         assert refusal is not None
         assert (refusal.code, "2 approvals" in refusal.reason) == ("policy", True)
+
+
+def test_approvals_that_are_only_said_count_for_nothing(home: Any) -> None:
+    """Trust: two names in a signed order are not two signatures; a hub that sends none is told by name."""
+    home.policy(RULE)
+    order = home.order("/bin/df", "-h", time_limit=20, output_cap=1000, approvals=(("bob", 1.0), ("carol", 2.0)))
+    refusal = LocalPolicy(home.runner).check(order, time.time())
+    assert refusal is not None
+    assert "upgrade the hub" in refusal.reason
+    one = approved(home, replace(order, approvals=order.approvals[:1]))
+    refusal = LocalPolicy(home.runner).check(replace(one, approvals=order.approvals), time.time())
+    assert refusal is not None
+    assert "the order has 1; 'carol': without a proof" in refusal.reason
+
+
+def test_a_rule_that_asks_for_a_second_factor_gets_it(home: Any) -> None:
+    """Trust: the machine's own rule says which yes counts, whatever the hub's rule was."""
+    home.policy(RULE.replace("approvers = 2", "approvers = 1\nsecond_factor = true"))
+    refusal = objection(home, "/bin/df", "-h", approvals=(("bob", 1.0),), time_limit=20, output_cap=1000)
+    assert refusal is not None
+    assert "'bob': without a second factor" in refusal.reason
 
 
 def test_a_rule_bounds_time_and_output(home: Any) -> None:
@@ -107,13 +142,13 @@ def test_a_policy_that_is_gone_refuses_everything(home: Any) -> None:
     """Deleting the file does not free the machine."""
     rules = LocalPolicy(home.runner)
     order = home.order("/bin/true")
-    assert rules.check(order) is None
+    assert rules.check(order, time.time()) is None
     (home.runner / "policy.toml").unlink()
-    refusal = rules.check(order)
+    refusal = rules.check(order, time.time())
     assert refusal is not None
     assert "cannot be read: No such file" in refusal.reason
     home.policy('default = "allow"')
-    assert rules.check(order) is None
+    assert rules.check(order, time.time()) is None
 
 
 def test_a_change_is_seen_at_the_next_order(home: Any) -> None:
@@ -122,13 +157,13 @@ def test_a_change_is_seen_at_the_next_order(home: Any) -> None:
     order = home.order("/bin/true")
     path = home.runner / "policy.toml"
     home.policy('default = "allow"')
-    assert rules.check(order) is None
+    assert rules.check(order, time.time()) is None
     stamp = path.stat()
     fresh = path.with_name("fresh")
     fresh.write_text('default = "deny" ')
     os.utime(fresh, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     fresh.replace(path)
-    assert rules.check(order) is not None
+    assert rules.check(order, time.time()) is not None
 
 
 def test_trust_is_read_again_too(home: Any, kit: Any) -> None:
@@ -152,8 +187,8 @@ def test_the_order_is_judged_for_this_machine_and_nobodys_role(home: Any) -> Non
     home.policy(RULE.replace('"ask"\napprovers = 2', '"allow"\nroles = ["admin"]\nagents = ["web-*"]'))
     order = home.order("/bin/df", "-h", time_limit=20, output_cap=1000)
     rules = LocalPolicy(home.runner)
-    assert rules.check(order) is None
-    assert rules.check(replace(order, agent="db-1")) is not None
+    assert rules.check(order, time.time()) is None
+    assert rules.check(replace(order, agent="db-1"), time.time()) is not None
 
 
 def test_why_every_order_would_be_refused(home: Any) -> None:

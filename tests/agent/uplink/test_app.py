@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from agent.state import StateFolder, version_file
+from agent.state import StateFolder, protocol_file, version_file
 from agent.uplink.app import Uplink
 from agent.uplink.hub_position import HubPosition
 from common.identity.certificates import Identity
 from common.link.messages import (
+    ORDERS_FACT,
     Accepted,
     Beat,
     Bye,
@@ -546,3 +547,13 @@ async def test_the_runners_version_is_a_fact(
     async with running(state):
         link = await hub.next_link()
         assert (link.hello.facts or {})["runner"] == told
+
+
+async def test_which_orders_the_runner_takes_is_a_fact(
+    hub: AgentFakeHub, runner: FakeRunner, state: StateFolder, running: Running, tmp_path: Path
+) -> None:
+    """Trust: the hub sends proofs of approvals to a runner that knows them, which may be older than the uplink."""
+    protocol_file(tmp_path / "runner.sock").write_text("3")
+    async with running(state):
+        link = await hub.next_link()
+        assert (link.hello.facts or {})[ORDERS_FACT] == "3"

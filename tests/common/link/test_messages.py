@@ -15,6 +15,7 @@ from common.link.messages import (
     CHUNK_BYTES,
     MAX_REASON,
     MESSAGE_TYPES,
+    ORDERS_FACT,
     Ack,
     Answer,
     BadMessage,
@@ -32,6 +33,7 @@ from common.link.messages import (
     from_body,
     is_allowed_sender,
     is_numbered,
+    orders_protocol,
     to_body,
     type_name,
 )
@@ -283,6 +285,17 @@ def test_an_older_peer_is_told_in_words() -> None:
     long = for_protocol(replace(full, reason="x" * MAX_REASON), 1)
     assert isinstance(long, Ended)
     assert len(long.reason) == MAX_REASON
+
+
+def test_which_orders_a_machine_takes() -> None:
+    """Trust: a runner outlives an upgrade of its uplink, so it says for itself which orders it knows; one that says
+    nothing is of version 0.1.0, and nonsense says nothing.
+    """
+    table = {None: 2, "3": 3, "2": 2, "9": 3, "": 2, "x": 2, "-3": 2, "\u0663": 2, "3333": 2, "99999999999": 2}
+    for told, takes in table.items():
+        facts = None if told is None else {ORDERS_FACT: told}
+        assert orders_protocol(Hello(3, "agent", "web-1", "1", facts=facts), 3) == takes, told
+    assert orders_protocol(Hello(3, "agent", "web-1", "1", facts={ORDERS_FACT: "3"}), 2) == 2
 
 
 def test_notes_out_of_bounds_are_refused() -> None:

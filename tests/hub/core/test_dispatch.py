@@ -6,18 +6,22 @@ from dataclasses import replace
 
 import pytest
 
+from common.identity.signing import SigningKey
 from common.lifecycle import JobState, RequestState
-from common.plan import Order, Step
+from common.plan import Order, Step, plan_hash
 from common.policy.check import Verdict
-from hub.core.dispatch import decide_dispatch
+from hub.core.approval_proofs import ApprovalProver
+from hub.core.dispatch import decide_dispatch, order_for_protocol
 from hub.core.job import Withhold
 from hub.core.records import Approval, Request
 from tests.hub.core.test_judgement import verdict
 from tests.hub.core.test_request import PLAN, job, request
 
 JUDGED = replace(PLAN, steps=(replace(PLAN.steps[0], argv=("/usr/bin/df", "-h")),))
-WORKING = request(RequestState.WORKING, plan=JUDGED, plan_hash="ab" * 32)
-LEASED = job(JobState.LEASED)
+DIGEST = plan_hash(JUDGED)
+WORKING = request(RequestState.WORKING, plan=JUDGED, plan_hash=DIGEST)
+LEASED = replace(job(JobState.LEASED), plan_hash=DIGEST)
+PROVER = ApprovalProver(SigningKey.generate())
 
 
 def decide(of: Request | None, now: Verdict, joined_at: float = 0.0, *given: Approval) -> Order | Withhold:
@@ -25,7 +29,17 @@ def decide(of: Request | None, now: Verdict, joined_at: float = 0.0, *given: App
         assert target == LEASED.agent
         return now
 
-    return decide_dispatch(of, LEASED, given, joined_at=joined_at, check=check, epoch=3)
+    return decide_dispatch(
+        of,
+        LEASED,
+        given,
+        joined_at=joined_at,
+        check=check,
+        prover=PROVER,
+        roles_of=lambda name: ("approver",) if name != "eve" else (),
+        now=8.0,
+        epoch=3,
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,9 +67,37 @@ def test_what_is_withheld(of: Request | None, now: Verdict, joined_at: float, re
 
 def test_the_order_names_everything_that_the_runner_checks() -> None:
     """Job, command, plan, approvals: a no among the approvals is none."""
-    yes, no = (Approval("R", "h", who, granted, "ops", 7.0) for who, granted in (("bob", True), ("ann", False)))
+    yes, no = (
+        PROVER.sign(Approval("R", DIGEST, who, granted, "ops", 7.0), 9.0)
+        for who, granted in (("bob", True), ("ann", False))
+    )
     order = decide(WORKING, verdict(), 0.0, yes, no)
     assert isinstance(order, Order)
     assert (order.job, order.request, order.agent, order.person) == (LEASED.id, "R", "web-1", "carol")
     assert (order.argv, order.step, order.epoch, order.plan_hash) == (("/usr/bin/df", "-h"), 0, 3, WORKING.plan_hash)
     assert (order.ttl, order.not_after, order.approvals) == (JUDGED.ttl, LEASED.not_after, (("bob", 7.0),))
+    assert (order.proofs, order.behalf) == (yes.proofs, ())
+    older = order_for_protocol(order, 2)
+    assert (older.proofs, older.behalf, older.approvals) == ((), (), order.approvals)
+    assert order_for_protocol(order, 3) is order
+
+
+def test_the_approvals_are_counted_again() -> None:
+    """Trust: the number that is given now, not the number that was: who left the team takes their yes along."""
+    asked = replace(WORKING, approvers=2)
+    bob, eve, ann = (PROVER.sign(Approval("R", DIGEST, who, True, "ops", 7.0), 9.0) for who in ("bob", "eve", "ann"))
+    assert isinstance(decide(asked, verdict("ask", approvers=2), 0.0, bob, ann), Order)
+    assert isinstance(decide(asked, verdict(), 0.0, bob, ann), Order)
+    for now in (verdict("ask", approvers=2), verdict()):
+        decision = decide(asked, now, 0.0, bob, eve)
+        assert isinstance(decision, Withhold)
+        assert decision.reason.startswith("1 of 2 approvals count now: eve approved it and may not approve any more")
+
+
+def test_a_plan_that_is_not_the_approved_one_goes_nowhere() -> None:
+    """Trust: what runs is what was hashed, whatever the row says now."""
+    changed = replace(WORKING, plan=replace(JUDGED, ttl=JUDGED.ttl + 1))
+    for of in (changed, replace(changed, plan_hash=plan_hash(changed.plan or JUDGED))):
+        decision = decide(of, verdict())
+        assert isinstance(decision, Withhold)
+        assert "not the one that was judged" in decision.reason

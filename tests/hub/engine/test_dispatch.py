@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
-from common.identity.signing import verify
+from common.identity.signing import APPROVAL_PURPOSE, verify
 from common.lifecycle import JobState
 from common.plan import Order
 from hub.core.records import Person
 from hub.planning.watched_files import load_policy
+from hub.store.transaction import Txn
 from tests.hub.hub_harness import HubHarness
 
 
@@ -92,6 +94,50 @@ async def test_a_command_that_policy_now_asks_more_for_is_withheld(harness: HubH
         rules=tuple(replace(r, **more) if r.id == request.rule else r for r in harness.policy.rules),
     )
     await withheld(harness, job.id)
+
+
+async def test_an_approver_who_is_gone_takes_the_yes_along(harness: HubHarness) -> None:
+    """Trust: approved, the machine away, the approver removed or demoted meanwhile: nothing runs, and the reason says
+    who and what to do. Asked of the store: nobody has told this process.
+    """
+    changes: dict[str, dict[str, Any]] = {"zoe": {"revoked_at": harness.clock.now}, "yan": {"roles": ("operator",)}}
+    for name in changes:
+        person = Person(name, ("approver",), harness.clock.now, chat=(f"ops:{name}",))
+        harness.write(partial(Txn.add_person, person=person))
+    await harness.people.refresh()
+    for name, change in changes.items():
+        request = await harness.submit("@web-1 systemctl restart nginx.service")
+        await harness.submit(f"approve r{request.number}", name)
+        (job,) = harness.jobs(request)
+        before = harness.people.row(name)
+        assert before is not None
+        harness.write(partial(Txn.save_person, before=before, after=replace(before, **change)))
+        reason = await withheld(harness, job.id)
+        assert f"{name} approved it and may not approve any more" in reason
+        assert f"`retry r{request.number}` asks again" in reason
+
+
+async def test_an_approval_that_has_expired_starts_nothing(harness: HubHarness) -> None:
+    """Trust: a yes is for a while, also where a job's own time was moved on."""
+    request = await harness.submit("@web-1 systemctl restart nginx.service")
+    await harness.submit(f"approve r{request.number}", "bob")
+    (job,) = harness.jobs(request)
+    harness.clock.advance(30 * 24 * 3600)
+    harness.write(lambda txn: txn.save_job(job, replace(job, not_after=harness.clock.now + 60)))
+    assert "the approval of bob has expired" in await withheld(harness, job.id)
+
+
+async def test_an_older_machine_is_sent_what_it_knows(harness: HubHarness) -> None:
+    """Trust: proofs go to machines whose runner takes them; the others get the pairs that they always got."""
+    for protocol, proofs in ((2, 0), (3, 1)):
+        request = await harness.submit("@web-1 systemctl restart nginx.service")
+        await harness.submit(f"approve r{request.number}", "bob")
+        ((dispatch, _),) = await harness.claim(protocol=protocol)
+        order = Order.from_bytes(dispatch.order)
+        assert (len(order.proofs), [who for who, _ in order.approvals]) == (proofs, ["bob"])
+        for proof in order.proofs:
+            statement = proof.statement(order.request, order.plan_hash)
+            assert verify(harness.keys.job_keys[proof.key], statement, proof.signature, APPROVAL_PURPOSE)
 
 
 async def test_a_command_that_would_now_run_another_way_is_withheld(harness: HubHarness) -> None:

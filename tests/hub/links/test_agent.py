@@ -13,7 +13,9 @@ from common.identity.certificates import identity_from_pem, make_request, new_ke
 from common.identity.signing import ORDER_PURPOSE, verify
 from common.lifecycle import JobState
 from common.link.codec import encode
+from common.link.handshake import make_hello
 from common.link.messages import (
+    ORDERS_FACT,
     Accepted,
     Beat,
     Bye,
@@ -431,3 +433,18 @@ async def test_a_claim_that_fails_ends_the_link_not_the_hub(
         assert harness.job(job.id).state is JobState.QUEUED
         again = await port.connect_reported_agent()
         assert await dispatched(again) == job.id
+
+
+@pytest.mark.parametrize(("facts", "proofs"), [({}, 0), ({ORDERS_FACT: "3"}, 1)])
+async def test_a_machine_gets_the_orders_that_its_runner_takes(
+    harness: HubHarness, facts: dict[str, str], proofs: int
+) -> None:
+    """Trust: proofs of approvals to a runner that says that it knows them, and to no other: it would refuse all."""
+    request = await harness.submit("@web-1 systemctl restart nginx.service")
+    await harness.submit(f"approve r{request.number}", "bob")
+    async with serve_links(harness) as port:
+        end = await port.connect_agent(hello=make_hello("agent", "web-1", None, facts=facts))
+        await end.send(Report("journal-1", "boot", {}))
+        await end.expect(Resync)
+        order = Order.from_bytes((await end.expect(Dispatch)).order)
+        assert (len(order.proofs), [who for who, _ in order.approvals]) == (proofs, ["bob"])

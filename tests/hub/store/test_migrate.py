@@ -154,13 +154,12 @@ def test_a_store_from_before_the_console_is_brought_along(
         migrate_module._upgrade(database)
         request = make.request(plan=make.plan, number=7)
         row = REQUEST.row(request)
-        old = {
-            name: value for name, value in row.items() if name not in ("behalf", "hold", "outcome", "thread", "button")
-        }
+        since = ("behalf", "hold", "outcome", "thread", "button", "mac")
+        old = {name: value for name, value in row.items() if name not in since}
         columns = ", ".join(["number", *old])
         marks = ", ".join(["7", *(f":{name}" for name in old)])
         connection.execute(sa.text(f"INSERT INTO requests ({columns}) VALUES ({marks})"), old)  # noqa: S608
-        later = ("number", "inlet", "source", "command", "time_limit", "not_before", "notes", "replied_at")
+        later = ("number", "inlet", "source", "command", "time_limit", "not_before", "notes", "replied_at", "mac")
         job = {name: value for name, value in JOB.row(make.job(request)).items() if name not in later}
         marks = ", ".join(f":{name}" for name in job)
         connection.execute(sa.text(f"INSERT INTO jobs ({', '.join(job)}) VALUES ({marks})"), job)  # noqa: S608

@@ -1,0 +1,116 @@
+"""A yes as whoever signed it said it: what a hub stores of an approval, what an order carries, what a machine counts.
+
+The signature is Ed25519 (`common.identity.signing`) over the statement, canonical JSON of request, plan hash, person,
+time, second factor, expiry and entrance. `by` says whose key it is: `hub:KEYID`, one of the keys that orders are signed
+with, under APPROVAL_PURPOSE; or `person:KEYID`, the approver's own. A proof is of one plan hash: in another order, or
+in the row of another request, it proves nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+HUB: Final = "hub:"
+PERSON: Final = "person:"
+MAX_PROOFS: Final = 64
+"""Proofs that one order carries."""
+_BY: Final = re.compile(r"(?:hub|person):[0-9a-f]{16}", re.ASCII)
+_SIGNATURE: Final = re.compile(r"[0-9a-f]{128}", re.ASCII)
+MAX_NAME: Final = 256
+
+
+class BadProof(ValueError):
+    """A malformed proof; `str()` names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalProof:
+    person: str
+    at: float  # seconds since the epoch
+    second_factor: bool  # a fresh code was given with it
+    expires: float  # seconds since the epoch: no start later than this counts it
+    via: str  # the inlet's name, or "console"
+    by: str  # hub:KEYID or person:KEYID
+    signature: bytes = b""  # Ed25519, 64 bytes
+
+    def statement(self, request: str, plan_hash: str) -> bytes:
+        """What is signed: this yes, to this plan of this request (a ULID)."""
+        body = {
+            "v": 1,
+            "request": request,
+            "plan_hash": plan_hash,
+            "person": self.person,
+            "at": self.at,
+            "second_factor": self.second_factor,
+            "expires": self.expires,
+            "via": self.via,
+        }
+        return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+    @property
+    def by_hub(self) -> bool:
+        return self.by.startswith(HUB)
+
+    @property
+    def key(self) -> str:
+        """The id of the key that signed it."""
+        return self.by.partition(":")[2]
+
+
+def proofs_to_json(proofs: Iterable[ApprovalProof]) -> list[dict[str, Any]]:
+    """As JSON values; `proofs_from_json` is the inverse."""
+    return [
+        {
+            "person": proof.person,
+            "at": proof.at,
+            "second_factor": proof.second_factor,
+            "expires": proof.expires,
+            "via": proof.via,
+            "by": proof.by,
+            "signature": proof.signature.hex(),
+        }
+        for proof in proofs
+    ]
+
+
+def proofs_from_json(values: Any) -> tuple[ApprovalProof, ...]:
+    """The proofs of `proofs_to_json`'s value; raises BadProof where it is anything else, or there are too many."""
+    if not isinstance(values, list) or len(values) > MAX_PROOFS:
+        raise BadProof(f"proofs: a list of at most {MAX_PROOFS} was expected")
+    return tuple(map(_proof, values))
+
+
+def _proof(value: Any) -> ApprovalProof:
+    match value:
+        case {
+            "person": str(person),
+            "at": at,
+            "second_factor": bool(second_factor),
+            "expires": expires,
+            "via": str(via),
+            "by": str(by),
+            "signature": str(signature),
+        } if len(value) == 7:
+            pass
+        case _:
+            raise BadProof("proofs: not of the form")
+    if len(person) > MAX_NAME or len(via) > MAX_NAME:
+        raise BadProof(f"proofs: a name longer than {MAX_NAME} characters")
+    if not (_is_time(at) and _is_time(expires)):
+        raise BadProof("proofs: a finite time was expected")
+    if not _BY.fullmatch(by) or not _SIGNATURE.fullmatch(signature):
+        raise BadProof("proofs: by or signature is not of the form")
+    return ApprovalProof(person, at, second_factor, expires, via, by, bytes.fromhex(signature))
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= 2**53  # so put, it is false for NaN too
+
+
+def people_of(proofs: Sequence[ApprovalProof]) -> tuple[str, ...]:
+    """Who is named, each once, sorted."""
+    return tuple(sorted({proof.person for proof in proofs}))

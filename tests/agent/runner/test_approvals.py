@@ -1,0 +1,72 @@
+"""agent.runner.approvals"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from agent.runner.approvals import ApprovalCount, count_approvals
+from common.approval_proof import HUB, PERSON, ApprovalProof
+from common.identity.signing import APPROVAL_PURPOSE, ORDER_PURPOSE, SigningKey
+from common.plan import Order
+from tests.agent.runner.test_verify import KEY, order
+
+NOW = 900.0
+STRANGER = SigningKey.generate()
+
+
+def proof(
+    made: Order,
+    person: str = "bob",
+    *,
+    key: SigningKey = KEY,
+    purpose: bytes = APPROVAL_PURPOSE,
+    by: str = HUB,
+    **changes: Any,
+) -> ApprovalProof:
+    """A hub's proof for the order; the changes are signed."""
+    unsigned = replace(ApprovalProof(person, 800.0, False, NOW + 60, "ops", by + key.id), **changes)
+    return replace(unsigned, signature=key.sign(purpose, unsigned.statement(made.request, made.plan_hash)))
+
+
+def counted(made: Order, *proofs: ApprovalProof, **rule: Any) -> ApprovalCount:
+    settings = {"own_approval": False, "second_factor": False, "now": NOW, **rule}
+    return count_approvals(replace(made, proofs=proofs), {KEY.id: KEY.public}, **settings)
+
+
+def test_what_counts() -> None:
+    """Trust: the machine counts signed approvals of this plan by distinct people, and nothing that the order merely
+    says. Lesson A3 B8: the requester is nobody's approver.
+    """
+    made = order(behalf=("dave",), approvals=(("eve", 1.0),))
+    bob, ann = proof(made), proof(made, "ann", second_factor=True)
+    other = order(request="01ARZ3NDEKTSV4RRFFQ69G5FAW")
+    assert counted(made, bob, ann, bob).people == {"ann", "bob"}
+    table: list[tuple[ApprovalProof, dict[str, Any], str]] = [
+        (proof(made, key=STRANGER), {}, "does not know"),
+        (proof(made, by=PERSON), {}, "does not know"),
+        (proof(made, purpose=ORDER_PURPOSE), {}, "not of this plan"),
+        (replace(bob, person="ann"), {}, "not of this plan"),
+        (replace(bob, expires=NOW + 9_999), {}, "not of this plan"),
+        (replace(bob, second_factor=True), {"second_factor": True}, "not of this plan"),
+        (proof(other), {}, "not of this plan"),
+        (proof(replace(made, plan_hash="0" * 64)), {}, "not of this plan"),
+        (proof(made, expires=NOW - 1), {}, "expired"),
+        (bob, {"second_factor": True}, "without a second factor"),
+        (proof(made, "alice"), {}, "their own request"),
+        (proof(made, "dave"), {}, "their own request"),
+    ]
+    for one, rule, why in table:
+        found = counted(made, one, **rule)
+        assert found.people == frozenset(), one
+        assert why in found.excluded[0], one
+        assert found.excluded[-1] == "'eve': without a proof"
+    assert counted(made, ann, second_factor=True).people == {"ann"}
+    assert counted(made, proof(made, "alice"), proof(made, "dave"), own_approval=True).people == {"alice", "dave"}
+
+
+def test_one_good_proof_is_enough() -> None:
+    """A person's own signature beside the hub's, which another rule asks for, takes nothing from it."""
+    made = order()
+    found = counted(made, proof(made, by=PERSON, key=STRANGER), proof(made))
+    assert (found.people, found.excluded) == ({"bob"}, ())

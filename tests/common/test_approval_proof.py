@@ -1,0 +1,63 @@
+"""A signed yes on its way: the statement, and its form."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from common.approval_proof import (
+    MAX_NAME,
+    MAX_PROOFS,
+    ApprovalProof,
+    BadProof,
+    people_of,
+    proofs_from_json,
+    proofs_to_json,
+)
+
+PROOF = ApprovalProof("bob", 5.0, False, 65.5, "ops", "hub:0123456789abcdef", b"s" * 64)
+OTHER = {"person": "ann", "at": 6.0, "second_factor": True, "expires": 66.0, "via": "console"}
+
+
+def test_the_statement_covers_everything_that_counts() -> None:
+    """Trust: what is signed is this yes, to this plan of this request; whose key it is stands outside."""
+    statement = PROOF.statement("R", "h")
+    assert {field.name for field in fields(PROOF)} == {*OTHER, "by", "signature"}
+    others = [replace(PROOF, **{name: value}).statement("R", "h") for name, value in OTHER.items()]
+    others += [PROOF.statement("Q", "h"), PROOF.statement("R", "g")]
+    assert len({statement, *others}) == 1 + len(others)
+    assert replace(PROOF, by="person:0123456789abcdef", signature=b"t" * 64).statement("R", "h") == statement
+
+
+def test_what_is_written_is_read() -> None:
+    """And who is named, each once."""
+    proofs = (PROOF, replace(PROOF, by="person:0123456789abcdef"), replace(PROOF, person="ann", second_factor=True))
+    assert proofs_from_json(proofs_to_json(proofs)) == proofs
+    assert people_of(proofs) == ("ann", "bob")
+    assert (PROOF.by_hub, proofs[1].by_hub, PROOF.key) == (True, False, "0123456789abcdef")
+
+
+def test_anything_else_is_refused() -> None:
+    """Each field has its type and bound, and the list has one."""
+    (good,) = proofs_to_json([PROOF])
+    bad: list[Any] = [
+        None,
+        {},
+        [None],
+        [{}],
+        [{**good, "more": 1}],
+        [{key: value for key, value in good.items() if key != "via"}],
+        *([{**good, "at": value}] for value in ("5", None, True, float("nan"), float("inf"), 2**60)),
+        [{**good, "expires": float("nan")}],
+        *([{**good, "second_factor": value}] for value in (1, "true", None)),
+        *([{**good, name: "x" * (MAX_NAME + 1)}] for name in ("person", "via")),
+        *([{**good, "by": value}] for value in ("hub:", "hub:XYZ", "0123456789abcdef", "agent:0123456789abcdef", 7)),
+        *([{**good, "signature": value}] for value in ("", "0" * 127, "0" * 130, "Z" * 128)),
+        [good] * (MAX_PROOFS + 1),
+    ]
+    for value in bad:
+        with pytest.raises(BadProof):
+            proofs_from_json(value)
+    assert len(proofs_from_json([good] * MAX_PROOFS)) == MAX_PROOFS
