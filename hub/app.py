@@ -103,7 +103,9 @@ async def run_until(parts: Parts, stop: asyncio.Event) -> None:
         delivering = tasks.create_task(parts.delivery.run(), name="delivery")
         asking = tasks.create_task(parts.outbound.run(), name="outbound")
         background = start_background(tasks, parts)
-        serving = tasks.create_task(http_server.serve(parts.web, listen, started=web_up, stop=web_stop), name="http")
+        tls = parts.base.http_tls.context if parts.base.http_tls is not None else None
+        web = http_server.serve(parts.web, listen, started=web_up, stop=web_stop, tls=tls)
+        serving = tasks.create_task(web, name="http")
         linking = tasks.create_task(parts.links.serve(links_up, stop), name="links")
         await web_up.wait()
         await links_up.wait()

@@ -19,7 +19,7 @@ from common.read_file import read_bytes, read_secret, read_toml
 from common.roles import ROLES
 from common.values import Address, Duration, Size
 from hub.core.callback_url import parse_allowed_host
-from hub.core.http_table import HttpTable, is_public_url
+from hub.core.http_table import HttpTable, exposure, is_public_url
 from hub.core.inlet_table import InletTable, inlet_secret_files
 from hub.core.rate_limits import parse_networks
 
@@ -295,8 +295,14 @@ def load(path: Path, table_of: TableOfPlatform) -> HubConfig:
     folder = path.parent
     choose = {"inlets": ("platform", lambda platform: table_of(platform, folder))}
     config = replace(build(read_toml(path, cure), HubConfig, path, choose), path=path)
+    http = config.http
     config = replace(
         config,
+        http=replace(
+            http,
+            certificate_file=folder / http.certificate_file if http.certificate_file is not None else None,
+            key_file=folder / http.key_file if http.key_file is not None else None,
+        ),
         policy=PolicyTable(folder / config.policy.file),
         runbooks=RunbooksTable(folder / config.runbooks.file),
         store=replace(config.store, seal_key_file=folder / config.store.seal_key_file),
@@ -341,6 +347,8 @@ def _problems(config: HubConfig) -> Iterator[tuple[str, str]]:
         hosts = {config.http.listen.host, config.links.listen.host}
         if len(hosts) == 1 or hosts & set(WILDCARDS):
             yield "[links] listen", f"the port {config.links.listen.port} is [http] listen's already; use another"
+    if problem := exposure(config.http):
+        yield "[http] listen", problem
     for entry in config.http.trusted_proxies:
         try:
             parse_networks((entry,))

@@ -24,6 +24,7 @@ from hub.chat.confirm_page import ConfirmDeps
 from hub.chat.delivery import DeliveryWorker
 from hub.chat.inlet_status import InletStatusReader
 from hub.chat.inlets import Inlet, build_inlets
+from hub.chat.listener_tls import ListenerTls
 from hub.chat.open_sockets import OpenSockets
 from hub.chat.outbound import OutboundSupervisor
 from hub.chat.picture_fetch import PictureFetcher
@@ -77,6 +78,7 @@ class Base:
     store: Store
     epoch: int
     tls: ssl.SSLContext
+    http_tls: ListenerTls | None  # None: plain HTTP, near or behind a proxy
     metrics: Metrics
     fan_out: EffectFanOut
     people: PeopleDirectory
@@ -160,6 +162,7 @@ def build_base(
         store=store,
         epoch=epoch,
         tls=server_context(folder.certificate, folder.key, folder.ca_certificate),
+        http_tls=ListenerTls.of(config.http),
         metrics=metrics,
         fan_out=fan_out,
         people=people,
@@ -415,7 +418,11 @@ def build_maintenance(
 
 
 def renew_certificate(base: Base) -> None:
-    """A new certificate is shown to connections from now on; those that are open do not notice."""
+    """New certificates, of links and of webhooks, are shown to connections from now on; those that are open do not
+    notice.
+    """
+    if base.http_tls is not None:
+        base.http_tls.reload()
     folder = base.config.folder
     if refresh_certificate(folder, base.keys.authority, base.clock()):
         base.tls.load_cert_chain(folder.certificate, folder.key, password="")

@@ -80,6 +80,7 @@ class Reloader:
         else:
             base.files.hub.problem = None
             base.files.hub.waiting = tuple(key for key in changed_keys(self._started_with, fresh) if not is_live(key))
+        self._listener_certificate()
         await asyncio.to_thread(self._watched_files)
         await base.people.refresh()
         waiting = list(base.files.hub.waiting)
@@ -101,6 +102,15 @@ class Reloader:
             base.people.configure(people)
             log.warning("people.narrowed", names=names)
         return [f"people.{name}" for name in names]
+
+    def _listener_certificate(self) -> None:
+        tls = self._parts.base.http_tls
+        if tls is None:
+            return
+        try:
+            tls.reload()
+        except UserError as error:
+            log.error("file.refused", file=str(tls.certificate_file), problem=str(error))
 
     def _watched_files(self) -> None:
         files = self._parts.base.files

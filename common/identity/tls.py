@@ -179,6 +179,20 @@ def explain_tls_error(error: OSError) -> UserError:
     return UserError("no secure connection", _reason(error))
 
 
+def local_context(certificate: Path) -> ssl.SSLContext:
+    """For a program on the hub's own machine that speaks to the webhooks' port: it takes the very certificate that
+    hub.toml names there, whatever name stands in it, and no other.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # it is dialled at a loopback address, under no name
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(cafile=certificate)
+    except OSError as error:  # ssl.SSLError is one
+        raise UserError(f"{certificate}: no certificate can be read from it ({_reason(error)})", "restore it") from None
+    return context
+
+
 def _context(protocol: int) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_3

@@ -2,8 +2,9 @@
 
 platforms/     one module a platform: verify the raw bytes, parse, render a reply; nothing else knows platforms
 inlets         the inlets of hub.toml, each with its platform
-http_server, uvicorn_private
-               the HTTP server and its limits, before any application code runs; the parts of uvicorn that it uses
+http_server, listener_tls, uvicorn_private
+               the HTTP server and its limits, before any application code runs; its certificate; the parts of uvicorn
+               that it uses
 webhook        one delivery: limits, signature, duplicates, commit, 2xx
 outbound, outbound_pause, outbound_socket
                run the outbound modes of inlets: ask platforms for news, where the hub has no open port

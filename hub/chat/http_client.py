@@ -56,12 +56,16 @@ async def _refuse_redirect(
 
 
 async def make_call(
-    session: aiohttp.ClientSession, call: HttpCall, limit: int, seconds: float | None = None
+    session: aiohttp.ClientSession,
+    call: HttpCall,
+    limit: int,
+    seconds: float | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> tuple[HttpResponse, bool]:
     """The answer with what came in time of its body, at most `limit` bytes, and whether that is all of it; raises one
     of FAILURES.
 
-    The URL is called as it stands: the caller has checked it.
+    The URL is called as it stands: the caller has checked it. `tls`: another trust than the public authorities.
     """
     timeout = session.timeout if seconds is None else aiohttp.ClientTimeout(total=seconds)
     # encoded=True: the URL that is called must be exactly the one that was checked.
@@ -72,6 +76,7 @@ async def make_call(
         headers=call.headers,
         allow_redirects=False,
         timeout=timeout,
+        ssl=tls if tls is not None else True,
     ) as response:
         body, whole = bytearray(), False
         with suppress(TimeoutError):  # the status is known, and what came of the body

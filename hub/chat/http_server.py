@@ -14,6 +14,7 @@ import enum
 import errno
 import json
 import socket
+import ssl
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -47,9 +48,10 @@ async def serve(
     started: asyncio.Event,
     stop: asyncio.Event,
     limits: HttpLimits | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Serves `app` at "HOST:PORT" (or on a bound socket) until `stop` is set, then finishes what is in hand and
-    returns.
+    returns. With `tls` it speaks HTTPS.
 
     Sets `started` once connections are accepted. Raises UserError where the address cannot be used. Installs no
     signal handlers.
@@ -70,8 +72,9 @@ async def serve(
         backlog=BACKLOG,
         timeout_keep_alive=limits.keep_alive,
         timeout_graceful_shutdown=limits.grace,
+        ssl_context_factory=(lambda config, default: tls) if tls is not None else None,
     )
-    server = EventServer(config, started, stop)
+    server = EventServer(config, started, stop, limits.head_seconds)
     try:
         await server.serve([listener])
     finally:

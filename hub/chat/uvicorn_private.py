@@ -6,7 +6,8 @@ tests/hub/chat/test_uvicorn_private.py names each part with what is expected of 
 what has moved.
 
     Server             startup, main_loop, on_tick, shutdown, capture_signals;
-                       servers, server_state, should_exit, config
+                       servers, server_state, should_exit, started, config
+    Config             http_protocol_class, ssl, backlog
     ServerState        connections, tasks, total_requests
     HttpToolsProtocol  connection_made, connection_lost, data_received, shutdown, on_message_begin, on_url, on_header,
                        on_headers_complete, on_message_complete, on_response_complete, _unset_keepalive_if_required;
@@ -33,8 +34,11 @@ class EventServer(uvicorn.Server):
     instead of waking ten times a second, and can be cancelled.
     """
 
-    def __init__(self, config: uvicorn.Config, started: asyncio.Event, stop: asyncio.Event) -> None:
+    def __init__(
+        self, config: uvicorn.Config, started: asyncio.Event, stop: asyncio.Event, handshake_seconds: float
+    ) -> None:
         super().__init__(config)
+        self._handshake_seconds = handshake_seconds
         self._started = started
         self._stop = stop
         self.servers = []
@@ -44,7 +48,20 @@ class EventServer(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """uvicorn's, but for a bound on the time of a TLS handshake, which it leaves at a minute."""
+        loop, config = asyncio.get_running_loop(), self.config
+
+        def connection() -> asyncio.Protocol:
+            kind = config.http_protocol_class
+            return kind(config=config, server_state=self.server_state, app_state={})  # type: ignore[call-arg]
+
+        timeout = self._handshake_seconds if config.ssl is not None else None
+        for listener in sockets or ():
+            server = await loop.create_server(
+                connection, sock=listener, ssl=config.ssl, backlog=config.backlog, ssl_handshake_timeout=timeout
+            )
+            self.servers.append(server)
+        self.started = True
         self._started.set()
 
     async def main_loop(self) -> None:

@@ -16,6 +16,7 @@ from common.config import config_fields, field_types, unwrap_optional
 from common.text import toml_string
 from common.values import Address, Duration, Size, format_duration, format_size
 from hub.config import HubConfig, ModelTable, PersonTable, StoreTable
+from hub.core.http_table import is_loopback
 from hub.core.inlet_table import InletTable
 
 _WIDTH = 110
@@ -30,7 +31,7 @@ def hub_toml(
 ) -> str:
     """The file of a new hub with the one inlet `ops`; `admin` "" for a hub that has no person yet."""
     values: dict[str, Mapping[str, Any]] = {
-        "http": {"listen": http},
+        "http": {"listen": http} | ({} if is_loopback(http.host) else {"behind_proxy": True}),
         "links": {"listen": links} | ({"public": public} if public is not None else {}),
         "store": {"url": store or StoreTable().url},
     }
@@ -97,5 +98,6 @@ _EXAMPLES: Mapping[str, Any] = {
     "public_url": "https://hub.example.org",
     "rate": 500,
     "body_limit": 8 * 1024 * 1024,
+    "certificate_file": Path("secrets/http.pem"),
     "key_file": Path("secrets/NAME"),
 }

@@ -42,7 +42,7 @@ from common.times import format_moment, local_zone
 from common.values import Address
 from common.version import VERSION
 from hub.cli.file_check import check_all
-from hub.cli.options import config_file_option, local_address, read_config
+from hub.cli.options import config_file_option, local_address, read_config, webhook_context
 from hub.config import HubConfig
 from hub.store.database import Database
 from hub.store.migrate import HEAD
@@ -172,7 +172,8 @@ def _validity(file: Path, now: float) -> tuple[float, float]:
 async def _http_port(config: HubConfig) -> list[Finding]:
     """Whether a hub serves webhooks there, and is ready; what it warns of its inlets."""
     listen = local_address(config.http.listen)
-    answer = await ask(listen, b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", None)
+    context = webhook_context(config)
+    answer = await ask(listen, b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", context)
     if answer is None:
         cure = "start it: answerback-hub serve, or systemctl start answerback-hub"
         return [Finding("webhooks", "warn", f"nobody serves {listen}", cure)]

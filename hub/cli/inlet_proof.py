@@ -31,7 +31,7 @@ from hub.chat.platforms.base import (
     NotAuthentic,
     WebhookRequest,
 )
-from hub.cli.options import RELOAD, local_address
+from hub.cli.options import RELOAD, local_address, webhook_context
 from hub.config import HubConfig
 from hub.core.callback_url import resolve_callback
 
@@ -71,10 +71,12 @@ async def _delivery(
     except (NotAuthentic, BadBody) as error:
         yield Finding("delivery", "bad", f"our own delivery is refused: {error}", "see the inlet's secrets")
         return
-    listen = local_address(config.http.listen)
-    url = f"http://{listen}/webhook/{inlet.name}" + (f"?{urlencode(example.query)}" if example.query else "")
+    listen, tls = local_address(config.http.listen), webhook_context(config)
+    url = f"{'http' if tls is None else 'https'}://{listen}/webhook/{inlet.name}"
+    url += f"?{urlencode(example.query)}" if example.query else ""
+    call = HttpCall(url, example.body, _headers(example), example.method)
     try:
-        answer, _ = await make_call(session, HttpCall(url, example.body, _headers(example), example.method), MAX_ANSWER)
+        answer, _ = await make_call(session, call, MAX_ANSWER, tls=tls)
     except FAILURES as error:
         yield Finding("delivery", "bad", f"no hub took it at {listen}: {describe_failure(error, SECONDS)}", _SERVE)
         return

@@ -39,7 +39,7 @@ from hub.cli.inlet_setup import (
     terminal_language,
     write_inlet,
 )
-from hub.cli.options import RELOAD, config_option, local_address, table_lines
+from hub.cli.options import RELOAD, config_option, local_address, table_lines, webhook_context
 from hub.config import HubConfig
 
 json_option = click.option("--json", "as_json", is_flag=True, help="one JSON document")
@@ -145,7 +145,7 @@ async def _gauges(config: HubConfig) -> tuple[dict[str, float], dict[str, float]
     where no hub answers.
     """
     request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    answer = await ask(local_address(config.http.listen), request, None, MAX_METRICS)
+    answer = await ask(local_address(config.http.listen), request, webhook_context(config), MAX_METRICS)
     if not answer:
         return None
     told = [match.groups() for match in _GAUGE.finditer(answer.decode("utf-8", "replace"))]
@@ -154,7 +154,7 @@ async def _gauges(config: HubConfig) -> tuple[dict[str, float], dict[str, float]
 
 
 def _explain_proxy(config: HubConfig) -> None:
-    if config.http.public_url is None:
+    if config.http.public_url is None and config.http.certificate_file is None:
         near = f"http://{local_address(config.http.listen)}"
         click.echo(
             f"PROXY: the HTTPS proxy in front of {near}; public_url of [http] in hub.toml says its name", err=True

@@ -32,6 +32,7 @@ from hub.cli.people import operator_group, people_group
 from hub.cli.policy_check import check_lines
 from hub.cli.units import units_command
 from hub.config import HubConfig
+from hub.core.http_table import is_loopback
 from hub.planning.watched_files import load_policy
 
 MAX_STORE_URL: Final = 4096
@@ -99,6 +100,11 @@ def init_command(folder: Path, admin: str | None, http: str, links: str, public:
     file = summary.folder.config
     click.echo(f"made {summary.folder.path}: hub.toml, policy.toml, runbooks.toml, keys and an authority of its own")
     click.echo(f"  webhooks     http://{summary.http}/webhook/ops   signed with the secret in {summary.secret_file}")
+    if not is_loopback(summary.http.host):
+        click.echo(
+            "               without TLS: hub.toml says behind_proxy = true; put a proxy that ends TLS in front, or set"
+            " certificate_file and key_file"
+        )
     click.echo(f"  machines     wss://{summary.dial_address}   authority {summary.pin}")
     if admin:
         click.echo(f"  admin        {admin}, whose console profile is {summary.folder.profile}")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import os
+import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from common.identity.tls import local_context
 from common.values import Address
 from hub.chat.inlets import load_config
 from hub.config import HubConfig
@@ -36,6 +38,12 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, config=read_config(config_file or above), **kwargs)
 
     return with_config
+
+
+def webhook_context(config: HubConfig) -> ssl.SSLContext | None:
+    """To speak to this hub's own webhooks' port; None where it is plain HTTP."""
+    file = config.http.certificate_file
+    return local_context(file) if file is not None else None
 
 
 def read_config(file: str | None) -> HubConfig:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from common.config import setting
@@ -17,9 +19,18 @@ _PUBLIC: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class HttpTable:
-    """Where chat platforms post to: POST /webhook/INLET. Facing the internet it wants a proxy that ends TLS."""
+    """Where chat platforms post to: POST /webhook/INLET. Beyond this machine with TLS, its own or a proxy's."""
 
     listen: Address = setting(Address("127.0.0.1", 8080), "Address and port to listen on.")
+    certificate_file: Path | None = setting(
+        None, "The certificate of `listen` with its chain, PEM; read again once an hour and on SIGHUP. With `key_file`."
+    )
+    key_file: Path | None = setting(None, "Its private key, PEM, mode 0600.")
+    behind_proxy: bool = setting(
+        False,
+        "Said aloud where `listen` is reached from other machines without TLS: a proxy in front of it ends TLS, and"
+        " nobody else gets at this port.",
+    )
     public_url: str | None = setting(
         None, 'How chats reach it from outside, such as "https://hub.example.org", for what setting up an inlet prints.'
     )
@@ -44,6 +55,29 @@ class HttpTable:
     def webhook_url(self, inlet: str) -> str:
         """Where chats post to an inlet; `PROXY` stands for the host where `public_url` does not say it."""
         return f"{(self.public_url or 'https://PROXY').rstrip('/')}/webhook/{inlet}"
+
+
+def exposure(table: HttpTable) -> str:
+    """What is wrong with how `listen` is protected, and the cure; "" where nothing is. Without TLS whoever is on the
+    way reads every message, and can forge those of chats that sign with a mere token.
+    """
+    if (table.certificate_file is None) != (table.key_file is None):
+        missing = "key_file" if table.key_file is None else "certificate_file"
+        return f"{missing} is not set; TLS needs certificate_file and key_file"
+    if table.certificate_file is not None or table.behind_proxy or is_loopback(table.listen.host):
+        return ""
+    return (
+        f"{table.listen} is reached from other machines without TLS; set certificate_file and key_file, listen on"
+        " 127.0.0.1, or write behind_proxy = true where a proxy in front ends TLS"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def is_public_url(text: str) -> bool:

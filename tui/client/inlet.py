@@ -13,7 +13,6 @@ import hashlib
 import hmac
 import json
 import secrets
-import ssl
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from common.errors import UserError, WorkFailed
+from common.identity.tls import local_context
 from common.read_file import read_secret, read_toml
 from common.text import clean
 from common.values import parse_address
@@ -44,6 +44,7 @@ class InletAccess:
     url: str
     secrets: tuple[bytes, ...]
     people: Mapping[str, str]
+    certificate: Path | None = None  # what the hub shows there, where it speaks TLS itself
 
     def sign(self, body: bytes) -> str:
         return hmac.new(self.secrets[0], body, hashlib.sha256).hexdigest()
@@ -74,11 +75,13 @@ def read_access(config: Path, inlet: str = "") -> InletAccess:
     name = inlet or next(iter(inlets))
     secret_file = config.parent / str(inlets[name].get("secret_file", ""))
     lines = read_secret(secret_file, "run this as the hub's user, or as root").splitlines()
+    certificate = _certificate(found, config)
     return InletAccess(
         name,
-        f"http://{_near(found, config)}/webhook/{name}",
+        f"{'http' if certificate is None else 'https'}://{_near(found, config)}/webhook/{name}",
         tuple(line.strip() for line in lines if line.strip()),
         _people(found, name),
+        certificate,
     )
 
 
@@ -102,6 +105,12 @@ def _near(found: Mapping[str, Any], config: Path) -> str:
     except ValueError:
         raise UserError(f"{config}: [http] listen: not an address", "write HOST:PORT") from None
     return str(address._replace(host=_LOOPBACK.get(address.host, address.host)))
+
+
+def _certificate(found: Mapping[str, Any], config: Path) -> Path | None:
+    http = found.get("http", {})
+    name = http.get("certificate_file") if isinstance(http, dict) else None
+    return config.parent / name if isinstance(name, str) and name else None
 
 
 def _people(found: Mapping[str, Any], inlet: str) -> dict[str, str]:
@@ -147,7 +156,7 @@ async def post(access: InletAccess, body: bytes) -> Posted:
     """Posts one message; raises WorkFailed where the hub cannot be reached."""
     place = urlsplit(access.url)
     port = place.port or (443 if place.scheme == "https" else 80)
-    context = ssl.create_default_context() if place.scheme == "https" else None
+    context = local_context(access.certificate) if access.certificate is not None else None
     where = f"{place.hostname}:{port}"
     head = (
         f"POST {place.path or '/'} HTTP/1.1\r\nHost: {where}\r\nContent-Type: application/json\r\n"

@@ -154,7 +154,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 def connected() -> tuple[HttpConnection, Transport, EventServer]:
-    server = EventServer(uvicorn.Config(application, log_config=None), asyncio.Event(), asyncio.Event())
+    server = EventServer(uvicorn.Config(application, log_config=None), asyncio.Event(), asyncio.Event(), 5.0)
     connection = HttpConnection(server.config, server.server_state, {})
     transport = Transport()
     connection.connection_made(transport)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hub.core.http_table import HttpTable, is_public_url
+from pathlib import Path
+
+from common.values import Address
+from hub.core.http_table import HttpTable, exposure, is_public_url
 
 
 def test_the_url_of_an_inlet() -> None:
@@ -25,3 +28,21 @@ def test_what_chats_could_be_told() -> None:
         "https://h\n",
     ):
         assert not is_public_url(bad), bad
+
+
+def test_a_listener_without_protection_is_named_with_its_cure() -> None:
+    """Trust (A6, forged): beyond this machine it speaks TLS, or somebody has said aloud that a proxy does."""
+    pem = Path("x.pem")
+    fine = [
+        HttpTable(),
+        *(HttpTable(listen=Address(host, 80)) for host in ("127.0.0.1", "127.3.2.1", "::1", "localhost")),
+        HttpTable(listen=Address("0.0.0.0", 80), behind_proxy=True),  # noqa: S104  not listened on
+        HttpTable(listen=Address("10.0.0.1", 443), certificate_file=pem, key_file=pem),
+    ]
+    assert [exposure(table) for table in fine] == [""] * len(fine)
+    for host in ("0.0.0.0", "::", "10.0.0.1", "hub.example.org", "localhost.example.org"):  # noqa: S104
+        told = exposure(HttpTable(listen=Address(host, 8080)))
+        assert "without TLS" in told, host
+        assert "behind_proxy = true" in told, host
+    assert exposure(HttpTable(certificate_file=pem)).startswith("key_file is not set")
+    assert exposure(HttpTable(key_file=pem, behind_proxy=True)).startswith("certificate_file is not set")
