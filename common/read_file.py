@@ -22,9 +22,11 @@ MAX_FILE: Final = 1024 * 1024  # bytes
 MAX_SECRET: Final = 64 * 1024  # bytes
 
 
-def read_toml(path: Path, cure: str = "") -> dict[str, Any]:
-    """The file's TOML, at most MAX_FILE bytes; raises UserError. `cure` is what to do where it does not exist."""
-    return parse_toml(read_bytes(path, MAX_FILE, cure), path)
+def read_toml(path: Path, cure: str = "", *, trusted: bool = False) -> dict[str, Any]:
+    """The file's TOML, at most MAX_FILE bytes; raises UserError. `cure` is what to do where it does not exist;
+    `trusted` as in `read_bytes`.
+    """
+    return parse_toml(read_bytes(path, MAX_FILE, cure, trusted=trusted), path)
 
 
 def parse_toml(data: bytes, name: Path | str, cure: str = "correct that line") -> dict[str, Any]:
@@ -50,24 +52,48 @@ def suggest_key(key: str, known: Collection[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
 
 
-def read_bytes(path: Path, limit: int = MAX_FILE, cure: str = "") -> bytes:
-    """A regular file of at most `limit` bytes; raises UserError. `cure` is what to do where it does not exist."""
-    return _read(path, limit, cure)[0]
+def read_bytes(path: Path, limit: int = MAX_FILE, cure: str = "", *, trusted: bool = False) -> bytes:
+    """A regular file of at most `limit` bytes; raises UserError. `cure` is what to do where it does not exist.
+
+    `trusted`: what stands in it decides what may be done, so it is refused where somebody else could have written it.
+    """
+    data, status = _read(path, limit, cure)
+    if trusted:
+        _check_writers(path, status)
+    return data
 
 
 def read_secret(path: Path, cure: str = "") -> bytes:
-    """A secret's file, unchanged; raises UserError where it is empty, too large, or open to more than its owner and
-    group.
+    """A secret's file, unchanged; raises UserError where it is empty, too large, open to more than its owner and
+    group, or of somebody else's making.
     """
-    data, mode = _read(path, MAX_SECRET, cure)
-    if mode & 0o027:
-        raise UserError(f"{path}: mode {mode & 0o777:04o} lets others at a secret", f"chmod 600 {path}")
+    data, status = _read(path, MAX_SECRET, cure)
+    if status.st_mode & 0o027:
+        raise UserError(f"{path}: mode {status.st_mode & 0o777:04o} lets others at a secret", f"chmod 600 {path}")
+    _check_writers(path, status)
     if not data.strip():
         raise UserError(f"{path}: empty", cure or "write the secret into it")
     return data
 
 
-def _read(path: Path, limit: int, cure: str) -> tuple[bytes, int]:
+def _check_writers(path: Path, status: os.stat_result) -> None:
+    """Raises UserError where anybody but root, this process's user and (for root, who reads other users' hubs) the
+    owner of the folder could have put the file there.
+    """
+    user, folder = os.geteuid(), os.stat(path.parent)
+    mine = {0, user} | ({folder.st_uid} if user == 0 else set())
+    for what, found in ((path, status), (path.parent, folder)):
+        if found.st_uid not in mine:
+            raise UserError(
+                f"{path}: {what} belongs to user {found.st_uid}, who could change it", f"chown {user} {what}"
+            )
+        sticky = what != path and found.st_mode & stat.S_ISVTX  # in such a folder nobody replaces another's file
+        others = found.st_mode & (0o022 if found.st_gid not in (0, os.getegid()) else 0o002)
+        if others and not sticky:
+            raise UserError(f"{path}: {what} can be changed by others than its owner", f"chmod go-w {what}")
+
+
+def _read(path: Path, limit: int, cure: str) -> tuple[bytes, os.stat_result]:
     try:
         # Without O_NONBLOCK a FIFO in the place of a file would hang the program.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
@@ -85,4 +111,4 @@ def _read(path: Path, limit: int, cure: str) -> tuple[bytes, int]:
         raise UserError("a file name with a NUL character", "name a file") from None
     if len(data) > limit:
         raise UserError(f"{path}: larger than {limit} bytes", "this cannot be the right file")
-    return data, stat.S_IMODE(status.st_mode)
+    return data, status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import time
 from collections.abc import Callable, Coroutine
@@ -12,6 +13,7 @@ from typing import Any
 import uvloop
 
 from common.errors import UserError
+from common.process.confine import forbid_inspection
 from common.process.hangup import StandardError, outlive_hangup
 from common.process.notify import notify, watchdog
 from hub.chat import http_server
@@ -28,6 +30,7 @@ log = logger("hub")
 
 def serve(config: HubConfig) -> None:
     """Runs the hub until SIGTERM or SIGINT. Raises UserError for what a person can cure."""
+    forbid_inspection()  # before any key is read
     outlive_hangup()
     configure(config.log.level, config.log.format)
     uvloop.run(Hub(config, time.time).run())
@@ -147,6 +150,8 @@ def start_background(tasks: asyncio.TaskGroup, parts: Parts) -> list[asyncio.Tas
 
 def announce_ready(base: Base) -> None:
     config = base.config
+    if os.geteuid() == 0:
+        log.warning("hub.root", cure="a user of its own needs no more than its folder: systemd/README.md sets it up")
     log.info(
         "hub.ready",
         hub=base.keys.hub_id,

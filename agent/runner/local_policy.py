@@ -22,7 +22,7 @@ from common.link.messages import MAX_REASON
 from common.plan import Order
 from common.policy.check import Policy, Verdict, check
 from common.policy.file import load_policy_bytes
-from common.read_file import MAX_FILE
+from common.read_file import read_bytes
 from common.roles import ROLES
 
 T = TypeVar("T")
@@ -124,14 +124,10 @@ class _WatchedFile(Generic[T]):
             log.error("rules.broken", file=self._path, why=found.reason)
 
     def _read(self) -> T | OrderRefusal:
-        with self._path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
-        if len(data) > MAX_FILE:
-            return self._reject(f"larger than {MAX_FILE} bytes")
         try:
-            value = self._parse(data)
+            value = self._parse(read_bytes(self._path, trusted=True))
         except (UserError, BadTrust) as error:
-            return self._reject(str(error))
+            return self._reject(str(error).removeprefix(f"{self._path}: "))
         log.info("rules.read", file=self._path)
         return value
 

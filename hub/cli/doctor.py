@@ -105,7 +105,13 @@ def _permissions(config: HubConfig) -> list[Finding]:
             judged = judge_mode(str(path), stat.S_IMODE(found.st_mode), found.st_uid, owner, secret=secret)
             bad += [judged] if judged is not None else []
     bad += map(_unseen, unseen)
-    return bad[:10] or [Finding("permissions", "ok", f"all of {root} is user {owner}'s, secrets are its alone")]
+    found = bad[:10] or [Finding("permissions", "ok", f"all of {root} is user {owner}'s, secrets are its alone")]
+    if owner == 0:
+        cure = "useradd a user for it, and chown -R its folder to that user: systemd/README.md"
+        found.append(
+            Finding("user", "warn", f"{root} is root's, so the hub runs as root; it needs no such right", cure)
+        )
+    return found
 
 
 def _unseen(error: OSError) -> Finding:

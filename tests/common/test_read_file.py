@@ -119,3 +119,51 @@ def test_an_empty_or_huge_secret_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"x" * (MAX_SECRET + 1))
     with pytest.raises(UserError, match="larger than"):
         read_secret(path)
+
+
+def test_what_somebody_else_could_have_written_is_refused(tmp_path: Path) -> None:
+    """Trust (B15, config as an escape hatch): a policy, a key or a secret that others may write, or that lies where
+    they may replace it, or that is another user's, is refused by name and with the cure.
+    """
+    folder = tmp_path / "hub"
+    folder.mkdir(mode=0o755)
+    file = folder / "policy.toml"
+    file.write_bytes(b"a = 1")
+    readers = (lambda: read_bytes(file, trusted=True), lambda: read_toml(file, trusted=True), lambda: read_secret(file))
+
+    def refused(mode: int, of_folder: int, told: str) -> None:
+        file.chmod(mode)
+        folder.chmod(of_folder)
+        for read in readers:
+            with pytest.raises(UserError, match=told) as caught:
+                read()
+            assert caught.value.cure.startswith("chmod")
+        assert read_bytes(file) == b"a = 1"  # what decides nothing is read as before
+
+    refused(0o602, 0o755, "changed by others|lets others")
+    refused(0o600, 0o777, f"{folder} can be changed by others")
+    folder.chmod(0o1777)  # sticky: there nobody replaces another's file
+    assert [read() for read in readers] == [b"a = 1", {"a": 1}, b"a = 1"]
+    if os.geteuid() == 0:
+        os.chown(file, 12345, 0)
+        for read in readers:
+            with pytest.raises(UserError, match="belongs to user 12345"):
+                read()
+        folder.chmod(0o755)
+        os.chown(folder, 12345, 0)  # root looks after another user's hub: all of it is that user's
+        assert read_secret(file) == b"a = 1"
+        os.chown(file, 54321, 0)
+        with pytest.raises(UserError, match="belongs to user 54321"):
+            read_secret(file)
+
+
+def test_a_file_of_a_group_of_its_own(tmp_path: Path) -> None:
+    """A user's private group, as many systems set up, is no other user; a group of others is."""
+    file = tmp_path / "policy.toml"
+    file.write_bytes(b"a = 1")
+    file.chmod(0o664)
+    assert read_bytes(file, trusted=True) == b"a = 1"
+    if os.geteuid() == 0:
+        os.chown(file, 0, 12345)
+        with pytest.raises(UserError, match="changed by others"):
+            read_bytes(file, trusted=True)

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,6 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hub.identity.agents import REFRESH_SECONDS
 from tests.end_to_end.system import START_WITHIN, SystemHarness, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -59,6 +62,18 @@ async def test_a_hub_ends_on_int_too(rig: SystemHarness) -> None:
     hub = await rig.start_hub()
     assert await hub.stop(signal.SIGINT) == 0
     assert rig.events()[-1]["kind"] == "hub.stopped"
+
+
+def test_nobody_looks_into_a_hub_that_serves() -> None:
+    """Trust (A7, keys): before it has read a key it is closed to other processes of its user, and leaves no core."""
+    code = """
+import ctypes, hub.app
+def dumpable(): raise SystemExit(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) + 40)
+hub.app.outlive_hangup = dumpable
+hub.app.serve(None)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=60)
+    assert ended.returncode == 40 + (0 if sys.platform == "linux" else -1)
 
 
 async def test_a_hangup_ends_nothing(rig: SystemHarness) -> None:

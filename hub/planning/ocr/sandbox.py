@@ -3,21 +3,21 @@
 
 What comes in was made by strangers, and the libraries that take it apart are large. So this process has little to lose:
 its environment is built for it, and once the models are loaded it can open nothing any more: no file and no socket
-(no descriptor is left to it), write no file, and gain no privilege. Memory, processor time and time are bounded.
+(no descriptor is left to it), write no file, gain no privilege, start no program and neither look into another process
+nor signal one; started by root it is nobody by then. Memory, processor time and time are bounded.
 It outlives neither its hub nor, by much, a picture that is too much for it.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import resource
-import signal
 import sys
 import time
 from typing import BinaryIO, Final
 
+from common.process.confine import become_nobody, end_with_parent, forbid_new_privileges, forbid_system_calls
 from hub.planning.ocr import protocol
 from hub.planning.ocr.refusal import ImageRefused
 from hub.planning.ocr.settings import WorkerSettings
@@ -28,7 +28,6 @@ _ADDRESS_SPACE_RESERVE: Final = (
     1024 * 1024 * 1024
 )  # address space beyond what may be filled: libraries, reserved and never touched
 _NICE: Final = 10
-_SET_DEATH_SIGNAL, _NO_NEW_PRIVILEGES = 1, 38  # prctl(2)
 _OUT_OF_MEMORY: Final = ("bad_alloc", "allocate", "Insufficient memory", "MemoryError")
 
 
@@ -42,14 +41,15 @@ def restrict_process(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_AS, (memory + _ADDRESS_SPACE_RESERVE, memory + _ADDRESS_SPACE_RESERVE))
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-        libc.prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    forbid_new_privileges()
+    end_with_parent()
 
 
-def forbid_opening_files() -> None:
-    """Once everything is loaded: from here on nothing can be opened, no file, no socket."""
+def forbid_all_else() -> None:
+    """Once everything is loaded: from here on it is nobody's process, and reaches nothing but its two pipes."""
+    become_nobody()
+    end_with_parent()  # again, since a change of user takes it back
+    forbid_system_calls()
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 
 
@@ -71,7 +71,7 @@ def serve(settings: WorkerSettings, source: BinaryIO, target: BinaryIO) -> None:
     Image.init()  # all of Pillow's modules, while files can still be opened
     recogniser = Recogniser(settings.threads)
     recogniser.warm()
-    forbid_opening_files()
+    forbid_all_else()
     _send(target, protocol.encode_ready())
     while head := _received(source, protocol.LENGTH_BYTES):
         data = _received(source, protocol.decode_length(head, settings.size))

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from agent.runner.local_policy import MAX_FILE, LocalPolicy
+from agent.runner.local_policy import LocalPolicy
 from agent.runner.verify import OrderRefusal, Trust
 from common.approval_proof import HUB, ApprovalProof
 from common.identity.signing import APPROVAL_PURPOSE
 from common.link.messages import REFUSAL_CODES
 from common.plan import Order
+from common.read_file import MAX_FILE
 
 RULE = """
 default = "deny"
@@ -130,6 +131,17 @@ def test_a_policy_that_cannot_be_used_refuses_everything_and_is_named(home: Any,
     assert refusal is not None
     assert refusal.code == "policy"
     assert str(home.runner / "policy.toml") in refusal.reason
+
+
+def test_a_policy_that_others_may_write_refuses_everything(home: Any) -> None:
+    """Trust (local user on a machine): who could write the rules would be the policy."""
+    policy = home.runner / "policy.toml"
+    assert objection(home, "/bin/true") is None
+    for mode, fine in ((0o666, False), (0o600, True)):
+        policy.chmod(mode)
+        refusal = objection(home, "/bin/true")
+        assert (refusal is None) == fine
+        assert fine or "can be changed by others" in refusal.reason
 
 
 def test_a_policy_is_text_from_any_editor(home: Any) -> None:
