@@ -98,19 +98,17 @@ def _permissions(config: HubConfig) -> list[Finding]:
         for name in files:
             path = Path(folder, name)
             try:
-                found = path.lstat()
+                status = path.lstat()
             except OSError:
                 continue
             secret = path.parent.name in ("secrets", "keys") or path.suffix == ".key"
-            judged = judge_mode(str(path), stat.S_IMODE(found.st_mode), found.st_uid, owner, secret=secret)
+            judged = judge_mode(str(path), stat.S_IMODE(status.st_mode), status.st_uid, owner, secret=secret)
             bad += [judged] if judged is not None else []
     bad += map(_unseen, unseen)
     found = bad[:10] or [Finding("permissions", "ok", f"all of {root} is user {owner}'s, secrets are its alone")]
     if owner == 0:
         cure = "useradd a user for it, and chown -R its folder to that user: systemd/README.md"
-        found.append(
-            Finding("user", "warn", f"{root} is root's, so the hub runs as root; it needs no such right", cure)
-        )
+        found.append(Finding("user", "warn", f"{root} is root's, so the hub runs as root, which it need not", cure))
     return found
 
 

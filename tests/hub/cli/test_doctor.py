@@ -39,7 +39,7 @@ def test_a_hub_that_nobody_serves_is_well(made: Path) -> None:
     states = {check["check"]: check["state"] for check in found["checks"]}
     assert found["ok"] is True
     assert {states[name] for name in ("configuration", "files", "permissions", "store", "inlets", "name")} == {"ok"}
-        assert states.get("user", "none") == ("warn" if os.geteuid() == 0 else "none")
+    assert states.get("user", "none") == ("warn" if os.geteuid() == 0 else "none")
     assert (states["webhooks"], states["links"]) == ("warn", "warn")
     assert {"version", "disk", "time service", "proxy", "certificate of the authority"} <= set(states)
     assert {"certificate of the hub", "certificate of the admin"} <= set(states)
