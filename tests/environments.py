@@ -32,6 +32,7 @@ import hub.__main__
 import hub.cli.main
 import tui.__main__
 import tui.cli.main
+from tests import read_once
 from tests.forked import NOBODY, Forked, Setting, run_forked
 
 STRANGER = 54_321
@@ -219,6 +220,9 @@ def load_everything() -> None:
             if not found.name.startswith(NOT_LOADED):
                 with suppress(ModuleNotFoundError):
                     importlib.import_module(found.name)
+    read_once.install()
+    read_once.default_policy()
+    read_once.default_runbooks()
     for name in ("segno", "readline", "getpass", "textwrap", "cryptography.x509"):
         with suppress(ModuleNotFoundError):
             importlib.import_module(name)

@@ -31,6 +31,19 @@ from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[1]
 _LOADED = ("hub.cli.main", "hub.app", "agent.cli", "agent.uplink.app", "tui.cli.main")
+_LOADED_LATER = (
+    "agent.join",
+    "alembic.autogenerate.api",
+    "alembic.command",
+    "alembic.config",
+    "alembic.op",
+    "cryptography.hazmat.backends.openssl.backend",
+    "encodings.idna",
+    "mako.template",
+    "psycopg",
+    "uvicorn.lifespan.off",
+)
+"""What programs import when they come to need it, and their starts are not what these tests look at."""
 _MAX_REQUEST = 128 * 1024
 _NUMBER = struct.Struct("i")  # what the server says of a child: its process id, then how it ended
 
@@ -76,12 +89,17 @@ class ForkedProcess:
         assert self._returncode is not None
         return self._returncode
 
+    def join(self) -> int:
+        """Waits for its end, for whoever has no event loop."""
+        if self._returncode is None:
+            os.set_blocking(self._status, True)
+        assert self.returncode is not None
+        return self.returncode
+
     def abandon(self) -> None:
         """Ends it now, for whoever cannot wait for it."""
         self.kill()
-        if self._returncode is None:
-            os.set_blocking(self._status, True)
-            assert self.returncode is not None
+        self.join()
 
 
 class _Server:
@@ -122,7 +140,9 @@ _server: _Server | None = None
 
 
 def start(argv: tuple[str, ...], *, stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes]) -> ForkedProcess:
-    """A process that does what `python -m ARGV` does, from the root of the sources, in this process' environment."""
+    """A process that does what `python -m ARGV` does, from the root of the sources, in this process' environment; or
+    `main()` of a module of the tests, where the first of ARGV is its dotted name.
+    """
     global _server
     if _server is None:
         _server = _Server()
@@ -135,8 +155,9 @@ def start(argv: tuple[str, ...], *, stdin: IO[bytes], stdout: IO[bytes], stderr:
 def serve(control: socket.socket) -> None:
     """Forks what is asked for, and says how each ended, until nobody can ask any more; its children end with it."""
     sys.path.insert(0, str(ROOT))
-    for name in _LOADED:
+    for name in (*_LOADED, *_LOADED_LATER):
         importlib.import_module(name)
+    _load_defaults()
     gc.collect()
     gc.freeze()  # the children share it
     assert threading.active_count() == 1, threading.enumerate()
@@ -182,6 +203,17 @@ def serve(control: socket.socket) -> None:
                 os.close(status)
 
 
+def _load_defaults() -> None:
+    """What every hub reads as it starts: the chat platforms, the default policy and runbooks."""
+    from hub.chat.platforms.registry import built_in
+    from tests import read_once
+
+    built_in()
+    read_once.install()
+    read_once.default_policy()
+    read_once.default_runbooks()
+
+
 def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
     message, descriptors, _, _ = socket.recv_fds(control, _MAX_REQUEST, 4)
     return message, list(descriptors)
@@ -199,8 +231,9 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
         os.environ.clear()
         os.environ.update(request["env"])
         name, *words = request["argv"]
-        sys.argv = [str(ROOT / name / "__main__.py"), *words]
-        main = importlib.import_module(f"{name}.__main__").main
+        module = name if "." in name else f"{name}.__main__"
+        sys.argv = [str(ROOT.joinpath(*module.split("."))) + ".py", *words]
+        main = importlib.import_module(module).main
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         main()

@@ -9,7 +9,10 @@ import pytest
 
 from common.values import Address
 from hub.cli.init import InitSummary, init
+from tests import read_once
 from tests.hub.hub_harness import FakeClock, HubHarness, hub_harness
+
+read_once.install()
 
 HUB_MADE_AT = 1_800_000_000.0
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import stat
 import subprocess
-import sys
 import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -26,28 +25,42 @@ from hub.core.audit_chain import verify
 from hub.store.errors import StoreBusy, StoreFull, StoreLost
 from hub.store.store import Store
 from hub.store.transaction import Txn
+from tests import fork_server
+from tests.fork_server import ForkedProcess
 from tests.run_main import run_main
 
-WRITING = Path(__file__).with_name("writing.py")
+
+@dataclass(frozen=True)
+class Writer:
+    """Another process that writes to a store, and the numbers that it prints."""
+
+    process: ForkedProcess
+    out: IO[str]
+
+
+def start_writer(url: str, folder: Path, name: str, count: int = 0, *more: str) -> Writer:
+    reading, writing = os.pipe()
+    with open(writing, "wb") as out, open(os.devnull, "rb") as nothing:
+        argv = ("tests.hub.store.writing", url, str(folder), name, str(count), *more)
+        process = fork_server.start(argv, stdin=nothing, stdout=out, stderr=out)
+    return Writer(process, open(reading))
 
 
 @contextmanager
-def writing(url: str, folder: Path, name: str, count: int = 0, *more: str) -> Iterator[subprocess.Popen[str]]:
+def writing(url: str, folder: Path, name: str, count: int = 0, *more: str) -> Iterator[Writer]:
     """Another process that writes to the store, ready; killed in the end if it still runs."""
-    command = [sys.executable, str(WRITING), url, str(folder), name, str(count), *more]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "."}) as process:
+    writer = start_writer(url, folder, name, count, *more)
+    with writer.out:
         try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            yield process
+            assert writer.out.readline() == "ready\n"
+            yield writer
         finally:
-            process.kill()
+            writer.process.abandon()
 
 
-def told(process: subprocess.Popen[str], count: int | None = None) -> list[int]:
+def told(writer: Writer, count: int | None = None) -> list[int]:
     """The numbers the process was told are kept: the next `count`, or all to its end but a line cut short."""
-    assert process.stdout is not None
-    lines = (process.stdout.readline() for _ in range(count)) if count is not None else process.stdout
+    lines = (writer.out.readline() for _ in range(count)) if count is not None else writer.out
     return [int(line) for line in lines if line.endswith("\n")]
 
 
@@ -170,10 +183,10 @@ def test_sudden_death_loses_nothing_that_was_told(url: str, tmp_path: Path, cloc
     chain has no fault, and the next hub may take over at once.
     """
     for round_ in range(3):
-        with writing(url, tmp_path, f"w{round_}", 0, "serve") as process:
-            numbers = told(process, 100 + 57 * round_)
-            os.kill(process.pid, signal.SIGKILL)
-            numbers += told(process)
+        with writing(url, tmp_path, f"w{round_}", 0, "serve") as writer:
+            numbers = told(writer, 100 + 57 * round_)
+            writer.process.kill()
+            numbers += told(writer)
         store = Store.open(url, folder=tmp_path, clock=clock)
         assert store.acquire() == 2 * round_ + 2
         subjects = set(whole(store))
@@ -194,10 +207,10 @@ def test_processes_that_write_at_once_make_one_chain(url: str, tmp_path: Path, c
     numbers: dict[str, list[int]] = {}
     store = Store.open(url, folder=tmp_path, clock=clock)
     with ExitStack() as stack:
-        processes = [stack.enter_context(writing(url, tmp_path, name)) for name in names]
+        writers = [stack.enter_context(writing(url, tmp_path, name)) for name in names]
         listeners = [
-            threading.Thread(target=lambda n=name, p=process: numbers.update({n: told(p)}))
-            for name, process in zip(names, processes, strict=True)
+            threading.Thread(target=lambda n=name, w=writer: numbers.update({n: told(w)}))
+            for name, writer in zip(names, writers, strict=True)
         ]
         for listener in listeners:
             listener.start()
@@ -206,8 +219,8 @@ def test_processes_that_write_at_once_make_one_chain(url: str, tmp_path: Path, c
             seq = store.write_now(one_more)
             (row, *_) = store.read_now(lambda txn, after=seq - 2: txn.chain(after, 2))
             before[row.subject.split("-")[0]] += 1
-        for process, listener in zip(processes, listeners, strict=True):
-            process.kill()
+        for writer, listener in zip(writers, listeners, strict=True):
+            writer.process.kill()
             listener.join()
     subjects = set(whole(store))
     store.close()
@@ -216,15 +229,10 @@ def test_processes_that_write_at_once_make_one_chain(url: str, tmp_path: Path, c
 
 def test_a_new_store_may_be_opened_by_many_at_once(url: str, tmp_path: Path, clock: Callable[[], float]) -> None:
     """Several processes that open the same empty store at the same moment all get it, migrated once."""
-    command = [sys.executable, str(WRITING), url, str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": "."}
-    processes = [
-        subprocess.Popen([*command, f"p{n}", "3"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
-        for n in range(4)
-    ]
-    for process in processes:
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 0, errors.decode()
+    for writer in [start_writer(url, tmp_path, f"p{n}", 3) for n in range(4)]:
+        with writer.out:
+            said = writer.out.read()
+        assert writer.process.join() == 0, said
     store = Store.open(url, folder=tmp_path, clock=clock)
     assert len(whole(store)) == 12
     store.close()

@@ -1,4 +1,4 @@
-"""Run by tests as a process of its own: `writing.py URL FOLDER NAME COUNT [serve]`.
+"""Run by tests as a process of its own, with the arguments URL FOLDER NAME COUNT [serve].
 
 Writes COUNT events (for ever where it is 0), several at once, and prints each one's number when it has been told that
 it is kept. `serve` takes the store over first.
@@ -16,7 +16,7 @@ from hub.store.store import Store
 from hub.store.transaction import Txn
 
 
-async def main(url: str, folder: str, name: str, count: int, *more: str) -> None:
+async def write(url: str, folder: str, name: str, count: int, *more: str) -> None:
     store = Store.open(url, folder=Path(folder), clock=time.time)
     if "serve" in more:
         store.acquire()
@@ -39,4 +39,6 @@ async def main(url: str, folder: str, name: str, count: int, *more: str) -> None
     store.close()
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), *sys.argv[5:]))
+def main() -> None:
+    url, folder, name, count, *more = sys.argv[1:]
+    asyncio.run(write(url, folder, name, int(count), *more))
