@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("common", "hub", "agent", "tui")
+from tests.sources import GROUP, PACKAGES, ROOT, parse, parsed
+
+pytestmark = pytest.mark.xdist_group(GROUP)
+
 MAX_LINES = 500
 
 NOT_IMPORTED = ("__main__", "hub.store.migrations.")
@@ -34,11 +36,7 @@ def name_of(path: Path, root: Path) -> str:
 
 def read(root: Path) -> dict[str, tuple[Path, ast.Module]]:
     """Every module of the packages under `root`, parsed."""
-    found = {}
-    for package in PACKAGES:
-        for path in sorted((root / package).rglob("*.py")):
-            found[name_of(path, root)] = (path, ast.parse(path.read_text(encoding="utf-8"), str(path)))
-    return found
+    return {name_of(path, root): (path, tree) for path, tree in (parsed() if root == ROOT else parse(root)).items()}
 
 
 def imports(name: str, path: Path, tree: ast.Module, known: Mapping[str, object]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import string
 from collections.abc import Iterator
@@ -14,9 +15,10 @@ import pytest
 from common import catalogue
 from common.catalogue import LANGUAGES, Language, Sentence, detect_language, load, sentences, translate
 from tests.each import each_of
+from tests.sources import GROUP, ROOT, parsed
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("common", "hub", "agent", "tui")
+pytestmark = pytest.mark.xdist_group(GROUP)
+
 HAN = re.compile(r"[\u3400-\u9fff]")
 
 
@@ -169,9 +171,13 @@ class Use:
 
 
 def trees() -> Iterator[tuple[str, ast.Module]]:
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
+    for path, tree in parsed().items():
+        yield str(path.relative_to(ROOT)), tree
+
+
+@functools.cache
+def all_uses() -> list[Use]:
+    return [use for where, tree in trees() for use in uses(where, tree)]
 
 
 def uses(where: str, tree: ast.AST) -> Iterator[Use]:
@@ -214,23 +220,21 @@ def _given(call: ast.Call, name: str) -> set[str] | None:
 def test_every_key_that_the_sources_say_is_in_the_catalogue() -> None:
     """A misspelt key fails here, not in front of a person."""
     missing = []
-    for where, tree in trees():
-        for use in uses(where, tree):
-            found = use.key in sentences() if use.exact else any(re.fullmatch(use.key, key) for key in sentences())
-            if not found:
-                missing.append(f"{use.where}: {use.key}")
+    for use in all_uses():
+        found = use.key in sentences() if use.exact else any(re.fullmatch(use.key, key) for key in sentences())
+        if not found:
+            missing.append(f"{use.where}: {use.key}")
     assert not missing, "not in common/sentences/:\n" + "\n".join(missing)
 
 
 def test_every_placeholder_is_given_its_value() -> None:
     """Where a call's values can be read off the source, none that the sentence needs is missing."""
     missing = []
-    for where, tree in trees():
-        for use in uses(where, tree):
-            if use.exact and use.given is not None and use.key in sentences():
-                lacking = set(placeholders(sentences()[use.key]["en"])) - use.given
-                if lacking:
-                    missing.append(f"{use.where}: {use.key} without {', '.join(sorted(lacking))}")
+    for use in all_uses():
+        if use.exact and use.given is not None and use.key in sentences():
+            lacking = set(placeholders(sentences()[use.key]["en"])) - use.given
+            if lacking:
+                missing.append(f"{use.where}: {use.key} without {', '.join(sorted(lacking))}")
     assert not missing, "\n".join(missing)
 
 
@@ -243,12 +247,11 @@ def is_said(key: str, constants: set[str]) -> bool:
 def test_every_sentence_is_said_somewhere() -> None:
     """A key that no source mentions is dead, or the one that was meant is misspelt."""
     constants: set[str] = set()
-    patterns: set[str] = set()
-    for where, tree in trees():
+    patterns = {use.key for use in all_uses() if not use.exact}
+    for _, tree in trees():
         constants.update(
             node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
         )
-        patterns.update(use.key for use in uses(where, tree) if not use.exact)
     unused = [
         key
         for key in sorted(sentences())
@@ -279,4 +282,4 @@ Sentence(key)
     ]
     assert is_said("ask_one_other", {"ask_one", "_other"})
     assert not is_said("ask_one_other", {"ask_one", "other"})
-    assert sum(1 for where, tree in trees() for _ in uses(where, tree)) > 20
+    assert len(all_uses()) > 20

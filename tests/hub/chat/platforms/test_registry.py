@@ -13,8 +13,8 @@ from hub.chat.platforms.registry import built_in, find_platform, implementation,
 from hub.cli.main import main
 from hub.core.inlet_table import InletTable
 from tests.run_main import run_main
+from tests.sources import GROUP, ROOT, parsed
 
-ROOT = Path(__file__).resolve().parents[4]
 OURS = ("generic", "standard")
 KEYS = ("card", "buttons", "outbound", "files")
 OWN = ROOT / "tests" / "end_to_end" / "own_platform.py"
@@ -33,16 +33,15 @@ def test_every_platform_keeps_to_the_interface(tmp_path: Path) -> None:
         assert all(english and chinese for english, chinese in kind.setup)
 
 
+@pytest.mark.xdist_group(GROUP)
 def test_no_other_module_names_a_platform() -> None:
     """As a value: whoever adds a platform adds one file. `init` alone picks one for the first inlet, and the demo's
     inlets are called after chats.
     """
     names = set(built_in()) - {"generic", "standard"}
-    for package in ("common", "hub", "agent", "tui"):
-        for path in (ROOT / package).rglob("*.py"):
-            if path.parent.name in ("platforms", "demo"):
-                continue
-            values = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+    for path, tree in parsed().items():
+        if path.parent.name not in ("platforms", "demo"):
+            values = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
             assert not names & values, path
 
 
