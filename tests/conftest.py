@@ -25,6 +25,10 @@ settings.load_profile("repeatable")
 
 MAX_ID: Final = 80
 """Characters between the brackets of a parametrised test's name."""
+_YOUNG: Final = 20_000
+"""Objects that are made before garbage is looked for, in place of 700. The tests of the console make a million each,
+and looking took a sixth of their time; what waits longer are cycles, and nothing here counts on when those go.
+"""
 _MAX_VALUE: Final = 32
 """Characters of one parameter in it: two of them fit."""
 
@@ -67,6 +71,7 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_YOUNG, 10, 20)
         gc.enable()
 
 
