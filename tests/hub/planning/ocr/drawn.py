@@ -461,9 +461,10 @@ def turned(data: bytes) -> Image.Image:
         return image.convert("RGB").transpose(Image.Transpose.ROTATE_180)
 
 
-def drawn() -> list[Drawn]:
+@cache
+def drawn() -> tuple[Drawn, ...]:
     """All twenty."""
-    return [Drawn(name, kind, language, make(), lines) for name, kind, language, make, lines in _ALL]
+    return tuple(Drawn(name, kind, language, make(), lines) for name, kind, language, make, lines in _ALL)
 
 
 # ---- and more of them, by chance
