@@ -24,6 +24,7 @@ ELSEWHERE = {
 ASPECTS = {
     "tests/agent/runner/test_app_sick_disk.py": "agent/runner/app.py",
     "tests/common/test_values_entrances.py": "common/values.py",
+    "tests/hub/engine/test_chat_actions_roles.py": "hub/engine/chat_actions.py",
     "tests/hub/planning/test_client_marks.py": "hub/planning/reading.py",
     "tests/hub/planning/runbooks/test_matcher_phrasings.py": "hub/planning/runbooks/matcher.py",
     "tests/tui/demo/test_world_hour.py": "tui/demo/world.py",

@@ -18,6 +18,24 @@ QUIET_KINDS: Final = (
 )
 """Kinds of events that the activity list leaves out: intermediate steps."""
 
+ACTIVITY: Final = ("agent.", "hub.started", "hub.stopped", "job.", "message.accepted", "plan.", "request.", "runbook.")
+"""Beginnings of the kinds that the activity tells: what whoever may see requests, jobs and machines sees there too. Of
+people, invitations, links, what was refused and what administrators did only the audit tells.
+"""
+ACTIVITY_DATA: Final = frozenset(
+    {
+        *("agent", "argv", "as", "code", "count", "exit_code", "given", "images", "jobs", "needed", "open", "outcome"),
+        *("output_bytes", "priority", "reason", "role", "rule", "signal", "text", "until", "verb", "verdict", "was"),
+        *("what", "why"),
+    }
+)
+"""What the activity shows of an event's data."""
+
+
+def in_activity(kind: str) -> bool:
+    """Whether the activity tells of events of this kind."""
+    return kind.startswith(ACTIVITY) and kind not in QUIET_KINDS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventView:
@@ -56,6 +74,10 @@ class EventView:
         return replace(
             self, kind=whole.kind, subject=whole.subject, actor=whole.actor, data=whole.data, hash=whole.hash
         )
+
+    def without_audit(self) -> EventView:
+        """What somebody sees of it who may not read the audit."""
+        return replace(self, data={key: value for key, value in self.data.items() if key in ACTIVITY_DATA}, hash="")
 
     @property
     def is_about_job(self) -> bool:

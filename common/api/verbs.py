@@ -211,7 +211,7 @@ FOLLOW: Final = Verb(
 WATCH: Final = Verb(
     name="watch", kind="subscription", right=rights.WATCH, args=subscriptions.WatchArgs,
     result=one(subscriptions.WatchSubscribed), pushes=(tuple[EventView, ...],),
-    summary="The audit as it grows; from an earlier event on it takes the right `audit`.",
+    summary="The audit as it grows; the activity for those without the right `audit`, and only from now on.",
     right_of=lambda args: rights.WATCH if args.after is None else rights.AUDIT,
 )  # fmt: skip
 UNSUBSCRIBE: Final = Verb(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from common.api import rights
 from common.api.codec import encode
+from common.api.events import in_activity
 from common.api.subscriptions import FollowPush, JobChunk, OutputPush
 from common.api.versions import VIEW_VERSIONS
 from common.catalogue import Sentence
@@ -131,7 +133,7 @@ def read_followed(txn: Txn, request_id: str, sent_seqs: Mapping[str, int]) -> tu
 
 
 class WatchSubscription(_Followed):
-    """The events of the audit behind the seq `after`."""
+    """The events of the audit behind the seq `after`: all of it for those who may read the audit, else the activity."""
 
     def __init__(self, caller: Caller, access: Access, store: Store, notifications: Notifications, after: int) -> None:
         super().__init__(caller, access, store, notifications)
@@ -145,4 +147,6 @@ class WatchSubscription(_Followed):
             return None
         self._sent_seq = views[-1].seq
         self.dirty = self.dirty or len(views) < len(events) or len(events) == MAX_EVENTS
-        return encode(views)
+        if not rights.AUDIT.held_by(self._access.roles(self._caller.person)):
+            views = tuple(view.without_audit() for view in views if in_activity(view.kind))
+        return encode(views) if views else None

@@ -67,13 +67,20 @@ def _request(txn: Txn, fleet: AgentRegistry, stored: StoredRow, before: CachedRo
 
 
 def _event(txn: Txn, fleet: AgentRegistry, stored: StoredRow, before: CachedRow | None, now: float) -> CachedRow:
-    if before is not None:
-        return before  # events never change
+    return before or _event_row(txn, stored, whole=True)  # events never change
+
+
+def _activity(txn: Txn, fleet: AgentRegistry, stored: StoredRow, before: CachedRow | None, now: float) -> CachedRow:
+    return before or _event_row(txn, stored, whole=False)
+
+
+def _event_row(txn: Txn, stored: StoredRow, *, whole: bool) -> CachedRow:
     event = to_event(AuditRow(*stored))
     if event.kind.startswith("job."):
-        return CachedRow(stored, event, None, event_row(event, txn.job(event.subject)))
+        return CachedRow(stored, event, None, event_row(event, txn.job(event.subject), whole=whole))
     request = txn.request(event.subject) if len(event.subject) == ULID_LENGTH else None
-    return CachedRow(stored, event, None, event_row(event, number=request.number if request is not None else None))
+    number = request.number if request is not None else None
+    return CachedRow(stored, event, None, event_row(event, number=number, whole=whole))
 
 
 RowBuilder = Callable[[Txn, AgentRegistry, StoredRow, CachedRow | None, float], CachedRow]
@@ -81,5 +88,5 @@ BUILDERS: Final[Mapping[ViewName, RowBuilder]] = {
     "jobs": _job,
     "requests": _request,
     "audit": _event,
-    "activity": _event,
+    "activity": _activity,
 }

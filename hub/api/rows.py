@@ -152,9 +152,9 @@ def agent_row_view(view: AgentView) -> AgentView:
     )
 
 
-def event_row(event: AuditEvent, job: Job | None = None, number: int | None = None) -> Row:
+def event_row(event: AuditEvent, job: Job | None = None, number: int | None = None, *, whole: bool = True) -> Row:
     """`job` where the event is about one: whose it was, where, and what it ran; `number` of the request that it is
-    about.
+    about. Not `whole`: what people see of it who may not read the audit.
     """
     argv, cut = cut_argv(_read_command(job.command)[0]) if job is not None and job.command else (None, False)
     view = EventView(
@@ -172,7 +172,7 @@ def event_row(event: AuditEvent, job: Job | None = None, number: int | None = No
         argv=argv,
         argv_cut=cut,
     )
-    return make_row(str(event.seq), encode(view))
+    return make_row(str(event.seq), encode(view if whole else view.without_audit()))
 
 
 # ---- cutting

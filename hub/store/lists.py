@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from common.api.events import QUIET_KINDS
+from common.api.events import ACTIVITY, QUIET_KINDS
 from common.filter.fields import FIELDS_BY_NAME, ViewName
 from common.filter.parser import Filter
 from hub.store.base import Repository
@@ -53,7 +53,8 @@ class ListQuery:
         table, columns = _TABLES[filter.view]
         fits: list[Condition] = filter_conditions(filter)
         if filter.view == "activity":
-            fits.append(literal_condition(f"NOT {one_of('kind', QUIET_KINDS)}"))
+            told = " OR ".join(f"kind LIKE '{beginning}%'" for beginning in ACTIVITY)
+            fits.append(literal_condition(f"({told}) AND NOT {one_of('kind', QUIET_KINDS)}"))
         window = sa.select(*columns).where(*fits).order_by(*_order(filter.view, sort))
         self.window = Statement(window.limit(sa.bindparam("n")).offset(sa.bindparam("lo")))
         self.count = Statement(sa.select(sa.func.count()).select_from(table).where(*fits))

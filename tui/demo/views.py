@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from common.api.agents import AgentView
-from common.api.events import QUIET_KINDS, EventView
+from common.api.events import EventView, in_activity
 from common.api.jobs import JobView
 from common.api.lists import Delta, ListPush, Row, Snapshot
 from common.api.plans import PlanRow, PlanView, StepRow
@@ -157,7 +157,7 @@ class ViewSubscription:
         world = self._world
         match self._name:
             case "activity":
-                return (event for event in world.events if event.kind not in QUIET_KINDS)
+                return (event for event in world.events if in_activity(event.kind))
             case "audit":
                 return world.events
             case "jobs":

@@ -11,6 +11,7 @@ from hub.core.records import Approval
 from hub.store.lists import ListQuery
 from tests.hub.hub_harness import HubHarness, ended_message
 
+VIEWS: tuple[ViewName, ...] = ("audit", "activity")
 RESTART = "@web-1 systemctl restart nginx.service"
 
 
@@ -75,6 +76,10 @@ async def test_an_event(harness: HubHarness) -> None:
     job = await harness.leased_job()
     await harness.handle_agent_events("web-1", ended_message(job.id))
     first = look(harness, "activity")
+    harness.write(lambda txn: txn.audit("agent.locked", "web-9", "hub", {"reason": "copied", "key": "canary"}, 1.0))
+    told = {view: str([made.row.payload for made in look(harness, view).values()]) for view in VIEWS}
+    assert ["canary" in told[view] for view in VIEWS] == [True, False]  # what lists do not show is the audit's
+    assert "copied" in told["activity"]
     assert all(look(harness, "activity", first)[seq].row is made.row for seq, made in first.items())
     (told,) = [made.row.payload for made in first.values() if made.row.payload["kind"] == "job.ended"]
     assert (told["person"], told["agent"], told["argv"]) == ("carol", "web-1", ["/usr/bin/uptime"])

@@ -13,6 +13,7 @@ from hub.api.following import MAX_CHUNKS
 from hub.core.records import Person
 from hub.engine.effects import Effects
 from hub.links.console import InvalidArguments
+from hub.store.transaction import Txn
 from tests.hub.api_harness import MAX_SUBSCRIPTIONS, ApiHarness
 from tests.hub.hub_harness import NOW, HubHarness, ended_message
 
@@ -70,6 +71,32 @@ async def test_a_watch_begins_now_unless_one_may_read_the_audit(harness: HubHarn
         await rooms.call("vera", "watch", after=0)
     await rooms.call("bob", "watch", after=0)
     assert (await rooms.last_subscription.poll())[0]["seq"] == 1
+
+
+async def test_a_viewer_does_not_read_the_audit_by_way_of_the_activity(harness: HubHarness) -> None:
+    """Trust (A2, one right for what is recorded): of people, invitations and refusals, and of what an event carries
+    beside what lists show, only those with the right `audit` are told.
+    """
+    rooms = ApiHarness(harness)
+    await rooms.call("vera", "watch")
+    viewer = rooms.last_subscription
+    await rooms.call("bob", "watch")
+    approver = rooms.last_subscription
+
+    def unit(txn: Txn) -> None:
+        txn.audit("token.made", "web-9", "alice", {"labels": {"canary": "1"}}, NOW)
+        txn.audit("person.role", "carol", "terminal", {"roles": ["canary"]}, NOW)
+        txn.audit("agent.locked", "web-9", "hub", {"reason": "copied", "fingerprint": "canary"}, NOW)
+
+    harness.write(unit)
+    told, whole = await viewer.poll(), await approver.poll()
+    assert [(row["kind"], row["data"], row.get("hash", "")) for row in told] == [
+        ("agent.locked", {"reason": "copied"}, "")
+    ]
+    assert [row["kind"] for row in whole] == ["token.made", "person.role", "agent.locked"]
+    assert str(whole).count("canary") == 3
+    with pytest.raises(Denied, match="may not audit"):
+        await rooms.call("vera", "view", view="audit")
 
 
 @pytest.mark.parametrize("verb", ["view", "overview", "output", "follow", "watch"])

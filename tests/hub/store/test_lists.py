@@ -109,8 +109,12 @@ def test_what_cannot_be_sorted_by(view: ViewName, sort: str) -> None:
 
 
 def test_activity_leaves_out_the_steps_on_the_way(store: Store, make: Any) -> None:
-    """The audit has every event, the activity those that tell something."""
-    kinds = ["message.accepted", *QUIET_KINDS, "job.ended"]
+    """The audit has every event, the activity those that tell something of requests, jobs and machines.
+
+    Trust (A2, one right for what is recorded): what people, invitations and administrators did is in the audit alone.
+    """
+    private = ["token.made", "person.role", "act.refused", "link.refused", "file.refused", "confirm.link_given"]
+    kinds = ["message.accepted", *QUIET_KINDS, *private, "job.ended"]
 
     def unit(txn: Txn) -> None:
         for kind in kinds:
