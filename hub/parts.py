@@ -58,8 +58,8 @@ from hub.log import logger
 from hub.maintenance import MaintenanceTasks, TimerHealth
 from hub.metrics import Metrics
 from hub.planning.llm.build import LiveModels, PlanningModels, build_models, max_prompt_tokens
-from hub.planning.ocr.reader import OcrImageReader, OcrLimits, OcrService, is_installed
-from hub.planning.ocr.settings import WorkerSettings
+from hub.planning.ocr.protocol import WorkerSettings
+from hub.planning.ocr.reader import OcrLimits, OcrService, is_installed
 from hub.planning.service import PlanningService
 from hub.status import file_warnings, inlet_warnings, read_gauges, readiness_problems
 from hub.store.store import Store
@@ -205,7 +205,7 @@ def build_planning(base: Base, inlets: Mapping[str, Inlet]) -> Planning:
         fleet=base.fleet,
         clock=base.clock,
         model=models.current.planner if models.current is not None else None,
-        image_reader=OcrImageReader(image_reader) if image_reader is not None else None,
+        image_reader=image_reader,
         draft_commands=drafts,
         policy=lambda: base.files.policy.value,
         bot_of=lambda inlet: inlets[inlet].bot if inlet in inlets else BOT,

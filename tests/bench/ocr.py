@@ -24,10 +24,11 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hub.log import configure  # after the path is set: the bench is run as a file
-from hub.planning.ocr.reader import OcrLimits, OcrService, OcrText, is_installed
-from hub.planning.ocr.settings import WorkerSettings
+from hub.planning.ocr.protocol import WorkerSettings
+from hub.planning.ocr.reader import OcrLimits, OcrService, is_installed
 from tests.hub.planning.ocr import bombs
 from tests.hub.planning.ocr.score import Score, score
+from tests.hub.planning.ocr.scripted import child_pids
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MEBIBYTE: Final = 1024 * 1024
@@ -100,16 +101,16 @@ async def compare(reader: OcrService) -> None:
     try:
         _, seconds = await timed(lambda: reader.read([pictures[0].data]))
         print(f"ours: a first picture after {seconds:.1f} s, the start of the child counted\n")
-        (child,) = reader.worker_pids
+        (child,) = child_pids()
         before = own.memory_info().rss
         spent = processor(child), processor(plain.pid)
         print(f"{'':18}{'right':>9}{'bare':>9}{'seconds':>10}{'bare':>8}")
         totals, times = (Score(), Score()), ([], [])
         for picture in pictures:
-            (outcome,), ours = await timed(lambda data=picture.data: reader.read([data]))
+            outcome, ours = await timed(lambda data=picture.data: reader.read([data]))
             text, theirs = await timed(lambda data=picture.data: plain.read(data))
             scores = (
-                score(picture.lines, outcome.text if isinstance(outcome, OcrText) else ""),
+                score(picture.lines, outcome.text),
                 score(picture.lines, text),
             )
             totals = totals[0] + scores[0], totals[1] + scores[1]
@@ -140,8 +141,9 @@ async def refuse(reader: OcrService) -> None:
     }
     print("\nrefused")
     for name, data in kinds.items():
-        (outcome,), seconds = await timed(lambda data=data: reader.read([data]))
-        print(f"  {name:28}{getattr(outcome, 'code', 'read'):16}{1000 * seconds:8.1f} ms  {len(data):>9,} bytes")
+        outcome, seconds = await timed(lambda data=data: reader.read([data]))
+        said = outcome.problem.key if outcome.problem else "read"
+        print(f"  {name:28}{said:20}{1000 * seconds:8.1f} ms  {len(data):>9,} bytes")
 
 
 async def main() -> None:

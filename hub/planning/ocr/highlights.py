@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 MAX_HIGHLIGHTS: Final = 5
 MAX_LENGTH: Final = 200
 MIN_SCORE: Final = 30  # points below which a line tells nothing
 
-
-@dataclass(frozen=True, slots=True)
-class _Clue:
-    score: int
-    pattern: re.Pattern[str]
+_Clue = tuple[int, re.Pattern[str]]  # points, what a line has to have
 
 
 def _clue(points: int, *patterns: str) -> _Clue:
-    return _Clue(points, re.compile("|".join(patterns), re.IGNORECASE))
+    return points, re.compile("|".join(patterns), re.IGNORECASE)
 
 
 # Of each group only the first that is found counts; groups add up.
@@ -78,27 +73,18 @@ _FIGURES: Final = re.compile(r"[0-9]+")
 
 def find_highlights(lines: Iterable[str]) -> tuple[str, ...]:
     """At most MAX_HIGHLIGHTS of the lines, the most telling first; lines that differ in figures alone count once."""
-    found: list[tuple[int, int, str]] = []
-    known: set[str] = set()
+    found: dict[str, tuple[int, int, str]] = {}
     for place, line in enumerate(lines):
         text = line.strip()[:MAX_LENGTH]
-        scored = score(text)
-        alike = _FIGURES.sub("0", text)
-        if scored >= MIN_SCORE and alike not in known:
-            known.add(alike)
-            found.append((-scored, place, text))
-    return tuple(text for _, _, text in sorted(found)[:MAX_HIGHLIGHTS])
+        if (points := score(text)) >= MIN_SCORE:
+            found.setdefault(_FIGURES.sub("0", text), (-points, place, text))
+    return tuple(text for _, _, text in sorted(found.values())[:MAX_HIGHLIGHTS])
 
 
 def score(line: str) -> int:
     """How much a line tells."""
-    total = sum(_first_match(line, group) for group in (_TROUBLES, _CODES, _THINGS))
+    groups = (_TROUBLES, _CODES, _THINGS)
+    total = sum(next((points for points, clue in group if clue.search(line)), 0) for group in groups)
     if _PROMPT.match(line):
-        total = max(_PROMPTED, min(total, _PROMPTED))  # what was typed is no error, whatever it names
-    if _HARMLESS.search(line):
-        total -= 60
-    return total
-
-
-def _first_match(line: str, signs: Iterable[_Clue]) -> int:
-    return next((sign.score for sign in signs if sign.pattern.search(line)), 0)
+        total = _PROMPTED  # what was typed is no error, whatever it names
+    return total - 60 if _HARMLESS.search(line) else total

@@ -1,6 +1,6 @@
 """Pictures are read: the port that the rest of the hub sees. Bounded in every way, and it never raises for a picture.
 
-    read -> [bounded queue] -> child (decodes, recognises) -> lines, text, key lines
+    read -> [bounded queue] -> child (decodes, recognises, lays out) -> text, key lines
 
 A child takes seconds to load its models, so it is kept while pictures come, and ended when none has come for a while,
 when it has read its share, or when it misbehaves. What one picture does to it, the next one does not notice.
@@ -19,14 +19,10 @@ from common.catalogue import Sentence
 from hub.core.outcome import ImageText
 from hub.log import logger
 from hub.planning.ocr.highlights import find_highlights
-from hub.planning.ocr.layout import TextLine, build_lines
-from hub.planning.ocr.protocol import OcrAnswer
-from hub.planning.ocr.refusal import ImageRefused, OcrErrorCode
-from hub.planning.ocr.settings import WorkerSettings, image_format
-from hub.planning.ocr.worker import OcrWorker, WorkerExited, start_worker
+from hub.planning.ocr.protocol import OcrAnswer, OcrError, OcrErrorCode, WorkerSettings, image_format
+from hub.planning.ocr.worker import running_worker
 
 REQUIRED_MODULES: Final = ("rapidocr", "onnxruntime", "PIL")
-START_TIMEOUT: Final = 60.0  # seconds for a child to load its models
 RESTART_DELAY: Final = 30.0  # seconds in which no child is started after one that did not come up
 
 log = logger("ocr")
@@ -44,51 +40,21 @@ class OcrLimits:
     worker: WorkerSettings = field(default_factory=WorkerSettings)
 
 
-@dataclass(frozen=True, slots=True)
-class OcrText:
-    """What a picture says. Hostile text, made safe to show; only ever data."""
-
-    lines: tuple[TextLine, ...]
-    text: str
-    key_lines: tuple[str, ...]
-    complete: bool = True  # False: time ran out, and what stands further up was not read
-
-
-@dataclass(frozen=True, slots=True)
-class OcrFailure:
-    """Why a picture was not read."""
-
-    code: OcrErrorCode
-
-    @property
-    def sentence(self) -> Sentence:
-        return Sentence(f"ocr_{self.code}")
-
-
-OcrResult = OcrText | OcrFailure
-
-
 @dataclass(slots=True)
 class _OcrJob:
     data: bytes
     deadline: float
-    outcome: asyncio.Future[OcrResult]
+    answer: asyncio.Future[OcrAnswer | OcrErrorCode]
+
+    def resolve(self, answer: OcrAnswer | OcrErrorCode) -> None:
+        """The first answer counts."""
+        if not self.answer.done():
+            self.answer.set_result(answer)
 
 
 def is_installed() -> bool:
     """Whether the extra `ocr` is there. Looks, and loads nothing."""
     return all(find_spec(name) is not None for name in REQUIRED_MODULES)
-
-
-def interpret_answer(answer: OcrAnswer | OcrErrorCode) -> OcrResult:
-    """What a child's answer means for people."""
-    if not isinstance(answer, OcrAnswer):
-        return OcrFailure(answer)
-    lines = build_lines(answer.pieces)
-    if not lines:
-        return OcrFailure("nothing_found" if answer.complete else "slow")
-    texts = [line.text for line in lines]
-    return OcrText(lines, "\n".join(texts), find_highlights(texts), answer.complete)
 
 
 class OcrService:
@@ -110,12 +76,6 @@ class OcrService:
         self._queue: asyncio.Queue[_OcrJob] = asyncio.Queue(limits.queue)
         self._running = False
         self._no_start_until = 0.0
-        self._workers: set[OcrWorker] = set()
-
-    @property
-    def worker_pids(self) -> tuple[int, ...]:
-        """The process ids of the children that are up."""
-        return tuple(child.pid for child in self._workers)
 
     async def run(self) -> None:
         if not self._installed:
@@ -125,136 +85,90 @@ class OcrService:
         try:
             async with asyncio.TaskGroup() as tasks:
                 for index in range(self._limits.workers):
-                    tasks.create_task(self._run_worker(), name=f"ocr {index}")
+                    tasks.create_task(self._read_queue(), name=f"ocr {index}")
         finally:
             self._running = False
             while not self._queue.empty():
-                _resolve(self._queue.get_nowait(), OcrFailure("busy"))
+                self._queue.get_nowait().resolve("busy")
 
-    async def read(self, images: Sequence[bytes]) -> list[OcrResult]:
-        """One outcome for each picture, in order."""
-        turns = [self._enqueue(image) for image in images]
-        return [turn if isinstance(turn, OcrFailure) else await turn.outcome for turn in turns]
+    async def read(self, pictures: Sequence[bytes]) -> ImageText:
+        """What the pictures of one message say."""
+        begun = self._clock()
+        jobs = [self._enqueue(picture) for picture in pictures]
+        return combine_answers([await job.answer for job in jobs], self._clock() - begun)
 
-    def _enqueue(self, data: bytes) -> _OcrJob | OcrFailure:
-        """A place in the queue, or why there is none. What is no picture by its first bytes, or too
-        large a file, is refused before a child is asked.
+    def _enqueue(self, data: bytes) -> _OcrJob:
+        """A place in the queue, or why there is none. What is no picture by its first bytes, or too large a file, is
+        refused before a child is asked.
         """
-        if not self._installed:
-            return OcrFailure("not_installed")
+        job = _OcrJob(data, self._clock() + self._limits.queue_timeout, asyncio.get_running_loop().create_future())
         try:
+            if not self._installed:
+                raise OcrError("not_installed")
             image_format(data, self._limits.worker.size)
-        except ImageRefused as refused:
-            return OcrFailure(refused.code)
-        turn = _OcrJob(data, self._clock() + self._limits.queue_timeout, asyncio.get_running_loop().create_future())
-        if not self._running:
-            return OcrFailure("busy")
-        try:
-            self._queue.put_nowait(turn)
+            if not self._running:
+                raise OcrError("busy")
+            self._queue.put_nowait(job)
+        except OcrError as refused:
+            job.resolve(refused.code)
         except asyncio.QueueFull:
-            return OcrFailure("busy")
-        return turn
+            job.resolve("busy")
+        return job
 
-    async def _run_worker(self) -> None:
-        child: OcrWorker | None = None
-        try:
-            while True:
-                turn = await self._next_job(child)
-                if turn is None:
-                    await self._stop_worker(child)
-                    child = None
-                    continue
-                try:
-                    child = await self._process(turn, child)
-                except BaseException:
-                    _resolve(turn, OcrFailure("crashed"))
-                    raise
-        finally:
-            await self._stop_worker(child)
+    async def _read_queue(self) -> None:
+        """One child after the other, none while there is nothing to read."""
+        while (job := await self._next_job(None)) is not None:
+            await self._serve(job)
 
-    async def _next_job(self, child: OcrWorker | None) -> _OcrJob | None:
-        """The next turn; None where an idle child has waited long enough."""
-        if child is None:
-            return await self._queue.get()
+    async def _next_job(self, patience: float | None) -> _OcrJob | None:
+        """The next picture that somebody waits for; None where none came in so many seconds."""
         try:
-            async with asyncio.timeout(self._limits.idle):
-                return await self._queue.get()
+            async with asyncio.timeout(patience):
+                while True:
+                    job = await self._queue.get()
+                    if self._clock() > job.deadline:
+                        job.resolve("busy")
+                    if not job.answer.done():
+                        return job
         except TimeoutError:
             return None
 
-    async def _process(self, turn: _OcrJob, child: OcrWorker | None) -> OcrWorker | None:
-        """Settles the turn; the child for the next one."""
-        if turn.outcome.done():
-            return child  # whoever asked has gone
-        if self._clock() > turn.deadline:
-            _resolve(turn, OcrFailure("busy"))
-            return child
-        try:
-            if child is None:
-                child = await self._start_worker()
-            answer = await child.recognise(turn.data)
-        except WorkerExited as ended:
-            log.warning("ocr.child_ended", why=str(ended), code=ended.code)
-            _resolve(turn, OcrFailure(ended.code))
-            await self._stop_worker(child)
-            return None
-        except BaseException:  # the hub ends: a child that was started here is known to nobody else
-            await self._stop_worker(child)
-            raise
-        _resolve(turn, interpret_answer(answer))
-        if child.image_count >= self._limits.max_images_per_worker or child.exhausted:
-            await self._stop_worker(child)
-            return None
-        return child
-
-    async def _start_worker(self) -> OcrWorker:
-        """Raises WorkerExited."""
+    async def _serve(self, job: _OcrJob) -> None:
+        """This picture and those after it, by one child until it makes way."""
         if self._clock() < self._no_start_until:
-            raise WorkerExited("crashed", "the last one did not come up")
+            return job.resolve("crashed")
+        is_up = False
         try:
-            child = await start_worker(self._limits.worker, START_TIMEOUT, self._argv)
-        except WorkerExited:
-            self._no_start_until = self._clock() + RESTART_DELAY
-            raise
-        self._workers.add(child)
-        log.info("ocr.child_started", pid=child.pid)
-        return child
-
-    async def _stop_worker(self, child: OcrWorker | None) -> None:
-        if child is not None:
-            await child.kill()
-            self._workers.discard(child)
-
-
-def _resolve(turn: _OcrJob, outcome: OcrResult) -> None:
-    if not turn.outcome.done():
-        turn.outcome.set_result(outcome)
-
-
-class OcrImageReader:
-    """The engine's eyes."""
-
-    def __init__(self, reader: OcrService, clock: Callable[[], float] = time.monotonic) -> None:
-        self._reader = reader
-        self._clock = clock
-
-    async def read(self, pictures: Sequence[bytes]) -> ImageText:
-        begun = self._clock()
-        return combine_results(await self._reader.read(pictures), self._clock() - begun)
+            async with running_worker(self._limits.worker, self._argv) as child:
+                is_up = True
+                log.info("ocr.child_started", pid=child.pid)
+                job.resolve(await child.recognise(job.data))
+                for _ in range(1, self._limits.max_images_per_worker):
+                    if (following := await self._next_job(self._limits.idle)) is None:
+                        break
+                    job = following
+                    job.resolve(await child.recognise(job.data))
+        except OcrError as ended:
+            log.warning("ocr.child_ended", why=str(ended), code=ended.code)
+            job.resolve(ended.code)
+            if not is_up:
+                self._no_start_until = self._clock() + RESTART_DELAY
+        finally:
+            job.resolve("crashed")  # the hub stops
 
 
-def combine_results(outcomes: Sequence[OcrResult], seconds: float = 0.0) -> ImageText:
-    readings: list[OcrText] = []
-    for number, outcome in enumerate(outcomes, 1):
-        if isinstance(outcome, OcrText):
-            readings.append(outcome)
-            continue
-        problem = outcome.sentence
-        if len(outcomes) > 1:
-            problem = Sentence("ocr_of_picture", {"number": number, "problem": problem})
-        return ImageText(problem=problem, seconds=seconds)
-    lines = [line.text for reading in readings for line in reading.lines]
-    note = None if all(reading.complete for reading in readings) else Sentence("ocr_partly")
-    return ImageText(
-        "\n".join(reading.text for reading in readings), find_highlights(lines), warning=note, seconds=seconds
-    )
+def combine_answers(answers: Sequence[OcrAnswer | OcrErrorCode], seconds: float = 0.0) -> ImageText:
+    """The text of all pictures; none where one of them was not read, and why. Hostile text, made safe to show."""
+    texts: list[str] = []
+    warning = None
+    for number, answer in enumerate(answers, 1):
+        if not isinstance(answer, OcrAnswer):
+            problem = Sentence(f"ocr_{answer}")
+            if len(answers) > 1:
+                problem = Sentence("ocr_of_picture", {"number": number, "problem": problem})
+            return ImageText(problem=problem, seconds=seconds)
+        texts.append(answer.text)
+        if not answer.complete:
+            warning = Sentence("ocr_partly")
+    text = "\n".join(texts)
+    return ImageText(text, find_highlights(text.split("\n")), warning=warning, seconds=seconds)

@@ -1,4 +1,4 @@
-"""Pixels become pieces of text. Only the child does this: `rapidocr` finds and reads, what it finds is prepared here.
+"""Pixels become lines of text. Only the child does this: `rapidocr` finds and reads, what it finds is prepared here.
 
 What this adds to calling rapidocr, each for an error that it makes on screens (tests/bench/ocr.py shows both):
 
@@ -11,6 +11,7 @@ What this adds to calling rapidocr, each for an error that it makes on screens (
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import time
@@ -22,33 +23,30 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import rapidocr
-from numpy.typing import NDArray
 from rapidocr import RapidOCR
 
 from hub.planning.ocr.decode import Pixels
-from hub.planning.ocr.protocol import MAX_PIECES, OcrAnswer, TextPiece
-from hub.planning.ocr.rows import Quad, box_from_quad, join_pieces
+from hub.planning.ocr.layout import TextBox, build_lines, join_pieces
+from hub.planning.ocr.protocol import OcrAnswer
 from hub.planning.ocr.spaces import Glyph, restore_spaces, usual_han_gap
 
 DETECTOR: Final = "PP-OCRv6_det_small.onnx"
 READER: Final = "PP-OCRv6_rec_small.onnx"
 MOST_THREADS: Final = 4
-TILE: Final = 1024  # the longest side that is searched at once
-OVERVIEW_SIDE: Final = 1024
+MAX_PIECES: Final = 600
+TILE: Final = 1024  # the longest side that is searched at once, in pixels as they are searched
 LARGER: Final = 2.0  # small pictures are enlarged by at most this
 LEGIBLE: Final = 16.0  # height in pixels, at the size searched, from which boxes are found reliably
 SEARCHED: Final = 6_000_000  # pixels that are searched at the most
 OVERLAP: Final = 96
 MARGIN: Final = 32  # text at the very edge is not found
+PLAIN: Final = 35  # of 255: contrast that neither noise nor a gradient has
 
 HEIGHT: Final = 48  # what the model reads is that high
-PLAIN: Final = 35.0  # of 255: contrast that neither noise nor a gradient has
-BLEED: Final = 6  # blank columns left at both ends
+EM: Final = 34.0  # and letters on it about that, from the highest to the lowest ink
 MAX_ASPECT: Final = 150  # a piece is at most so many times as long as high
 
 MIN_UPRIGHT_CONFIDENCE: Final = 0.65  # mean confidence below which the picture may be upside down
-
-Matrix = NDArray[np.float32]
 
 
 def _model_path(name: str) -> str:
@@ -81,9 +79,7 @@ class Recogniser:
                 "EngineConfig.onnxruntime.inter_op_num_threads": 1,
             }
         )
-
-    def warm(self) -> None:
-        """Reads something, so that whatever loads late is loaded."""
+        # Something is read, so that whatever loads late is loaded.
         image = np.full((96, 320, 3), 255, np.uint8)
         cv2.putText(image, "ready 123", (20, 60), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (0, 0, 0), 2)
         self.read(np.asarray(image, np.uint8))
@@ -92,169 +88,112 @@ class Recogniser:
         """What is on the picture; when the monotonic clock passes `until`, what has been read so far."""
         found, whole = self._read_image(image, until)
         if found and _mean(found) < MIN_UPRIGHT_CONFIDENCE and time.monotonic() < until:
-            turned, whole_turned = self._read_image(np.ascontiguousarray(image[::-1, ::-1]), until)
-            if _mean(turned) > _mean(found):
-                found, whole = turned, whole_turned
-        return OcrAnswer(tuple(found), (image.shape[1], image.shape[0]), whole)
+            turned = self._read_image(np.ascontiguousarray(image[::-1, ::-1]), until)
+            found, whole = max((found, whole), turned, key=lambda reading: _mean(reading[0]))
+        return OcrAnswer("\n".join(build_lines(found)), whole)
 
-    def _read_image(self, image: Pixels, until: float) -> tuple[list[TextPiece], bool]:
-        found_quads, whole = self._find_boxes(image, until)
-        quads = join_pieces([box_from_quad(quad) for quad in found_quads])[:MAX_PIECES]
-        read: list[tuple[Quad, list[Glyph], float, float]] = []
+    def _read_image(self, image: Pixels, until: float) -> tuple[list[TextBox], bool]:
+        boxes, whole = self._find_boxes(image, until)
+        read: list[tuple[TextBox, list[Glyph]]] = []
         # From below: where time runs out, the end of a terminal's text says more than its beginning.
-        for quad in sorted(quads, key=lambda quad: -quad[3][1]):
+        for box in sorted(join_pieces(boxes)[:MAX_PIECES], key=lambda box: -box.left[1]):
             if time.monotonic() > until:
                 whole = False
                 break
-            cut = _cut_line(image, quad)
-            line, confidence = ([], 0.0) if cut is None else self._recognise(cut)
-            if cut is not None and line:
-                read.append((quad, line, confidence, _letter_height(cut)))
-        usual = usual_han_gap((line, em) for _, line, _, em in read)
-        pieces = [
-            TextPiece(restore_spaces(line, em, usual), min(1.0, max(0.0, confidence)), quad)
-            for quad, line, confidence, em in reversed(read)
-        ]
-        return pieces, whole
+            if (cut := _cut_line(image, box)) is not None:
+                line, box.confidence = self._recognise(cut)
+                read.append((box, line))
+        usual = usual_han_gap(line for _, line in read)
+        for box, line in read:
+            box.text = restore_spaces(line, usual)
+        return [box for box, _ in read], whole
 
     # ---- where text is
 
-    def _find_boxes(self, image: Pixels, until: float) -> tuple[list[Quad], bool]:
+    def _find_boxes(self, image: Pixels, until: float) -> tuple[list[TextBox], bool]:
         """Boxes of text, and whether there was time for all of the picture."""
         height, width = image.shape[:2]
-        most = math.sqrt(SEARCHED / (height * width))
-        scale = min(LARGER, OVERVIEW_SIDE / max(height, width))
-        quads = self._find_in_tile(_scaled(image, scale), scale, 0, 0)
-        heights = [box_from_quad(quad).height * scale for quad in quads]
-        if scale >= LARGER or (heights and median(heights) >= LEGIBLE):
-            return quads, True
-        wanted = max(1.0, 1.3 * scale * LEGIBLE / median(heights)) if heights else 1.0
-        scale = min(LARGER, most, wanted)
-        larger = _scaled(image, scale)
-        found, whole = [], True
-        for top, bottom in _tile_spans(larger.shape[0]):
-            for left, right in _tile_spans(larger.shape[1]):
-                tile = np.ascontiguousarray(larger[top:bottom, left:right])
-                if int(tile.max()) - int(tile.min()) < PLAIN:
-                    continue
-                if time.monotonic() > until:
-                    whole = False
-                    break
-                for quad in self._find_in_tile(tile, scale, left, top):
-                    box = box_from_quad(quad)
-                    above = top > 0 and (box.y - box.height / 2) * scale < top + 4
-                    below = bottom < larger.shape[0] and (box.y + box.height / 2) * scale > bottom - 4
-                    if not (above or below):  # cut through: the next tile has it whole
-                        found.append(quad)
-        return found, whole
+        scale = min(LARGER, TILE / max(height, width))
+        boxes = self._search(image, scale)
+        letters = median([box.height * scale for box in boxes] or [0.0])
+        if scale >= LARGER or letters >= LEGIBLE:
+            return boxes, True
+        wanted = max(1.0, 1.3 * scale * LEGIBLE / letters) if letters else 1.0
+        scale = min(LARGER, math.sqrt(SEARCHED / (height * width)), wanted)
+        found: list[TextBox] = []
+        for (top, bottom), (left, right) in itertools.product(_spans(height, scale), _spans(width, scale)):
+            tile = image[top:bottom, left:right]
+            if int(tile.max()) - int(tile.min()) < PLAIN:
+                continue
+            if time.monotonic() > until:
+                return found, False
+            for box in self._search(tile, scale, left, top):
+                edge = box.height / 2 + 4 / scale
+                above = top > 0 and box.centre[1] - edge < top
+                below = bottom < height and box.centre[1] + edge > bottom
+                if not (above or below):  # cut through: the next tile has it whole
+                    found.append(box)
+        return found, True
 
-    def _find_in_tile(self, image: Pixels, scale: float, left: float, top: float) -> list[Quad]:
-        """Boxes in a part of the picture, in the whole picture's pixels."""
-        framed = cv2.copyMakeBorder(image, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REPLICATE)
+    def _search(self, part: Pixels, scale: float, left: int = 0, top: int = 0) -> list[TextBox]:
+        """Boxes in a part of the picture, searched at this scale, in the whole picture's pixels."""
+        size = [max(1, round(side * scale)) for side in part.shape[1::-1]]
+        scaled = cv2.resize(part, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
+        framed = cv2.copyMakeBorder(scaled, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REPLICATE)
         boxes = self._engine(framed, use_det=True, use_rec=False, use_cls=False).boxes
-        if boxes is None:
-            return []
-        quads = []
-        for box in np.asarray(boxes, np.float64):
-            corners = [((x - MARGIN + left) / scale, (y - MARGIN + top) / scale) for x, y in box]
-            quads.append((corners[0], corners[1], corners[2], corners[3]))
-        return quads
+        quads: Any = [] if boxes is None else ((np.asarray(boxes, np.float64) - MARGIN) / scale + (left, top)).tolist()
+        return [TextBox((tuple(a), tuple(b), tuple(c), tuple(d))) for a, b, c, d in quads]
 
     # ---- what it says
 
     def _recognise(self, cut: Pixels) -> tuple[list[Glyph], float]:
         """The characters of a piece with where they are, and how certain they are."""
         read = self._engine.recognize_txt([cut])
-        text, confidence = str(read.txts[0]), float(read.scores[0])
         told = read.word_results[0]
-        columns = [column for word in told.word_cols for column in word]
-        chars = [char for word in told.words for char in word]
-        if not chars or chars != [char for char in text if not char.isspace()]:
-            return [Glyph(char, 0.0) for char in chars], confidence
+        columns = itertools.chain.from_iterable(told.word_cols)  # one for each character that is no space
         step = cut.shape[1] / max(1.0, float(told.line_txt_len))
-        blank = ~_ink(cut)
+        blank = _blank_columns(cut)
         line: list[Glyph] = []
-        spaced = False
-        at = iter(columns)
-        for char in text:
+        spaced, before = False, 0
+        for char in read.txts[0]:
             if char.isspace():
-                spaced = True
+                spaced = bool(line)
                 continue
-            centre = (next(at) + 0.5) * step
-            gap = _longest_run(blank[round(line[-1].at) : round(centre)]) if line else 0
-            line.append(Glyph(char, centre, spaced and bool(line), gap))
-            spaced = False
-        return line, confidence
+            at = (next(columns) + 0.5) * step
+            runs = itertools.groupby(blank[before : round(at)] if line else [])
+            gap = max((len(list(run)) for is_blank, run in runs if is_blank), default=0)
+            line.append(Glyph(char, at / EM, spaced, gap / EM))
+            spaced, before = False, round(at)
+        return line, min(1.0, max(0.0, float(read.scores[0])))
 
 
-def _mean(found: Sequence[TextPiece]) -> float:
+def _mean(found: Sequence[TextBox]) -> float:
     """Confidence, weighted by length."""
-    length = sum(len(piece.text) for piece in found)
-    return sum(piece.confidence * len(piece.text) for piece in found) / length if length else 0.0
+    return sum(box.confidence * len(box.text) for box in found) / max(1, sum(len(box.text) for box in found))
 
 
-def _scaled(image: Pixels, scale: float) -> Pixels:
-    height, width = image.shape[:2]
-    return _resized(image, (max(1, round(width * scale)), max(1, round(height * scale))))
+def _spans(length: int, scale: float) -> list[tuple[int, int]]:
+    """Overlapping stretches of at most TILE pixels at this scale."""
+    tile, overlap = TILE / scale, OVERLAP / scale
+    count = max(1, math.ceil((length - overlap) / (tile - overlap)))
+    step = (length - tile) / max(1, count - 1)
+    return [(round(index * step), min(length, round(index * step + tile))) for index in range(count)]
 
 
-def _resized(image: Pixels, size: tuple[int, int]) -> Pixels:
-    """With this width and height; averages where it becomes smaller."""
-    how = cv2.INTER_CUBIC if size[1] > image.shape[0] else cv2.INTER_AREA
-    return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
-
-
-def _tile_spans(length: int) -> list[tuple[int, int]]:
-    """Overlapping stretches of at most TILE pixels."""
-    if length <= TILE:
-        return [(0, length)]
-    count = math.ceil((length - OVERLAP) / (TILE - OVERLAP))
-    step = (length - TILE) / (count - 1)
-    return [(round(index * step), round(index * step) + TILE) for index in range(count)]
-
-
-# ---- cutting pieces out
-
-
-def _cut_line(image: Pixels, quad: Quad) -> Pixels | None:
+def _cut_line(image: Pixels, box: TextBox) -> Pixels | None:
     """The piece, level, HEIGHT pixels high; None where there is nothing to read."""
-    box = box_from_quad(quad)
     if box.height < 4 or box.width < 4 or box.width > MAX_ASPECT * box.height:
         return None
-    width, height = round(box.width), round(box.height)
-    flat = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    matrix = cv2.getPerspectiveTransform(np.array(quad, np.float32), flat)
-    piece = cv2.warpPerspective(image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    piece = _resized(np.asarray(piece, np.uint8), (max(8, round(width * HEIGHT / height)), HEIGHT))
-    return np.asarray(cv2.copyMakeBorder(piece, 0, 0, BLEED, BLEED, cv2.BORDER_REPLICATE), np.uint8)
+    width = max(8, round(box.width * HEIGHT / box.height))
+    level = np.array([[0, 0], [width, 0], [width, HEIGHT], [0, HEIGHT]], np.float32)
+    matrix = cv2.getPerspectiveTransform(np.array(box.quad, np.float32), level)
+    cut = cv2.warpPerspective(image, matrix, (width, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cut, np.uint8)
 
 
-def _contrast(piece: Pixels) -> Matrix:
-    """How far each pixel is from the paper."""
-    grey = cv2.cvtColor(piece, cv2.COLOR_BGR2GRAY).astype(np.float32)
-    return np.asarray(np.abs(grey - np.median(grey)), np.float32)
-
-
-def _threshold(contrast: Matrix) -> float:
-    return max(12.0, 0.3 * float(np.percentile(contrast, 98)))
-
-
-def _ink(piece: Pixels) -> NDArray[np.bool_]:
-    """Which columns have ink. The outermost rows are left out: neighbouring lines reach into them."""
-    contrast = _contrast(piece)[4:-4]
-    return np.asarray((contrast > _threshold(contrast)).any(axis=0), np.bool_)
-
-
-def _letter_height(piece: Pixels) -> float:
-    """From the highest to the lowest ink of a piece: about an em of the face."""
-    contrast = _contrast(piece)
-    rows = np.flatnonzero((contrast > _threshold(contrast)).mean(axis=1) > 0.01)
-    return float(max(HEIGHT // 3, rows[-1] - rows[0] + 1)) if len(rows) else HEIGHT * 0.7
-
-
-def _longest_run(blank: NDArray[np.bool_]) -> int:
-    """The longest run of True."""
-    if not blank.any():
-        return 0
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], blank.astype(np.int8), [0]))))
-    return int((edges[1::2] - edges[::2]).max())
+def _blank_columns(piece: Pixels) -> list[bool]:
+    """Which columns have no ink. The outermost rows are left out: neighbouring lines reach into them."""
+    grey = cv2.cvtColor(piece, cv2.COLOR_BGR2GRAY)[4:-4].astype(np.float32)
+    contrast = np.abs(grey - np.median(grey))  # how far each pixel is from the paper
+    blank = (contrast <= max(12.0, 0.3 * float(np.percentile(contrast, 98)))).all(axis=0)
+    return [bool(column) for column in blank]

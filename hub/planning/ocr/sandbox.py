@@ -19,14 +19,10 @@ from typing import BinaryIO, Final
 
 from common.process.confine import become_nobody, end_with_parent, forbid_new_privileges, forbid_system_calls
 from hub.planning.ocr import protocol
-from hub.planning.ocr.refusal import ImageRefused
-from hub.planning.ocr.settings import WorkerSettings
+from hub.planning.ocr.protocol import OcrAnswer, OcrError, OcrErrorCode, WorkerSettings
 
-EXIT_UNABLE: Final = 3  # exit code: the models do not load
 RECOGNISE_SHARE: Final = 0.8  # of the time for a picture, after which what has been read is answered
-_ADDRESS_SPACE_RESERVE: Final = (
-    1024 * 1024 * 1024
-)  # address space beyond what may be filled: libraries, reserved and never touched
+_ADDRESS_SPACE_RESERVE: Final = 1024 * 1024 * 1024  # beyond what may be filled: libraries, reserved and never touched
 _NICE: Final = 10
 _OUT_OF_MEMORY: Final = ("bad_alloc", "allocate", "Insufficient memory", "MemoryError")
 
@@ -61,7 +57,7 @@ def allow_cpu_time(seconds: float, threads: int) -> None:
 
 
 def serve(settings: WorkerSettings, source: BinaryIO, target: BinaryIO) -> None:
-    """Pictures in, answers out, until the source ends or memory ran out once."""
+    """Pictures in, answers out, until the source ends. Raises MemoryError once memory has run out."""
     # Here, since they are large and within the bounds that were set.
     from PIL import Image
 
@@ -70,39 +66,24 @@ def serve(settings: WorkerSettings, source: BinaryIO, target: BinaryIO) -> None:
 
     Image.init()  # all of Pillow's modules, while files can still be opened
     recogniser = Recogniser(settings.threads)
-    recogniser.warm()
     forbid_all_else()
-    _send(target, protocol.encode_ready())
-    while head := _received(source, protocol.LENGTH_BYTES):
-        data = _received(source, protocol.decode_length(head, settings.size))
-        begun = time.monotonic()
-        allow_cpu_time(settings.seconds, settings.threads)
-        try:
-            pixels = decode_image(data, settings)
-            answer = protocol.encode_answer(recogniser.read(pixels, begun + RECOGNISE_SHARE * settings.seconds))
-        except ImageRefused as refused:
-            answer = protocol.encode_refusal(refused.code)
-        except Exception as error:
-            if not _out_of_memory(error):
-                raise
-            _send(target, protocol.frame(protocol.EXHAUSTED))
-            return  # what is left of the heap is not worth keeping
-        _send(target, answer)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY)
-
-
-def _received(source: BinaryIO, count: int) -> bytes:
-    """Exactly so many bytes; none where the source ends."""
-    data = source.read(count)
-    return data if len(data) == count else b""
-
-
-def _send(target: BinaryIO, frame: bytes) -> None:
-    target.write(frame)
+    target.write(protocol.READY)
     target.flush()
+    while head := source.read(protocol.LENGTH_BYTES):
+        data = source.read(int.from_bytes(head, "big"))
+        until = time.monotonic() + RECOGNISE_SHARE * settings.seconds
+        allow_cpu_time(settings.seconds, settings.threads)
+        answer: OcrAnswer | OcrErrorCode
+        try:
+            answer = recogniser.read(decode_image(data, settings), until)
+        except OcrError as refused:
+            answer = refused.code
+        except Exception as error:  # onnxruntime and OpenCV have words of their own for it
+            if any(sign in str(error) for sign in _OUT_OF_MEMORY):
+                raise MemoryError from None
+            raise
+        target.write(protocol.encode_answer(answer))
+        target.flush()
 
 
 def main() -> None:
@@ -114,7 +95,9 @@ def main() -> None:
     try:
         serve(settings, sys.stdin.buffer, target)
     except ImportError:
-        sys.exit(EXIT_UNABLE)
+        sys.exit(protocol.EXIT_UNABLE)
+    except MemoryError:
+        os._exit(protocol.EXIT_MEMORY)  # at once: ending in order takes memory too
     except BrokenPipeError:
         pass  # the hub is gone
 

@@ -8,26 +8,18 @@ import os
 import signal
 import site
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from hub.planning.ocr import protocol
-from hub.planning.ocr.protocol import BadWorkerAnswer, OcrAnswer
-from hub.planning.ocr.refusal import OcrErrorCode
-from hub.planning.ocr.settings import WorkerSettings
+from hub.planning.ocr.protocol import OcrAnswer, OcrError, OcrErrorCode, WorkerSettings
 
+START_TIMEOUT: Final = 60.0  # seconds for a child to load its models
 ANSWER_GRACE: Final = 2.0  # seconds beyond a picture's time, in which the child may say what it has
-_SOURCE_ROOT: Final = Path(__file__).resolve().parent.parent.parent
-
-
-class WorkerExited(Exception):
-    """The child is no more; `code` says why."""
-
-    def __init__(self, code: OcrErrorCode, why: str) -> None:
-        super().__init__(why)
-        self.code: OcrErrorCode = code
+_SOURCE_ROOT: Final = Path(__file__).resolve().parents[3]  # the folder that holds `hub`
 
 
 def worker_argv(settings: WorkerSettings) -> list[str]:
@@ -50,8 +42,37 @@ def worker_environment(settings: WorkerSettings) -> dict[str, str]:
     return built
 
 
+@asynccontextmanager
+async def running_worker(
+    settings: WorkerSettings, argv: Sequence[str] | None = None, start_timeout: float = START_TIMEOUT
+) -> AsyncIterator[OcrWorker]:
+    """A child that is ready within so many seconds, and ended afterwards with all it may have started; raises
+    OcrError. `argv` starts another than ours.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(worker_argv(settings) if argv is None else argv),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=worker_environment(settings),
+            cwd="/",
+            limit=protocol.MAX_ANSWER,
+            start_new_session=True,  # a process group of its own, out of reach of the terminal
+        )
+    except OSError as error:
+        raise OcrError("crashed", f"cannot start: {error.strerror}") from None
+    child = OcrWorker(settings.seconds, process)
+    try:
+        if (said := await child.receive(start_timeout)) != protocol.READY:
+            raise OcrError("crashed", f"not ready: {len(said)} other bytes")
+        yield child
+    finally:
+        await child.kill()
+
+
 class OcrWorker:
-    """`recognise` it one picture at a time; `kill` it always."""
+    """A child that is asked for one picture after the other; once it raised OcrError it is to be ended."""
 
     def __init__(self, seconds: float, process: asyncio.subprocess.Process) -> None:
         """`seconds` are for one picture."""
@@ -61,85 +82,47 @@ class OcrWorker:
         self._process = process
         self._source = process.stdout
         self._target = process.stdin
-        self.image_count = 0
-        self.exhausted = False  # it ran out of memory, and makes way for another
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
-    async def wait_ready(self, seconds: float) -> None:
-        """Returns when the models are loaded; raises WorkerExited."""
+    async def recognise(self, data: bytes) -> OcrAnswer | OcrErrorCode:
+        """What it makes of one picture."""
+        self._target.write(len(data).to_bytes(protocol.LENGTH_BYTES, "big") + data)
+        return protocol.decode_answer(await self.receive(self._seconds + ANSWER_GRACE))
+
+    async def receive(self, seconds: float) -> bytes:
+        """The next line that it says."""
         try:
             async with asyncio.timeout(seconds):
-                protocol.decode_ready(await self._receive())
-        except TimeoutError:
-            raise WorkerExited("slow", f"not ready after {seconds:.0f} s") from None
-        except BadWorkerAnswer as error:
-            raise WorkerExited("crashed", f"not ready: {error}") from None
-
-    async def recognise(self, data: bytes) -> OcrAnswer | OcrErrorCode:
-        """What it makes of one picture; raises WorkerExited, after which it is to be ended."""
-        self.image_count += 1
-        try:
-            async with asyncio.timeout(self._seconds + ANSWER_GRACE):
-                self._target.write(protocol.frame(data))
                 await self._target.drain()
-                answer = await self._receive()
-                self.exhausted = answer == protocol.EXHAUSTED
-                return "too_big" if self.exhausted else protocol.decode_answer(answer)
+                line = await self._source.readline()
         except TimeoutError:
-            raise WorkerExited("slow", f"no answer after {self._seconds:.0f} s") from None
-        except BadWorkerAnswer as error:
-            raise WorkerExited("crashed", f"answered wrongly: {error}") from None
+            raise OcrError("slow", f"no answer after {seconds:.0f} s") from None
+        except ValueError:  # a line beyond MAX_ANSWER
+            raise OcrError("crashed", "answered wrongly: too much") from None
         except OSError:
-            raise WorkerExited("crashed", await self._exit_text()) from None
+            line = b""
+        if not line.endswith(b"\n"):
+            raise await self._exited()
+        return line
 
     async def kill(self) -> None:
         """Kills it and all it may have started, and waits for that."""
         if self._process.returncode is None:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         self._target.close()
         await self._process.wait()
 
-    async def _receive(self) -> bytes:
-        try:
-            head = await self._source.readexactly(protocol.LENGTH_BYTES)
-            return await self._source.readexactly(protocol.decode_length(head, protocol.MAX_ANSWER))
-        except asyncio.IncompleteReadError:
-            raise WorkerExited("crashed", await self._exit_text()) from None
-
-    async def _exit_text(self) -> str:
+    async def _exited(self) -> OcrError:
         """How it ended, now that its pipe is closed."""
         try:
             async with asyncio.timeout(1.0):
                 status = await self._process.wait()
         except TimeoutError:
-            return "closed its pipe"
-        return f"ended by signal {-status}" if status < 0 else f"ended with {status}"
-
-
-async def start_worker(settings: WorkerSettings, seconds: float, argv: Sequence[str] | None = None) -> OcrWorker:
-    """A child that is ready within `seconds`; raises WorkerExited. `argv` starts another than ours."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *(worker_argv(settings) if argv is None else argv),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=worker_environment(settings),
-            cwd="/",
-            start_new_session=True,  # a process group of its own, out of reach of the terminal
-        )
-    except OSError as error:
-        raise WorkerExited("crashed", f"cannot start: {error.strerror}") from None
-    child = OcrWorker(settings.seconds, process)
-    try:
-        await child.wait_ready(seconds)
-    except BaseException:
-        await child.kill()
-        raise
-    return child
+            return OcrError("crashed", "closed its pipe")
+        if status == protocol.EXIT_MEMORY:
+            return OcrError("too_big", "ran out of memory")
+        return OcrError("crashed", f"ended by signal {-status}" if status < 0 else f"ended with {status}")

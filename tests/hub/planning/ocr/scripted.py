@@ -7,25 +7,27 @@ import os
 import sys
 from dataclasses import replace
 
+import psutil
+
+from hub.planning.ocr.protocol import WorkerSettings
 from hub.planning.ocr.reader import OcrLimits
-from hub.planning.ocr.settings import WorkerSettings
 
 _PROGRAM = """
 import os, signal, sys
 from hub.planning.ocr import protocol
-from hub.planning.ocr.protocol import OcrAnswer, TextPiece
+from hub.planning.ocr.protocol import OcrAnswer
 
-def send(frame):
-    sys.stdout.buffer.write(frame)
+def send(line):
+    sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()
 
 if "never ready" in sys.argv:
     signal.pause()
 if "not ready" in sys.argv:
-    send(protocol.frame(b"[]"))
+    send(b"[]\\n")
 if "no start" in sys.argv:
     sys.exit(3)
-send(protocol.encode_ready())
+send(protocol.READY)
 while head := sys.stdin.buffer.read(4):
     data = sys.stdin.buffer.read(int.from_bytes(head, "big"))
     if b"crash" in data:
@@ -34,22 +36,16 @@ while head := sys.stdin.buffer.read(4):
         os.kill(os.getpid(), signal.SIGSEGV)
     if b"hang" in data:
         signal.pause()
+    if b"grown" in data:
+        os._exit(protocol.EXIT_MEMORY)
     if b"lie" in data:
-        send(protocol.frame(b'{"seen": [[1]]}'))
+        send(b'{"text": 1, "whole": true}\\n')
     elif b"flood" in data:
-        send(b"\\xff\\xff\\xff\\xff")
-    elif b"empty" in data:
-        send(protocol.encode_answer(OcrAnswer((), (9, 9))))
-    elif b"late" in data:
-        send(protocol.encode_answer(OcrAnswer((), (9, 9), complete=False)))
-    elif b"grown" in data:
-        send(protocol.frame(protocol.EXHAUSTED))
+        send(b"x" * (protocol.MAX_ANSWER + 1))
     elif b"environment" in data:
-        quad = ((0.0, 0.0), (90.0, 0.0), (90.0, 9.0), (0.0, 9.0))
-        send(protocol.encode_answer(OcrAnswer((TextPiece(" ".join(sorted(os.environ)), 1.0, quad),), (9, 9))))
+        send(protocol.encode_answer(OcrAnswer("\\n".join(sorted(os.environ)))))
     else:
-        quad = ((0.0, 0.0), (90.0, 0.0), (90.0, 9.0), (0.0, 9.0))
-        send(protocol.encode_answer(OcrAnswer((TextPiece(f"child {os.getpid()} error", 1.0, quad),), (9, 9))))
+        send(protocol.encode_answer(OcrAnswer(f"child {os.getpid()} error")))
 """
 
 
@@ -81,3 +77,10 @@ async def gone(pid: int, seconds: float = 20.0) -> None:
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)
+
+
+def child_pids() -> list[int]:
+    """Children that read pictures, of this process."""
+    return [
+        child.pid for child in psutil.Process().children() if any("planning.ocr" in word for word in child.cmdline())
+    ]

@@ -16,8 +16,7 @@ np = pytest.importorskip("numpy", reason="the extra `ocr` is not installed")
 Image = pytest.importorskip("PIL.Image", reason="the extra `ocr` is not installed")
 
 from hub.planning.ocr.decode import decode_image
-from hub.planning.ocr.refusal import ImageRefused, OcrErrorCode
-from hub.planning.ocr.settings import WorkerSettings
+from hub.planning.ocr.protocol import OcrError, OcrErrorCode, WorkerSettings
 from tests.hub.planning.ocr import bombs
 
 LIMITS = WorkerSettings()
@@ -31,7 +30,7 @@ def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 
 
 def refusal(data: bytes, limits: WorkerSettings = LIMITS) -> OcrErrorCode:
-    with pytest.raises(ImageRefused) as refused:
+    with pytest.raises(OcrError) as refused:
         decode_image(data, limits)
     return refused.value.code
 
@@ -209,14 +208,14 @@ def test_a_file_made_to_take_time_takes_what_a_picture_may(name: str) -> None:
 @settings(deadline=None)
 @given(st.sampled_from(sorted(FILES)), st.data())
 def test_broken_files_are_refused_and_nothing_else(kind: str, data: st.DataObject) -> None:
-    """Any few bytes changed or cut: a picture, or ImageRefused."""
+    """Any few bytes changed or cut: a picture, or OcrError."""
     file = bytearray(FILES[kind])
     for _ in range(data.draw(st.integers(1, 6))):
         file[data.draw(st.integers(0, len(file) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(file)))
     try:
         assert decode_image(bytes(file[:cut]), SMALL).shape[2] == 3
-    except ImageRefused:
+    except OcrError:
         pass
 
 
