@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -178,36 +178,50 @@ def operator_remove(config: HubConfig, name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--confirm", is_flag=True, help="read a code of the new factor from standard input; the old one ends")
 @click.option("--remove", is_flag=True, help="take the factor away: for a telephone that is lost")
+@click.option("--recovery-codes", "codes", is_flag=True, help="new recovery codes; the old ones count no more")
 @json_option
 @config_option
-def operator_totp(config: HubConfig, name: str, confirm: bool, remove: bool, as_json: bool) -> None:
+def operator_totp(config: HubConfig, name: str, confirm: bool, remove: bool, codes: bool, as_json: bool) -> None:
     """Enrol a second factor: shows a QR code for an authenticator app, once, here and nowhere else.
 
     \b
     answerback-hub operator totp bob
     answerback-hub operator totp bob --confirm < code
+    answerback-hub operator totp bob --recovery-codes
 
     One that bob had before counts until a code of the new one has been seen: typed here, with --confirm, or with the
     next approval. A new one that is not confirmed within a day is void. Codes are asked for where a rule of policy.toml
-    says second_factor = true.
+    says second_factor = true. With a first factor come ten recovery codes, shown once too: each stands in for a code
+    once, at `answerback approve`, and never in chat.
     """
     now = time.time()
-    if confirm and remove:
-        raise UserError("--confirm and --remove contradict one another", "give one of them")
-    if remove:
+    if confirm + remove + codes > 1:
+        raise UserError("--confirm, --remove and --recovery-codes contradict one another", "give one of them")
+    if codes:
+        made = register.renew_recovery_codes(config, name, now)
+        _say({"person": name, "recovery_codes": list(made)}, _recovery_text(name, made), as_json)
+    elif remove:
         register.drop_factor(config, name, now)
         _say({"person": name, "removed": True}, f"{name} has no second factor any more", as_json)
     elif confirm:
         register.confirm_factor(config, name, _read_code(), now)
         _say({"person": name, "confirmed": True}, f"the new factor of {name} counts, and the old one ended", as_json)
     else:
-        uri, pending = register.offer_factor(config, name, now)
+        offer = register.offer_factor(config, name, now)
         if as_json:
-            click.echo(json.dumps({"person": name, "uri": uri, "pending": pending}))
+            found = {"person": name, "uri": offer.uri, "pending": offer.pending}
+            click.echo(json.dumps({**found, "recovery_codes": list(offer.recovery_codes)}))
             return
-        _show_factor(name, uri)
-        if pending:
+        _show_factor(name, offer.uri)
+        if offer.recovery_codes:
+            click.echo(_recovery_text(name, offer.recovery_codes))
+        if offer.pending:
             _confirm_here(config, name)
+
+
+def _recovery_text(name: str, codes: Sequence[str]) -> str:
+    head = f"recovery codes of {name}, shown only now; each stands in for a code once, at `answerback approve`:"
+    return "\n".join((head, *(f"  {code}" for code in codes)))
 
 
 def _say(found: dict[str, Any], text: str, as_json: bool) -> None:

@@ -20,7 +20,7 @@ from hub.cli.admin import invite, open_store
 from hub.cli.expiry import Expiry
 from hub.config import HubConfig
 from hub.core.records import Person
-from hub.identity import certificates, chat_links, totp
+from hub.identity import certificates, chat_links, recovery_codes, totp
 from hub.identity.keys import load_keys
 from hub.identity.people import PeopleSnapshot, snapshot
 from hub.store.transaction import Txn
@@ -226,15 +226,22 @@ def unlink_inlet(config: HubConfig, inlet: str, now: float) -> list[str]:
 # ---- second factors
 
 
-def offer_factor(config: HubConfig, name: str, now: float) -> tuple[str, bool]:
-    """Stores a new second factor for a person, sealed; returns its otpauth URI, to be shown once and stored nowhere,
-    and whether an old one counts until a code of the new one has been seen.
-    """
+@dataclass(frozen=True, slots=True)
+class FactorOffer:
+    """What is shown once and stored nowhere as it is."""
+
+    uri: str  # otpauth, the new factor's secret in it
+    pending: bool  # an old factor counts until a code of the new one has been seen
+    recovery_codes: tuple[str, ...]  # of a first factor; who has one keeps the codes
+
+
+def offer_factor(config: HubConfig, name: str, now: float) -> FactorOffer:
+    """Stores a new second factor for a person, sealed, and the hashes of its recovery codes."""
     keys = load_keys(config)
     sealed, uri = totp.enrol(keys.sealer, name, f"Answerback {keys.hub_id}")
     with open_store(config, now) as store:
 
-        def unit(txn: Txn) -> bool:
+        def unit(txn: Txn) -> FactorOffer:
             before = txn.person(name)
             if before is None and name not in config.people:
                 raise _unknown(config, txn, name)
@@ -245,9 +252,29 @@ def offer_factor(config: HubConfig, name: str, now: float) -> tuple[str, bool]:
             txn.save_person(before, after)
             pending = totp.has_pending(after, now)
             txn.audit("person.second_factor", name, "terminal", {"pending": pending}, now)
-            return pending
+            return FactorOffer(uri, pending, () if pending else _new_recovery_codes(txn, name, now))
 
-        return uri, store.write_now(unit)
+        return store.write_now(unit)
+
+
+def renew_recovery_codes(config: HubConfig, name: str, now: float) -> tuple[str, ...]:
+    """New recovery codes, to be shown once; the old ones count no more. Raises UserError for who has no factor."""
+    with open_store(config, now) as store:
+
+        def unit(txn: Txn) -> tuple[str, ...]:
+            person = txn.person(name)
+            if person is None or not person.totp_secret:
+                raise UserError(f"{name} has no second factor", f"answerback-hub operator totp {name} enrols one")
+            return _new_recovery_codes(txn, name, now)
+
+        return store.write_now(unit)
+
+
+def _new_recovery_codes(txn: Txn, name: str, now: float) -> tuple[str, ...]:
+    codes = recovery_codes.make()
+    txn.replace_recovery_codes(name, [recovery_codes.digest(name, code) for code in codes], now)
+    txn.audit("person.recovery_codes", name, "terminal", {"count": len(codes)}, now)
+    return codes
 
 
 def confirm_factor(config: HubConfig, name: str, code: str, now: float) -> None:
@@ -259,7 +286,7 @@ def confirm_factor(config: HubConfig, name: str, code: str, now: float) -> None:
             before = txn.person(name)
             if before is None or not totp.has_pending(before, now):
                 return f"no new second factor of {name} waits for a code"
-            verdict = totp.check_code(before, keys.sealer, code, now)
+            verdict = totp.check_code(before, keys.sealer, code, now, "console")
             txn.save_person(before, verdict.person)
             if verdict.confirmed:
                 txn.audit("person.second_factor_confirmed", name, "terminal", {"via": "terminal"}, now)
@@ -279,6 +306,7 @@ def drop_factor(config: HubConfig, name: str, now: float) -> None:
             if before is None or not before.totp_secret:
                 raise UserError(f"{name} has no second factor", "see answerback-hub operator list")
             txn.save_person(before, totp.without_factor(before))
+            txn.replace_recovery_codes(name, (), now)
             txn.audit("person.second_factor_removed", name, "terminal", {}, now)
 
         store.write_now(unit)

@@ -207,6 +207,8 @@ class Person:
     totp_pending: bytes = b""  # sealed; a new factor that takes the old one's place with its first code
     totp_pending_until: float = 0.0
     chat: tuple[str, ...] = ()  # "INLET:USER", beside those of hub.toml
+    totp_console_failures: int = 0  # counted apart, so that whoever has a chat account locks nobody out of the console
+    totp_console_locked_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from common.catalogue import Sentence
 from hub.core.approval import DecisionRefused
+from hub.identity.totp import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Actor:
     via: str  # inlet's name, or "console"
     conversation: str = ""  # "" where no conversation narrows what is meant
     remote: str = ""  # the console's address
+
+    @property
+    def code_place(self) -> Place:
+        """Where a code of a second factor is given; pages and forms that a chat leads to are chat."""
+        return "console" if self.via == "console" else "chat"
 
     def audit_data(self, verb: str, code: str) -> dict[str, str]:
         """The audit's words on an action that was refused."""

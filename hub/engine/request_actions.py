@@ -8,6 +8,7 @@ sentence too; where it is for want of a right it is an audit row.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Final
 
@@ -23,18 +24,25 @@ from hub.core.action_checks import check_cancel, check_cancel_job, check_resolve
 from hub.core.approval import DecisionAccepted, DecisionRefused, check_approve, check_reject
 from hub.core.approval_proofs import approval_expiry
 from hub.core.authorization import VERB_ROLES
+from hub.core.rate_limits import TokenBucket
 from hub.core.records import Approval, Job, Person, Request
 from hub.core.who_may import with_names
 from hub.engine.actor import ActionResult, Actor
 from hub.engine.unit_of_work import UnitOfWork
-from hub.identity import totp
+from hub.identity import recovery_codes, totp
 
 MAX_REASON: Final = 500
+WRONG_CODES: Final = 30
+"""Wrong codes that chat may give in WRONG_CODES_WITHIN seconds, of all people together: a guesser has no more tries for
+having many accounts.
+"""
+WRONG_CODES_WITHIN: Final = 600.0
 
 
 class RequestActions:
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
+        self._wrong_codes = TokenBucket(WRONG_CODES / WRONG_CODES_WITHIN, WRONG_CODES)
 
     # ---- decisions
 
@@ -92,8 +100,14 @@ class RequestActions:
 
     def _check_second_factor(self, uow: UnitOfWork, actor: Actor, request: Request, code: str) -> ActionResult | None:
         """None where the code was right; either way what the person has left of their tries is saved."""
-        row = uow.txn.person(actor.person)
-        verdict = totp.check_code(row or Person(actor.person, (), uow.now), self._sealer, code, uow.now)
+        row, place = uow.txn.person(actor.person), actor.code_place
+        person = row or Person(actor.person, (), uow.now)
+        if place == "chat" and (wait := self._wrong_codes.wait_time(uow.now)) > 0:
+            return ActionResult(Sentence("second_factor_flood", {"minutes": math.ceil(wait / 60)}), "bad_code")
+        if recovery_codes.is_one(code) and person.totp_secret:
+            verdict = self._check_recovery_code(uow, actor, person, code)
+        else:
+            verdict = totp.check_code(person, self._sealer, code, uow.now, place)
         match verdict.code:
             case "not_enrolled":
                 return ActionResult(Sentence("code_not_enrolled", {"person": actor.person}), verdict.code)
@@ -103,9 +117,26 @@ class RequestActions:
             uow.txn.save_person(row, verdict.person)
             if verdict.confirmed:
                 uow.audit("person.second_factor_confirmed", actor.person, actor.person, {"via": actor.via})
-        locked = uow.now < verdict.person.totp_locked_until
-        left = 0 if locked else totp.MAX_FAILURES - verdict.person.totp_failures
-        return None if verdict.ok else ActionResult(verdict.reason, verdict.code, {"left": left})
+        if verdict.ok:
+            return None
+        if place == "chat":
+            self._wrong_codes.try_acquire(uow.now)
+        locked = uow.now < totp.locked_until(verdict.person, place)
+        left = 0 if locked else totp.MAX_FAILURES - totp.failures(verdict.person, place)
+        return ActionResult(verdict.reason, verdict.code, {"left": left})
+
+    def _check_recovery_code(self, uow: UnitOfWork, actor: Actor, person: Person, code: str) -> totp.CodeCheck:
+        """A recovery code counts where nobody else reads along; a wrong one is a wrong code."""
+        if actor.code_place != "console":
+            return totp.CodeCheck(False, person, Sentence("recovery_code_elsewhere"), "bad_code")
+        if uow.now < totp.locked_until(person, actor.code_place):
+            return totp.check_code(person, self._sealer, code, uow.now, actor.code_place)  # says for how long
+        if not uow.txn.use_recovery_code(person.name, recovery_codes.digest(person.name, code), uow.now):
+            return totp.failed(person, uow.now, actor.code_place)
+        left = uow.txn.count_recovery_codes(person.name)
+        uow.audit("person.recovery_code_used", person.name, person.name, {"via": actor.via, "left": left})
+        free = totp.forgiven(person, actor.code_place)
+        return totp.CodeCheck(True, free, Sentence("second_factor_taken", {"person": person.name}))
 
     def reject(
         self, uow: UnitOfWork, actor: Actor, request: Request, *, why: str = "", plan_hash: str = ""

@@ -23,7 +23,7 @@ from hub.core.outcome import ChatCommand, PlanningOutcome
 from hub.core.records import Person, Reply, Request
 from hub.core.request import message_id
 from hub.engine.unit_of_work import UnitOfWork
-from hub.identity import totp
+from hub.identity import recovery_codes, totp
 from hub.planning.runbooks.tokens import fold_width
 
 MASK: Final = "******"
@@ -45,7 +45,10 @@ class SaidCodes:
         self._public_url = public_url
 
     def find(self, text: str, person: Person | None, now: float) -> tuple[str, tuple[int, ...]]:
-        """`text` without codes that `person` could have meant, and their steps (`totp.known_codes`)."""
+        """`text` without codes that `person` could have meant, and their steps (`totp.known_codes`); and without
+        anybody's recovery codes, which are never for chat.
+        """
+        text = recovery_codes.SAID.sub(MASK, text)
         if person is None or not (person.totp_secret or person.totp_pending):
             return text, ()
         folded = ascii_digits(fold_width(text))  # each character in its place

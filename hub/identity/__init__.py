@@ -5,6 +5,8 @@ agents        the registry of agents: state, labels, vitals, which are online
 certificates  enrolment tokens, certificates, renewal, revocation
 chat_links    links of chat users to people by command, and the codes that people link themselves with
 totp          second factors: RFC 6238 codes, single use, rate limited
+recovery_codes
+              what stands in for one where the telephone is lost
 keys          the hub's keys and its CA on disk
 marks         seals the positions that machines are told
 """

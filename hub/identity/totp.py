@@ -2,8 +2,9 @@
 
 A code is valid once: its time step must be later than the last one used, and the caller saves the person that
 `check_code` returns in the transaction that relies on the answer. One step before and after now is accepted, for clocks
-that differ. Five wrong codes lock the person for a quarter of an hour, during which no code is checked. The secret is
-sealed for its owner.
+that differ. Five wrong codes lock the person for a quarter of an hour, during which no code is checked; those of the
+console are counted apart, where a certificate has said already who it is: so a chat account in wrong hands locks its
+owner out of chat and not of the console. The secret is sealed for its owner.
 
 A new factor does not take the place of the old one before a code of it has been seen: `offer` keeps both, and the first
 code of the new one, wherever it is asked for, ends the old one. A picture that could not be shown, or a telephone that
@@ -32,6 +33,8 @@ MAX_FAILURES: Final = 5
 LOCK_SECONDS: Final = 15 * 60.0
 PENDING_SECONDS: Final = 24 * 3600.0
 _SECRET_CHARS: Final = 32  # base 32: 160 bits, the length of the HMAC (RFC 4226, section 4)
+Place = Literal["chat", "console"]
+"""Where a code is given; a page that chat links to is chat."""
 _CODE: Final = re.compile(r"([0-9]{3}) ?([0-9]{3})", re.ASCII)
 
 
@@ -57,10 +60,10 @@ def offer(before: Person, sealed: bytes, now: float) -> Person:
     """The person with a new factor: at once where they have none, else with its first code. Wrong codes are forgiven,
     since an admin at the hub's terminal has seen to it.
     """
-    forgiven = replace(before, totp_failures=0, totp_locked_until=0.0)
+    free = forgiven(forgiven(before, "chat"), "console")
     if not before.totp_secret:
-        return replace(forgiven, totp_secret=sealed, totp_last_step=0, totp_pending=b"", totp_pending_until=0.0)
-    return replace(forgiven, totp_pending=sealed, totp_pending_until=now + PENDING_SECONDS)
+        return replace(free, totp_secret=sealed, totp_last_step=0, totp_pending=b"", totp_pending_until=0.0)
+    return replace(free, totp_pending=sealed, totp_pending_until=now + PENDING_SECONDS)
 
 
 def has_pending(person: Person, now: float) -> bool:
@@ -77,15 +80,15 @@ def seal_context(name: str) -> str:
     return context("people", "totp_secret", name)
 
 
-def check_code(person: Person, sealer: Sealer, code: str, now: float) -> CodeCheck:
+def check_code(person: Person, sealer: Sealer, code: str, now: float, place: Place = "chat") -> CodeCheck:
     """Whether `code` is valid for `person` at `now` and unused. Save the returned person."""
     who = {"person": person.name}
     if not person.totp_secret:
         return CodeCheck(False, person, Sentence("second_factor_not_enrolled", who), "not_enrolled")
     if not code:
         return CodeCheck(False, person, Sentence("second_factor_form", who), "code_needed")
-    if now < person.totp_locked_until:
-        return _wrong(person, _locked(person, now))
+    if now < locked_until(person, place):
+        return _wrong(person, _locked(person, now, place))
     match = _CODE.fullmatch(code.strip()) if len(code) <= 16 else None
     if match is None:
         return _wrong(person, Sentence("second_factor_form", who))
@@ -96,16 +99,17 @@ def check_code(person: Person, sealer: Sealer, code: str, now: float) -> CodeChe
             step = _step_of(person.totp_pending, person, sealer, digits, current)
         if step is not None:
             fresh = replace(person, totp_secret=person.totp_pending, totp_last_step=0)
-            return replace(_take(replace(fresh, totp_pending=b"", totp_pending_until=0.0), step), confirmed=True)
+            fresh = replace(fresh, totp_pending=b"", totp_pending_until=0.0)
+            return replace(_take(fresh, step, place), confirmed=True)
     try:
         step = _step_of(person.totp_secret, person, sealer, digits, current)
     except UnsealError:
         return _wrong(person, Sentence("second_factor_unreadable", who))
     if step is None:
-        return _failed(person, now)
+        return failed(person, now, place)
     if step <= person.totp_last_step:
         return _wrong(person, Sentence("second_factor_used", who))
-    return _take(person, step)
+    return _take(person, step, place)
 
 
 def known_codes(person: Person, sealer: Sealer, now: float) -> dict[str, int]:
@@ -128,8 +132,25 @@ def spend(person: Person, step: int) -> Person:
     return replace(person, totp_last_step=max(person.totp_last_step, step))
 
 
-def _take(person: Person, step: int) -> CodeCheck:
-    taken = replace(person, totp_last_step=step, totp_failures=0, totp_locked_until=0.0)
+def forgiven(person: Person, place: Place) -> Person:
+    """Without the wrong codes of this place."""
+    if place == "console":
+        return replace(person, totp_console_failures=0, totp_console_locked_until=0.0)
+    return replace(person, totp_failures=0, totp_locked_until=0.0)
+
+
+def locked_until(person: Person, place: Place) -> float:
+    """Until when no code of the person's is checked there; 0 where that never was."""
+    return person.totp_console_locked_until if place == "console" else person.totp_locked_until
+
+
+def failures(person: Person, place: Place) -> int:
+    """Wrong codes since the last right one."""
+    return person.totp_console_failures if place == "console" else person.totp_failures
+
+
+def _take(person: Person, step: int, place: Place) -> CodeCheck:
+    taken = forgiven(replace(person, totp_last_step=step), place)
     return CodeCheck(True, taken, Sentence("second_factor_taken", {"person": person.name}))
 
 
@@ -150,15 +171,21 @@ def _wrong(person: Person, reason: Sentence) -> CodeCheck:
     return CodeCheck(False, person, reason, "bad_code")
 
 
-def _failed(person: Person, now: float) -> CodeCheck:
-    failures = person.totp_failures + 1
-    if failures >= MAX_FAILURES:
-        locked = replace(person, totp_failures=0, totp_locked_until=now + LOCK_SECONDS)
-        return _wrong(locked, _locked(locked, now))
-    values = {"person": person.name, "left": MAX_FAILURES - failures, "minutes": round(LOCK_SECONDS / 60)}
-    return _wrong(replace(person, totp_failures=failures), Sentence("second_factor_wrong", values))
+def failed(person: Person, now: float, place: Place) -> CodeCheck:
+    """One more wrong code; the last one that is forgiven locks the person there."""
+    count, until = failures(person, place) + 1, 0.0
+    if count >= MAX_FAILURES:
+        count, until = 0, now + LOCK_SECONDS
+    if place == "console":
+        after = replace(person, totp_console_failures=count, totp_console_locked_until=until)
+    else:
+        after = replace(person, totp_failures=count, totp_locked_until=until)
+    if until:
+        return _wrong(after, _locked(after, now, place))
+    values = {"person": person.name, "left": MAX_FAILURES - count, "minutes": round(LOCK_SECONDS / 60)}
+    return _wrong(after, Sentence("second_factor_wrong", values))
 
 
-def _locked(person: Person, now: float) -> Sentence:
-    minutes = math.ceil((person.totp_locked_until - now) / 60)
+def _locked(person: Person, now: float, place: Place) -> Sentence:
+    minutes = math.ceil((locked_until(person, place) - now) / 60)
     return Sentence("second_factor_locked", {"person": person.name, "minutes": minutes})

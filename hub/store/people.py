@@ -11,7 +11,7 @@ from hub.core.records import Agent, Person
 from hub.store.base import Repository
 from hub.store.errors import Conflict
 from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper, from_json, to_json
-from hub.store.schema import agents, people
+from hub.store.schema import agents, people, recovery_codes
 from hub.store.sql import Statement
 
 _PERSON: Final = Mapper(
@@ -42,6 +42,16 @@ _TOUCH_FACTS: Final = Statement(
     .values(last_seen=sa.bindparam("seen"), facts=sa.bindparam("new_facts"))
 )
 
+_DROP_RECOVERY: Final = Statement(recovery_codes.delete().where(recovery_codes.c.person == sa.bindparam("who")))
+_ADD_RECOVERY: Final = Statement(recovery_codes.insert())
+_UNUSED: Final = (recovery_codes.c.person == sa.bindparam("who")) & recovery_codes.c.used_at.is_(None)
+_USE_RECOVERY: Final = Statement(
+    recovery_codes.update()
+    .where(_UNUSED & (recovery_codes.c.hash == sa.bindparam("digest")))
+    .values(used_at=sa.bindparam("now"))
+)
+_COUNT_RECOVERY: Final = Statement(sa.select(sa.func.count()).select_from(recovery_codes).where(_UNUSED))
+
 AgentSighting = tuple[str, float, Mapping[str, str] | None]
 
 
@@ -63,8 +73,25 @@ class PeopleRepository(Repository):
         """Updates the fields that differ; raises Conflict where the second factor's counters or the revocation have
         changed, so that a code that is checked twice at the same time is accepted once.
         """
-        guards = ("totp_last_step", "totp_failures", "totp_locked_until", "totp_pending", "revoked_at")
+        guards = (
+            *("totp_last_step", "totp_failures", "totp_locked_until", "totp_pending", "revoked_at"),
+            *("totp_console_failures", "totp_console_locked_until"),
+        )
         _PERSON.save(self._db, before, after, guards)
+
+    def replace_recovery_codes(self, person: str, hashes: Sequence[str], now: float) -> None:
+        """The person's recovery codes from now on, as hashes; those from before count no more. None: none are left."""
+        self._db.change(_DROP_RECOVERY, {"who": person})
+        rows = [{"person": person, "hash": one, "made_at": now, "used_at": None} for one in hashes]
+        self._db.change_many(_ADD_RECOVERY, rows)
+
+    def use_recovery_code(self, person: str, digest: str, now: float) -> bool:
+        """Whether the code with this hash was there and unused; it is used then."""
+        return self._db.change(_USE_RECOVERY, {"who": person, "digest": digest, "now": now}) == 1
+
+    def count_recovery_codes(self, person: str) -> int:
+        """Unused ones."""
+        return int(self._db.value(_COUNT_RECOVERY, {"who": person}))
 
     def add_agent(self, agent: Agent) -> None:
         """Raises Conflict where the name is taken."""

@@ -304,6 +304,17 @@ people: Final = sa.Table(
     sa.Column("totp_pending", sa.LargeBinary, nullable=False),
     time("totp_pending_until", nullable=False),
     text("chat"),  # JSON list
+    added_column(integer("totp_console_failures"), "0"),
+    added_column(time("totp_console_locked_until", nullable=False), "0"),
+)
+
+recovery_codes: Final = sa.Table(
+    "recovery_codes",  # instead of a code of the second factor, each once
+    metadata,
+    sa.Column("person", sa.Text, primary_key=True),
+    sa.Column("hash", sa.Text, primary_key=True),
+    time("made_at", nullable=False),
+    time("used_at"),
 )
 
 agents: Final = sa.Table(

@@ -13,6 +13,7 @@ from hub.chat.inlets import load_config
 from hub.cli import admin, register
 from hub.cli.init import init
 from hub.config import HubConfig
+from hub.identity import recovery_codes
 
 NOW = time.time()
 
@@ -110,7 +111,8 @@ def test_chat_names_that_cannot_be(name: str, chat: str, told: str, config: HubC
 
 def test_a_second_factor_is_sealed(config: HubConfig) -> None:
     """The secret of the URI is nowhere in the store's files; an unknown person gets none."""
-    uri, pending = register.offer_factor(config, "alice", NOW)
+    offer = register.offer_factor(config, "alice", NOW)
+    uri, pending = offer.uri, offer.pending
     secret = uri.split("secret=")[1].split("&")[0].encode()
     assert not any(secret in file.read_bytes() for file in (config.folder.path / "data").iterdir())
     assert (pending, entry(config, "alice").factor) == (False, "yes")
@@ -118,10 +120,33 @@ def test_a_second_factor_is_sealed(config: HubConfig) -> None:
         register.offer_factor(config, "eve", NOW)
 
 
+def test_recovery_codes_come_with_a_first_factor_and_can_be_renewed(config: HubConfig) -> None:
+    """Shown once, and in the store only as hashes; new ones end the old, and no factor means no codes."""
+    with pytest.raises(UserError, match="alice has no second factor"):
+        register.renew_recovery_codes(config, "alice", NOW)
+    first = register.offer_factor(config, "alice", NOW).recovery_codes
+    assert len(set(first)) == recovery_codes.COUNT
+    kept = b"".join(file.read_bytes() for file in (config.folder.path / "data").iterdir())
+    assert not any(code.encode() in kept or code.replace("-", "").encode() in kept for code in first)
+    second = register.renew_recovery_codes(config, "alice", NOW)
+    assert not set(first) & set(second)
+
+    def used(code: str) -> bool:
+        with admin.open_store(config, NOW) as store:
+            digest = recovery_codes.digest("alice", code)
+            return store.write_now(lambda txn: txn.use_recovery_code("alice", digest, NOW))
+
+    assert [used(first[0]), used(second[0]), used(second[0])] == [False, True, False]
+    register.drop_factor(config, "alice", NOW)
+    assert not used(second[1])
+
+
 def test_a_new_factor_is_confirmed_by_a_code_of_it(config: HubConfig) -> None:
     """Until then the old one counts; a wrong code, or one of the old factor, ends nothing."""
-    old = pyotp.parse_uri(register.offer_factor(config, "bob", NOW)[0])
-    uri, pending = register.offer_factor(config, "bob", NOW)
+    old = pyotp.parse_uri(register.offer_factor(config, "bob", NOW).uri)
+    offer = register.offer_factor(config, "bob", NOW)
+    uri, pending = offer.uri, offer.pending
+    assert offer.recovery_codes == ()  # who has a factor keeps the codes
     new = pyotp.parse_uri(uri)
     assert isinstance(old, pyotp.TOTP)
     assert isinstance(new, pyotp.TOTP)

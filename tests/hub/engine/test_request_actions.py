@@ -11,7 +11,9 @@ from common.lifecycle import JobState, RequestState
 from common.link.messages import Accepted, Started, Unsure
 from hub.core.records import Request
 from hub.engine.actor import ActionResult, Actor
+from hub.engine.request_actions import WRONG_CODES
 from hub.engine.unit_of_work import UnitOfWork
+from hub.identity import recovery_codes
 from tests.hub.hub_harness import NOW, HubHarness, ended_message
 
 RESTART = "@web-1 systemctl restart nginx.service"  # one yes of somebody else
@@ -185,7 +187,7 @@ async def test_wrong_codes_lock_the_person(harness: HubHarness) -> None:
         assert (await approve(harness, request, code=wrong)).code == "bad_code"
     row = harness.read(lambda txn: txn.person("bob"))
     assert row is not None
-    assert row.totp_locked_until > harness.clock.now
+    assert row.totp_console_locked_until > harness.clock.now
     assert (await approve(harness, request, code=code())).code == "bad_code"
     assert harness.request(request.id).state is RequestState.ASKING
 
@@ -194,6 +196,87 @@ async def test_who_has_no_second_factor_is_told_how_to_get_one(harness: HubHarne
     """The cure is a command at the hub's terminal."""
     request = await harness.submit(REBOOT)
     assert "answerback-hub" in await harness.reply_text(f"approve r{request.number} 123456", "bob")
+
+
+async def test_a_hijacked_chat_account_does_not_lock_its_owner_out_of_the_console(harness: HubHarness) -> None:
+    """Trust (hijacked chat account): wrong codes said in chat lock chat, and those of the console the console."""
+    code = await harness.enrol_totp("bob")
+    first, second = await harness.submit(REBOOT), await harness.submit(REBOOT)
+    wrong = "000000" if code() != "000000" else "111111"
+    for _ in range(5):
+        await harness.submit(f"approve r{first.number} {wrong}", "bob")
+    assert "locked" in await harness.reply_text(f"approve r{first.number} {code()}", "bob")
+    assert harness.request(first.id).state is RequestState.ASKING
+    harness.clock.advance(60.0)  # the code that was said is used up
+    for _ in range(4):
+        assert (await approve(harness, first, code=wrong)).code == "bad_code"
+    assert (await approve(harness, first, code=code())).code == ""
+    row = harness.read(lambda txn: txn.person("bob"))
+    assert row is not None
+    assert (row.totp_console_failures, row.totp_locked_until > harness.clock.now) == (0, True)
+    for _ in range(5):
+        assert (await approve(harness, second, code=wrong)).code == "bad_code"
+    harness.clock.advance(60.0)
+    assert (await approve(harness, second, code=code())).code == "bad_code"
+    harness.clock.advance(900.0)
+    third = await harness.submit(REBOOT)
+    assert (await approve(harness, third, code=code())).code == ""
+
+
+async def test_wrong_codes_of_many_accounts_end_codes_in_chat_for_a_while(harness: HubHarness) -> None:
+    """Trust (A7, a global rate): who has many accounts has no more guesses than the rate; the console goes on."""
+    request = await harness.submit(REBOOT)
+    code, people = await harness.enrol_totp("bob"), [f"p{number}" for number in range(WRONG_CODES)]
+    wrong = "000000" if code() != "000000" else "111111"
+
+    def guess(person: str) -> Callable[[UnitOfWork], ActionResult]:
+        def unit(uow: UnitOfWork) -> ActionResult:
+            refusal = harness.actions._check_second_factor(uow, Actor(person, "ops"), request, wrong)
+            assert refusal is not None
+            return refusal
+
+        return unit
+
+    for person in people:
+        await harness.enrol_totp(person)
+        assert (await act(harness, guess(person))).data["left"] == 4
+    assert (await act(harness, guess("bob"))).sentence.key == "second_factor_flood"
+    said = await harness.reply_text(f"approve r{request.number} {code()}", "bob")
+    assert "at the console only" in said
+    assert harness.request(request.id).state is RequestState.ASKING
+    harness.clock.advance(60.0)
+    assert (await approve(harness, request, code=code())).code == ""
+
+
+async def test_a_recovery_code_stands_in_once_and_never_in_chat(harness: HubHarness) -> None:
+    """Trust (A7, recovery codes hashed and single use): at the console, with an audit row that says how many are left;
+    what is said of one in chat counts for nothing and is kept nowhere.
+    """
+    await harness.enrol_totp("bob")
+    codes = recovery_codes.make()
+    hashes = [recovery_codes.digest("bob", one) for one in codes]
+    harness.write(lambda txn: txn.replace_recovery_codes("bob", hashes, NOW))
+    first, second = await harness.submit(REBOOT), await harness.submit(REBOOT)
+    said = await harness.submit(f"approve r{first.number} {codes[0]}", "bob")
+    assert harness.request(first.id).state is RequestState.ASKING
+    assert "abr" not in harness.request(said.id).text
+    kept = b"".join(file.read_bytes() for file in harness.database.parent.glob(f"{harness.database.name}*"))
+    assert codes[0].encode() not in kept
+
+    def in_chat(uow: UnitOfWork) -> ActionResult:
+        return harness.actions.approve(uow, Actor("bob", "page:ops"), first, code=codes[0])
+
+    assert (await act(harness, in_chat)).sentence.key == "recovery_code_elsewhere"
+    assert (await approve(harness, first, code=codes[0].replace("-", "").upper())).code == ""
+    (row,) = harness.events("person.recovery_code_used")
+    assert (row.subject, row.data) == ("bob", {"via": "console", "left": recovery_codes.COUNT - 1})
+    for wrong in (codes[0], recovery_codes.make()[0]):  # used, and nobody's
+        assert (await approve(harness, second, code=wrong)).code == "bad_code"
+    assert (await approve(harness, second, "ann", code=codes[1])).code == "not_enrolled"
+    for _ in range(3):
+        await approve(harness, second, code=recovery_codes.make()[0])
+    assert (await approve(harness, second, code=codes[1])).code == "bad_code"  # locked by then
+    assert harness.request(second.id).state is RequestState.ASKING
 
 
 async def test_a_code_costs_nothing_where_the_approval_is_refused_anyway(harness: HubHarness) -> None:
