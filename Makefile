@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test format lint venv bench bench-console bench-models bench-matcher bench-ocr bench-plans bench-chats models transcript phrases chat-cards slow mutants clean
+.PHONY: demo test compiled format lint venv bench bench-console bench-models bench-matcher bench-ocr bench-plans bench-chats models transcript phrases chat-cards slow mutants clean
 
 venv: $(VENV)/.installed
 
@@ -25,9 +25,15 @@ test slow: export PYTEST_DEBUG_TEMPROOT ?= $(shell test -w /dev/shm && test $$(s
 # Programs that tests start read their bytecode as installed ones do, instead of compiling themselves each time.
 test slow: export PYTHONDONTWRITEBYTECODE =
 
-test: lint
-	@$(BIN)/python -m compileall -q common hub agent tui
+test: venv
+	@$(MAKE) --no-print-directory -j2 lint compiled
 	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadgroup
+
+# Beside the type check, which keeps one core busy: bytecode of the programs, and of the tests as pytest rewrites them.
+# Workers that find none would each rewrite all of it. What cannot be collected is told by the run that follows.
+compiled: venv
+	@$(BIN)/python -m compileall -q common hub agent tui
+	@$(BIN)/pytest -qq --collect-only >/dev/null 2>&1 || true
 
 lint: venv
 	$(BIN)/ruff format --check .
