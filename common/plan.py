@@ -36,6 +36,8 @@ MAX_OUTPUT_CAP = 10 * 1024 * 1024
 DEFAULT_TTL = 600
 MAX_TTL = 30 * 24 * 3600
 MAX_ENV = 64
+MAX_CHECKS = 256 * 1024
+"""Characters of what a policy asks a machine to check before a start."""
 MAX_TEXT = 4_096
 """Characters of a path, of one variable's value, of an explanation."""
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
@@ -216,6 +218,7 @@ class Order:
     filters: tuple[FilterWords, ...] = ()
     proofs: tuple[ApprovalProof, ...] = ()  # of the approvals; machines of protocol 3 count these alone
     behalf: tuple[str, ...] = ()  # beside `person`, who is none of the approvers where the requester is not; protocol 3
+    checks: str = ""  # of the policy at the hand-out, no part of the plan: common.policy.machine_checks; protocol 3
 
     def verify(self) -> None:
         """Raises BadPlan unless this step is within bounds and part of the plan that the hash names."""
@@ -254,6 +257,7 @@ class Order:
                 **_filters_field(self.filters),
                 **({"proofs": proofs_to_json(self.proofs)} if self.proofs else {}),
                 **({"behalf": self.behalf} if self.behalf else {}),
+                **({"checks": self.checks} if self.checks else {}),
             }
         )
 
@@ -277,6 +281,8 @@ class Order:
                 body["behalf"] = _strings("behalf", body["behalf"])
             for key in ("job", "request", "agent", "cwd", "targets", "plan_hash", "person"):
                 _string(key, body[key])
+            if len(_string("checks", body.get("checks", ""))) > MAX_CHECKS:
+                raise BadPlan(f"checks: longer than {MAX_CHECKS} characters")
             for key in ("time_limit", "output_cap", "step", "ttl", "epoch"):
                 _integer(key, body[key])
             _number("not_after", body["not_after"])

@@ -8,6 +8,8 @@ From the ground up (a module imports only modules above it):
     journal       append-only file, on disk before an order is accepted: group commit, fence, tombstones
     evidence      the files of a job: start marker, result
     spool         output on disk: numbered chunks, per-job cap, one quota, SHA-256 of everything
+    walk          where a path leads, found by hand, link by link; openat2 without links
+    programs      the file of a program: judged by owners, real name and digest, and held open
     process       starts a program without a shell in a session of its own; stops and reaps it
     orphans       what jobs leave behind: told, read on, reaped
     out_of_memory whether the kernel has ended a process for want of memory
@@ -16,6 +18,8 @@ From the ground up (a module imports only modules above it):
     approvals     pure: whose approvals in an order count here: signature, expiry, second factor, not the requester's
     local_policy  trust.json and policy.toml, reloaded when they change; the machine's own verdict
     jobs          the state of one job, and how much of it has been reported to the hub
+    real_paths    whether the paths of a command really lie where its rule wants them; passed as descriptors
+    preparation   what is looked at right before a start, and held open until it
     refusals      what is said of a job that could not be started
     reporter      the next message to the hub, derived from the jobs' states; nothing is queued
     recover       after a restart: journal, marker, result and boot id give each job one state

@@ -115,7 +115,7 @@ class Runner:
         self._reserve_folder = _open_reserve(folder / "reserve", instead=self._jobs_folder)
         self._reserve = Reserve(self._reserve_folder)
         self._reserve_timer: asyncio.TimerHandle | None = None
-        self._spawner = Spawner()
+        self._spawner = Spawner(os.fspath(folder / "programs"))
         evidence = Evidence(self._jobs_folder)
         spool = Spool(evidence, limits.spool_quota, reserve=self._reserve, limits=limits)
         now = time.time()

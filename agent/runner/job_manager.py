@@ -28,7 +28,9 @@ from agent.runner.limits import RunnerLimits
 from agent.runner.local_policy import LocalPolicy
 from agent.runner.orphans import Orphans
 from agent.runner.output_pipeline import OutputPipeline
-from agent.runner.process import JOB_VARIABLE, CannotEnter, CannotRun, Spawner, find_program, open_folder
+from agent.runner.preparation import PreparedStart, check_program, prepare_start
+from agent.runner.process import JOB_VARIABLE, CannotEnter, Spawner
+from agent.runner.programs import CannotRun
 from agent.runner.read_only import only_reads
 from agent.runner.refusals import check_expiry, disk_refusal, spawn_failure
 from agent.runner.reporter import Reporter
@@ -209,8 +211,11 @@ class JobManager:
         ) or self._local_policy.check(order, now)
         if refusal is not None:
             return refusal
+        checks = self._local_policy.machine_checks(order)
+        if isinstance(checks, OrderRefusal):
+            return checks
         try:
-            find_program(order.argv[0], os.geteuid())
+            check_program(order, checks)
         except CannotRun as error:
             return OrderRefusal("program", str(error))
         if len(self._waiting) + len(self.supervisor.runs) + self._journal.pending_count >= self._limits.max_accepted:
@@ -278,9 +283,12 @@ class JobManager:
         if (refusal := self._local_policy.check(order, time.time())) is not None:  # the rules may have changed since
             self._refuse(job, refusal)
             return
+        checks = self._local_policy.machine_checks(order)
+        if isinstance(checks, OrderRefusal):
+            self._refuse(job, checks)
+            return
         try:
-            program = find_program(order.argv[0], os.geteuid())
-            folder = open_folder(order.cwd) if order.cwd else os.dup(self._empty)
+            prepared = prepare_start(order, checks, self._empty)
         except (CannotRun, CannotEnter) as error:
             self._refuse(job, OrderRefusal("program", str(error)))
             return
@@ -288,11 +296,11 @@ class JobManager:
             self._refuse(job, OrderRefusal("busy", f"this machine is short of something: {error.strerror}"))
             return
         try:
-            self._spawn_fenced(job, order, program, folder)
+            self._spawn_fenced(job, order, prepared)
         finally:
-            os.close(folder)
+            prepared.close()
 
-    def _spawn_fenced(self, job: RunnerJob, order: Order, program: str, folder: int) -> None:
+    def _spawn_fenced(self, job: RunnerJob, order: Order, prepared: PreparedStart) -> None:
         """The start fence, and the one place where a program is started."""
         if (refusal := check_expiry(job)) is not None:
             self._refuse(job, refusal)
@@ -312,9 +320,11 @@ class JobManager:
             job.started_at = time.time()
             spawned_at = since_boot()
             try:
-                child = self._spawner.spawn(program, order.argv, (*order.env, (JOB_VARIABLE, job.id)), folder)
+                variables = (*order.env, (JOB_VARIABLE, job.id))
+                paths = prepared.paths
+                child = self._spawner.spawn(prepared.program, paths.argv, variables, prepared.folder, paths.descriptors)
             except OSError as error:
-                reason = explain_start_failure(program, order.argv[0], error)
+                reason = explain_start_failure(prepared.program.real, order.argv[0], error)
                 self._record_end(job, spawn_failure(job, reason, since_boot() - spawned_at))
                 return
             job.pid, job.started_boot = child.pid, spawned_at
@@ -326,7 +336,7 @@ class JobManager:
         crashpoint("start.after_spawn")
         job.state = RunnerJobState.STARTED
         job.output = OutputWriter(self._spool, job.id, order.output_cap)
-        log.info("job.started", job=job.id, pid=child.pid, program=program)
+        log.info("job.started", job=job.id, pid=child.pid, program=prepared.program.real)
         filters = OutputPipeline(order.filters) if order.filters else None
         self.supervisor.watch(job, child, job.output, order.time_limit, filters)
         self._enqueue(job)

@@ -22,6 +22,7 @@ from common.link.messages import MAX_REASON
 from common.plan import Order
 from common.policy.check import Policy, Verdict, check
 from common.policy.file import load_policy_bytes
+from common.policy.machine_checks import MachineChecks
 from common.read_file import read_bytes
 from common.roles import ROLES
 
@@ -59,10 +60,18 @@ class LocalPolicy:
             return policy
         return trust if isinstance(trust, OrderRefusal) else check_policy(policy, order, trust.keys, now)
 
+    def machine_checks(self, order: Order) -> MachineChecks | OrderRefusal:
+        """What the local policy wants looked at before the start of an order that it does not refuse."""
+        policy = self._policy.get()
+        if isinstance(policy, OrderRefusal):
+            return policy
+        verdict = _judge(policy, order)
+        return _policy_refusal(verdict.reason) if verdict.kind == "deny" else verdict.checks
+
 
 def check_policy(policy: Policy, order: Order, keys: Mapping[str, bytes], now: float) -> OrderRefusal | None:
     """`keys` are the hub's, by which approvals are proven."""
-    verdict = check(policy, order.argv, roles=ROLES, agent=order.agent, labels={}, cwd=order.cwd, env=order.env)
+    verdict = _judge(policy, order)
     if verdict.kind == "deny":
         return _policy_refusal(verdict.reason)
     if verdict.argv != order.argv or dict(verdict.env) != dict(order.env):
@@ -76,6 +85,10 @@ def check_policy(policy: Policy, order: Order, keys: Mapping[str, bytes], now: f
     if verdict.output_cap is not None and order.output_cap > verdict.output_cap:
         return OrderRefusal("policy", f"rule {verdict.rule} of this machine keeps {verdict.output_cap} bytes at most")
     return _check_approvals(verdict, order, keys, now) if verdict.kind == "ask" else None
+
+
+def _judge(policy: Policy, order: Order) -> Verdict:
+    return check(policy, order.argv, roles=ROLES, agent=order.agent, labels={}, cwd=order.cwd, env=order.env)
 
 
 def _check_approvals(verdict: Verdict, order: Order, keys: Mapping[str, bytes], now: float) -> OrderRefusal | None:

@@ -6,20 +6,33 @@ inherit: environment, working directory, descriptors, signal dispositions and ma
 Programs are started by `posix_spawn` with file actions. On Linux that shares the address space until the exec, so the
 cost does not grow with the runner, and a program that cannot be executed raises here instead of leaving a dead child.
 
+What is executed is the descriptor that was judged (`programs`), through /proc/self/fd, so that nothing can be put in
+its place between the check and the start. Two kinds cannot be had that way, and are started by their real path:
+
+    a script           whose interpreter opens it again by the name it is given, and which looks for its neighbours by
+                       that name; one that a rule knows by its digest is started by descriptor all the same
+    without /proc      as in some containers
+
+For those the path is compared with what was judged right after the start, and what came in its place is killed. Only
+root and the runner's own user could have put it there.
+
 A process that leaves the group (a daemon that calls setsid) cannot be killed here; under systemd the unit's cgroup
 contains it.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import resource
 import signal
-import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
+
+from agent.runner.programs import OpenProgram, error_text
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 JOB_VARIABLE: Final = "ANSWERBACK_JOB"
@@ -29,11 +42,6 @@ RESERVED_VARIABLES: Final = frozenset({"PATH", "HOME", "USER", "TERM", JOB_VARIA
 _IGNORABLE: Final = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _MAX_DESCRIPTORS: Final = 65_536
-MAX_SHOWN_PATH: Final = 300
-
-
-class CannotRun(Exception):
-    """A program that must not or cannot be run; `str()` is the reason."""
 
 
 class CannotEnter(Exception):
@@ -61,40 +69,6 @@ class ExitStatus:
     max_rss: int  # bytes; 0 where it is not above the runner's own, which the kernel counts until the exec
 
 
-def find_program(path: str, uid: int) -> str:
-    """The file that `path` names, links resolved, if `uid` may run it; raises CannotRun with the reason.
-
-    Nobody but root (or the runner's own user) may be able to replace it: the file, and every folder on the way to it,
-    has root or `uid` as owner and no other writer. Execute the returned path, so that no link can be changed in
-    between.
-    """
-    if not os.path.isabs(path):
-        raise CannotRun(f"{path} is not an absolute path")
-    try:
-        real = os.path.realpath(path, strict=True)
-        found = os.lstat(real)
-    except (OSError, ValueError) as error:
-        raise CannotRun(f"{path}: {_error_text(error)}{_missing_part(path, error)}") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise CannotRun(f"{path} is not a file")
-    if not os.access(real, os.X_OK):
-        raise CannotRun(f"{path} is not executable")
-    if found.st_uid not in (0, uid):
-        raise CannotRun(f"{path} belongs to user {found.st_uid}, who is neither root nor the runner's")
-    if found.st_mode & 0o022:
-        raise CannotRun(f"{path} can be written by others than its owner")
-    folder = real
-    while folder != "/":
-        folder = os.path.dirname(folder)
-        found = os.lstat(folder)
-        if found.st_uid not in (0, uid):
-            raise CannotRun(f"{folder}, on the way to {path}, belongs to user {found.st_uid}")
-        writers = found.st_mode & (0o002 if found.st_gid == 0 else 0o022)
-        if writers and not found.st_mode & stat.S_ISVTX:
-            raise CannotRun(f"{folder}, on the way to {path}, can be written by others than its owner")
-    return real
-
-
 def open_folder(path: str) -> int:
     """A descriptor of the directory, opened part by part, never through a symbolic link; raises CannotEnter."""
     if not path.startswith("/"):
@@ -113,7 +87,7 @@ def open_folder(path: str) -> int:
             raise CannotEnter(f"{path}: permission denied")
     except (OSError, ValueError) as error:
         os.close(folder)
-        raise CannotEnter(f"{path}: {_error_text(error)} (symbolic links are not followed)") from None
+        raise CannotEnter(f"{path}: {error_text(error)} (symbolic links are not followed)") from None
     except CannotEnter:
         os.close(folder)
         raise
@@ -131,21 +105,40 @@ def base_environment() -> dict[str, str]:
 
 
 class Spawner:
-    """Starts programs. For one thread only: each start changes the process's working directory for a moment."""
+    """Starts programs. For one thread only: each start changes the process's working directory for a moment.
 
-    def __init__(self) -> None:
+    The kernel names a process after the last part of the path that was executed, which would be a number. So `names` is
+    a folder of links, each with a program's name and all to the one descriptor `_slot`, which is made to be the program
+    that is being started. Without the folder, or where it cannot be written, processes have that number as their name.
+    """
+
+    def __init__(self, names: str = "") -> None:
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._home = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._slot = os.dup(self._null)
+        self._by_slot = f"/proc/self/fd/{self._slot}"
+        self._has_proc = os.path.exists(self._by_slot)
+        self._names = os.path.abspath(names) if names else ""
+        if names:
+            with suppress(OSError):
+                os.mkdir(names, 0o700)
         self._environment = {key.encode(): value.encode() for key, value in base_environment().items()}
         self._oom_protected = _oom_score_adj() < 0
 
     def close(self) -> None:
-        os.close(self._null)
-        os.close(self._home)
+        for descriptor in (self._null, self._home, self._slot):
+            os.close(descriptor)
 
-    def spawn(self, program: str, argv: Iterable[str], env: Iterable[tuple[str, str]], folder: int) -> ChildProcess:
-        """Starts `program` in the directory of the descriptor `folder`; raises OSError, and then nothing was
-        started.
+    def spawn(
+        self,
+        program: OpenProgram,
+        argv: Iterable[str],
+        env: Iterable[tuple[str, str]],
+        folder: int,
+        kept: Iterable[int] = (),
+    ) -> ChildProcess:
+        """Starts `program` in the directory of the descriptor `folder`, with the descriptors `kept` under the numbers
+        they have here; raises OSError, and then nothing was started, or what was has been killed.
         """
         args = [arg.encode() for arg in argv]
         environment = self._environment | {key.encode(): value.encode() for key, value in env}
@@ -160,7 +153,7 @@ class Spawner:
         try:
             os.set_blocking(out, False)
             os.set_blocking(err, False)
-            pid = self._start(program.encode(), args, environment, folder, out_end, err_end)
+            pid = self._start(program, args, environment, folder, (out_end, err_end, *kept))
             pidfd = os.pidfd_open(pid)
         except OSError:
             if pid:
@@ -175,18 +168,29 @@ class Spawner:
         return ChildProcess(pid, pidfd, out, err)
 
     def _start(
-        self, program: bytes, args: list[bytes], environment: dict[bytes, bytes], folder: int, out: int, err: int
+        self,
+        program: OpenProgram,
+        args: list[bytes],
+        environment: dict[bytes, bytes],
+        folder: int,
+        passed: tuple[int, ...],
     ) -> int:
+        """`passed` are the ends of the pipes, and what keeps its number."""
+        path = self._path_of(program)
+        if path != program.real and program.is_script:
+            passed += (self._slot,)  # the interpreter opens it again
+        os.dup2(program.descriptor, self._slot, inheritable=False)
         os.fchdir(folder)
         try:
             pid = os.posix_spawn(
-                program,
+                path,
                 args,
                 environment,
                 file_actions=(
                     (os.POSIX_SPAWN_DUP2, self._null, 0),
-                    (os.POSIX_SPAWN_DUP2, out, 1),
-                    (os.POSIX_SPAWN_DUP2, err, 2),
+                    (os.POSIX_SPAWN_DUP2, passed[0], 1),
+                    (os.POSIX_SPAWN_DUP2, passed[1], 2),
+                    *((os.POSIX_SPAWN_DUP2, descriptor, descriptor) for descriptor in passed[2:]),
                 ),
                 setsid=True,
                 setsigmask=(),
@@ -194,9 +198,45 @@ class Spawner:
             )
         finally:
             os.fchdir(self._home)
+            os.dup2(self._null, self._slot, inheritable=False)  # no program is kept open longer than it takes
+        if path == program.real:
+            _kill_a_replacement(pid, program)
         if self._oom_protected:
             _set_oom_score_adj(pid, 0)
         return pid
+
+    def _path_of(self, program: OpenProgram) -> str:
+        """The path to execute."""
+        if not self._has_proc or (program.is_script and not program.pinned):
+            return program.real
+        if program.is_script or not self._names:
+            return self._by_slot
+        name = os.path.join(self._names, os.path.basename(program.real))
+        try:
+            if os.readlink(name) == self._by_slot:
+                return name
+            os.unlink(name)  # of a runner before this one
+        except OSError:
+            pass  # there is none
+        try:
+            os.symlink(self._by_slot, name)
+        except OSError:
+            return self._by_slot
+        return name
+
+
+def _kill_a_replacement(pid: int, program: OpenProgram) -> None:
+    """For a program that was started by its path: raises where that leads to another file by now."""
+    try:
+        now = os.stat(program.real, follow_symlinks=False)
+        same = os.path.samestat(now, program.status) and now.st_ctime_ns == program.status.st_ctime_ns
+    except OSError:
+        same = False
+    if not same:
+        os.killpg(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        why = "its file was replaced while it was started, and what came in its place was stopped"
+        raise OSError(errno.ESTALE, why, program.real)
 
 
 def has_exited(child: ChildProcess) -> bool:
@@ -280,15 +320,3 @@ def _set_oom_score_adj(pid: int, value: int) -> None:
             file.write(str(value))
     except OSError:
         pass  # it has ended already
-
-
-def _missing_part(path: str, error: OSError | ValueError) -> str:
-    """Which file is missing where it is another one: the end of a link."""
-    missing = os.fsdecode(error.filename) if isinstance(error, OSError) and error.filename else path
-    if missing == path or path.startswith(f"{missing}/"):
-        return ""
-    return f" ({missing[:MAX_SHOWN_PATH]}, to which it leads)"
-
-
-def _error_text(error: OSError | ValueError) -> str:
-    return (error.strerror or "").lower() or str(error) if isinstance(error, OSError) else str(error)

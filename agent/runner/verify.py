@@ -6,7 +6,7 @@
    journal's fence, and does not expire absurdly late; its step, hashes and plan hash fit together; numbers and names
    are within bounds.
 3. The caller then asks the local policy (`local_policy`), which the hub cannot overrule, and checks the program file
-   (`process.find_program`).
+   and where its paths lead (`preparation`).
 
 A refusal carries one of `common.link.messages.REFUSAL_CODES` and a reason for people.
 """
@@ -25,6 +25,7 @@ from common.identity.signing import verify
 from common.ids import is_name, is_ulid
 from common.link.messages import Dispatch
 from common.plan import BadPlan, Order
+from common.policy.machine_checks import read_checks
 
 _JOB: Final = re.compile(rb'"job":"([0-7][0-9A-HJKMNP-TV-Z]{25})"')
 _KEY: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -113,6 +114,7 @@ def check_order(
     try:
         order.verify()
         _check_env_names(order)
+        read_checks(order.checks)
     except BadPlan as error:
         return OrderRefusal("order", str(error))
     return None

@@ -3,6 +3,9 @@
 check       the verdict on one command
 match       one rule against one argument vector: sub-commands, options, arguments
 rules       what a rule is: who, where, which program, how it is asked for
+machine_checks
+            what only the machine can look at: the file behind a name, where paths lead, digests; its form in an order
+real_names  whether the file behind a program's name may be another one than was judged
 types       the values that arguments may have: paths beneath roots, names, numbers, choices
 safe_regex  patterns that match in linear time
 table       which rules are worth looking at for a program

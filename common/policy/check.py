@@ -15,6 +15,7 @@ from typing import Final
 
 from common.catalogue import Sentence
 from common.plan import BadPlan, check_argv
+from common.policy.machine_checks import NO_CHECKS, MachineChecks
 from common.policy.match import RuleMatch, forbids, match_rule
 from common.policy.rules import DenyRule, Policy, Rule, VerdictKind, usage
 from common.policy.types import InvalidValue, ValueType, display_word
@@ -54,6 +55,7 @@ class Verdict:
     own_approval: bool = False  # the one who asks may be one of them
     time_limit: int | None = None  # seconds; None: the plan's own
     output_cap: int | None = None  # bytes; None: the plan's own
+    checks: MachineChecks = NO_CHECKS  # what the machine has to look at before the start
 
 
 def check(
@@ -99,7 +101,7 @@ def check(
                     policy, found.argv, roles=roles, agent=agent, labels=labels, cwd=cwd, env=env, tainted=tainted
                 )
             if refusal is None:
-                return _verdict(rule, found, env, tainted)
+                return _verdict(policy, rule, found, env, tainted)
             progress = len(argv) + 1
         else:
             progress, refusal = found.progress, found.reason
@@ -157,7 +159,7 @@ def _demands(verdict: Verdict) -> tuple[int, bool, bool]:
     return verdict.approvers, verdict.second_factor, verdict.own_approval
 
 
-def _verdict(rule: Rule, found: RuleMatch, env: Collection[tuple[str, str]], tainted: bool) -> Verdict:
+def _verdict(policy: Policy, rule: Rule, found: RuleMatch, env: Collection[tuple[str, str]], tainted: bool) -> Verdict:
     verdict = Verdict(
         kind=rule.verdict,
         reason=Sentence("policy_allowed", {"rule": rule.id, "about": rule.about}),
@@ -169,6 +171,13 @@ def _verdict(rule: Rule, found: RuleMatch, env: Collection[tuple[str, str]], tai
         own_approval=rule.own_approval,
         time_limit=rule.time_limit,
         output_cap=rule.output_cap,
+        checks=MachineChecks(
+            policy.denied,
+            policy.real_names | rule.real_names,
+            rule.sha256,
+            found.paths,
+            rule.by_descriptor,
+        ),
     )
     if tainted:
         return _require_approval(verdict)
@@ -210,7 +219,8 @@ def _allow_by_default(
     if refusal is not None:
         return _deny(refusal)
     reason = Sentence("policy_allowed_by_default", {"program": display_word(program)})
-    verdict = Verdict("allow", reason, DEFAULT_RULE, tuple(argv), tuple(sorted(set(env))))
+    checks = MachineChecks(policy.denied, policy.real_names)
+    verdict = Verdict("allow", reason, DEFAULT_RULE, tuple(argv), tuple(sorted(set(env))), checks=checks)
     return _require_approval(verdict) if tainted else verdict
 
 

@@ -12,15 +12,18 @@ from typing import Final, cast
 from common.plan import MAX_OUTPUT_CAP, MAX_TIME_LIMIT
 from common.policy.rule_parts import (
     agent_patterns,
+    by_descriptor,
     check_program,
     check_rule,
     check_spelling,
     checked_default,
+    digests,
     fixed_variables,
     labels_of,
     merge_variables,
     path_type,
     pattern_type,
+    real_names,
     required_options,
     roles_of,
     sub_command,
@@ -130,6 +133,8 @@ class ElementParser:
             insert=table.word_list("insert"),
             env=fixed_variables(table),
             directory=self.parse_type(table, "directory") if table.has("directory") else None,
+            real_names=real_names(table),
+            sha256=digests(table),
         )
         program = replace(program, global_options=self.parse_options(table, program.style))
         table.check_unknown_keys()
@@ -165,6 +170,9 @@ class ElementParser:
             labels=labels_of(table),
             time_limit=table.seconds("time_limit", 1, MAX_TIME_LIMIT) if table.has("time_limit") else None,
             output_cap=table.size("output_cap", 1, MAX_OUTPUT_CAP) if table.has("output_cap") else None,
+            real_names=program.real_names | real_names(table),
+            sha256=digests(table) or program.sha256,
+            by_descriptor=by_descriptor(table),
         )
         if verdict != "ask":
             for key in ("approvers", "second_factor", "own_approval"):

@@ -20,7 +20,8 @@ from typing import Any, Final, Literal, TypeVar, cast
 
 from common.errors import UserError
 from common.policy.elements import NO_REASON, Consequence, ElementParser, deny_rule
-from common.policy.rule_parts import is_normal_path
+from common.policy.machine_checks import MAX_DENIED
+from common.policy.rule_parts import is_normal_path, real_names
 from common.policy.rules import DenyRule, Policy, Rule
 from common.policy.source import MAX_PROBLEMS, DenyLine, PolicySource, Span, read_source
 from common.policy.table import MAX_TEXT, PolicyMistake, TableReader
@@ -136,9 +137,11 @@ class _PolicyParser:
         rules = self.listed("rule", elements.parse_rule, _salvage_rule)
         environment: dict[str, Any] = {}
         self.named("environment", elements.parse_type, environment, set())
+        permitted: frozenset[str] = frozenset()
         with self.telling():
+            permitted = real_names(top)
             top.check_unknown_keys()
-        policy = Policy(default, tuple(rules), tuple(denies), environment)
+        policy = Policy(default, tuple(rules), tuple(denies), environment, real_names=permitted)
         self.check_conflicts(policy)
         self.note_shadowed(policy)
         return policy
@@ -251,6 +254,9 @@ class _PolicyParser:
         """What only shows when all rules are seen together. A denial and a rule for the same program are no conflict:
         the denial counts.
         """
+        denied = policy.denied
+        if len(denied.names) > MAX_DENIED or len(denied.programs) > MAX_DENIED:
+            self.tell(f'{self.file}: deny: more than {MAX_DENIED} names or programs: say less by default = "deny"')
         ids: set[str] = set()
         for taken in (*(rule.id for rule in policy.rules), *(deny.id for deny in policy.denies)):
             if taken in ids or taken in ("default", "grammar"):

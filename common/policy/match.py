@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from common.catalogue import Sentence
+from common.policy.machine_checks import PathCheck, find_paths
 from common.policy.rules import NUMERIC_OPTION, Argument, Option, Rule, SubCommand
 from common.policy.types import InvalidValue, ValueType, display_word
 
@@ -21,6 +22,7 @@ _NUMBER = re.compile(r"-[0-9]{1,18}", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class RuleMatch:
     argv: tuple[str, ...]
+    paths: tuple[PathCheck, ...] = field(default=(), compare=False)  # those in the vector, for the machine to look at
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ def match_rule(rule: Rule, argv: Sequence[str], cwd: str = "") -> RuleMatch | Ru
         words[:0] = [word.first for word in rule.words]
     reading = _ArgvMatcher(rule, words, cwd)
     try:
-        return RuleMatch((rule.program.path, *reading.match()))
+        matched = (rule.program.path, *reading.match())
+        return RuleMatch(matched, tuple(dict.fromkeys(reading.paths)))
     except (_MatchError, InvalidValue) as refusal:
         return RuleMismatch(reading.position, refusal.sentence)
 
@@ -91,6 +94,7 @@ class _ArgvMatcher:
         self.position = 0
         self.given: set[str] = set()  # spellings of the options that were given
         self.omitted: list[str] = []  # optional sub-commands that were left out
+        self.paths: list[PathCheck] = []
 
     def match(self) -> list[str]:
         rule = self.rule
@@ -254,7 +258,9 @@ class _ArgvMatcher:
         return value
 
     def normalize(self, kind: ValueType, word: str) -> str:
-        return kind.normalize(word, self.cwd)
+        value = kind.normalize(word, self.cwd)
+        self.paths += find_paths(kind, value)
+        return value
 
     def default_options(self) -> Iterator[str]:
         """Options that the rule gives where the person did not."""

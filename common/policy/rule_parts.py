@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from common.ids import is_label_value
+from common.policy.machine_checks import ByDescriptor, is_digest
 from common.policy.rules import NUMERIC_OPTION, Option, OptionStyle, Rule, SubCommand
 from common.policy.safe_regex import BadPattern, check_pattern
 from common.policy.table import TableReader
@@ -162,11 +163,48 @@ def labels_of(table: TableReader) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((name, str(value)) for name, value in inner.items()))
 
 
+def real_names(table: TableReader) -> frozenset[str]:
+    """What the file behind a program's name may be called: names, or absolute programs."""
+    found = table.text_list("real_names")
+    for name in found:
+        if "/" in name and not is_normal_path(name):
+            problem = f"{name!r} is neither a name nor an absolute program"
+            table.fail("real_names", problem, "write mawk, or /usr/bin/mawk")
+    return frozenset(found)
+
+
+def digests(table: TableReader) -> frozenset[str]:
+    """SHA-256 digests that a program's file may have: one, or a list of them."""
+    if not table.has("sha256"):
+        return frozenset()
+    found = (table.text("sha256"),) if isinstance(table.data["sha256"], str) else table.text_list("sha256", None)
+    for digest in found:
+        if not is_digest(digest):
+            table.fail("sha256", f"{digest[:80]!r} is no SHA-256", "write the 64 digits that `sha256sum FILE` prints")
+    return frozenset(found)
+
+
+def by_descriptor(table: TableReader) -> ByDescriptor:
+    """Whether the program gets the descriptor of a checked path instead of its name."""
+    if not table.has("by_descriptor"):
+        return ""
+    value = table.data["by_descriptor"]
+    if isinstance(value, bool):
+        return "always" if value else ""
+    if value != "single":
+        table.fail("by_descriptor", "not known", 'write true, or "single": where one path is given')
+    return "single"
+
+
 def check_rule(table: TableReader, rule: Rule) -> None:
     if rule.rest and rule.end_of_options:
         table.fail("rest", "cannot be told from arguments after an inserted --", "leave end_of_options out")
     if any(word.optional for word in rule.words[:-1]):
         table.fail("words", "only the last sub-command may be left out", "write two rules")
+    if rule.verdict == "deny":
+        for key in ("real_names", "sha256", "by_descriptor"):
+            if table.has(key):
+                table.fail(key, "means nothing with verdict deny", "leave it out")
     if rule.short and (
         not rule.words or "/" in rule.short or any(word.optional or len(word.choices) > 1 for word in rule.words)
     ):

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Final, Literal
 
 from common.catalogue import Sentence
+from common.policy.machine_checks import ByDescriptor, DeniedPrograms
 from common.policy.types import ValueType
 
 VerdictKind = Literal["allow", "ask", "deny"]
@@ -88,6 +89,8 @@ class Program:
     global_options: tuple[Option, ...] = ()  # options that may stand before the sub-command
     env: tuple[tuple[str, str], ...] = ()
     directory: ValueType | None = None  # where it may run; None: only in the runner's own empty folder
+    real_names: frozenset[str] = frozenset()  # what the file behind its path may be called, whatever is denied
+    sha256: frozenset[str] = frozenset()  # digests that the file may have; empty: any
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,9 @@ class Rule:
     labels: tuple[tuple[str, str], ...] = ()
     time_limit: int | None = None
     output_cap: int | None = None
+    real_names: frozenset[str] = frozenset()  # the program's with them
+    sha256: frozenset[str] = frozenset()  # the program's, where the rule has none of its own
+    by_descriptor: ByDescriptor = ""  # whether the program gets the descriptor of a checked path
 
     @property
     def open_ended(self) -> bool:
@@ -153,6 +159,7 @@ class Policy:
     denies: tuple[DenyRule, ...] = ()
     environment: Mapping[str, ValueType] = field(default_factory=dict)  # what a step may set besides what its rule sets
     closed: Sentence | None = None  # why nothing runs at all: the file is gone, or empty
+    real_names: frozenset[str] = frozenset()  # those of every program
 
     @cached_property
     def by_name(self) -> Mapping[str, tuple[Rule, ...]]:
@@ -163,6 +170,16 @@ class Policy:
                 if name:
                     found.setdefault(name, []).append(rule)
         return {name: tuple(rules) for name, rules in found.items()}
+
+    @cached_property
+    def denied(self) -> DeniedPrograms:
+        """What is denied whatever its arguments, for the machine to hold against the file behind a link."""
+        rules = [rule for rule in self.rules if rule.verdict == "deny" and rule.open_ended and not rule.words]
+        return DeniedPrograms(
+            frozenset(name for deny in self.denies for name in deny.names),
+            frozenset(path for deny in self.denies for path in deny.programs)
+            | frozenset(rule.program.path for rule in rules),
+        )
 
     @cached_property
     def denying(self) -> Mapping[str, tuple[Rule, ...]]:

@@ -17,6 +17,7 @@ from common.plan import (
     MAX_ARG_CHARS,
     MAX_ARGS,
     MAX_ARGV_CHARS,
+    MAX_CHECKS,
     MAX_ENV,
     MAX_OUTPUT_CAP,
     MAX_STEPS,
@@ -233,6 +234,19 @@ def test_the_hash_covers_everything_that_runs(plan: Plan, data: st.DataObject) -
 def test_the_hash_leaves_out_what_only_people_read(plan: Plan, text: str) -> None:
     """Where a plan came from and how it is explained change nothing of what runs."""
     assert plan_hash(replace(plan, source=text, explanation=text, tainted=not plan.tainted)) == plan_hash(plan)
+
+
+def test_checks_are_left_out_where_there_are_none_and_bounded() -> None:
+    """They are the policy's at the hand-out, no part of what was approved: the plan's hash stays."""
+    order = order_of(PLAN)
+    assert b"checks" not in order.to_bytes()
+    checked = replace(order, checks='{"real_names":["x"]}')
+    assert Order.from_bytes(checked.to_bytes()) == checked
+    checked.verify()
+    with pytest.raises(BadPlan, match="checks"):
+        Order.from_bytes(replace(order, checks="x" * (MAX_CHECKS + 1)).to_bytes())
+    with pytest.raises(BadPlan, match="checks"):
+        Order.from_bytes(checked.to_bytes().replace(b'"{\\"real_names\\":[\\"x\\"]}"', b"1"))
 
 
 def test_filters_have_one_spelling_in_a_plan_and_an_order() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import resource
 import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,18 +21,16 @@ from agent.boot import since_boot
 from agent.runner import process
 from agent.runner.process import (
     CannotEnter,
-    CannotRun,
     ChildProcess,
     Spawner,
-    find_program,
     has_exited,
     is_alive,
     open_folder,
     reap,
     signal_group,
 )
-
-ROOT = os.geteuid() == 0
+from agent.runner.programs import open_program
+from common.policy.machine_checks import MachineChecks
 
 
 @pytest.fixture
@@ -42,11 +43,12 @@ def spawner() -> Iterator[Spawner]:
 
 
 def run(spawner: Spawner, *argv: str, env: tuple[tuple[str, str], ...] = (), folder: str = "/") -> ChildProcess:
-    descriptor = open_folder(folder)
+    descriptor, program = open_folder(folder), open_program(argv[0], os.geteuid())
     try:
-        return spawner.spawn(argv[0], argv, env, descriptor)
+        return spawner.spawn(program, argv, env, descriptor)
     finally:
         os.close(descriptor)
+        program.close()
 
 
 def output(child: ChildProcess) -> bytes:
@@ -236,90 +238,6 @@ def test_memory_is_not_told_where_it_is_the_runners_own(spawner: Spawner) -> Non
     assert more < large.max_rss < more + (200 << 20)
 
 
-def test_a_program_is_found_behind_its_links(tmp_path: Path) -> None:
-    """What is given back is the file itself."""
-    link = tmp_path / "link"
-    link.symlink_to("/bin/true")
-    assert find_program(str(link), os.geteuid()) == os.path.realpath("/bin/true")
-
-
-def test_a_link_that_leads_nowhere_is_told_with_its_end(tmp_path: Path) -> None:
-    """The link is there: what is missing is named, so that nobody looks in the wrong place."""
-    link = tmp_path / "link"
-    link.symlink_to(tmp_path / "gone")
-    with pytest.raises(CannotRun, match=rf"link: no such file or directory \({tmp_path}/gone, to which it leads\)"):
-        find_program(str(link), os.geteuid())
-    with pytest.raises(CannotRun, match=r"missing: no such file or directory$"):
-        find_program(str(tmp_path / "missing"), os.geteuid())
-
-
-def _file(path: Path, mode: int = 0o755) -> Path:
-    path.write_text("#!/bin/sh\n")
-    path.chmod(mode)
-    return path
-
-
-def test_a_program_of_our_own_passes(tmp_path: Path) -> None:
-    """Root's files and the runner's own user's, which nobody else can write."""
-    assert find_program(str(_file(tmp_path / "good")), os.geteuid())
-
-
-@pytest.mark.parametrize(
-    ("name", "mode", "why"),
-    [
-        ("missing", None, "no such file"),
-        ("plain", 0o644, "not executable"),
-        ("group", 0o775, "written by others"),
-        ("world", 0o757, "written by others"),
-    ],
-)
-def test_a_program_that_others_can_write_or_nobody_can_run_is_refused(
-    tmp_path: Path, name: str, mode: int | None, why: str
-) -> None:
-    """The reason names the file and what is wrong with it."""
-    path = tmp_path / name
-    if mode is not None:
-        _file(path, mode)
-    with pytest.raises(CannotRun, match=why) as caught:
-        find_program(str(path), os.geteuid())
-    assert str(path) in str(caught.value)
-
-
-def test_folders_relative_names_and_nul_are_no_programs(tmp_path: Path) -> None:
-    """Only an absolute path to a file is a program."""
-    for name in (str(tmp_path), "true", "bin/true", "/bin/true\0", "/bin/true/x"):
-        with pytest.raises(CannotRun):
-            find_program(name, os.geteuid())
-
-
-def test_a_folder_that_others_can_write_makes_its_programs_theirs(tmp_path: Path) -> None:
-    """Whoever can rename the file can put another in its place; a sticky folder keeps them from it."""
-    folder = tmp_path / "open"
-    folder.mkdir()
-    path = _file(folder / "tool")
-    folder.chmod(0o777)
-    with pytest.raises(CannotRun, match="on the way"):
-        find_program(str(path), os.geteuid())
-    folder.chmod(0o1777)
-    assert find_program(str(path), os.geteuid())
-
-
-@pytest.mark.skipif(not ROOT, reason="only root can give files away")
-def test_a_program_of_another_user_is_refused(tmp_path: Path) -> None:
-    """The owner of a file can write it whatever its mode says; the same goes for the folder it is in."""
-    path = _file(tmp_path / "theirs")
-    os.chown(path, 12_345, 0)
-    with pytest.raises(CannotRun, match="belongs to user 12345"):
-        find_program(str(path), os.geteuid())
-    os.chown(path, 0, 0)
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    inner = _file(folder / "tool")
-    os.chown(folder, 12_345, 0)
-    with pytest.raises(CannotRun, match="on the way"):
-        find_program(str(inner), os.geteuid())
-
-
 def test_a_folder_is_not_entered_through_a_link(tmp_path: Path) -> None:
     """Neither as the last part nor on the way: a link can be turned after the approval."""
     real = tmp_path.resolve() / "real"
@@ -347,10 +265,12 @@ def test_a_job_is_not_protected_from_the_oom_killer_as_the_runner_is() -> None:
 import os
 from agent.boot import since_boot
 from agent.runner import process
+from agent.runner.programs import open_program
 with open("/proc/self/oom_score_adj", "w") as file:
     file.write("300")  # stands for the protection, which takes a privilege to give
 process._oom_score_adj = lambda: -500
-child = process.Spawner().spawn("/bin/sleep", ("/bin/sleep", "60"), (), os.open("/", os.O_PATH))
+program = open_program("/bin/sleep", os.geteuid())
+child = process.Spawner().spawn(program, ("/bin/sleep", "60"), (), os.open("/", os.O_PATH))
 print(open(f"/proc/{child.pid}/oom_score_adj").read().strip())
 os.kill(child.pid, 9)
 """
@@ -358,3 +278,147 @@ os.kill(child.pid, 9)
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
     )
     assert done.stdout.strip() == "0"
+
+
+# ---- the program that runs is the one that was judged
+
+
+def _copy(source: str, path: Path) -> Path:
+    path.write_bytes(Path(source).read_bytes())
+    path.chmod(0o755)
+    return path
+
+
+def test_what_was_judged_runs_whatever_its_name_becomes(spawner: Spawner, tmp_path: Path) -> None:
+    """Trust: a thread exchanges the file under the name all the time; what runs has the exit status of what was opened
+    and looked at, every time.
+    """
+    home = tmp_path.resolve()
+    yes, no, name, spare = _copy("/bin/true", home / "yes"), _copy("/bin/false", home / "no"), home / "tool", home / "x"
+    statuses = {yes.stat().st_size: 0, no.stat().st_size: 1}
+    if len(statuses) == 1:
+        with no.open("ab") as file:
+            file.write(b"\0")
+        statuses = {yes.stat().st_size: 0, no.stat().st_size: 1}
+    os.link(yes, name)
+    stop, swaps = threading.Event(), [0]
+
+    def swap() -> None:
+        while not stop.is_set():
+            for source in (no, yes):
+                os.link(source, spare)
+                os.rename(spare, name)
+                swaps[0] += 1
+
+    thread, moved = threading.Thread(target=swap), 0
+    thread.start()
+    folder = os.open("/", os.O_PATH)
+    try:
+        for _ in range(60):
+            program = open_program(str(name), os.geteuid())
+            at = swaps[0]
+            while swaps[0] < at + 2:
+                os.sched_yield()
+            end = ended(spawner.spawn(program, (str(name),), (), folder))
+            moved += not os.path.samestat(program.status, os.stat(name))
+            program.close()
+            assert end.code == statuses[program.status.st_size]
+    finally:
+        stop.set()
+        thread.join()
+        os.close(folder)
+    assert swaps[0] > 120
+    assert moved
+
+
+def test_a_process_has_the_name_of_its_program(tmp_path: Path) -> None:
+    """`ps` shows what runs, by its argument vector and by its own name, though it was started by a descriptor; where
+    the folder of the names cannot be used it still starts.
+    """
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "names").mkdir()
+    (tmp_path / "names/sleep").symlink_to("/bin/false")  # of a runner before this one
+    for names, shown in ((tmp_path / "names", "sleep"), (tmp_path / "file", ""), (tmp_path / "new", "sleep")):
+        made = Spawner(str(names))
+        child = run(made, "/bin/sleep", "60")
+        process = psutil.Process(child.pid)
+        while not (line := process.cmdline()):
+            os.sched_yield()  # the kernel lets the parent go on a little before the exec is done
+        name, file = process.name(), process.exe()
+        os.kill(child.pid, signal.SIGKILL)
+        ended(child)
+        made.close()
+        assert (line, file) == (["/bin/sleep", "60"], os.path.realpath("/bin/sleep"))
+        assert name == (shown or name)
+
+
+def test_a_script_is_started_by_its_path_and_a_replacement_is_stopped(spawner: Spawner, tmp_path: Path) -> None:
+    """Trust: it finds its neighbours by $0. Another file under its name since it was judged: killed, and an error."""
+    home = tmp_path.resolve()
+    script = home / "tool"
+    script.write_text('#!/bin/sh\ncat "$(dirname "$0")/neighbour"\n')
+    script.chmod(0o755)
+    (home / "neighbour").write_text("here")
+    child = run(spawner, str(script))
+    assert output(child) == b"here"
+    ended(child)
+    other, mark = home / "other", home / "mark"
+    os.mkfifo(mark)
+    other.write_text(f"#!/bin/sh\nread x < {mark}\ntouch {home}/ran\n")
+    other.chmod(0o755)
+    folder, program = os.open("/", os.O_PATH), open_program(str(script), os.geteuid())
+    other.rename(script)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match="replaced while it was started") as caught:
+        spawner.spawn(program, (str(script),), (), folder)
+    assert caught.value.errno == errno.ESTALE
+    assert len(os.listdir("/proc/self/fd")) == before
+    program.close()
+    os.close(folder)
+    with pytest.raises(OSError, match="No such device or address"):  # nobody reads it any more
+        os.open(mark, os.O_WRONLY | os.O_NONBLOCK)
+    assert not (home / "ran").exists()
+
+
+def test_a_script_with_a_digest_is_started_by_descriptor(spawner: Spawner, tmp_path: Path) -> None:
+    """Trust: what the rule names by content runs, also where the name leads to another file by then."""
+    script = tmp_path.resolve() / "tool"
+    script.write_text("#!/bin/sh\necho judged $1\n")
+    script.chmod(0o755)
+    digest = hashlib.sha256(script.read_bytes()).hexdigest()
+    policies = (("p", MachineChecks(sha256=frozenset({digest}))),)
+    folder, program = os.open("/", os.O_PATH), open_program(str(script), os.geteuid(), policies)
+    script.unlink()
+    script.write_text("#!/bin/sh\necho another\n")
+    script.chmod(0o755)
+    child = spawner.spawn(program, (str(script), "one"), (), folder)
+    assert output(child) == b"judged one\n"
+    ended(child)
+    program.close()
+    os.close(folder)
+
+
+def test_without_proc_it_is_started_by_its_path(spawner: Spawner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that has no /proc runs programs all the same, with the comparison behind the start."""
+    monkeypatch.setattr(spawner, "_has_proc", False)
+    child = run(spawner, "/bin/echo", "x")
+    assert output(child) == b"x\n"
+    ended(child)
+    monkeypatch.setattr(process.os.path, "samestat", lambda one, other: False)
+    with pytest.raises(OSError, match="replaced"):
+        run(spawner, "/bin/sleep", "60")
+
+
+def test_kept_descriptors_reach_the_program_and_no_others(spawner: Spawner, tmp_path: Path) -> None:
+    """Under the number that they have here, at which the argument vector names them."""
+    (tmp_path / "file").write_text("content")
+    folder, kept = os.open("/", os.O_PATH), os.open(tmp_path / "file", os.O_PATH | os.O_CLOEXEC)
+    program = open_program("/bin/sh", os.geteuid())
+    command = f"cat /proc/self/fd/{kept}; ls /proc/$$/fd"
+    child = spawner.spawn(program, ("/bin/sh", "-c", command), (), folder, (kept,))
+    found = output(child).decode()
+    ended(child)
+    assert found.startswith("content")
+    assert set(found.removeprefix("content").split()) - {"10"} == {"0", "1", "2", str(kept)}
+    for descriptor in (folder, kept, program.descriptor):
+        os.close(descriptor)

@@ -18,6 +18,7 @@ from agent.runner.evidence import Evidence
 from agent.runner.jobs import RunnerJob, RunnerJobState
 from agent.runner.limits import RunnerLimits
 from agent.runner.process import Spawner
+from agent.runner.programs import open_program
 from agent.runner.spool import OutputWriter, Spool
 from agent.runner.supervise import Supervisor
 from common.link.messages import CHUNK_BYTES, Cancel, Credit, Ended, Started
@@ -243,7 +244,9 @@ async def test_a_program_that_ended_before_we_noticed_was_first(home: Any) -> No
     folder, spawner = os.open(home.state, os.O_RDONLY), Spawner()
     spool = Spool(Evidence(folder), 1 << 20)
     job = RunnerJob("01ARZ3NDEKTSV4RRFFQ69G5FAV", "hash", 0.0, RunnerJobState.STARTED)
-    child = spawner.spawn("/bin/true", ("/bin/true",), (), folder)
+    program = open_program("/bin/true", os.geteuid())
+    child = spawner.spawn(program, ("/bin/true",), (), folder)
+    program.close()
     supervisor.watch(job, child, OutputWriter(spool, job.id, 100), 60)
     assert select.select([child.pidfd], [], [], 20)[0]  # the loop does not get to see it meanwhile
     supervisor.stop(job.id, "cancelled", kill=True)

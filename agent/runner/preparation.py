@@ -1,0 +1,56 @@
+"""What is looked at right before a start, and held open until it: the program, the folder, the paths of the command.
+
+Two policies have a say: the hub's, whose checks are in the signed order, and this machine's own.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from agent.runner.process import open_folder
+from agent.runner.programs import OpenProgram, open_program
+from agent.runner.real_paths import CheckedPaths, check_paths
+from common.plan import Order
+from common.policy.machine_checks import MachineChecks, read_checks
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedStart:
+    """Everything that a start needs. The caller closes it."""
+
+    program: OpenProgram
+    folder: int
+    paths: CheckedPaths
+
+    def close(self) -> None:
+        self.program.close()
+        self.paths.close()
+        os.close(self.folder)
+
+
+def check_program(order: Order, local: MachineChecks) -> None:
+    """Raises CannotRun where the order's program must not run here."""
+    open_program(order.argv[0], os.geteuid(), _policies(order, local)).close()
+
+
+def prepare_start(order: Order, local: MachineChecks, empty: int) -> PreparedStart:
+    """`local` are the checks of this machine's policy, `empty` is the folder of orders that name none. Raises
+    CannotRun, CannotEnter or OSError, and then holds nothing open.
+    """
+    policies, uid = _policies(order, local), os.geteuid()
+    program = open_program(order.argv[0], uid, policies)
+    try:
+        folder = open_folder(order.cwd) if order.cwd else os.dup(empty)
+        try:
+            return PreparedStart(program, folder, check_paths(order.argv, policies, uid))
+        except BaseException:
+            os.close(folder)
+            raise
+    except BaseException:
+        program.close()
+        raise
+
+
+def _policies(order: Order, local: MachineChecks) -> tuple[tuple[str, MachineChecks], ...]:
+    return ("the hub's policy", read_checks(order.checks)), ("this machine's policy", local)
