@@ -53,8 +53,8 @@ from common.link.marks import MAX_MARK
 from common.machine.end_notes import are_valid_notes, fold_notes
 
 PROTOCOL: Final = 3
-"""2: `ended` may have notes. 3: an order may have proofs of its approvals. A peer is sent a field only from the
-protocol on that knows it (`for_protocol`, `orders_protocol`)."""
+"""2: `ended` may have notes. 3: an order may have proofs of its approvals, and checks. A peer is sent a field only
+from the protocol on that knows it (`for_protocol`, `orders_protocol`)."""
 ORDERS_FACT: Final = "orders"
 """The fact of a hello that says which protocol's orders the runner takes: it may be older than the uplink."""
 MIN_PROTOCOL: Final = 1

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from common.approval_proof import MAX_PROOFS
 from common.catalogue import Sentence
-from common.plan import Order, Plan, Step, combine_hashes, step_hashes, targets_hash
+from common.link.messages import PROTOCOL
+from common.plan import MAX_CHECKS, Order, Plan, Step, combine_hashes, step_hashes, targets_hash
 from common.policy.check import Verdict
+from common.policy.machine_checks import write_checks
 from hub.core.approval_proofs import ApprovalProver, count_given, lacking
 from hub.core.job import Withhold
 from hub.core.judgement import objection
 from hub.core.records import Approval, Job, Request
+
+CHECKS_PROTOCOL: Final = 3
+"""From which on a machine knows the proofs and the checks in an order."""
 
 
 def decide_dispatch(
@@ -30,9 +36,11 @@ def decide_dispatch(
     roles_of: Callable[[str], Sequence[str]],
     now: float,
     epoch: int,
+    protocol: int = PROTOCOL,
 ) -> Order | Withhold:
     """`joined_at` is when the machine of this name joined; `check` is policy bound to the job's person;
-    `approvals` are those of the request, where its rule asked for any; `roles_of` are those that somebody has now.
+    `approvals` are those of the request, where its rule asked for any; `roles_of` are those that somebody has now;
+    `protocol` is the one whose orders the machine takes.
     """
     if request is None or request.plan is None:
         return Withhold("its plan is gone")
@@ -55,10 +63,24 @@ def decide_dispatch(
     short = lacking(request, given, max(request.approvers, verdict.approvers if verdict.kind == "ask" else 0))
     if short is not None:
         return Withhold(str(short))
-    order = build_order(request, request.plan, job, given.counted, epoch)
+    checks = write_checks(verdict.checks)
+    if (problem := _checks_problem(verdict, checks, job.agent, protocol)) is not None:
+        return Withhold(str(problem))
+    order = replace(build_order(request, request.plan, job, given.counted, epoch), checks=checks)
     if combine_hashes(order.steps, order.ttl) != order.plan_hash or job.plan_hash != order.plan_hash:
         return Withhold(str(Sentence("plan_not_approved", {"number": request.number})))
     return order
+
+
+def _checks_problem(verdict: Verdict, checks: str, agent: str, protocol: int) -> Sentence | None:
+    """Why the machine cannot be asked to look at what the rule wants looked at. An agent that knows no checks runs a
+    command as it always did, but not one whose program must be known by its content.
+    """
+    if len(checks) > MAX_CHECKS:
+        return Sentence("checks_too_long", {"rule": verdict.rule})
+    if verdict.checks.sha256 and protocol < CHECKS_PROTOCOL:
+        return Sentence("checks_unknown", {"rule": verdict.rule, "agent": agent})
+    return None
 
 
 def build_order(request: Request, plan: Plan, job: Job, approvals: Sequence[Approval], epoch: int) -> Order:
@@ -92,4 +114,4 @@ def build_order(request: Request, plan: Plan, job: Job, approvals: Sequence[Appr
 
 def order_for_protocol(order: Order, protocol: int) -> Order:
     """The order without what a runner of that protocol would refuse."""
-    return order if protocol >= 3 else replace(order, proofs=(), behalf=())
+    return order if protocol >= CHECKS_PROTOCOL else replace(order, proofs=(), behalf=(), checks="")

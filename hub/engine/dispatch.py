@@ -29,10 +29,10 @@ class Dispatcher:
         """Up to `limit` signed orders for the machine, each with its job's id; what may not run any more is withheld.
         `journal` is the agent's, as it reported it; `protocol` is the one whose orders its runner takes.
         """
-        orders = await self._units.write(lambda uow: self._lease_orders(uow, agent, journal, limit))
+        orders = await self._units.write(lambda uow: self._lease_orders(uow, agent, journal, limit, protocol))
         return [(self._sign(order_for_protocol(order, protocol)), order.job) for order in orders]
 
-    def _lease_orders(self, uow: UnitOfWork, agent: str, journal: str, limit: int) -> list[Order]:
+    def _lease_orders(self, uow: UnitOfWork, agent: str, journal: str, limit: int, protocol: int) -> list[Order]:
         if uow.world.recovering:
             return []
         row = uow.txn.agent(agent)
@@ -40,7 +40,7 @@ class Dispatcher:
             return []
         orders: list[Order] = []
         for job in uow.txn.claim_jobs(agent, limit, self.epoch, journal, uow.now):
-            decision = self._decide(uow, job, row.joined_at)
+            decision = self._decide(uow, job, row.joined_at, protocol)
             if isinstance(decision, Withhold):
                 uow.apply_job_event(job, decision, HUB)
                 uow.effects.wake.add(agent)  # there may be more behind it
@@ -52,7 +52,7 @@ class Dispatcher:
             uow.audit("job.dispatched", job.id, HUB, data)
         return orders
 
-    def _decide(self, uow: UnitOfWork, job: Job, joined_at: float) -> Order | Withhold:
+    def _decide(self, uow: UnitOfWork, job: Job, joined_at: float, protocol: int) -> Order | Withhold:
         request = uow.txn.request(job.request_id)
         tainted = request is not None and request.plan is not None and request.plan.tainted
         approvals = uow.txn.approvals(request.id) if request is not None and request.approvers else []
@@ -66,6 +66,7 @@ class Dispatcher:
             roles_of=uow.roles_now,
             now=uow.now,
             epoch=self.epoch,
+            protocol=protocol,
         )
 
     def _sign(self, order: Order) -> Dispatch:

@@ -8,8 +8,11 @@ import pytest
 
 from common.identity.signing import SigningKey
 from common.lifecycle import JobState, RequestState
-from common.plan import Order, Step, plan_hash
+from common.link.messages import PROTOCOL
+from common.plan import MAX_CHECKS, Order, Step, plan_hash
 from common.policy.check import Verdict
+from common.policy.machine_checks import DeniedPrograms, MachineChecks, PathCheck, read_checks
+from common.policy.types import PathType
 from hub.core.approval_proofs import ApprovalProver
 from hub.core.dispatch import decide_dispatch, order_for_protocol
 from hub.core.job import Withhold
@@ -24,7 +27,9 @@ LEASED = replace(job(JobState.LEASED), plan_hash=DIGEST)
 PROVER = ApprovalProver(SigningKey.generate())
 
 
-def decide(of: Request | None, now: Verdict, joined_at: float = 0.0, *given: Approval) -> Order | Withhold:
+def decide(
+    of: Request | None, now: Verdict, joined_at: float = 0.0, *given: Approval, protocol: int = PROTOCOL
+) -> Order | Withhold:
     def check(step: Step, target: str) -> Verdict:
         assert target == LEASED.agent
         return now
@@ -39,6 +44,7 @@ def decide(of: Request | None, now: Verdict, joined_at: float = 0.0, *given: App
         roles_of=lambda name: ("approver",) if name != "eve" else (),
         now=8.0,
         epoch=3,
+        protocol=protocol,
     )
 
 
@@ -101,3 +107,28 @@ def test_a_plan_that_is_not_the_approved_one_goes_nowhere() -> None:
         decision = decide(of, verdict())
         assert isinstance(decision, Withhold)
         assert "not the one that was judged" in decision.reason
+
+
+def test_the_checks_of_the_policy_of_now_go_along() -> None:
+    """Trust: what the machine must look at is that of the verdict at the hand-out, and no part of the plan's hash. A
+    machine that knows no checks gets none, and nothing that is known by its digest.
+    """
+    checks = MachineChecks(DeniedPrograms(frozenset({"rm"})), paths=(PathCheck("/x", (PathType(("/x",)),)),))
+    order = decide(WORKING, replace(verdict(), checks=checks), protocol=2)
+    assert isinstance(order, Order)
+    assert read_checks(order.checks) == checks
+    assert order.plan_hash == DIGEST
+    order.verify()
+    older = order_for_protocol(order, 2)
+    assert (older.checks, b"checks" in older.to_bytes()) == ("", False)
+    assert order_for_protocol(order, 3) == order
+    pinned = replace(verdict(), checks=MachineChecks(sha256=frozenset({"0" * 64})))
+    assert isinstance(decide(WORKING, pinned), Order)
+    refused = decide(WORKING, pinned, protocol=2)
+    assert isinstance(refused, Withhold)
+    assert "too old to check" in refused.reason
+    long = PathCheck("/" + "x" * 4_000, (PathType(("/",)),))
+    paths = tuple(replace(long, path=f"{long.path}{index}") for index in range(MAX_CHECKS // 4_000 + 1))
+    refused = decide(WORKING, replace(verdict(), checks=MachineChecks(paths=paths)))
+    assert isinstance(refused, Withhold)
+    assert "more than one order can carry" in refused.reason
