@@ -20,6 +20,8 @@ From the ground up (a module imports only modules above it):
     jobs          the state of one job, and how much of it has been reported to the hub
     real_paths    whether the paths of a command really lie where its rule wants them; passed as descriptors
     preparation   what is looked at right before a start, and held open until it
+    mounts        which file systems may keep us waiting
+    look_aside    looks before a start that may: in a thread, with a time limit
     refusals      what is said of a job that could not be started
     reporter      the next message to the hub, derived from the jobs' states; nothing is queued
     recover       after a restart: journal, marker, result and boot id give each job one state

@@ -26,18 +26,21 @@ from agent.runner.jobs import TERMINAL_STATES, RunnerJob, RunnerJobState, clean_
 from agent.runner.journal import Journal, Record
 from agent.runner.limits import RunnerLimits
 from agent.runner.local_policy import LocalPolicy
+from agent.runner.look_aside import LooksAside
+from agent.runner.mounts import SlowMounts
 from agent.runner.orphans import Orphans
 from agent.runner.output_pipeline import OutputPipeline
 from agent.runner.preparation import PreparedStart, check_program, prepare_start
 from agent.runner.process import JOB_VARIABLE, CannotEnter, Spawner
 from agent.runner.programs import CannotRun
 from agent.runner.read_only import only_reads
-from agent.runner.refusals import check_expiry, disk_refusal, spawn_failure
+from agent.runner.refusals import check_expiry, disk_refusal, preparation_refusal, spawn_failure
 from agent.runner.reporter import Reporter
 from agent.runner.spool import OutputWriter, Spool
 from agent.runner.start_failure import explain_start_failure
 from agent.runner.supervise import Supervisor
 from agent.runner.verify import OrderRefusal, Trust, authenticate, check_order, peek_job_id
+from agent.runner.walk import SlowPlace
 from common.link.messages import Dispatch, Ended, Refused, Report, Resync, Unsure
 from common.machine.end_notes import has_code, make_note
 from common.plan import Order
@@ -80,6 +83,8 @@ class JobManager:
         self._waiting: dict[str, RunnerJob] = {}
         self._reported: frozenset[str] = frozenset()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._slow_mounts = SlowMounts()
+        self._looks = LooksAside(loop, limits.look_timeout)
         self._accepting = True
         self.jobs: dict[str, RunnerJob] = {}
         self.reporter = Reporter(spool, limits)
@@ -88,7 +93,7 @@ class JobManager:
     @property
     def busy(self) -> bool:
         """Whether any job runs or waits, or a journal write is pending."""
-        return bool(self.supervisor.runs or self._waiting or self._journal.pending_count)
+        return bool(self.supervisor.runs or self._waiting or self._looks or self._journal.pending_count)
 
     @property
     def overloaded(self) -> bool:
@@ -197,6 +202,8 @@ class JobManager:
 
     def close(self) -> None:
         self.supervisor.close()
+        self._looks.close()
+        self._slow_mounts.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
 
@@ -215,10 +222,13 @@ class JobManager:
         if isinstance(checks, OrderRefusal):
             return checks
         try:
-            check_program(order, checks)
+            check_program(order, checks, self._slow_mounts)
         except CannotRun as error:
             return OrderRefusal("program", str(error))
-        if len(self._waiting) + len(self.supervisor.runs) + self._journal.pending_count >= self._limits.max_accepted:
+        if (
+            len(self._waiting) + len(self._looks) + len(self.supervisor.runs) + self._journal.pending_count
+            >= self._limits.max_accepted
+        ):
             return OrderRefusal("busy", f"this machine has {self._limits.max_accepted} jobs already")
         return None
 
@@ -263,8 +273,12 @@ class JobManager:
         if self._waiting and self._sweeper is None:
             self._sweeper = self._loop.call_later(_SWEEP_INTERVAL, self._sweep)
 
+    @property
+    def _has_slot(self) -> bool:
+        return len(self.supervisor.runs) + len(self._looks) < self._limits.max_running
+
     def _start_next(self) -> None:
-        while self._waiting and len(self.supervisor.runs) < self._limits.max_running and self._accepting:
+        while self._waiting and self._has_slot and self._accepting:
             self._start(self._waiting.pop(next(iter(self._waiting))))
 
     def _sweep(self) -> None:
@@ -287,18 +301,35 @@ class JobManager:
         if isinstance(checks, OrderRefusal):
             self._refuse(job, checks)
             return
+        found: PreparedStart | Exception
         try:
-            prepared = prepare_start(order, checks, self._empty)
-        except (CannotRun, CannotEnter) as error:
-            self._refuse(job, OrderRefusal("program", str(error)))
+            found = prepare_start(order, checks, self._empty, self._slow_mounts)
+        except SlowPlace:
+            self._looks.look(partial(prepare_start, order, checks, self._empty), partial(self._on_looked, job, order))
             return
-        except OSError as error:  # no descriptor left
-            self._refuse(job, OrderRefusal("busy", f"this machine is short of something: {error.strerror}"))
-            return
-        try:
-            self._spawn_fenced(job, order, prepared)
-        finally:
-            prepared.close()
+        except (CannotRun, CannotEnter, OSError) as error:
+            found = error
+        self._on_prepared(job, order, found)
+
+    def _on_looked(self, job: RunnerJob, order: Order, found: PreparedStart | Exception) -> None:
+        """What was looked at aside; the job may have been cancelled meanwhile, or the runner been told to stop."""
+        if job.state is not RunnerJobState.ACCEPTED or not self._accepting:
+            if isinstance(found, PreparedStart):
+                found.close()
+            if job.state is RunnerJobState.ACCEPTED:
+                self._refuse(job, OrderRefusal("stopping", "not started: the runner was stopped before its turn"))
+        else:
+            self._on_prepared(job, order, found)
+        self._start_next()
+
+    def _on_prepared(self, job: RunnerJob, order: Order, found: PreparedStart | Exception) -> None:
+        if isinstance(found, PreparedStart):
+            try:
+                self._spawn_fenced(job, order, found)
+            finally:
+                found.close()
+        else:
+            self._refuse(job, preparation_refusal(found, self._limits.look_timeout))
 
     def _spawn_fenced(self, job: RunnerJob, order: Order, prepared: PreparedStart) -> None:
         """The start fence, and the one place where a program is started."""

@@ -28,6 +28,8 @@ class RunnerLimits:
     """How long a process that left the group may hold the output open once the program has ended."""
     coalesce_delay: float = 0.05
     """The first output after a silence goes out at once; what follows within this time travels together."""
+    look_timeout: float = 5.0
+    """How long a file system that asks another machine may keep a job from being looked at."""
     idle_timeout: float = 30.0
     """With `exit_when_idle`: no uplink and no work for so long ends the runner."""
     shutdown_timeout: float = 2.0

@@ -6,11 +6,14 @@ Two policies have a say: the hub's, whose checks are in the signed order, and th
 from __future__ import annotations
 
 import os
+from collections.abc import Container
+from contextlib import suppress
 from dataclasses import dataclass
 
 from agent.runner.process import open_folder
 from agent.runner.programs import OpenProgram, open_program
 from agent.runner.real_paths import CheckedPaths, check_paths
+from agent.runner.walk import SlowPlace
 from common.plan import Order
 from common.policy.machine_checks import MachineChecks, read_checks
 
@@ -29,21 +32,22 @@ class PreparedStart:
         os.close(self.folder)
 
 
-def check_program(order: Order, local: MachineChecks) -> None:
-    """Raises CannotRun where the order's program must not run here."""
-    open_program(order.argv[0], os.geteuid(), _policies(order, local)).close()
+def check_program(order: Order, local: MachineChecks, slow: Container[str]) -> None:
+    """Raises CannotRun where the order's program must not run here; one on a slow file system is left to the start."""
+    with suppress(SlowPlace):
+        open_program(order.argv[0], os.geteuid(), _policies(order, local), slow).close()
 
 
-def prepare_start(order: Order, local: MachineChecks, empty: int) -> PreparedStart:
+def prepare_start(order: Order, local: MachineChecks, empty: int, slow: Container[str] = ()) -> PreparedStart:
     """`local` are the checks of this machine's policy, `empty` is the folder of orders that name none. Raises
-    CannotRun, CannotEnter or OSError, and then holds nothing open.
+    CannotRun, CannotEnter or OSError, or SlowPlace before it looks at one of `slow`, and then holds nothing open.
     """
     policies, uid = _policies(order, local), os.geteuid()
-    program = open_program(order.argv[0], uid, policies)
+    program = open_program(order.argv[0], uid, policies, slow)
     try:
-        folder = open_folder(order.cwd) if order.cwd else os.dup(empty)
+        folder = open_folder(order.cwd, slow) if order.cwd else os.dup(empty)
         try:
-            return PreparedStart(program, folder, check_paths(order.argv, policies, uid))
+            return PreparedStart(program, folder, check_paths(order.argv, policies, uid, slow))
         except BaseException:
             os.close(folder)
             raise

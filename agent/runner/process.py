@@ -27,12 +27,13 @@ import os
 import pwd
 import resource
 import signal
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from agent.runner.programs import OpenProgram, error_text
+from agent.runner.walk import SlowPlace
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 JOB_VARIABLE: Final = "ANSWERBACK_JOB"
@@ -69,16 +70,21 @@ class ExitStatus:
     max_rss: int  # bytes; 0 where it is not above the runner's own, which the kernel counts until the exec
 
 
-def open_folder(path: str) -> int:
-    """A descriptor of the directory, opened part by part, never through a symbolic link; raises CannotEnter."""
+def open_folder(path: str, slow: Container[str] = ()) -> int:
+    """A descriptor of the directory, opened part by part, never through a symbolic link; raises CannotEnter, or
+    SlowPlace before it looks at one of `slow`.
+    """
     if not path.startswith("/"):
         raise CannotEnter(f"{path} is not an absolute path")
     flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    folder = os.open("/", flags)
+    folder, place = os.open("/", flags), ""
     try:
         for part in filter(None, path.split("/")):
             if part in (".", ".."):
                 raise CannotEnter(f"{path} holds {part}")
+            place = f"{place}/{part}"
+            if place in slow:
+                raise SlowPlace(place)
             deeper = os.open(part, flags, dir_fd=folder)
             os.close(folder)
             folder = deeper
@@ -88,7 +94,7 @@ def open_folder(path: str) -> int:
     except (OSError, ValueError) as error:
         os.close(folder)
         raise CannotEnter(f"{path}: {error_text(error)} (symbolic links are not followed)") from None
-    except CannotEnter:
+    except (CannotEnter, SlowPlace):
         os.close(folder)
         raise
     return folder

@@ -16,7 +16,7 @@ import os
 import stat
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,11 +69,14 @@ def find_program(path: str, uid: int) -> str:
     return program.real
 
 
-def open_program(path: str, uid: int, policies: Sequence[tuple[str, MachineChecks]] = ()) -> OpenProgram:
+def open_program(
+    path: str, uid: int, policies: Sequence[tuple[str, MachineChecks]] = (), slow: Container[str] = ()
+) -> OpenProgram:
     """The program that `path` names, if `uid` may run it and the policies (each with its name for people) have
-    nothing against it; raises CannotRun with the reason.
+    nothing against it; raises CannotRun with the reason,
+    or SlowPlace before it looks at one of `slow`.
     """
-    program = _open(path, uid, nested=0)
+    program = _open(path, uid, slow, nested=0)
     try:
         if why := real_name_objection(path, program.real, policies):
             raise CannotRun(f"{path} is really {program.real[:MAX_SHOWN_PATH]}, {why}")
@@ -90,18 +93,18 @@ def open_program(path: str, uid: int, policies: Sequence[tuple[str, MachineCheck
     return program
 
 
-def _open(path: str, uid: int, nested: int) -> OpenProgram:
+def _open(path: str, uid: int, slow: Container[str], nested: int) -> OpenProgram:
     if not os.path.isabs(path):
         raise CannotRun(f"{path} is not an absolute path")
     try:
-        place = walk(path, lambda where, status: _judge_way(path, where, status, uid))
+        place = walk(path, lambda where, status: _judge_way(path, where, status, uid), slow=slow)
     except (OSError, ValueError) as error:
         raise CannotRun(f"{path}: {error_text(error)}{_missing_part(path, error)}") from None
     try:
         status = _judge_file(path, place, uid)
         interpreter = _interpreter(place)
         if interpreter:
-            _judge_interpreter(path, interpreter, uid, nested)
+            _judge_interpreter(path, interpreter, uid, slow, nested)
     except BaseException:
         os.close(place.descriptor)
         raise
@@ -133,14 +136,14 @@ def _judge_file(path: str, place: Place, uid: int) -> os.stat_result:
     return status
 
 
-def _judge_interpreter(path: str, interpreter: str, uid: int, nested: int) -> None:
+def _judge_interpreter(path: str, interpreter: str, uid: int, slow: Container[str], nested: int) -> None:
     """What a script's first line names decides what runs, so it must be as safe as the script. What is missing or
     broken is told by the start, with the reason.
     """
     if nested >= _MAX_NESTED:
         return  # the kernel refuses it
     try:
-        _open(interpreter, uid, nested + 1).close()
+        _open(interpreter, uid, slow, nested + 1).close()
     except UnsafeProgram as unsafe:
         raise UnsafeProgram(f"{path} runs by {interpreter}: {unsafe}") from None
     except CannotRun:
@@ -207,9 +210,8 @@ class _Digests:
 
     def _of_open(self, asked: str, descriptor: int) -> str:
         before = _identity(os.fstat(descriptor))
-        if before in self._known:
-            self._known.move_to_end(before)
-            return self._known[before]
+        if known := self._known.get(before):
+            return known
         found, taken = hashlib.sha256(), 0
         while data := os.pread(descriptor, _READ, taken):
             found.update(data)

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from agent.runner.programs import MAX_SHOWN_PATH, CannotRun, error_text
-from agent.runner.walk import open_exactly, walk
+from agent.runner.walk import Judge, open_exactly, walk
 from common.policy.machine_checks import MachineChecks, PathCheck
 from common.policy.types import InvalidValue, PathType, is_beneath
 
@@ -47,86 +47,86 @@ class CheckedPaths:
             os.close(descriptor)
 
 
-def check_paths(argv: tuple[str, ...], policies: Iterable[tuple[str, MachineChecks]], uid: int) -> CheckedPaths:
-    """Judges the paths that the policies' rules name, each where it really leads; raises PathRefused."""
+def check_paths(
+    argv: tuple[str, ...], policies: Iterable[tuple[str, MachineChecks]], uid: int, slow: Container[str] = ()
+) -> CheckedPaths:
+    """Judges the paths that the policies' rules name, each where it really leads; raises PathRefused, or SlowPlace
+    before it looks at one of `slow`.
+    """
     real: dict[str, str] = {}
     by_descriptor: set[str] = set()
+    judge = _PathJudge(uid, slow)
     for _, check in policies:
         for path in check.paths:
-            real[path.path] = _judge(path, uid)
+            real[path.path] = judge.real_path(path)
         if check.by_descriptor == "always" or (check.by_descriptor and len({one.path for one in check.paths}) == 1):
             by_descriptor.update(one.path for one in check.paths)
     return _with_descriptors(argv, {path: real[path] for path in by_descriptor})
 
 
-def _judge(check: PathCheck, uid: int) -> str:
-    """Where the path really leads."""
-    try:
-        place = walk(check.path, missing=True)
-    except (OSError, ValueError) as error:
-        raise PathRefused(f"{_show(check.path)}: {error_text(error)}") from None
-    if place.descriptor >= 0:
-        os.close(place.descriptor)
-    why = ""
-    for kind in check.types:
-        why = _objection(kind, check.path, place.path, uid)
-        if not why:
-            return place.path
-    raise PathRefused(why)
+class _PathJudge:
+    def __init__(self, uid: int, slow: Container[str]) -> None:
+        self._uid = uid
+        self._slow = slow
 
-
-def _objection(kind: PathType, path: str, real: str, uid: int) -> str:
-    """Why the path must not be used as one of this type, "" where it may."""
-    for excluded in kind.excluding:
-        if real != excluded and is_beneath(real, _end_of(excluded)):
-            return f"{_show(path)} leads to {_show(real)}, which the rule excepts as {_show(excluded)}"
-    if real == path:
-        return ""  # as it was judged by its text
-    why = ""
-    for written in _as_the_rule_writes(kind, path, real, uid):
+    def real_path(self, check: PathCheck) -> str:
+        """Where the path really leads, if it may."""
         try:
-            if kind.normalize(written, "") == written:
-                return ""
-        except InvalidValue as misfit:
-            why = why or str(misfit.sentence)
-    return f"{_show(path)} leads to {_show(real)} on this machine: {why}"
+            place = walk(check.path, missing=True, slow=self._slow)
+        except (OSError, ValueError) as error:
+            raise PathRefused(f"{_show(check.path)}: {error_text(error)}") from None
+        if place.descriptor >= 0:
+            os.close(place.descriptor)
+        why = ""
+        for kind in check.types:
+            why = self._objection(kind, check.path, place.path)
+            if not why:
+                return place.path
+        raise PathRefused(why)
 
+    def _objection(self, kind: PathType, path: str, real: str) -> str:
+        """Why the path must not be used as one of this type, "" where it may."""
+        for excluded in kind.excluding:
+            if real != excluded and is_beneath(real, self._end_of(excluded)):
+                return f"{_show(path)} leads to {_show(real)}, which the rule excepts as {_show(excluded)}"
+        if real == path:
+            return ""  # as it was judged by its text
+        why = ""
+        for written in self._as_the_rule_writes(kind, path, real):
+            try:
+                if kind.normalize(written, "") == written:
+                    return ""
+            except InvalidValue as misfit:
+                why = why or str(misfit.sentence)
+        return f"{_show(path)} leads to {_show(real)} on this machine: {why}"
 
-def _as_the_rule_writes(kind: PathType, path: str, real: str, uid: int) -> Iterable[str]:
-    """The real path, and the same from each root on that a link leads to it; a path that the rule names is its own."""
-    yield real
-    for root in kind.beneath:
-        end = _trusted_end_of(root, uid)
-        if end != root and is_beneath(real, end):
-            yield root + real.removeprefix(end)
-    if path in kind.exactly and _trusted_end_of(path, uid) == real:
-        yield path
+    def _as_the_rule_writes(self, kind: PathType, path: str, real: str) -> Iterable[str]:
+        """The real path, and the same from each root on that a link leads to it; a path that the rule names is its
+        own.
+        """
+        yield real
+        for root in kind.beneath:
+            end = self._end_of(root, self._only_ours)
+            if end != root and is_beneath(real, end):
+                yield root + real.removeprefix(end)
+        if path in kind.exactly and self._end_of(path, self._only_ours) == real:
+            yield path
 
+    def _end_of(self, path: str, judge: Judge | None = None) -> str:
+        """Where a path of the rule really leads, as far as it is there; itself where the judge refuses the way."""
+        try:
+            place = walk(path, judge, missing=True, slow=self._slow)
+        except (OSError, ValueError):
+            return path
+        if place.descriptor >= 0:
+            os.close(place.descriptor)
+        return place.path
 
-def _end_of(path: str) -> str:
-    """Where a path of the rule really leads, as far as it is there."""
-    return _walk_to_end(path, None)
-
-
-def _trusted_end_of(path: str, uid: int) -> str:
-    """The same, or the path itself where somebody else could turn a link on the way."""
-
-    def judge(where: str, status: os.stat_result) -> None:
+    def _only_ours(self, where: str, status: os.stat_result) -> None:
+        """Refuses a way on which somebody else could turn a link."""
         shared = status.st_mode & (0o002 if status.st_gid == 0 else 0o022) and not status.st_mode & stat.S_ISVTX
-        if status.st_uid not in (0, uid) or (shared and not stat.S_ISLNK(status.st_mode)):
+        if status.st_uid not in (0, self._uid) or (shared and not stat.S_ISLNK(status.st_mode)):
             raise PermissionError(where)
-
-    return _walk_to_end(path, judge)
-
-
-def _walk_to_end(path: str, judge: Callable[[str, os.stat_result], None] | None) -> str:
-    try:
-        place = walk(path, judge, missing=True)
-    except (OSError, ValueError):
-        return path
-    if place.descriptor >= 0:
-        os.close(place.descriptor)
-    return place.path
 
 
 def _with_descriptors(argv: tuple[str, ...], real: dict[str, str]) -> CheckedPaths:

@@ -6,6 +6,8 @@ import time
 
 from agent.boot import since_boot
 from agent.runner.jobs import RunnerJob, clean_reason
+from agent.runner.process import CannotEnter
+from agent.runner.programs import CannotRun
 from agent.runner.spool import EMPTY_DIGEST
 from agent.runner.verify import OrderRefusal
 from common.link.messages import Ended
@@ -21,6 +23,19 @@ def check_expiry(job: RunnerJob) -> OrderRefusal | None:
     """Refuses a job whose time is over by the wall clock or by the boot clock: the former may have been set back."""
     over = max(time.time() - job.not_after, since_boot() - job.not_after_boot)
     return OrderRefusal("expired", f"its time ended {over:.1f} s before its turn to start") if over > 0 else None
+
+
+def preparation_refusal(error: Exception, timeout: float) -> OrderRefusal:
+    """Why a job was not started, from what was raised by the look before its start; raises what nobody expects."""
+    match error:
+        case TimeoutError():
+            why = f"a file system that it needs has not answered within {timeout:g} s"
+            return OrderRefusal("busy", f"{why}; try again when it does (df, or mount, tell which are there)")
+        case CannotRun() | CannotEnter():
+            return OrderRefusal("program", str(error))
+        case OSError():  # no descriptor left
+            return OrderRefusal("busy", f"this machine is short of something: {error.strerror}")
+    raise error
 
 
 def spawn_failure(job: RunnerJob, reason: str, took: float) -> Ended:

@@ -11,7 +11,7 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +32,10 @@ Judge = Callable[[str, os.stat_result], None]
 """Told of each folder before a name is looked up in it, and of each link before it is followed; raises to end it."""
 
 
+class SlowPlace(Exception):
+    """The way goes into a file system that may keep us waiting; `str()` is where that begins."""
+
+
 class LeadsNowhere(OSError):
     """`filename` is what is missing, which may be the end of a link."""
 
@@ -45,10 +49,13 @@ class Place:
     status: os.stat_result | None
 
 
-def walk(path: str, judge: Judge | None = None, *, missing: bool = False) -> Place:
-    """The place that the absolute `path` leads to. Raises OSError; with `missing`, what is not there, or not to be
-    searched by this user, ends the walk, and the rest of the path is taken as it is written.
+def walk(path: str, judge: Judge | None = None, *, missing: bool = False, slow: Container[str] = ()) -> Place:
+    """The place that the absolute `path` leads to. Raises OSError, or SlowPlace before it looks at one of `slow`. With
+    `missing`, what is not there, or not to be searched by this user, ends the walk, and the rest of the path is taken
+    as it is written.
     """
+    if "/" in slow:
+        raise SlowPlace("/")
     folder, real = os.open("/", _FOLDER), "/"
     parts = _split(path)
     links = taken = 0
@@ -65,6 +72,8 @@ def walk(path: str, judge: Judge | None = None, *, missing: bool = False) -> Pla
                 real = os.path.dirname(real)
                 continue
             place = os.path.join(real, part)
+            if place in slow:
+                raise SlowPlace(place)
             try:
                 found = os.open(part, _ONE_NAME, dir_fd=folder)
             except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,15 +153,15 @@ def test_one_path_alone_is_given_as_a_descriptor_where_the_rule_says_so(home: Pa
 
 def test_a_way_that_changes_between_look_and_opening_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trust: what is opened has no link in its path, so a folder that became one since is noticed."""
-    judged: Callable[[PathCheck, int], str] = real_paths._judge
+    judged = real_paths._PathJudge.real_path
 
-    def turn(path: PathCheck, uid: int) -> str:
-        place = judged(path, uid)
+    def turn(judge: real_paths._PathJudge, path: PathCheck) -> str:
+        place = judged(judge, path)
         (home / "logs/app").rename(home / "logs/app2")
         (home / "logs/app").symlink_to("../secret")
         (home / "secret/log").write_text("x")
         return place
 
-    monkeypatch.setattr(real_paths, "_judge", turn)
+    monkeypatch.setattr(real_paths._PathJudge, "real_path", turn)
     with pytest.raises(PathRefused, match="changed while it was looked at"):
         check(f"{home}/logs/app/log", kind=logs(home), by_descriptor="always")
