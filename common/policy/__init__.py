@@ -8,6 +8,7 @@ machine_checks
 real_names  whether the file behind a program's name may be another one than was judged
 types       the values that arguments may have: paths beneath roots, names, numbers, choices
 safe_regex  patterns that match in linear time
+escapes     harmful lines of programs, tried against a policy
 table       which rules are worth looking at for a program
 file        policy.toml into rules; every mistake is told at once, and what the readable part forbids is kept
 elements    types, programs, rules and denials, one at a time; rule_parts: the parts of a rule

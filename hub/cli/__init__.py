@@ -13,6 +13,7 @@ machines         `agent` and `token`; fleet does their work; expiry: until when 
 inlets           `inlet`; inlet_setup asks for what a platform needs, inlet_proof tries it, config_edit writes hub.toml;
                  inlet_record keeps what comes to it as fixtures
 file_check       every file of the hub, and all that is wrong in them
-policy_check     verdicts on commands that do not run
+policy           `policy`: check, test, diff, lint; policy_check: verdicts on commands that do not run; policy_test: a
+                 team's expectations; policy_diff: what another policy would change
 models           the commands about model servers; model_report and model_trial do their work
 """

@@ -10,11 +10,14 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
 from common.errors import UserError
 from common.ids import is_label_value, is_name
+from common.policy.check import Policy
+from common.policy.file import load_policy_bytes
 from common.values import format_duration
 from hub.chat.inlets import load_config
 from hub.cli.init import InitSummary
@@ -117,6 +120,12 @@ def labels_of(config: HubConfig, agent: str) -> dict[str, str]:
     if row is None:
         raise UserError(f"there is no machine {agent}", "leave --agent out to judge for a machine without labels")
     return row.labels
+
+
+def default_agent_policy() -> Policy:
+    """The policy that a machine begins with: its denials name what does whatever it is told."""
+    data = resources.files("common").joinpath("defaults", "agent-policy.toml").read_bytes()
+    return load_policy_bytes(data, "agent-policy.toml")
 
 
 def join_words(words: Sequence[str]) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from common.errors import UserError
+import click
+
+from common.errors import EXIT_USAGE, UserError
 from common.policy.file import read_policy
 from common.read_file import read_bytes
 from hub.chat.inlets import build_inlets, load_config
@@ -88,3 +92,18 @@ def _inlet(config: HubConfig, name: str) -> None:
 def _keys(report: FilesReport, config: HubConfig) -> None:
     load_keys(config)
     report.lines.append(f"ok  keys and authority in {config.folder.path}")
+
+
+def show_report(report: FilesReport, as_json: bool) -> None:
+    """On the terminal; ends the program where something is wrong."""
+    if as_json:
+        click.echo(json.dumps(report.to_json()))
+    else:
+        for line in report.lines:
+            click.echo(line)
+        for note in report.notes:
+            click.echo(f"note  {note}")
+        for problem in report.problems:
+            click.echo(f"answerback-hub: {problem}", err=True)
+    if report.problems:
+        sys.exit(EXIT_USAGE)

@@ -13,15 +13,15 @@ from typing import Final
 
 import click
 
-from common.errors import EXIT_USAGE, UserError
+from common.errors import UserError
 from common.process.click_program import run_click
 from common.values import Address, parse_address
 from common.version import VERSION
-from hub.cli import admin, register
+from hub.cli import admin
 from hub.cli.admin import record_init
 from hub.cli.backup_commands import backup_command, recover_command, restore_command
 from hub.cli.doctor import doctor_command
-from hub.cli.file_check import FilesReport, check_all, check_policy
+from hub.cli.file_check import check_all, show_report
 from hub.cli.handover import profile_command
 from hub.cli.init import init
 from hub.cli.inlets import inlet_group
@@ -29,11 +29,10 @@ from hub.cli.machines import agent_group, token_group
 from hub.cli.models import models_group
 from hub.cli.options import DEFAULT_CONFIG, config_file_option, config_option, config_path
 from hub.cli.people import operator_group, people_group
-from hub.cli.policy_check import check_lines
+from hub.cli.policy import policy_group
 from hub.cli.units import units_command
 from hub.config import HubConfig
 from hub.core.http_table import is_loopback
-from hub.planning.watched_files import load_policy
 
 MAX_STORE_URL: Final = 4096
 
@@ -152,66 +151,6 @@ def check_command(config_file: str | None, as_json: bool) -> None:
     show_report(check_all(config_path(config_file)), as_json)
 
 
-def show_report(report: FilesReport, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(report.to_json()))
-    else:
-        for line in report.lines:
-            click.echo(line)
-        for note in report.notes:
-            click.echo(f"note  {note}")
-        for problem in report.problems:
-            click.echo(f"answerback-hub: {problem}", err=True)
-    if report.problems:
-        sys.exit(EXIT_USAGE)
-
-
-@hub.group("policy")
-def policy_group() -> None:
-    """What may run: try commands against policy.toml."""
-
-
-@policy_group.command(
-    "check", short_help="Verdict, reason and rule for commands.", context_settings={"ignore_unknown_options": True}
-)
-@click.option("--as", "person", metavar="PERSON", help="a person (operator list); else a plain operator")
-@click.option("--agent", metavar="NAME", default="", help="the machine; else one without labels")
-@click.option("--json", "as_json", is_flag=True, help="one JSON object a command")
-@click.option("--lines", metavar="FILE", help="a file of commands, one a line; - is standard input")
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
-@config_option
-def policy_check(
-    config: HubConfig, person: str | None, agent: str, as_json: bool, lines: str | None, command: tuple[str, ...]
-) -> None:
-    """Say verdict, reason and rule for a command, without running anything.
-
-    \b
-    answerback-hub policy check -- df -h
-    answerback-hub policy check --as bob --agent web-1 -- systemctl restart nginx
-    answerback-hub policy check --json --lines commands.txt
-    answerback-hub policy check                     (the file itself: every problem with its line and cure)
-    Exit status for one command: 0 allow or ask, 3 deny; 2 where the file does not read.
-    """
-    if lines is None and not command:
-        show_report(check_policy(config.policy.file), as_json)
-        return
-    if lines is not None and command:
-        raise UserError("policy check takes one command after --, or --lines FILE", "see policy check --help")
-    policy = load_policy(config.policy.file)
-    roles = ("operator",) if person is None else register.roles_of(config, person)
-    labels = admin.labels_of(config, agent) if agent else {}
-    source = [admin.join_words(command)] if lines is None else admin.read_lines(lines)
-    denied = False
-    for row in check_lines(policy, source, roles, agent, labels):
-        denied = denied or row["verdict"] == "deny"
-        if as_json or lines is not None:
-            click.echo(json.dumps(row, ensure_ascii=True))
-        else:
-            click.echo(f"{row['verdict']}: {row['reason']}" + (f"  (rule {row['rule']})" if row["rule"] else ""))
-    if denied and lines is None:
-        sys.exit(3)
-
-
 @hub.group("audit")
 def audit_group() -> None:
     """The hash-chained, signed record of everything: verify, export."""
@@ -258,7 +197,7 @@ def audit_export(config: HubConfig, output: str) -> None:
         raise UserError(f"cannot write {output} ({error.strerror})", "name another file, or make room") from None
 
 
-for group in (token_group, agent_group, operator_group, people_group, inlet_group, models_group):
+for group in (policy_group, token_group, agent_group, operator_group, people_group, inlet_group, models_group):
     hub.add_command(group)
 for command in (backup_command, restore_command, recover_command, doctor_command, units_command):
     hub.add_command(command)

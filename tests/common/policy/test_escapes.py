@@ -1,0 +1,62 @@
+"""Known escapes, tried against policies that admit them and policies that do not."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+
+import pytest
+
+from common.policy.check import Policy
+from common.policy.escapes import find_escapes
+from common.policy.file import load_policy_bytes, parse_policy
+
+MACHINE = load_policy_bytes(
+    resources.files("common").joinpath("defaults", "agent-policy.toml").read_bytes(), "agent-policy.toml"
+)
+
+
+def policy(*rules: str) -> Policy:
+    tables = (f'[[rule]]\nid = "r{number}"\nabout = "x"\n{rule}\n' for number, rule in enumerate(rules))
+    return parse_policy(tomllib.loads('default = "deny"\n' + "\n".join(tables)), "policy.toml")
+
+
+@pytest.mark.parametrize(
+    ("rule", "harms"),
+    [
+        ('program = "/usr/bin/find"\nverdict = "allow"\nstyle = "plain"\n'
+         'arguments = [{ name = "X", type = "text", min = 0, max = 8 }]', set()),
+        ('program = "/usr/bin/tee"\nverdict = "allow"\narguments = [{ name = "F", type = "path", beneath = ["/"] }]',
+         {"writes"}),
+        ('program = "/usr/bin/cat"\nverdict = "allow"\narguments = [{ name = "F", type = "path", beneath = ["/etc"] }]',
+         {"reads"}),
+        ('program = "/usr/bin/cat"\nverdict = "allow"\narguments = [{ name = "F", type = "path", beneath = ["/srv"] }]',
+         set()),
+        ('program = "/usr/bin/make"\nverdict = "ask"\napprovers = 1\n[rule.options]\n"-f" = "text"', {"runs"}),
+        ('program = "/usr/bin/crontab"\nverdict = "deny"', set()),
+    ],
+)  # fmt: skip
+def test_a_rule_that_lets_a_harmful_line_through(rule: str, harms: set[str]) -> None:
+    """Lesson A4: of each harm the first line that gets through, and none of a rule that lets none through."""
+    found = find_escapes(policy(rule))
+    assert {one.harm for one in found} == harms
+    assert all(one.rule == "r0" and one.argv[0].startswith("/usr/bin/") for one in found)
+
+
+def test_a_rule_for_what_does_whatever_it_is_told_is_one() -> None:
+    """Lesson A3, B1: shells, interpreters, wrappers, in any folder and version, whatever else their rule says."""
+    for program in ("/usr/bin/python3.11", "/opt/bin/bash", "/usr/bin/env", "/usr/bin/xargs"):
+        made = policy(f'program = "{program}"\nverdict = "allow"\nflags = ["--version"]')
+        (found,) = find_escapes(made, runs_anything=MACHINE)
+        assert (found.program, found.harm, found.verdict) == (program, "runs", "allow")
+        assert find_escapes(made) == ()
+    assert find_escapes(policy('program = "/usr/bin/uptime"\nverdict = "allow"'), runs_anything=MACHINE) == ()
+
+
+def test_what_asks_is_told_apart() -> None:
+    """A person sees it: shown, with its verdict."""
+    (found,) = find_escapes(
+        policy('program = "/bin/dd"\nverdict = "ask"\napprovers = 2\nstyle = "plain"\n'
+               'arguments = [{ name = "X", type = "pattern", pattern = "of=/[a-z./]{1,40}", shape = "OF" }]')
+    )  # fmt: skip
+    assert (found.harm, found.verdict) == ("writes", "ask")
