@@ -23,6 +23,10 @@ settings.register_profile("repeatable", derandomize=True, deadline=None, print_b
 settings.register_profile("random", deadline=None, print_blob=True, max_examples=500)
 settings.load_profile("repeatable")
 
+# Where a program has not set up its log, an error is told as a plain traceback. The default is one with every local
+# variable drawn in colours: up to two seconds of a core each, for output that is shown where a test fails.
+structlog.get_config()["processors"][-1].exception_formatter = structlog.dev.plain_traceback
+
 MAX_ID: Final = 80
 """Characters between the brackets of a parametrised test's name."""
 _YOUNG: Final = 20_000

@@ -100,8 +100,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "common/policy/match.py",
-        "words[:0] = [word.first for word in rule.words]",
-        "words += [word.first for word in rule.words]",
+        "words[:0] = [word.first for word in rule.words]\n    reading",
+        "words += [word.first for word in rule.words]\n    reading",
         f"{POLICY}/test_match.py {POLICY}/test_check.py tests/hub/cli/test_policy_check.py",
     ),
     Mutant(
@@ -412,7 +412,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "hub/core/rate_limits.py",
-        "        if address in trusted:\n            continue\n",
+        "        if _is_within(address, trusted):\n            continue\n",
         "",
         f"{CORE}/test_rate_limits.py",
     ),

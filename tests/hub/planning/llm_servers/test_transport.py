@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,8 @@ from hub.planning.llm_servers.transport import (
     ApiKeyAuth,
     BoundedTransport,
     ResponseTooLarge,
+    _authorities,
+    client_options,
     failure_of_error,
     failure_of_status,
     log_excerpt,
@@ -55,6 +58,16 @@ async def test_a_key_that_was_replaced_works_with_the_next_request(tmp_path: Pat
         (tmp_path / "key").write_text("readable by all")
         assert await get(server, keys) == 200
     assert server.authorizations == ["Bearer old", "Bearer fresh-and-new", "Bearer new", "Bearer new"]
+
+
+async def test_who_is_trusted_is_read_once_for_all_nodes(tmp_path: Path) -> None:
+    """The clients of two nodes check their servers, and the authorities are read for the first alone."""
+    _authorities.cache_clear()
+    for _ in range(2):
+        options = client_options(ApiKeyAuth(key_file(tmp_path, "k")), 1.0, 1)
+        await options["transport"].aclose()
+    assert (_authorities.cache_info().misses, _authorities.cache_info().hits) == (1, 1)
+    assert (_authorities().verify_mode, _authorities().check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
 async def test_without_a_key_none_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
