@@ -1,6 +1,7 @@
 """Allow, ask or deny: a pure function of rules, person, machine and argument vector, always with the nearest rule told.
 
 check       the verdict on one command
+merge       later defaults in an edited file, a table at a time
 match       one rule against one argument vector: sub-commands, options, arguments
 rules       what a rule is: who, where, which program, how it is asked for
 machine_checks

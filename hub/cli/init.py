@@ -32,6 +32,7 @@ from common.ids import is_name
 from common.values import Address
 from hub.cli.config_template import hub_toml
 from hub.cli.options import local_address
+from hub.cli.policy_upgrade import base_file
 from hub.config import Folder, LinksTable
 from hub.core.http_table import HttpTable
 from hub.core.records import IssuedCertificate, Person
@@ -92,6 +93,7 @@ def init(
         folder.certificate: authority.issue(make_request(key, "hub", hub_id), kind="hub", name=hub_id, now=now),
         folder.job_key: SigningKey.generate().to_pem(),
         folder.path / "policy.toml": _default("policy.toml"),
+        base_file(folder.path / "policy.toml"): _default("policy.toml"),
         folder.path / "runbooks.toml": _default("runbooks.toml"),
     }
     reach = LinksTable(listen=links, public=public).dial_address

@@ -1,4 +1,4 @@
-"""The commands of `answerback-hub policy`: check, test, diff, lint. They read and run nothing."""
+"""The commands of `answerback-hub policy`: check, test, diff, lint, upgrade. None of them runs what it judges."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from hub.cli.options import config_option, table_lines
 from hub.cli.policy_check import check_lines
 from hub.cli.policy_diff import Change, changes, recent_commands
 from hub.cli.policy_test import read_expectations, unmet
+from hub.cli.policy_upgrade import Upgrade, apply, plan_upgrade
 from hub.config import HubConfig
 from hub.planning.watched_files import load_policy
 
@@ -151,6 +152,51 @@ def _show_changes(found: Iterable[Change], asked: int) -> None:
         for line in table_lines([("VERDICT", "WHO", "MACHINE", "ASKED", "COMMAND"), *rows]):
             click.echo(clean(line))
     click.echo(f"{len(rows)} of {asked} different commands get another verdict")
+
+
+@policy_group.command("upgrade", short_help="Merge this version's default rules into policy.toml.")
+@click.option("--write", is_flag=True, help="do it; without it the changes are shown")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object")
+@config_option
+def policy_upgrade(config: HubConfig, write: bool, as_json: bool) -> None:
+    """Merge the default rules of this version into policy.toml, table by table: what nobody touched gets the new text,
+    what people changed or took out stays as they have it, and what both changed is shown to decide.
+
+    \b
+    answerback-hub policy upgrade             the diff, and what would be left to decide
+    answerback-hub policy upgrade --write     the file from before is kept as policy.toml.before
+
+    See what it would mean before: answerback-hub policy diff policy.toml.before after it, or --write in a copy.
+    Exit status: 0 all of it merges, 1 something is left to decide, 2 where a file does not read.
+    """
+    upgrade = plan_upgrade(config.policy.file)
+    kept = apply(upgrade) if write else None
+    if as_json:
+        click.echo(json.dumps({**upgrade.to_json(), "written": write}))
+    else:
+        _show_upgrade(upgrade, kept)
+    if upgrade.merged.conflicts:
+        sys.exit(EXIT_FAILED)
+
+
+def _show_upgrade(upgrade: Upgrade, kept: Path | None) -> None:
+    merged = upgrade.merged
+    if kept is None:
+        for line in upgrade.diff():
+            click.echo(clean(line))
+    for what, names in (("new text", merged.updated), ("added", merged.added), ("taken out", merged.removed)):
+        if names:
+            click.echo(f"{what}: {', '.join(names)}")
+    for one in merged.conflicts:
+        how = "you took it out, and it changed" if not one.mine else "you changed it, and so did the defaults"
+        how = how if upgrade.has_base else "it differs from the defaults"
+        click.echo(f"left as it is, to decide: {one.name} ({how})")
+    if kept is not None:
+        click.echo(f"written; the file from before is {kept}")
+    elif upgrade.changes:
+        click.echo("nothing is written yet: answerback-hub policy upgrade --write")
+    else:
+        click.echo("nothing to merge")
 
 
 @policy_group.command("lint", short_help="Rules that let known escapes through, with the escape.")

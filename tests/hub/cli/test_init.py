@@ -22,6 +22,7 @@ NOW = 1_800_000_000.0
 FILES = {
     "hub.toml",
     "policy.toml",
+    "policy.toml.base",
     "runbooks.toml",
     "secrets/ops",
     "secrets/seal.key",
