@@ -13,6 +13,9 @@
     reserve   room kept back on the state's file system, for when the disk is full
     lock      lock files: one runner and one uplink a state folder
     frames    framing on the local socket between the two processes
+    take_over a person's word that a state folder that was moved goes on here
+    holder    which holder of its name a folder is, for status and doctor
+    place     where a state folder is, by which a copy is told from the folder itself
     boot      boot id, and the clock that counts from boot: every duration is measured by it
     log       key=value lines with stable event names
 

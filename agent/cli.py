@@ -37,6 +37,8 @@ examples:
       ${TOKEN_VARIABLE} does too
   answerback-agent run
       keeps the link, and starts the runner if none serves this folder; jobs outlive this command
+  answerback-agent take-over
+      after the disk was moved here or a backup was put back: this state folder goes on here
   answerback-agent status --json
       what this machine is, and whether it is linked and at work
   answerback-agent doctor
@@ -127,6 +129,14 @@ def _runner(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _take_over(options: argparse.Namespace) -> int:
+    from agent.take_over import take_over
+
+    state = _state(options)
+    print(take_over(state))
+    return EXIT_OK
+
+
 def _status(options: argparse.Namespace) -> int:
     from agent.status import read_status
 
@@ -171,6 +181,7 @@ _COMMANDS: Final = {
     "run": _run,
     "runner": _runner,
     "uplink": _uplink,
+    "take-over": _take_over,
     "status": _status,
     "doctor": _doctor,
     "make-request": _make_request,
@@ -264,6 +275,11 @@ def _parser() -> argparse.ArgumentParser:
         "--uplink-user", metavar="USER", help="the user whose uplink may attach, besides the runner's own"
     )
     runner.add_argument("--log", metavar="FILE", type=Path, help=argparse.SUPPRESS)  # standard error is this file
+    command(
+        "take-over",
+        "say that this state folder goes on here, after its disk was moved or a backup was put back; never for a copy"
+        " whose original is still in use",
+    )
     status = command("status", "tell whether this machine is joined, linked and at work; 1 where it is not")
     status.add_argument("--json", action="store_true", help="one JSON object")
     doctor = command("doctor", "look for what keeps this machine from its hub, and say what to do; changes nothing")

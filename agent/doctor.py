@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from agent.holder import read_holder
 from agent.link_report import LinkReport, read_report
 from agent.lock import is_locked
+from agent.place import moved_error
 from agent.state import AgentSettings, StateFolder
 from common.doctor.findings import (
     Finding,
@@ -45,6 +47,7 @@ async def examine(state: StateFolder, environment: Mapping[str, str], now: float
     running = report.version if report is not None and is_locked(state.lock) else ""
     findings = [program_version("answerback-agent", VERSION, platform.python_version(), running), *seen, found]
     findings += _permissions(state)
+    findings.append(_holder(state))
     findings.append(check_space(state.path))
     if settings is not None:
         findings.append(_certificate(state, now))
@@ -112,6 +115,16 @@ def _permissions(state: StateFolder) -> list[Finding]:
     if bad:
         return bad[:10]
     return [Finding("permissions", "ok", "files belong to their folders' owners")] if looked else []
+
+
+def _holder(state: StateFolder) -> Finding:
+    holder = read_holder(state)
+    if holder is None:
+        return Finding("holder", "unknown", "its journal and links are not this user's to see", "run this with sudo")
+    if not holder.moved:
+        return Finding("holder", "ok", str(holder))
+    error = moved_error(state.path, holder.moved)
+    return Finding("holder", "bad", error.problem, error.cure)
 
 
 def _certificate(state: StateFolder, now: float) -> Finding:

@@ -5,7 +5,8 @@ written last, since its presence is what "joined" means.
 
 A machine that joins again, under its name and at its hub, needs nothing else and may be at work: a running uplink takes
 the new identity up within seconds, jobs run on, journal and policy stay. Another name or another hub needs `--force`,
-and the uplink stopped.
+and the uplink stopped. Joining is a person's word that this state folder goes on where it is: one that is a copy, or
+was moved, is served again after it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
-from agent.state import StateFolder
+from agent.place import leave_word
+from agent.state import StateFolder, moved_here_file
 from common.errors import UserError, WorkFailed
 from common.files import create_folder, write_file
 from common.identity.csr import KeyAndRequest, create_key_request
@@ -111,6 +113,8 @@ def _write_state(
     if not state.policy.exists():  # the machine's owner may have edited it
         default = resources.files("common").joinpath("defaults", "agent-policy.toml")
         write_file(state.policy, default.read_bytes())
+    for folder in (state.uplink, state.runner):
+        leave_word(folder, moved_here_file(folder), "moved")
     state.credential.install(key_request.key, joined.certificate, authority.encode(), enrolment.validity)
     lines = [
         f"{key} = {toml_string(value)}" for key, value in (("url", url), ("name", joined.name), ("hub", joined.hub))

@@ -6,6 +6,8 @@
             key.pem …         our credential: key, certificate, authority, a renewal (see common/identity/credential.py)
             link.json         what the uplink last knew of its link
             hub-position      the position that the hub told last (agent/uplink/hub_position.py)
+            links             the links there were, as the hub is told them (agent/uplink/link_chain.py)
+            moved-here        a person's word that this folder goes on here (agent/place.py); in runner/ too
             lock              held by the one uplink of this folder
             credential.lock   held for a moment by whoever changes the credential or reads it as a pair
         runner/               0700, the runner's user
@@ -100,6 +102,10 @@ class StateFolder:
         return self.uplink / "hub-position"
 
     @property
+    def links(self) -> Path:
+        return self.uplink / "links"
+
+    @property
     def trust(self) -> Path:
         return self.runner / "trust.json"
 
@@ -153,6 +159,11 @@ class StateFolder:
         return acquire_lock(self.lock, "uplink", self.path, "stop it first, or name another --state")
 
 
+def moved_here_file(folder: Path) -> Path:
+    """There for one start of `folder`'s process after a person has said that the state folder goes on here."""
+    return folder / "moved-here"
+
+
 def is_read_only(path: Path) -> bool:
     """Whether the file system of `path` takes no writes; False where that cannot be told."""
     try:
@@ -182,3 +193,8 @@ def version_file(socket: Path) -> Path:
 def protocol_file(socket: Path) -> Path:
     """Where a runner says which protocol's orders it takes, for the same reason."""
     return socket.with_name(socket.name + ".protocol")
+
+
+def life_file(socket: Path) -> Path:
+    """Where a runner says its life (common/link/lineage.py), behind its version: `0.1.0 JOURNAL:17:ID,ID`."""
+    return socket.with_name(socket.name + ".life")

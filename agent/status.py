@@ -11,8 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.holder import read_holder
 from agent.link_report import LinkReport, read_report
 from agent.lock import is_locked
+from agent.place import moved_error
 from agent.state import StateFolder
 from common.errors import EXIT_FAILED, EXIT_OK
 from common.ids import is_ulid
@@ -40,6 +42,8 @@ class Status:
     link_state: str = ""  # linked, away, refused
     link_reason: str = ""
     link_cure: str = ""
+    holder: str = ""  # its journal, the runner's life, the link; or why it is a copy
+    moved: bool = False
     running_jobs: list[str] | None = None
     unknown_jobs: list[str] | None = None
     hidden: tuple[str, ...] = ()
@@ -52,7 +56,7 @@ class Status:
     def exit_status(self) -> int:
         """0 where this machine is at work, or this user cannot tell; 1 where it is known not to be."""
         down = False in (self.uplink, self.runner, self.linked)
-        return EXIT_FAILED if down or self.expired or self.link_state == "refused" else EXIT_OK
+        return EXIT_FAILED if down or self.expired or self.moved or self.link_state == "refused" else EXIT_OK
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"certificate_expired": self.expired}
@@ -65,12 +69,15 @@ class Status:
             f"link         {self._link_text()}",
             f"uplink       {_state_text(self.uplink)}",
             f"runner       {_state_text(self.runner)}",
+            f"holder       {self.holder or 'cannot tell'}",
             f"running      {_jobs_text(self.running_jobs)}",
         ]
         if self.unknown_jobs:
             lines.append(f"unknown      {_jobs_text(self.unknown_jobs)} (they ended, or were left behind, unwatched)")
         lines.append(f"state        {self.state}")
-        if self.link_cure and self.linked is not True:
+        if self.moved:
+            lines.append(f"what to do   {moved_error(Path(self.state), '').cure}")
+        elif self.link_cure and self.linked is not True:
             lines.append(f"what to do   {self.link_cure}")
         if self.hidden:
             lines.append(
@@ -109,7 +116,7 @@ def read_status(state: StateFolder, now: float) -> Status:
     if str(state.uplink) in hidden:
         return Status(joined=None, **base)
     settings, validity = state.settings(), state.credential.validity()
-    report = _read_report(state)
+    report, holder = _read_report(state), read_holder(state)
     return Status(
         joined=True,
         name=settings.name,
@@ -119,6 +126,8 @@ def read_status(state: StateFolder, now: float) -> Status:
         certificate_until=validity.not_after,
         certificate_left=validity.not_after - now,
         linked=_is_linked(base["uplink"], report),
+        holder="" if holder is None else str(holder),
+        moved=holder is not None and bool(holder.moved),
         **base,
         **_link_fields(report),
     )

@@ -219,6 +219,7 @@ class Order:
     proofs: tuple[ApprovalProof, ...] = ()  # of the approvals; machines of protocol 3 count these alone
     behalf: tuple[str, ...] = ()  # beside `person`, who is none of the approvers where the requester is not; protocol 3
     checks: str = ""  # of the policy at the hand-out, no part of the plan: common.policy.machine_checks; protocol 3
+    confirm: bool = False  # to be started only once the hub has confirmed that it knows the acceptance
 
     def verify(self) -> None:
         """Raises BadPlan unless this step is within bounds and part of the plan that the hash names."""
@@ -258,6 +259,7 @@ class Order:
                 **({"proofs": proofs_to_json(self.proofs)} if self.proofs else {}),
                 **({"behalf": self.behalf} if self.behalf else {}),
                 **({"checks": self.checks} if self.checks else {}),
+                **({"confirm": True} if self.confirm else {}),  # only for a runner that knows it
             }
         )
 
@@ -279,6 +281,8 @@ class Order:
                 body["proofs"] = proofs_from_json(body["proofs"])
             if "behalf" in body:
                 body["behalf"] = _strings("behalf", body["behalf"])
+            if "confirm" in body:
+                _boolean("confirm", body["confirm"])
             for key in ("job", "request", "agent", "cwd", "targets", "plan_hash", "person"):
                 _string(key, body[key])
             if len(_string("checks", body.get("checks", ""))) > MAX_CHECKS:

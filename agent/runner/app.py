@@ -22,6 +22,7 @@ from agent import log
 from agent.boot import boot_id_or_random
 from agent.frames import encode_frame
 from agent.lock import acquire_lock
+from agent.place import end_word, place_of, read_word
 from agent.reserve import Reserve
 from agent.runner.evidence import Evidence
 from agent.runner.job_manager import JobManager
@@ -34,11 +35,11 @@ from agent.runner.recover import recover, remove_orphans
 from agent.runner.socket import UplinkConnection
 from agent.runner.spool import Spool
 from agent.runner.verify import OrderRefusal
-from agent.state import check_socket_path, protocol_file, refusing_file, version_file
+from agent.state import check_socket_path, life_file, moved_here_file, protocol_file, refusing_file, version_file
 from common.errors import UserError
 from common.files import create_folder, write_file
 from common.link.codec import Frame
-from common.link.messages import PROTOCOL, Bye, Cancel, Credit, Dispatch, Forget, Message, Resync
+from common.link.messages import PROTOCOL, Bye, Cancel, Confirm, Credit, Dispatch, Forget, Message, Resync
 from common.process.hangup import StandardError, outlive_hangup
 from common.version import VERSION
 
@@ -123,7 +124,7 @@ class Runner:
         self._standard_error = StandardError()
         trust = self._local_policy.trust()
         hub = "" if isinstance(trust, OrderRefusal) else trust.hub
-        self._journal = Journal(folder / "journal", limits, now, self._loop.call_soon_threadsafe, self._reserve, hub)
+        self._journal = self._open_journal(folder, now, hub, boot)
         if self._journal.torn:
             log.warning("journal.cut", bytes=self._journal.torn)
         self.jobs = JobManager(
@@ -147,10 +148,28 @@ class Runner:
             self.jobs.adopt(job)
         remove_orphans(self._journal.state, evidence, limits, now)
 
+    def _open_journal(self, folder: Path, now: float, hub: str, boot: str) -> Journal:
+        place, word = place_of(folder, boot), moved_here_file(folder)
+        journal = Journal(
+            folder / "journal",
+            self._limits,
+            now,
+            self._loop.call_soon_threadsafe,
+            self._reserve,
+            hub,
+            place,
+            word=read_word(word, place),
+        )
+        end_word(word)
+        if journal.begun_anew:
+            log.warning("journal.begun_anew", journal=journal.state.id, why="a person said that it goes on here")
+        return journal
+
     async def serve(self, socket: Path, ready: Callable[[], None]) -> None:
         listener = _listen(socket)
         _write_beside(version_file(socket), VERSION)
         _write_beside(protocol_file(socket), str(PROTOCOL))
+        self._tell_life(socket)
         with suppress(OSError):
             _remove(refusing_file(socket))  # of a runner that was killed
         self._look(socket)
@@ -178,7 +197,19 @@ class Runner:
             _remove(socket)
             _remove(version_file(socket))
             _remove(protocol_file(socket))
+            _remove(life_file(socket))
             _remove(refusing_file(socket))
+
+    def _tell_life(self, socket: Path) -> None:
+        """Beside the socket and not in the report, which an uplink of an older version would not take."""
+        lineage = self._journal.lineage
+        if lineage is None:
+            log.warning("journal.no_life", why="it could not be written down, so the hub is told none")
+            with suppress(OSError):
+                _remove(life_file(socket))
+            return
+        log.info("journal.life", journal=lineage.chain, life=lineage.counter, id=lineage.id)
+        _write_beside(life_file(socket), f"{VERSION} {lineage}")
 
     def close(self) -> None:
         self.jobs.close()
@@ -234,6 +265,8 @@ class Runner:
                 link.abort()
             case message if found.epoch < epoch:
                 log.warning("uplink.stale", message=type(message).__name__, epoch=found.epoch, heard=epoch)
+            case Confirm(job=job):
+                self.jobs.confirm(job)
             case Cancel(job=job, kill=kill):
                 self.jobs.cancel(job, kill)
             case Credit(job=job, seq=seq):

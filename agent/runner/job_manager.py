@@ -1,6 +1,10 @@
 """The life of a job in the runner, from dispatch to evidence. Everything runs on the event loop, without awaits.
 
-    dispatch -> verify -> journal (durable) -> accepted -> free slot -> start fence -> supervised -> result -> ended
+    dispatch -> verify -> journal (durable) -> accepted -> confirmed -> free slot -> start fence -> supervised -> result
+
+An order that asks for it waits for the hub's word that it knows the acceptance (`confirm`). So of two that hold copies
+of one state folder, and were both handed the job, one at most starts it: the hub confirms to one. And a job that the
+hub has not confirmed was started nowhere, whatever became of the link and of this machine.
 
 The start fence is in `_spawn_fenced`: the marker is created with O_EXCL, then the program is spawned. No other code
 starts a job, and a job that has a marker never gets there again. Before the marker a job can be refused and provably
@@ -80,7 +84,8 @@ class JobManager:
         self._spawner = spawner
         self._empty = empty  # descriptor of the folder that jobs without one start in
         self._on_change = on_change
-        self._waiting: dict[str, RunnerJob] = {}
+        self._waiting: dict[str, RunnerJob] = {}  # accepted, not started
+        self._ready: dict[str, RunnerJob] = {}  # those of them that are confirmed
         self._reported: frozenset[str] = frozenset()
         self._sweeper: asyncio.TimerHandle | None = None
         self._slow_mounts = SlowMounts()
@@ -126,6 +131,16 @@ class JobManager:
             self._enqueue_refusal(order.job, OrderRefusal("busy", "this machine remembers as many jobs as it may"))
         else:
             self._accept_order(order, self._check_order(order, trust))
+
+    def confirm(self, job_id: str) -> None:
+        """The hub has committed that this machine has accepted the job. It may come more than once."""
+        job = self.jobs.get(job_id)
+        if job is None or job.confirmed:
+            return
+        job.confirmed = True
+        if job_id in self._waiting:
+            self._ready[job_id] = job
+            self._start_next()
 
     def cancel(self, job_id: str, kill: bool) -> None:
         """Stops a running job, or keeps a waiting one from starting; an ended job stays as it is."""
@@ -239,7 +254,13 @@ class JobManager:
             return
         ahead = order.not_after - time.time()
         job = RunnerJob(
-            order.job, order.plan_hash, order.not_after, RunnerJobState.WRITING, order, since_boot() + ahead
+            order.job,
+            order.plan_hash,
+            order.not_after,
+            RunnerJobState.WRITING,
+            order,
+            since_boot() + ahead,
+            confirmed=not order.confirm,
         )
         self.jobs[job.id] = job
         epoch: tuple[Record, ...] = ()
@@ -268,6 +289,8 @@ class JobManager:
             self._refuse(job, OrderRefusal("stopping", "not started: the runner was stopped before its turn"))
             return
         self._waiting[job.id] = job
+        if job.confirmed:
+            self._ready[job.id] = job
         self._enqueue(job)
         self._start_next()
         if self._waiting and self._sweeper is None:
@@ -278,8 +301,10 @@ class JobManager:
         return len(self.supervisor.runs) + len(self._looks) < self._limits.max_running
 
     def _start_next(self) -> None:
-        while self._waiting and self._has_slot and self._accepting:
-            self._start(self._waiting.pop(next(iter(self._waiting))))
+        while self._ready and self._has_slot and self._accepting:
+            job = self._ready.pop(next(iter(self._ready)))
+            del self._waiting[job.id]
+            self._start(job)
 
     def _sweep(self) -> None:
         self._sweeper = None
@@ -425,6 +450,7 @@ class JobManager:
     def _refuse(self, job: RunnerJob, refusal: OrderRefusal, *records: Record) -> None:
         """Refuses a job that never ran; reported once the refusal is on disk."""
         self._waiting.pop(job.id, None)
+        self._ready.pop(job.id, None)
         job.state = RunnerJobState.WRITING
         refuse = (
             "refuse",

@@ -65,6 +65,7 @@ class RunnerJob:
     order: Order | None = None  # until it has ended
     not_after_boot: float = inf  # the same moment on CLOCK_BOOTTIME, computed at receipt
     cancel_requested: bool = False
+    confirmed: bool = True  # the hub knows that it was accepted here, or its order does not ask for that
     pid: int = 0
     started_at: float = 0.0
     started_boot: float = 0.0  # the same moment on CLOCK_BOOTTIME, of a program that this runner started

@@ -8,8 +8,14 @@ A block is written with one write and synced before the next one is begun, so a 
 block with no good one after it is cut off, and nothing in it had been acknowledged. A bad block with a good one after
 it is damage, and the runner refuses to start rather than forget what may have run.
 
-Records: head (the journal's id), hub, epoch, fence, accept, refuse, unsure, forget. `JournalState.apply` gives each its
-meaning.
+Records: head (the journal's id), life, hub, epoch, fence, accept, refuse, unsure, forget. `JournalState.apply` gives
+each its meaning.
+
+A life is one start of a runner on this journal, and where that was (agent/place.py). It is on disk before anything else
+of that runner is, so that of two who hold copies of a journal each has lives that the other does not know
+(common/link/lineage.py). A journal that is found elsewhere than where it was last used is not served, unless a person
+has said that it goes on there: then it is another journal from there on, and of what was open in the one before it only
+results are believed.
 
 Epochs count the starts of one hub and say nothing of another's: each hub that this machine was joined to has its own,
 or the first orders of a new one would be refused as an old one's.
@@ -37,10 +43,12 @@ from typing import Any, Final, TypeVar
 import msgpack
 
 from agent import log
+from agent.place import Place, Word, moved_error, why_moved
 from agent.reserve import Reserve
 from agent.runner.crashpoints import crashpoint
 from agent.runner.limits import RunnerLimits
 from common.errors import UserError
+from common.link.lineage import MAX_IDS, Lineage, begin
 
 _MAGIC: Final = b"ABJ1"
 _HEADER: Final = struct.Struct(">4sII")
@@ -48,6 +56,8 @@ _MAX_BLOCK: Final = 64 * 1024 * 1024
 _VERSION: Final = 1
 MAX_HUBS: Final = 16
 """Hubs of before whose epochs are kept."""
+
+TAKEN_OVER: Final = "the state folder was moved here while this job was open: what became of it is not known here"
 
 T = TypeVar("T")
 
@@ -72,10 +82,20 @@ class JournalEntry:
 
 
 @dataclass(slots=True)
+class Life:
+    """One start of a runner on this journal."""
+
+    counter: int  # from 1
+    id: str
+    place: Place
+
+
+@dataclass(slots=True)
 class JournalState:
     """The state that the journal's records add up to."""
 
     id: str = ""
+    lives: list[Life] = field(default_factory=list)  # the last ones, the newest last
     epoch: int = 0  # the highest that was heard of `hub`
     hub: str = ""  # "" in a journal of before hubs were told apart, until the next order
     earlier_hubs: dict[str, int] = field(default_factory=dict)  # hub -> epoch, the latest last
@@ -90,6 +110,9 @@ class JournalState:
                 if version != _VERSION:
                     raise ValueError(f"version {version}")
                 self.id = identity
+            case ("life", int(counter), str(life), str(machine), int(folder), int(device), str(boot)):
+                place = Place(machine, folder, device, boot)
+                self.lives = [*self.lives, Life(counter, life, place)][-MAX_IDS:]
             case ("hub", str(hub)):
                 self._turn_to(hub)
             case ("epoch", int(epoch)):
@@ -117,9 +140,30 @@ class JournalState:
                 del self.earlier_hubs[next(iter(self.earlier_hubs))]
         self.hub = hub
 
+    def lineage(self) -> Lineage | None:
+        """The lives, as the hub is told them; None in a journal of before there were any."""
+        if not self.lives:
+            return None
+        return Lineage(self.id, self.lives[-1].counter, tuple(life.id for life in self.lives))
+
+    def start_life(self, place: Place) -> None:
+        salt = secrets.token_bytes(16)
+        before = self.lineage()
+        now = begin(self.id, salt) if before is None else before.advance(salt)
+        self.apply(("life", now.counter, now.id, *place.to_json()))
+
+    def begin_anew(self, identity: str) -> None:
+        """Another journal from here on. What was open is not known any more, but for what has a result."""
+        self.id, self.lives = identity, []
+        for entry in self.entries.values():
+            if not entry.end:
+                entry.end, entry.reason = "unsure", TAKEN_OVER
+
     def records(self) -> Iterator[Record]:
         """The fewest records that lead to this state."""
         yield ("head", self.id, _VERSION)
+        for life in self.lives:
+            yield ("life", life.counter, life.id, *life.place.to_json())
         for hub, epoch in (*self.earlier_hubs.items(), *([(self.hub, self.epoch)] if self.hub else [])):
             yield ("hub", hub)
             yield ("epoch", epoch)
@@ -209,15 +253,20 @@ class Journal:
         call_soon: Callable[[Callable[[], None]], object],
         reserve: Reserve | None = None,
         hub: str = "",
+        place: Place | None = None,
+        *,
+        word: Word = "",
     ) -> None:
         """Reads the file, cuts a torn tail and rewrites it without expired tombstones; raises UserError. Where the disk
-        is full or read-only it goes on with the file as it is. `hub` is whose orders are taken now, "" where that is
-        not known.
+        is full or read-only it goes on with the file as it is, and this is no life that anybody is told of. `hub` is
+        whose orders are taken now, "" where that is not known; `place` is where this is (None: it does not matter),
+        `word` a person's that the journal goes on here.
         """
         self._path = path
         self._reserve = reserve
         self._broken: OSError | None = None  # a failed sync: appends are refused until a rewrite succeeds
         self._needs_rewrite = False  # `state` has records that the file lacks
+        self._life_is_lost = False
         self._limits = limits
         self._call_soon = call_soon
         try:
@@ -230,6 +279,7 @@ class Journal:
             self.state.prune(now, limits)
             if hub:
                 self.state.apply(("hub", hub))
+            self.begun_anew = place is not None and self._start_life(place, word)
             self._file, self._size = self._open(encode_block(self.state.records()))
         except JournalDamaged as error:
             raise UserError(
@@ -246,6 +296,23 @@ class Journal:
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._thread.start()
 
+    def _start_life(self, place: Place, word: Word) -> bool:
+        """A life of its own for this runner; True where it is another journal from here on. Raises Moved."""
+        lives = self.state.lives
+        why = why_moved(lives[-1].place, place) if lives else ""
+        if why and not word:
+            raise moved_error(self._path.parent.parent, why)
+        anew = bool(why) or word == "anew"
+        if anew:
+            self.state.begin_anew(secrets.token_hex(16))
+        self.state.start_life(place)
+        return anew
+
+    @property
+    def lineage(self) -> Lineage | None:
+        """This runner's life, with those before it; None where it could not be written down."""
+        return None if self._life_is_lost else self.state.lineage()
+
     def _open(self, data: bytes) -> tuple[int, int]:
         """Replaces the file by `data`; where no disk takes that, and there is a file, opens that one. Returns its
         descriptor and size; raises OSError.
@@ -256,7 +323,7 @@ class Journal:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO) or not self._path.exists():
                 raise
             log.error("journal.not_rewritten", error=error, cure="make room, or mend the disk")
-            self._broken, self._needs_rewrite = error, True
+            self._broken, self._needs_rewrite, self._life_is_lost = error, True, True
             return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), self._path.stat().st_size
 
     def _with_room(self, act: Callable[[], T]) -> T:

@@ -27,10 +27,13 @@ from typing import Final, NoReturn
 from agent import log
 from agent.boot import since_boot
 from agent.link_report import LinkReporter
+from agent.place import Moved
 from agent.reserve import keep_room_for_renewal
 from agent.state import AgentSettings, StateFolder, protocol_file, version_file
 from agent.uplink.backoff import UniformRandom, UplinkBackoff
 from agent.uplink.hub_position import HubPosition
+from agent.uplink.link_chain import LinkChain
+from agent.uplink.moved import tell_moved
 from agent.uplink.relay import MAX_CLOCK_SKEW, LinkEnd, Relay
 from agent.uplink.renewal import CertificateRenewal
 from agent.uplink.runner_socket import RunnerConnection, RunnerUnavailable
@@ -48,7 +51,7 @@ from common.link.dial import (
     open_link,
 )
 from common.link.handshake import EPOCH_RETRY_AFTER, make_hello
-from common.link.messages import ORDERS_FACT, Refuse
+from common.link.messages import ORDERS_FACT, Refuse, for_protocol
 from common.link.session import Session, StaleEpoch
 from common.process.hangup import StandardError, outlive_hangup
 from common.process.notify import notify, watchdog
@@ -78,9 +81,10 @@ async def run_uplink(state: StateFolder, socket: Path, *, start_runner: StartRun
         for number in _SIGNALS:
             loop.add_signal_handler(number, stop.set)
         state.credential.activate_renewal()
+        links = await _open_links(state, settings)
         keep_room_for_renewal(state.uplink)
         renewal = CertificateRenewal(state, state.credential.validity())
-        uplink = Uplink(state, settings, socket, renewal, start_runner=start_runner)
+        uplink = Uplink(state, settings, socket, renewal, links, start_runner=start_runner)
         standard_error = StandardError()
         loop.add_signal_handler(signal.SIGHUP, lambda: uplink.reload(standard_error.reopen()))
         async with asyncio.TaskGroup() as group:
@@ -99,6 +103,14 @@ async def run_uplink(state: StateFolder, socket: Path, *, start_runner: StartRun
         os.close(lock)
 
 
+async def _open_links(state: StateFolder, settings: AgentSettings) -> LinkChain:
+    try:
+        return LinkChain(state)
+    except Moved as moved:
+        await tell_moved(state, settings, moved)
+        raise
+
+
 class Uplink:
     """What outlives a link: the session, the connection to the runner, the backoff."""
 
@@ -108,6 +120,7 @@ class Uplink:
         settings: AgentSettings,
         socket: Path,
         renewal: CertificateRenewal,
+        links: LinkChain | None = None,
         *,
         start_runner: StartRunner | None = None,
         uniform: UniformRandom = random.random,
@@ -116,6 +129,7 @@ class Uplink:
         self._settings = settings
         self._socket = socket
         self._renewal = renewal
+        self._links = links or LinkChain(state)
         self._start_runner = start_runner
         self._uniform = uniform
         self._backoff = UplinkBackoff()
@@ -229,7 +243,7 @@ class Uplink:
     async def _open_link(self) -> OpenLink:
         settings, context = self._settings, self._tls()
         heard = "" if self._plain_hello else self._position.text
-        facts = {**self._facts, "runner": _runner_version(self._socket)}
+        facts = {**self._facts, "runner": _runner_version(self._socket), "lineage": self._links.next_link()}
         if orders := _word_of(protocol_file(self._socket)):
             facts[ORDERS_FACT] = orders
         hello = make_hello("agent", settings.name, self._session, epoch=self._epoch, facts=facts, heard=heard)
@@ -238,6 +252,8 @@ class Uplink:
     # ---- when no link comes about
 
     def _handle_refusal(self, refusal: Refuse) -> float:
+        if refusal.code == "superseded":
+            self._links.note_welcome()  # the hub knows that step: the next one is told
         log.error("link.refused", refusal=refusal.code, reason=refusal.reason, retry_after=refusal.retry_after)
         _notify_status(f"refused by the hub: {refusal.reason}")
         problem, cure = split_cure(refusal.reason)
@@ -288,6 +304,7 @@ class Uplink:
 
     async def _relay(self, opened: OpenLink, runner: RunnerConnection) -> LinkEnd:
         welcome = opened.welcome
+        self._links.note_welcome()
         self._plain_hello = False  # asked again with the next link: the hub may have been upgraded
         obeyed = self._position.is_obeyed(welcome.mark)
         if not obeyed:
@@ -305,7 +322,7 @@ class Uplink:
             session = Session("hub", id=welcome.session, epoch=self._epoch, interval=welcome.heartbeat)
             self._session = session
             runner.report_used = True
-            first = [session.send(runner.report)]
+            first = [session.send(for_protocol(runner.report, welcome.protocol))]
         log.info(
             "link.up", hub=self._settings.hub, session=session.id, resumed=welcome.resumed, hub_version=welcome.version
         )

@@ -32,6 +32,7 @@ from common.link.messages import (
     Beat,
     Bye,
     Cancel,
+    Confirm,
     Credit,
     Dispatch,
     Forget,
@@ -52,7 +53,7 @@ MAX_CLOCK_SKEW: Final = 30.0
 _WALL_CLOCK_POLL: Final = 60.0
 """Seconds between checks of what is due by the wall clock, which may be set at any time."""
 
-_TO_RUNNER: Final = (Dispatch, Cancel, Credit, Forget, Resync)
+_TO_RUNNER: Final = (Dispatch, Confirm, Cancel, Credit, Forget, Resync)
 
 EndCause = Literal["closed", "lost", "bye", "refused", "runner", "protocol", "renewed"]
 

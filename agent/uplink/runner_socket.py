@@ -6,19 +6,23 @@ One uplink at a time: attaching makes the runner drop the uplink before it, and 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from agent.frames import HEADER_SIZE, decode_length, encode_frame
-from agent.state import refusing_file
-from common.errors import WorkFailed
+from agent.state import life_file, refusing_file, version_file
+from common.errors import UserError, WorkFailed
 from common.link.codec import BadFrame, Frame, decode
+from common.link.lineage import parse_lineage
 from common.link.messages import Message, Report
+from common.read_file import read_bytes
 
 ATTACH_TIMEOUT: Final = 10.0
 DRAIN_TIMEOUT: Final = 30.0
 """Seconds that a runner may leave its socket unread before it counts as stuck."""
 _BUFFER_SIZE: Final = 64 * 1024
+_MAX_LIFE: Final = 300  # bytes
 
 
 class RunnerUnavailable(WorkFailed):
@@ -66,7 +70,7 @@ class RunnerConnection:
         if not isinstance(first, Report):
             link.close()
             raise RunnerUnavailable(f"the runner at {path} closed the door", "see its log")
-        link.report = first
+        link.report = replace(first, life=_life_beside(path, first.journal))
         link._path = path
         return link
 
@@ -97,3 +101,16 @@ class RunnerConnection:
     def close(self) -> None:
         """Closes at once. What the runner has not read is lost here; the hub sends it again in the next session."""
         self._writer.transport.abort()
+
+
+def _life_beside(socket: Path, journal: str) -> str:
+    """The life of the runner that serves the socket, "" where it is of a version that has none. What another runner
+    left behind is known by its version or its journal.
+    """
+    try:
+        version, _, text = read_bytes(life_file(socket), _MAX_LIFE).decode("ascii").strip().partition(" ")
+        running = read_bytes(version_file(socket), _MAX_LIFE).decode("ascii").strip()
+    except (UserError, UnicodeDecodeError):
+        return ""
+    lineage = parse_lineage(text)
+    return text if version == running and lineage is not None and lineage.chain == journal else ""

@@ -2,11 +2,12 @@
 
 messages    every message, typed, with the protocol described in prose
 marks       a hub's position in its history, which machines remember
+lineage     a holder's steps, by which the hub notices that a state folder has two
 codec       bounded msgpack: size, depth and number of values are checked before anything is decoded
 session     the state machine of one link: sequence numbers, acknowledgement, resume, deadlines
 handshake   how hello is answered by welcome or refuse
 dial        opens a link to the hub; turns connection errors into problem and cure
 enrolment   join and login: a token becomes a certificate
 
-`messages`, `marks`, `codec`, `session` and `handshake` are pure: no socket, no event loop, no clock.
+`messages`, `marks`, `lineage`, `codec`, `session` and `handshake` are pure: no socket, no event loop, no clock.
 """

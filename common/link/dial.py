@@ -1,9 +1,9 @@
 """Opens a link to the hub, and turns connection errors into problem and cure.
 
 `dial` opens a WebSocket over TLS that trusts only the pinned CA; `open_link` also verifies the hub's id and exchanges
-hello and welcome; `ask_successor` is the other thing that a certificate is good for, also one that has run out. Each
-opening carries this end's clock as the HTTP field `Date`, so that the hub can say whose clock is off. Used by agents
-and consoles; needs no `cryptography`.
+hello and welcome; `ask_successor` is the other thing that a certificate is good for, also one that has run out;
+`tell_copy` the last. Each opening carries this end's clock as the HTTP field `Date`, so that the hub can say whose
+clock is off. Used by agents and consoles; needs no `cryptography`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ OPEN_TIMEOUT: Final = 10.0
 CLOSE_TIMEOUT: Final = 2.0
 MAX_FRAME_SIZE: Final = 1024 * 1024
 MAX_QUEUED_FRAMES: Final = 16  # frames read ahead
+COPIED: Final = "copied"
+"""The code with which a hub answers a copy that has told what it is."""
 BAD_FRAME: Final = "bad frame"
 """The reason with which a hub closes over a frame that is none to it."""
 
@@ -122,6 +124,26 @@ async def ask_successor(url: str, hub: str, context: ssl.SSLContext, request: Re
     if not isinstance(answer, Renewed):
         raise BadFrame("the hub answered a renewal with something else", FORBIDDEN)
     return Successor(answer, clock_ahead(connection, asked_at))
+
+
+async def tell_copy(url: str, hub: str, context: ssl.SSLContext, hello: Hello) -> None:
+    """Tells the hub that this state folder is a copy, or was moved, and that it serves nothing. Its answer is always a
+    refusal; the link of the machine whose name this is goes on undisturbed. Raises WorkFailed or BadFrame.
+    """
+    connection = await dial(url, "copied", context)
+    try:
+        check_hub(connection.transport.get_extra_info("ssl_object"), hub)
+        async with asyncio.timeout(OPEN_TIMEOUT):
+            await connection.send(encode(hello, epoch=hello.epoch))
+            answer = decode(await connection.recv(), "hub").message
+    except TimeoutError:
+        raise WorkFailed("the hub did not answer", "see its log") from None
+    except ConnectionClosed as error:
+        raise WorkFailed(f"the hub closed the connection ({close_reason(error)})", "see its log") from None
+    finally:
+        connection.transport.abort()
+    if not isinstance(answer, Refuse) or answer.code != COPIED:
+        raise WorkFailed("the hub did not note it", "see its log")
 
 
 async def measure_clock(url: str, hub: str, context: ssl.SSLContext) -> float:

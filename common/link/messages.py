@@ -19,12 +19,13 @@ Keeping it open
     ack        either: carries nothing but the ack in the frame
 Work, hub to agent
     dispatch   a signed order; a repeated order is answered from the journal
+    confirm    its acceptance is committed: the job may start. Only for an order that asks for it (`Order.confirm`)
     cancel     stop this job, or never start it; `kill` skips the grace period
     credit     output chunks up to and including `seq` are committed; more may be sent
     forget     the job's end is committed: its files may be deleted
     resync     answer to report: for each job the next chunk wanted; the hub does not know jobs that are not listed
 Work, agent to hub
-    report     first in a new (not resumed) session: every job not yet forgotten, and its state
+    report     first in a new (not resumed) session: every job not yet forgotten, its state, and the runner's life
     accepted   journalled durably, not started
     refused    never ran and never will; `code` is one of REFUSAL_CODES
     started    the start marker exists and the program has been spawned
@@ -49,12 +50,15 @@ from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Final, Literal, get_type_hints
 
 from common.fields import BadField, Validator, build_validator, is_time, with_rule
+from common.link.lineage import MAX_LINEAGE
 from common.link.marks import MAX_MARK
 from common.machine.end_notes import are_valid_notes, fold_notes
 
 PROTOCOL: Final = 3
-"""2: `ended` may have notes. 3: an order may have proofs of its approvals, and checks. A peer is sent a field only
-from the protocol on that knows it (`for_protocol`, `orders_protocol`)."""
+"""2: `ended` may have notes. 3: an order may have proofs of its approvals, and checks, and `report` may tell a life;
+whose does knows `confirm`. A peer is sent a field only from the protocol on that knows it (`for_protocol`,
+`orders_protocol`).
+"""
 ORDERS_FACT: Final = "orders"
 """The fact of a hello that says which protocol's orders the runner takes: it may be older than the uplink."""
 MIN_PROTOCOL: Final = 1
@@ -139,6 +143,11 @@ class Dispatch(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Confirm(Message):
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel(Message):
     job: str
     kill: bool = False
@@ -167,6 +176,7 @@ class Report(Message):
     journal: str  # the journal's id; another one means that the machine's journal is lost
     boot: str
     open: dict[str, str]  # job -> accepted | started | ended | refused | unsure
+    life: str = ""  # the runner's, with those before it (common/link/lineage.py); protocol 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +296,7 @@ _SENDERS: Final[Mapping[type[Message], frozenset[Sender]]] = {
     Beat: frozenset({"hub"}),
     Ack: frozenset({"hub", "agent", "console"}),
     Dispatch: frozenset({"hub"}),
+    Confirm: frozenset({"hub"}),
     Cancel: frozenset({"hub"}),
     Credit: frozenset({"hub"}),
     Forget: frozenset({"hub"}),
@@ -317,6 +328,7 @@ _FIELD_RULES: Final[Mapping[tuple[type[Message], str], Callable[[Any], bool]]] =
     (Welcome, "mark"): lambda mark: len(mark) <= MAX_MARK,
     (Beat, "mark"): lambda mark: len(mark) <= MAX_MARK,
     (Report, "open"): lambda jobs: _REPORT_STATES.issuperset(jobs.values()),
+    (Report, "life"): lambda life: len(life) <= MAX_LINEAGE,
     (Refused, "code"): REFUSAL_CODES.__contains__,
     (Output, "seq"): lambda seq: bool(seq >= 1),
     (Output, "stream"): frozenset({1, 2}).__contains__,
@@ -378,6 +390,8 @@ def for_protocol(message: Message, protocol: int) -> Message:
     """The message without what a peer of `protocol` would refuse: what the field says goes into words that it shows."""
     if protocol < 2 and isinstance(message, Ended) and message.notes:
         return replace(message, reason=fold_notes(message.reason, message.notes)[:MAX_REASON], notes=())
+    if protocol < 3 and isinstance(message, Report) and message.life:
+        return replace(message, life="")
     return message
 
 

@@ -152,7 +152,7 @@ def _offline(
     needs = []
     for name, count in jobs.most_common(MAX_MINOR_ITEMS):
         away = why_away(known[name], online=False) if name in known else None
-        key = "need_offline" if away is None else "need_away_jobs"
+        key = "need_offline" if away is None else "need_locked" if away.code == "locked" else "need_away_jobs"
         values = {"agent": name, "count": count} | ({} if away is None else {"why": why(away)})
         needs.append(need(name, count, since[name], Sentence(key, values).render(language)))
     gone = [
@@ -163,7 +163,8 @@ def _offline(
         and away.code in NEEDS_PERSON
     ]
     for at, name, away in sorted(gone, key=lambda one: -one[0])[:MAX_MINOR_ITEMS]:
-        needs.append(need(name, 0, at, Sentence("need_away", {"agent": name, "why": why(away)}).render(language)))
+        key = "need_locked" if away.code == "locked" else "need_away"
+        needs.append(need(name, 0, at, Sentence(key, {"agent": name, "why": why(away)}).render(language)))
     off = [(name, ahead) for name, ahead in (clocks or {}).items() if abs(ahead) >= CLOCK_OFF and online(name)]
     for name, ahead in sorted(off, key=lambda one: -abs(one[1]))[:MAX_MINOR_ITEMS]:
         values = {"agent": name, "why": clock_text(ahead, language)}

@@ -20,6 +20,7 @@ recovery       when a store is a restored backup, and what follows
 audit          the intention to write an audit row
 audit_chain    the hash chain of the audit and its checkpoints
 vitals_history each machine's load, memory and link latency of the last minutes, in memory
+holder         whether a name still has one holder, by what its steps go on from
 copied_identity
                whether two machines live under one identity
 lru            the one map that is bounded in entries and size

@@ -1,4 +1,5 @@
 """Whether two machines live under one identity: a cloned disk, a copied state folder, an image with a key in it. Pure.
+For agents of versions that do not tell their links (`hub.core.holder`).
 
 Every uplink gives itself a random name when it starts (the fact `process` of its hello). A restart brings a new name,
 and the old one never comes back; so a name that comes back after another one, and again, belongs to two that live at

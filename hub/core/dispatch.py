@@ -109,6 +109,7 @@ def build_order(request: Request, plan: Plan, job: Job, approvals: Sequence[Appr
         filters=step.filters,
         proofs=tuple(proof for approval in approvals for proof in approval.proofs)[:MAX_PROOFS],
         behalf=tuple(request.behalf.split()),
+        confirm=bool(job.life),
     )
 
 

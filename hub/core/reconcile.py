@@ -1,8 +1,9 @@
 """A machine's report of its journal beside the hub's own rows, after anything that broke the session. Pure.
 
 the hub's open job is in the report         the agent goes on reporting it, from the output that is stored
+it is not, and it waited for our word       released: it was started nowhere without that, and had it only once accepted
 it is not, and the journal is another one   unknown: the machine's memory of the job is gone
-it is not, and the job was only leased      released: back into the queue
+it is not, and the job was only leased      released: back into the queue (machines that do not wait for our word)
 it is not, and it had been accepted         unknown: the machine has no record of it any more
 the report names a job whose end is stored  the machine may forget it
 the report names any other job              written down in the audit
@@ -67,6 +68,8 @@ def _move_of_missing(job: Job, report: Report, journal: str) -> MarkUnknown | Re
     """What becomes of an open job that the report does not name; None where it names it, or nothing changes."""
     if job.id in report.open:
         return None
+    if job.state is JobState.LEASED and job.life:
+        return Release()
     if job.journal and job.journal != journal:
         return MarkUnknown("the machine's journal is another one: its memory of this job is gone")
     if job.state is JobState.LEASED:

@@ -96,6 +96,7 @@ class Job:
     time_limit: int = 0  # seconds
     not_before: float = 0.0  # held back until then; 0: never was
     replied_at: float | None = None  # when chat was told its end, where that was before the request's
+    life: str = ""  # the runner's at the last lease, where it starts the job only once we have confirmed its acceptance
     mac: str = field(default="", compare=False, repr=False)  # the store's, over what matters of the row
 
 
@@ -187,6 +188,8 @@ class Agent:
     refused_since: float | None = None  # since when it could not be let in: where its certificate ran out, that moment
     clock_ahead: float | None = None  # seconds that its clock was ahead of the hub's when it last came
     refused_code: str = ""
+    links: str = ""  # the last link that it told, and
+    lives: str = ""  # the last life of its runner (`common.link.lineage.SeenStep`)
 
     @property
     def takes_jobs(self) -> bool:

@@ -21,6 +21,7 @@ example_phrases  phrases that a person may send at once, tried; model_hint is to
 request_actions  approve, reject, cancel, settle; edit_plan, queue_actions, pause_drain, runbook_drafts the others;
                  draft_trial tries a runbook out before it is proposed
 partial_results  results told to chat while other machines of the request still work
+holders          one holder of a name: links and lives beside what was seen, and what follows where there are two
 file_notices     a policy that does not read: audit, log, and the admins in chat
 summaries        a model's summary of long output, behind the reply
 """

@@ -13,12 +13,14 @@ from typing import Final
 
 from common.link.messages import Accepted, Ended, Heartbeat, Output, Refused, Report, Resync, Started, Unsure
 from common.machine.vitals import plausible_vitals
+from hub.core.holder import may_start
 from hub.core.job import Release
 from hub.core.job_output import MarkTruncated, StoreChunk, decide_output
 from hub.core.rate_limits import RefusalLimiter
 from hub.core.reconcile import MAX_ID, Reconciliation, reconcile
 from hub.core.records import Job, StoredChunk
 from hub.engine.effects import split_for_agent
+from hub.engine.holders import note_life
 from hub.engine.recovery import take_jobs
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 from hub.identity.agents import AgentRegistry
@@ -40,6 +42,7 @@ class AgentReplies:
     credits: dict[str, int] = field(default_factory=dict)
     forgets: list[str] = field(default_factory=list)
     cancels: list[tuple[str, bool]] = field(default_factory=list)
+    confirms: list[str] = field(default_factory=list)  # accepted, and may start now
     settled: list[str] = field(default_factory=list)
 
 
@@ -49,11 +52,14 @@ class AgentEventHandler:
         self._fleet = fleet
         self._foreign_limiter = RefusalLimiter(MAX_FOREIGN_ROWS)  # touched by units only: one thread
 
-    async def handle(self, agent: str, events: Sequence[AgentEvent], estranged: bool = False) -> AgentReplies:
+    async def handle(
+        self, agent: str, events: Sequence[AgentEvent], estranged: bool = False, life: str = ""
+    ) -> AgentReplies:
         """Commits a batch of one agent's events; the replies may be sent once this returns. `estranged`: the machine
-        has heard a hub whose work this store does not know, so what it reports is taken.
+        has heard a hub whose work this store does not know, so what it reports is taken. `life` is that of the runner
+        behind the link.
         """
-        replies, effects = await self._units.commit(lambda uow: self._apply(uow, agent, events, estranged))
+        replies, effects = await self._units.commit(lambda uow: self._apply(uow, agent, events, estranged, life))
         own, others = split_for_agent(effects, agent)
         self._units.publish(others)
         replies.forgets, replies.cancels, replies.settled = own.forgets, own.cancels, own.settled
@@ -66,15 +72,19 @@ class AgentEventHandler:
             own = {"at": now} if round_trip is None else {"at": now, "rtt": round_trip}
             self._fleet.record_vitals(agent, {**{name[:MAX_VITAL]: value for name, value in few}, **own}, now)
 
-    def _apply(self, uow: UnitOfWork, agent: str, events: Sequence[AgentEvent], estranged: bool) -> AgentReplies:
+    def _apply(
+        self, uow: UnitOfWork, agent: str, events: Sequence[AgentEvent], estranged: bool, life: str
+    ) -> AgentReplies:
         replies = AgentReplies()
         for event in events:
             if isinstance(event, Report):
+                if not note_life(uow, agent, event, estranged):
+                    return replies  # there are two: this one's word is not taken, and its link ends
                 if estranged:
                     take_jobs(uow, agent, event)
                 _reconcile(uow, agent, event, replies)
             else:
-                self._apply_event(uow, agent, event, replies)
+                self._apply_event(uow, agent, event, replies, life)
         return replies
 
     def _apply_event(
@@ -83,6 +93,7 @@ class AgentEventHandler:
         agent: str,
         event: Accepted | Refused | Started | Output | Ended | Unsure,
         replies: AgentReplies,
+        life: str,
     ) -> None:
         job = uow.txn.job(event.job)
         if job is None or job.agent != agent:
@@ -95,7 +106,9 @@ class AgentEventHandler:
             return
         if isinstance(event, Started) and job.leased_at is not None:
             uow.effects.stages.append(("start", max(0.0, uow.now - job.leased_at)))
-        uow.apply_job_event(job, event, agent)
+        after = uow.apply_job_event(job, event, agent)
+        if isinstance(event, Accepted) and may_start(after, life):
+            replies.confirms.append(after.id)
         if isinstance(event, Ended):
             replies.credits.pop(job.id, None)
 

@@ -24,22 +24,25 @@ class Dispatcher:
         self.epoch = epoch
 
     async def dispatch(
-        self, agent: str, journal: str, limit: int, protocol: int = PROTOCOL
+        self, agent: str, journal: str, limit: int, protocol: int = PROTOCOL, life: str = ""
     ) -> list[tuple[Dispatch, str]]:
         """Up to `limit` signed orders for the machine, each with its job's id; what may not run any more is withheld.
-        `journal` is the agent's, as it reported it; `protocol` is the one whose orders its runner takes.
+        `journal` and `life` are its runner's, as it reported them: one with a life waits for our confirmation.
+        `protocol` is the one whose orders its runner takes.
         """
-        orders = await self._units.write(lambda uow: self._lease_orders(uow, agent, journal, limit, protocol))
+        orders = await self._units.write(lambda uow: self._lease_orders(uow, agent, journal, limit, protocol, life))
         return [(self._sign(order_for_protocol(order, protocol)), order.job) for order in orders]
 
-    def _lease_orders(self, uow: UnitOfWork, agent: str, journal: str, limit: int, protocol: int) -> list[Order]:
+    def _lease_orders(
+        self, uow: UnitOfWork, agent: str, journal: str, limit: int, protocol: int, life: str
+    ) -> list[Order]:
         if uow.world.recovering:
             return []
         row = uow.txn.agent(agent)
         if row is None or not row.takes_jobs or uow.txn.queue_paused() is not None:
             return []
         orders: list[Order] = []
-        for job in uow.txn.claim_jobs(agent, limit, self.epoch, journal, uow.now):
+        for job in uow.txn.claim_jobs(agent, limit, self.epoch, journal, uow.now, life):
             decision = self._decide(uow, job, row.joined_at, protocol)
             if isinstance(decision, Withhold):
                 uow.apply_job_event(job, decision, HUB)

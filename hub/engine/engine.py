@@ -17,6 +17,7 @@ from typing import TypeVar
 from common.identity.certificates import Authority, Identity
 from common.identity.sealing import Sealer
 from common.identity.signing import SigningKey
+from common.link.lineage import Lineage
 from common.link.messages import PROTOCOL, Dispatch, Heartbeat, Hello, Message, Refuse, Renew
 from hub.chat.compose import ReplyComposer
 from hub.chat.confirm_links import ConfirmLinks
@@ -31,6 +32,7 @@ from hub.engine.code_forms import CodeForms
 from hub.engine.confirm import Confirmations
 from hub.engine.dispatch import Dispatcher
 from hub.engine.effects import Effects
+from hub.engine.holders import after_lock, lock_holders, note_links, note_moved
 from hub.engine.intake import Intake
 from hub.engine.picture_records import FetchPictures
 from hub.engine.recovery import RecoveryControl
@@ -39,7 +41,7 @@ from hub.engine.request_actions import RequestActions
 from hub.engine.said_codes import SaidCodes
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 from hub.identity.agents import AgentRegistry
-from hub.identity.certificates import Entrance, NotTrusted, authenticate, lock_copied, renew, take_over
+from hub.identity.certificates import Entrance, NotTrusted, authenticate, renew, take_over
 from hub.identity.marks import MarkSealer
 from hub.identity.people import PeopleDirectory
 from hub.metrics import Metrics
@@ -166,26 +168,29 @@ class Engine:
 
     async def lock_copied(self, name: str) -> Refuse:
         """Locks a machine of which there are two; every link of that name ends."""
+        return await self.units.write(lambda uow: lock_holders(uow, name))
 
-        def unit(uow: UnitOfWork) -> Refuse:
-            uow.effects.locked.add(name)
-            return lock_copied(uow.txn, name, uow.now)
+    async def note_links(self, name: str, told: Lineage, estranged: bool) -> Refuse | None:
+        """Notes the link that a machine opens; the refusal where there are two of that name, which is locked then."""
+        return await self.units.write(lambda uow: note_links(uow, name, told, estranged))
 
-        return await self.units.write(unit)
+    async def note_moved(self, name: str, facts: Mapping[str, str]) -> None:
+        """A copy of the machine's state folder was started elsewhere, and serves nothing."""
+        await self.units.write(lambda uow: note_moved(uow, name, facts))
 
     async def handle_agent_events(
-        self, agent: str, events: Sequence[AgentEvent], estranged: bool = False
+        self, agent: str, events: Sequence[AgentEvent], estranged: bool = False, life: str = ""
     ) -> AgentReplies:
         """`estranged`: the machine has heard a hub whose work this store does not know."""
-        return await self.agent_events.handle(agent, events, estranged)
+        return await self.agent_events.handle(agent, events, estranged, life)
 
     def heartbeat(self, agent: str, beat: Heartbeat, now: float, round_trip: float | None = None) -> None:
         self.agent_events.heartbeat(agent, beat, now, round_trip)
 
     async def dispatch(
-        self, agent: str, journal: str, limit: int, protocol: int = PROTOCOL
+        self, agent: str, journal: str, limit: int, protocol: int = PROTOCOL, life: str = ""
     ) -> list[tuple[Dispatch, str]]:
-        return await self.dispatcher.dispatch(agent, journal, limit, protocol)
+        return await self.dispatcher.dispatch(agent, journal, limit, protocol, life)
 
     async def renew(self, identity: Identity, message: Renew, entrance: Entrance = "link") -> Message:
         """The next certificate. A request for one that gives a copy away ends every link of that name."""
@@ -196,9 +201,12 @@ class Engine:
             if record is not None and uow.txn.credential(identity.fingerprint) is None:
                 with suppress(NotTrusted):  # which `renew` then says in its own words
                     take_over(uow.txn, identity, record, uow.now)
+            before = uow.txn.agent(identity.name)
             answer = renew(uow.txn, self._authority, identity, message, uow.now, grace=grace, entrance=entrance)
             if isinstance(answer, Refuse) and answer.code == "locked":
                 uow.effects.locked.add(identity.name)
+                if before is not None and before.state == "active":
+                    after_lock(uow, identity.name)
             return answer
 
         answer, effects = await self.units.commit(unit)

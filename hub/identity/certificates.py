@@ -13,7 +13,7 @@ the one it has. Two holders of one key cannot both know the newest number: a req
 and the agent is locked until a person has checked it. One exception keeps a lost answer from locking an agent: the same
 request again (same new key) for the number before the newest is answered again. Every renewal must bring a new key, so
 a clone cannot hide in that exception. Two holders that are linked at once are found sooner, by their links
-(`hub.core.copied_identity`), and locked in the same way (`lock_copied`).
+(`hub.core.holder`), and locked in the same way (`lock_copied`).
 
 A certificate that has run out is good for one thing, its successor, for as long as the grace of hub.toml: possession of
 its key is proved in the TLS handshake, so nothing that was recorded can be played again, and everything else is checked
@@ -166,7 +166,16 @@ def _take_in(txn: Txn, before: Agent | None, fresh: Agent, now: float) -> None:
     if before.state == "revoked":
         txn.save_agent(before, fresh)
         return
-    kept = replace(before, labels=fresh.labels, state="active", joined_at=now, generation=1, version=fresh.version)
+    kept = replace(
+        before,
+        labels=fresh.labels,
+        state="active",
+        joined_at=now,
+        generation=1,
+        version=fresh.version,
+        links="",
+        lives="",  # whichever of two was meant, what it tells next is where it goes on from
+    )
     txn.save_agent(before, kept)
 
 
@@ -305,11 +314,12 @@ def _lock(txn: Txn, agent: Agent, data: Mapping[str, object], now: float) -> Non
     txn.audit("agent.locked", agent.name, agent.name, dict(data), now)
 
 
-def lock_copied(txn: Txn, name: str, now: float) -> Refuse:
+def lock_copied(txn: Txn, name: str, now: float, evidence: Mapping[str, object] | None = None) -> Refuse:
     """Locks a machine of which there are two, and gives what whoever comes as it is told."""
     agent = txn.agent(name)
     if agent is not None and agent.state == "active":
-        _lock(txn, agent, {"reason": "two machines come under this name, so one of them is a copy"}, now)
+        reason = "two machines come under this name, so one of them is a copy"
+        _lock(txn, agent, {"reason": reason, **(evidence or {}), "cure": again("agent", name)}, now)
     return Refuse(
         "locked",
         f"two machines come as {name}, so one of them is a copy and both are locked out; {again('agent', name)}",

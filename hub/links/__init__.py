@@ -2,6 +2,7 @@
 
 server      who may connect, one link an agent, revocation, the goodbye
 peer        who is at the other end: identity, validity, clock
+holders     whether one machine comes under a name, by what its hello says; a copy that says so itself
 renewal     the entrance for certificates that have run out
 refusals    who was refused, in audit and log, bounded
 agent       one agent's link: facts in, committed and acknowledged; jobs out; its session over short breaks

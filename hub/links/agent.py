@@ -20,11 +20,13 @@ from websockets.asyncio.server import ServerConnection
 
 from common.identity.certificates import Identity
 from common.link.codec import Frame
+from common.link.lineage import parse_lineage
 from common.link.messages import (
     MIN_PROTOCOL,
     Beat,
     Bye,
     Cancel,
+    Confirm,
     Credit,
     Forget,
     Heartbeat,
@@ -70,6 +72,7 @@ class AgentLink:
         self.identity = identity
         self.session = session
         self.journal = ""
+        self.life = ""  # of the runner behind it; "" of a version that does not wait for confirmations
         self.outstanding: set[str] = set()
         self.broken = False  # the session cannot be gone on with
         self.session_expires_at = 0.0
@@ -213,9 +216,11 @@ class AgentLink:
                 continue
             if isinstance(frame.message, Report):
                 self.journal = frame.message.journal[:MAX_ID]
+                lineage = parse_lineage(frame.message.life)
+                self.life = "" if lineage is None else lineage.id
             events.append(frame.message)  # type: ignore[arg-type]  # the session lets only an agent's types through
         replies = (
-            await self._engine.handle_agent_events(self.name, events, self.estranged)
+            await self._engine.handle_agent_events(self.name, events, self.estranged, self.life)
             if events and not self.broken
             else None
         )
@@ -235,6 +240,7 @@ class AgentLink:
             self.outstanding = set(replies.open)
             messages.append(replies.resync)
             self._reconciled = True
+        messages += [Confirm(job) for job in replies.confirms]
         messages += [Credit(job, seq) for job, seq in replies.credits.items()]
         messages += [Forget(job) for job in replies.forgets]
         messages += [Cancel(job, kill) for job, kill in replies.cancels]
@@ -257,7 +263,7 @@ class AgentLink:
                 self._dispatch_requested = False
                 while (room := self._window - len(self.outstanding)) > 0 and self.session.has_room():
                     signed = await self._engine.dispatch(
-                        self.name, self.journal, min(room, MAX_DISPATCH), self.orders_protocol
+                        self.name, self.journal, min(room, MAX_DISPATCH), self.orders_protocol, self.life
                     )
                     if self._engine.recovery_state.active:
                         break  # since a moment ago: what was leased is unknown by now, and must not leave

@@ -3,6 +3,7 @@
     GET /ca      anyone: the authority's certificate, public; a joining machine compares it with the pin it was given
     /join        anyone with a token: one `join`, one answer, goodbye
     /renew       a certificate, valid or run out: one `renew`, one answer, goodbye (hub/links/renewal.py)
+    /copied      a machine's certificate on another machine, whose agent serves nothing: one `hello`, goodbye
     /agent       a machine's certificate, valid now
     /console     a person's certificate, valid now
 
@@ -47,7 +48,8 @@ from common.link.messages import (
 )
 from common.link.session import Session
 from hub.config import HubConfig
-from hub.core.copied_identity import PROCESS_FACT, CopyDetector
+from hub.core.copied_identity import PROCESS_FACT
+from hub.core.holder import LINEAGE_FACT
 from hub.core.records import Agent
 from hub.engine.effects import Effects
 from hub.engine.engine import Engine
@@ -55,6 +57,7 @@ from hub.identity.agents import AgentRegistry
 from hub.identity.certificates import JoinRefused, NotTrusted, authenticate, join
 from hub.links.agent import CLOSE_GOING_AWAY, CLOSE_POLICY_VIOLATION, AgentLink
 from hub.links.console import ConsoleLink, VerbTable
+from hub.links.holders import HolderChecks
 from hub.links.peer import peer_of
 from hub.links.refusals import LinkRefusals
 from hub.links.renewal import FIRST_FRAME_TIMEOUT, RenewalEntrance
@@ -104,7 +107,7 @@ class LinkServer:
         self._agents: dict[str, AgentLink] = {}
         self._consoles: set[ConsoleLink] = set()
         self._detached: dict[str, AgentLink] = {}
-        self._copies = CopyDetector()
+        self._holders = HolderChecks(engine, fleet)
         self._refusals = LinkRefusals(store, fleet, clock)
         self._renewals = RenewalEntrance(engine, self._refusals, clock)
         self._tasks: asyncio.TaskGroup | None = None
@@ -169,7 +172,7 @@ class LinkServer:
         path, now = request.path.partition("?")[0], self._clock()
         if path == "/ca":
             return _plain(http.HTTPStatus.OK, self._authority.certificate, now, "application/x-pem-file")
-        if path not in ("/agent", "/console", "/join", "/renew"):
+        if path not in ("/agent", "/console", "/copied", "/join", "/renew"):
             return _plain(http.HTTPStatus.NOT_FOUND, b"there is nothing here\n", now)
         if path != "/join" and peer_of(connection, now).identity is None:
             return _plain(http.HTTPStatus.FORBIDDEN, b"a certificate of this hub is needed here\n", now)
@@ -187,6 +190,8 @@ class LinkServer:
                 await self._renewals.serve(connection, peer_of(connection, self._clock()))
             elif path == "/agent":
                 await self._agent(connection)
+            elif path == "/copied":
+                await self._copied(connection)
             else:
                 await self._console(connection)
         except ConnectionClosed:
@@ -254,10 +259,13 @@ class LinkServer:
                 if kind == "agent" and isinstance(hello, Hello):
                     estranged = await self._engine.hear(hello, identity.name)
                 await self._engine.admit(identity, now)
-                if kind == "agent" and isinstance(hello, Hello) and self._is_copied(identity.name, hello, now):
-                    raise NotTrusted(*await self._lock_copied(identity.name))
+                refusal = None
+                if kind == "agent" and isinstance(hello, Hello):
+                    refusal = await self._holders.note(identity.name, hello, estranged, now)
             except NotTrusted as error:
-                answer = Refuse(error.code, error.reason)
+                refusal = Refuse(error.code, error.reason)
+            if refusal is not None:
+                answer = refusal
             else:
                 mark = self._engine.sealed_mark()
                 terms = handshake.LinkParameters(self._engine.epoch, self._heartbeat(), mark=mark)
@@ -279,16 +287,13 @@ class LinkServer:
         await connection.close(CLOSE_POLICY_VIOLATION, answer.code)
         return None
 
-    def _is_copied(self, name: str, hello: Hello, now: float) -> bool:
-        return self._copies.note(name, (hello.facts or {}).get(PROCESS_FACT, "")[:MAX_FACT], now)
-
-    async def _lock_copied(self, name: str) -> tuple[str, str]:
-        """Ends the links of a machine of which there are two; code and reason of the refusal."""
-        self._copies.forget(name)
-        log.error("link.two_machines", agent=name)
-        refusal = await self._engine.lock_copied(name)
-        await self._fleet.reload(name)
-        return refusal.code, refusal.reason
+    async def _copied(self, connection: ServerConnection) -> None:
+        """A copy of a machine's state folder says so, and goes; the machine's own link goes on."""
+        now = self._clock()
+        hello = codec.decode(await self._receive_first(connection), "agent", codec.HANDSHAKE_LIMITS).message
+        answer = await self._holders.note_copy(peer_of(connection, now).identity, hello, now)
+        await connection.send(codec.encode(answer, epoch=self._engine.epoch))
+        await connection.close(CLOSE_POLICY_VIOLATION, answer.code)
 
     def _heartbeat(self) -> float:
         return max(self._config.links.heartbeat, handshake.heartbeat_interval(len(self._agents)))
@@ -339,8 +344,8 @@ class LinkServer:
         """Records who is here; raises NotTrusted where that has ended since the hello was answered."""
         now = self._clock()
         facts = {key[:MAX_FACT]: value[:MAX_FACT] for key, value in list((hello.facts or {}).items())[:MAX_FACTS]}
-        facts.pop(PROCESS_FACT, None)
-        facts.pop(ORDERS_FACT, None)
+        for name in (PROCESS_FACT, LINEAGE_FACT, ORDERS_FACT):
+            facts.pop(name, None)
 
         def unit(txn: Txn) -> Agent:
             before = authenticate(txn, identity, now)
@@ -409,6 +414,8 @@ class LinkServer:
             if (link := self._agents.get(name)) is not None:
                 log.warning("link.locked", agent=name)
                 link.close_nowait("locked")
+            if self._tasks is not None:
+                self._tasks.create_task(self._fleet.reload(name), name=f"reload {name}")
 
     def _send_to(self, name: str, *messages: Message) -> None:
         link = self._link_of(name)

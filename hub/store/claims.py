@@ -60,14 +60,14 @@ _PEOPLE: Final = _people_waiting()
 
 
 class ClaimRepository(Repository):
-    def claim_jobs(self, agent: str, limit: int, epoch: int, journal: str, now: float) -> list[Job]:
+    def claim_jobs(self, agent: str, limit: int, epoch: int, journal: str, now: float, life: str = "") -> list[Job]:
         """Moves up to `limit` jobs of the machine from queued to leased and returns them; jobs that have expired, are
         held or are to be cancelled stay queued.
         """
 
         def lease(job: Job) -> Job:
             state = next_job_state(job.state, JobEvent.LEASE)
-            leased = replace(job, state=state, epoch=epoch, journal=journal, leased_at=now)
+            leased = replace(job, state=state, epoch=epoch, journal=journal, leased_at=now, life=life)
             JOB.save(self._db, job, leased, JOB_GUARDS)
             return leased
 

@@ -166,6 +166,7 @@ jobs: Final = sa.Table(
     added_column(text("notes"), ""),
     time("replied_at"),
     added_column(text("mac"), ""),
+    added_column(text("life"), ""),
     check("state", one_of("state", JobState)),
     check("ended", f"NOT ({one_of('state', JOB_TERMINAL)}) OR ended_at IS NOT NULL"),
     check("priority", "priority BETWEEN 0 AND 9"),
@@ -342,6 +343,8 @@ agents: Final = sa.Table(
     time("refused_since"),
     time("clock_ahead"),
     added_column(text("refused_code"), ""),
+    added_column(text("links"), ""),
+    added_column(text("lives"), ""),
     check("state", one_of("state", ("active", "locked", "revoked"))),
     check("generation", "generation >= 0"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from agent.doctor import examine
 from agent.link_report import LinkReporter
 from agent.lock import acquire_lock
 from agent.state import StateFolder
+from agent.uplink.link_chain import LinkChain
 from common.doctor.findings import Finding
 from common.version import VERSION
 from tests.agent.fake_peers import AgentFakeHub
@@ -50,6 +52,7 @@ async def test_a_machine_at_work(state: StateFolder) -> None:
     assert found["link"].found.startswith("linked since ")
     assert found["joined"].found.startswith("web-1 of hub h1")
     assert found["authority"].state == "ok"
+    assert (found["holder"].state, found["holder"].found) == ("ok", "none yet")
     assert found["policy"].found.endswith("0 rules of this machine's own")
 
 
@@ -120,3 +123,16 @@ async def test_a_folder_that_has_not_joined(tmp_path: Path) -> None:
     """It is said how to join."""
     found = await checks(StateFolder(tmp_path))
     assert (found["joined"].state, "token --agent NAME" in found["joined"].cure) == ("bad", True)
+
+
+async def test_a_copied_folder_is_named_with_both_ways_out(state: StateFolder) -> None:
+    """Trust: one holder of a name."""
+    LinkChain(state).next_link()
+    body = json.loads(state.links.read_bytes())
+    body["place"][1] += 1
+    state.links.write_text(json.dumps(body))
+    holder = (await checks(state))["holder"]
+    assert holder.state == "bad"
+    assert "is a copy, or was moved" in holder.found
+    assert "take-over" in holder.cure
+    assert "token --agent NAME" in holder.cure

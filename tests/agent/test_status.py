@@ -32,6 +32,7 @@ WELL = Status(
     linked=True,
     link_since=60.0,
     link_state="linked",
+    holder="journal 3f2a9c1b, life 17 (0a1b2c3d4e5f6071), link 42",
     running_jobs=[],
     unknown_jobs=[],
 )
@@ -71,6 +72,10 @@ def test_a_job_runs_only_while_its_process_does(tmp_path: Path) -> None:
     ("changes", "words", "status"),
     [
         ({}, "linked since 1970-01-01", 0),
+        ({}, "holder       journal 3f2a9c1b, life 17 (0a1b2c3d4e5f6071), link 42", 0),
+        ({"holder": "COPIED OR MOVED: why", "moved": True}, "holder       COPIED OR MOVED: why", 1),
+        ({"moved": True}, "answerback-agent take-over --state /s", 1),
+        ({"holder": ""}, "holder       cannot tell", 0),
         ({"linked": False, "link_state": "away", "link_reason": "nobody listens"}, "NOT LINKED since 1970-01-01", 1),
         ({"linked": False, "link_state": "refused", "link_reason": "revoked"}, "REFUSED by the hub since", 1),
         ({"linked": False, "link_state": "away", "link_cure": "start the hub"}, "what to do   start the hub", 1),

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import shutil
 import signal
 import stat
 import time
@@ -14,12 +15,14 @@ from typing import Any
 
 import pytest
 
+from agent.place import Moved, leave_word
 from agent.runner.app import run_runner
 from agent.runner.limits import RunnerLimits
-from agent.state import refusing_file, version_file
+from agent.state import life_file, moved_here_file, refusing_file, version_file
 from common.errors import UserError
 from common.identity.signing import SigningKey
 from common.link.codec import decode, encode
+from common.link.lineage import parse_lineage
 from common.link.messages import (
     Accepted,
     Bye,
@@ -224,6 +227,39 @@ async def test_the_report_lists_every_job_and_its_state(home: Any, kit: Any) -> 
                 await again.next(Ended, job)
             else:
                 assert home.files(job) == set()
+
+
+async def test_a_runner_says_its_life_and_serves_no_copy(home: Any, kit: Any, tmp_path: Path) -> None:
+    """Trust: one holder of a name. Each start another life, gone with the runner; a copied folder is not served, until
+    a person says so: then it is another journal, once.
+    """
+    told = []
+    for _ in range(2):
+        async with kit.serving(home):
+            uplink = await kit.Uplink.known(home)
+            version, _, text = life_file(home.socket).read_text().partition(" ")
+            lineage = parse_lineage(text)
+            assert version == VERSION
+            assert lineage is not None
+            assert lineage.chain == (await uplink.next(Report)).journal
+            told.append(lineage)
+        assert not life_file(home.socket).exists()
+    assert [lineage.counter for lineage in told] == [1, 2]
+    copy = kit.Home(tmp_path / "copy")
+    shutil.rmtree(copy.state)
+    shutil.copytree(home.state, copy.state)
+    with pytest.raises(ExceptionGroup) as refused:
+        async with kit.serving(copy):
+            pass
+    assert isinstance(refused.value.exceptions[0], Moved)
+    assert str(copy.state) in str(refused.value.exceptions[0])
+    leave_word(copy.runner, moved_here_file(copy.runner), "moved")
+    journals = []
+    for _ in range(2):
+        async with kit.serving(copy):
+            journals.append((await (await kit.Uplink.attach(copy)).next(Report)).journal)
+    assert journals[0] == journals[1] != told[0].chain
+    assert not moved_here_file(copy.runner).exists()
 
 
 def test_a_report_of_all_jobs_there_may_be_is_one_frame() -> None:

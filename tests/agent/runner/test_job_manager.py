@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent.runner.limits import RunnerLimits
-from common.link.messages import Accepted, Cancel, Ended, Forget, Refused, Report, Resync, Started, Unsure
+from common.link.messages import Accepted, Cancel, Confirm, Ended, Forget, Refused, Report, Resync, Started, Unsure
 
 
 def script(folder: Path, text: str) -> str:
@@ -41,6 +41,59 @@ async def test_an_order_runs(home: Any, kit: Any) -> None:
         started = await uplink.next(Started)
         assert started.pid > 0
         assert started.at == end.started_at <= end.ended_at
+
+
+async def test_an_order_that_asks_for_it_waits_for_the_hubs_confirmation(home: Any, kit: Any) -> None:
+    """Trust: one holder of a name. Accepted and journalled, it starts when the hub knows that; others go past it. The
+    word for another job, or a second one, starts nothing more.
+    """
+    async with kit.serving(home, RunnerLimits(max_running=1)):
+        uplink = await kit.Uplink.known(home)
+        waits = uplink.order("/bin/echo", "late", confirm=True)
+        await uplink.next(Accepted, waits)
+        passes = uplink.order("/bin/true")
+        await uplink.next(Ended, passes)
+        uplink.send(Confirm(kit.job_id()), Confirm(passes))
+        again = uplink.order("/bin/true")
+        await uplink.next(Ended, again)
+        assert home.files(waits) == set()
+        uplink.send(Confirm(waits), Confirm(waits))
+        await uplink.next(Ended, waits)
+        assert uplink.kinds(waits) == ["Accepted", "Started", "Output", "Ended"]
+        assert uplink.output(waits) == b"late\n"
+        uplink.send(Confirm(waits))
+        await uplink.next(Ended, uplink.order("/bin/true"))
+        assert uplink.kinds(waits) == ["Accepted", "Started", "Output", "Ended"]
+
+
+async def test_what_is_not_confirmed_never_starts(home: Any, kit: Any, tmp_path: Path) -> None:
+    """Trust: one holder of a name. Cancelled, past its time, or after a restart: refused, and provably never run. A new
+    uplink hears that it was accepted once more, so that the hub's word comes again where it was lost.
+    """
+    count = tmp_path / "count"
+    argv = ("/bin/sh", "-c", f"echo x >> {count}")
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        cancelled = uplink.order(*argv, confirm=True)
+        await uplink.next(Accepted, cancelled)
+        uplink.send(Cancel(cancelled))
+        assert (await uplink.next(Refused, cancelled)).code == "cancelled"
+        uplink.send(Confirm(cancelled))
+        late = uplink.order(*argv, confirm=True, not_after=time.time() + 1)
+        assert (await uplink.next(Refused, late)).code == "expired"
+        waits, told = uplink.order(*argv, confirm=True), uplink.order(*argv, confirm=True)
+        await uplink.next(Accepted, told)
+        again = await kit.Uplink.known(home)
+        await again.next(Accepted, waits)
+        await again.next(Accepted, told)
+        again.send(Confirm(told))
+        await again.next(Ended, told)
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        assert (await uplink.next(Refused, waits)).code == "stopping"
+        uplink.send(Confirm(waits))
+        await uplink.next(Ended, uplink.order("/bin/true"))
+    assert lines(count) == ["x"]
 
 
 async def test_a_duplicate_order_is_answered_and_not_run_again(home: Any, kit: Any, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,11 +14,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.place import Moved, Place, Word
 from agent.reserve import Reserve
 from agent.runner import journal as module
-from agent.runner.journal import MAX_HUBS, Journal, JournalDamaged, JournalState, Record, encode_block, parse_journal
+from agent.runner.journal import (
+    MAX_HUBS,
+    TAKEN_OVER,
+    Journal,
+    JournalDamaged,
+    JournalState,
+    Record,
+    encode_block,
+    parse_journal,
+)
 from agent.runner.limits import RunnerLimits
 from common.errors import UserError
+from common.link.lineage import MAX_IDS, advance_seen, compare
 
 LIMITS = RunnerLimits()
 HEAD: Record = ("head", "j1", 1)
@@ -105,6 +117,91 @@ def test_each_hub_has_its_own_epochs(tmp_path: Path) -> None:
     for _ in range(2):  # read as it was written, and as it was written anew
         memory = reopened(tmp_path / "journal")
         assert (memory.hub, memory.epoch, memory.earlier_hubs) == ("h1", 51, {"h2": 3})
+
+
+HERE = Place("m1", 7, 8, "boot1")
+
+
+def served(path: Path, place: Place, word: Word = "") -> Journal:
+    """A journal opened as a runner does, and closed again."""
+    journal = Journal(path, LIMITS, 0.0, Loop().call, place=place, word=word)
+    journal.close()
+    return journal
+
+
+def test_each_start_is_a_life_that_goes_on_from_the_last(tmp_path: Path) -> None:
+    """Trust: one holder of a name. It is on disk when the journal is open; of many the last are kept; a copy's differ
+    from the first on.
+    """
+    path, known = tmp_path / "journal", None
+    for number in range(1, 2 * MAX_IDS):
+        journal = served(path, replace(HERE, boot=f"boot{number}"))
+        lineage = journal.lineage
+        assert lineage is not None
+        assert lineage == parse_journal(path.read_bytes())[0].lineage()
+        assert (lineage.chain, lineage.counter, len(lineage.ids)) == (journal.state.id, number, min(number, MAX_IDS))
+        assert compare(known, lineage) in ("first", "follows")
+        known = advance_seen(known, lineage)
+    (tmp_path / "copy").write_bytes(path.read_bytes())
+    copy, own = served(tmp_path / "copy", HERE), served(path, HERE)
+    assert copy.lineage is not None
+    assert own.lineage is not None
+    known = advance_seen(known, copy.lineage)
+    assert compare(known, own.lineage) == "diverged"
+
+
+def test_a_journal_that_was_moved_is_not_served_without_a_word(tmp_path: Path) -> None:
+    """Trust: one holder of a name. Nothing of it changes then. With the word it is another journal: what was refused
+    stays so, of what was open nobody knows, and what is forgotten and fenced stays so too.
+    """
+    path, elsewhere = tmp_path / "journal", replace(HERE, machine="m2")
+    first = served(path, HERE)
+    writer = Writer(path)
+    writer.append(("epoch", 4), accept(1), accept(2), ("forget", "job2", 100.0))
+    writer.append(("refuse", "job3", "hash", 100.0, "boot", "policy", "no"))
+    writer.close()
+    before = path.read_bytes()
+    with pytest.raises(Moved, match="another machine"):
+        served(path, elsewhere)
+    assert path.read_bytes() == before
+    moved = served(path, elsewhere, "moved")
+    assert (moved.begun_anew, moved.state.epoch, moved.state.tombstones) == (True, 4, {"job2": 100.0})
+    assert moved.state.id != first.state.id
+    assert moved.lineage is not None
+    assert moved.lineage.counter == 1
+    ends = {job: (entry.end, entry.reason) for job, entry in moved.state.entries.items()}
+    assert ends == {"job1": ("unsure", TAKEN_OVER), "job3": ("refused", "no")}
+    again = served(path, elsewhere, "moved")  # it is where it was: the word means nothing
+    assert (again.begun_anew, again.state.id) == (False, moved.state.id)
+    assert served(path, elsewhere, "anew").begun_anew
+
+
+def test_a_life_that_was_not_written_down_is_told_to_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk the next life would have the same number: it would look like a copy's."""
+    path = tmp_path / "journal"
+    first = served(path, HERE).lineage
+    assert first is not None
+
+    def full(path: Path, data: bytes) -> tuple[int, int]:
+        raise OSError(errno.ENOSPC, "no room")
+
+    monkeypatch.setattr(module, "_replace_file", full)
+    assert served(path, HERE).lineage is None
+    monkeypatch.undo()
+    second = served(path, HERE).lineage
+    assert second is not None
+    assert (second.counter, second.ids[0]) == (2, first.id)
+
+
+def test_a_journal_of_before_lives_is_taken_where_it_is(tmp_path: Path) -> None:
+    """An agent that is upgraded in place."""
+    path = tmp_path / "journal"
+    Writer(path).close()
+    identity = parse_journal(path.read_bytes())[0].id
+    journal = served(path, HERE)
+    assert (journal.state.id, journal.begun_anew) == (identity, False)
+    assert journal.lineage is not None
+    assert journal.lineage.counter == 1
 
 
 def test_hubs_of_before_are_bounded() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.state import refusing_file
+from agent.state import life_file, refusing_file, version_file
 from agent.uplink.runner_socket import RunnerConnection, RunnerUnavailable
 from common.link.codec import BadFrame, encode
 from common.link.messages import Accepted, Bye, Cancel, Dispatch, Report
@@ -28,6 +28,26 @@ async def test_attaching_hears_the_report(runner: FakeRunner) -> None:
     assert link.report == runner.report
     assert not link.report_used
     link.close()
+
+
+async def test_the_life_beside_the_socket_goes_into_the_report(runner: FakeRunner) -> None:
+    """Trust: one holder of a name. Of this runner only: what another version or another journal's left is not taken."""
+    journal = "a" * 32
+    life = f"{journal}:3:{'b' * 16}"
+    runner.report = Report(journal, "boot", {})
+    version_file(runner.socket).write_text("1.2")
+    for text, told in [
+        (f"1.2 {life}", life),
+        (f"1.1 {life}", ""),
+        (f"1.2 {'c' * 32}:3:{'b' * 16}", ""),
+        ("1.2 nonsense", ""),
+        ("x" * 400, ""),
+        ("", ""),
+    ]:
+        life_file(runner.socket).write_text(text)
+        link = await RunnerConnection.attach(runner.socket)
+        link.close()
+        assert link.report == Report(journal, "boot", {}, told)
 
 
 async def test_nobody_there(tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from common.fields import MAX_BYTES, MAX_INT, MAX_STR, MAX_TIME
 from common.link import messages
+from common.link.lineage import MAX_LINEAGE
 from common.link.messages import (
     CHUNK_BYTES,
     MAX_REASON,
     MESSAGE_TYPES,
     ORDERS_FACT,
+    PROTOCOL,
     Ack,
     Answer,
     BadMessage,
@@ -56,12 +58,12 @@ MAY_SEND = {
     "console": {"hello", "bye", "heartbeat", "ack", "renew", "call"},
     "hub": {
         *("welcome", "refuse", "bye", "beat", "ack"),
-        *("dispatch", "cancel", "credit", "forget", "resync"),
+        *("dispatch", "confirm", "cancel", "credit", "forget", "resync"),
         *("renewed", "joined", "answer", "push"),
     },
 }
 FACTS = {
-    *("dispatch", "cancel", "credit", "forget", "resync", "renew", "renewed"),
+    *("dispatch", "confirm", "cancel", "credit", "forget", "resync", "renew", "renewed"),
     *("report", "accepted", "refused", "started", "output", "ended", "unsure"),
 }
 WITH_FIELDS = MESSAGES.filter(lambda message: bool(fields(message)))
@@ -296,6 +298,17 @@ def test_which_orders_a_machine_takes() -> None:
         facts = None if told is None else {ORDERS_FACT: told}
         assert orders_protocol(Hello(3, "agent", "web-1", "1", facts=facts), 3) == takes, told
     assert orders_protocol(Hello(3, "agent", "web-1", "1", facts={ORDERS_FACT: "3"}), 2) == 2
+
+
+def test_a_life_is_told_to_those_who_know_it() -> None:
+    """Trust: one holder of a name. A hub of before takes the report without it; a life has a bound."""
+    life = f"{'a' * 32}:17:{'b' * 16}"
+    report = Report("a" * 32, "boot", {}, life)
+    assert for_protocol(report, PROTOCOL) is report
+    assert to_body(for_protocol(report, 2)) == {"journal": "a" * 32, "boot": "boot", "open": {}}
+    assert from_body("report", to_body(report), "runner") == report
+    with pytest.raises(BadMessage, match=r"report\.life"):
+        from_body("report", {**to_body(report), "life": "x" * (MAX_LINEAGE + 1)}, "agent")
 
 
 def test_notes_out_of_bounds_are_refused() -> None:

@@ -170,6 +170,18 @@ def test_an_inlet_that_gets_no_news_is_told() -> None:
     assert "\x1b" not in found[0].text
 
 
+def test_a_locked_machine_is_told_with_its_cure() -> None:
+    """Trust: one holder of a name. Whether jobs wait for it or not; in the reader's language."""
+    agent = Agent("web-1", {}, "locked", 0.0)
+    for waiting in ([], [JobBacklog("web-1", "queued", 3, 0.0)]):
+        facts = AttentionFacts(waiting, [], {}, [], {}, [], [], [], None, None, 0)
+        for language, word in (("en", "there may be a copy of it"), ("zh", "可能存在副本")):
+            (need,) = attention_list(facts, [agent], lambda name: False, 5.0, language)
+            assert (need.kind, need.agent, need.count) == ("offline", "web-1", len(waiting) * 3)
+            assert word in need.text
+            assert "answerback-hub token --agent web-1" in need.text
+
+
 def test_a_machine_that_refuses_every_order_is_told() -> None:
     """Which, and what to run there; a few, however many there are."""
     facts = AttentionFacts([], [], {}, [], {}, [], [], [], None, None, 0)

@@ -49,6 +49,23 @@ def test_a_job_that_the_report_does_not_name(state: JobState, journal: str, move
 
 
 @each_of(
+    ("state", "journal", "move"),
+    [
+        (JobState.LEASED, JOURNAL, Release),
+        (JobState.LEASED, "journal-0", Release),
+        (JobState.ACCEPTED, JOURNAL, MarkUnknown),
+        (JobState.RUNNING, "journal-0", MarkUnknown),
+    ],
+)
+def test_a_job_that_waited_for_our_word(state: JobState, journal: str, move: type) -> None:
+    """Trust: one holder of a name. Leased and no more it had no word of ours, so it was started nowhere, whoever holds
+    the journal now; accepted it may have been started, and never runs again.
+    """
+    before = mine(state, journal=journal, life="L")
+    assert [type(by) for _, by in reconciled(report(), [before]).moves] == [move]
+
+
+@each_of(
     ("state", "asked_at", "under_way", "cancel"),
     [
         (JobState.LEASED, None, ("J",), ()),
