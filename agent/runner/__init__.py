@@ -22,6 +22,7 @@ From the ground up (a module imports only modules above it):
     preparation   what is looked at right before a start, and held open until it
     mounts        which file systems may keep us waiting
     look_aside    looks before a start that may: in a thread, with a time limit
+    waiting       accepted jobs in the order in which they may start, confirmed by the hub or not
     refusals      what is said of a job that could not be started
     reporter      the next message to the hub, derived from the jobs' states; nothing is queued
     recover       after a restart: journal, marker, result and boot id give each job one state

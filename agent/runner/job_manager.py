@@ -38,12 +38,13 @@ from agent.runner.preparation import PreparedStart, check_program, prepare_start
 from agent.runner.process import JOB_VARIABLE, CannotEnter, Spawner
 from agent.runner.programs import CannotRun
 from agent.runner.read_only import only_reads
-from agent.runner.refusals import check_expiry, disk_refusal, preparation_refusal, spawn_failure
+from agent.runner.refusals import check_expiry, disk_refusal, preparation_refusal, refuse_record, spawn_failure
 from agent.runner.reporter import Reporter
 from agent.runner.spool import OutputWriter, Spool
 from agent.runner.start_failure import explain_start_failure
 from agent.runner.supervise import Supervisor
 from agent.runner.verify import OrderRefusal, Trust, authenticate, check_order, peek_job_id
+from agent.runner.waiting import WaitingJobs
 from agent.runner.walk import SlowPlace
 from common.link.messages import Dispatch, Ended, Refused, Report, Resync, Unsure
 from common.machine.end_notes import has_code, make_note
@@ -84,8 +85,7 @@ class JobManager:
         self._spawner = spawner
         self._empty = empty  # descriptor of the folder that jobs without one start in
         self._on_change = on_change
-        self._waiting: dict[str, RunnerJob] = {}  # accepted, not started
-        self._ready: dict[str, RunnerJob] = {}  # those of them that are confirmed
+        self._waiting = WaitingJobs()
         self._reported: frozenset[str] = frozenset()
         self._sweeper: asyncio.TimerHandle | None = None
         self._slow_mounts = SlowMounts()
@@ -134,12 +134,8 @@ class JobManager:
 
     def confirm(self, job_id: str) -> None:
         """The hub has committed that this machine has accepted the job. It may come more than once."""
-        job = self.jobs.get(job_id)
-        if job is None or job.confirmed:
-            return
-        job.confirmed = True
-        if job_id in self._waiting:
-            self._ready[job_id] = job
+        if (job := self.jobs.get(job_id)) is not None and not job.confirmed:
+            self._waiting.confirm(job)
             self._start_next()
 
     def cancel(self, job_id: str, kill: bool) -> None:
@@ -208,7 +204,7 @@ class JobManager:
     def stop(self) -> None:
         """Takes no more orders and refuses the waiting ones; running jobs may end by themselves."""
         self._accepting = False
-        for job in list(self._waiting.values()):
+        for job in self._waiting:
             self._refuse(job, OrderRefusal("stopping", "not started: the runner was stopped before its turn"))
 
     def kill_all(self) -> None:
@@ -288,9 +284,7 @@ class JobManager:
         if not self._accepting:
             self._refuse(job, OrderRefusal("stopping", "not started: the runner was stopped before its turn"))
             return
-        self._waiting[job.id] = job
-        if job.confirmed:
-            self._ready[job.id] = job
+        self._waiting.add(job)
         self._enqueue(job)
         self._start_next()
         if self._waiting and self._sweeper is None:
@@ -301,14 +295,12 @@ class JobManager:
         return len(self.supervisor.runs) + len(self._looks) < self._limits.max_running
 
     def _start_next(self) -> None:
-        while self._ready and self._has_slot and self._accepting:
-            job = self._ready.pop(next(iter(self._ready)))
-            del self._waiting[job.id]
-            self._start(job)
+        while self._waiting.has_ready and self._has_slot and self._accepting:
+            self._start(self._waiting.pop_ready())
 
     def _sweep(self) -> None:
         self._sweeper = None
-        for job in list(self._waiting.values()):
+        for job in self._waiting:
             if (refusal := check_expiry(job)) is not None:
                 self._refuse(job, refusal)
         if self._waiting:
@@ -449,31 +441,15 @@ class JobManager:
 
     def _refuse(self, job: RunnerJob, refusal: OrderRefusal, *records: Record) -> None:
         """Refuses a job that never ran; reported once the refusal is on disk."""
-        self._waiting.pop(job.id, None)
-        self._ready.pop(job.id, None)
+        self._waiting.remove(job)
         job.state = RunnerJobState.WRITING
-        refuse = (
-            "refuse",
-            job.id,
-            job.plan_hash,
-            job.not_after,
-            self._boot,
-            refusal.code,
-            clean_reason(refusal.reason),
-        )
-        self._append(*records, refuse, done=lambda _: self._set_refused(job, refusal))
+        self._append(*records, refuse_record(job, refusal, self._boot), done=lambda _: self._set_refused(job, refusal))
 
     def _set_refused(self, job: RunnerJob, refusal: OrderRefusal) -> None:
-        job.state, job.order, job.code, job.reason = (
-            RunnerJobState.REFUSED,
-            None,
-            refusal.code,
-            clean_reason(refusal.reason),
-        )
-        refuse = ("refuse", job.id, job.plan_hash, job.not_after, self._boot, job.code, job.reason)
-        self._journal.state.apply(
-            refuse
-        )  # also where it could not be written: the next rewrite of the journal holds it
+        job.state, job.order, job.code = RunnerJobState.REFUSED, None, refusal.code
+        job.reason = clean_reason(refusal.reason)
+        # Also where it could not be written: the next rewrite of the journal holds it.
+        self._journal.state.apply(refuse_record(job, refusal, self._boot))
         log.info("job.refused", job=job.id, code=job.code, reason=job.reason)
         self._enqueue(job)
 

@@ -6,11 +6,17 @@ import time
 
 from agent.boot import since_boot
 from agent.runner.jobs import RunnerJob, clean_reason
+from agent.runner.journal import Record
 from agent.runner.process import CannotEnter
 from agent.runner.programs import CannotRun
 from agent.runner.spool import EMPTY_DIGEST
 from agent.runner.verify import OrderRefusal
 from common.link.messages import Ended
+
+
+def refuse_record(job: RunnerJob, refusal: OrderRefusal, boot: str) -> Record:
+    """What the journal keeps of a refusal."""
+    return ("refuse", job.id, job.plan_hash, job.not_after, boot, refusal.code, clean_reason(refusal.reason))
 
 
 def disk_refusal(what: str, error: OSError) -> OrderRefusal:
