@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from agent.runner.process import open_folder
 from agent.runner.programs import OpenProgram, open_program
 from agent.runner.real_paths import CheckedPaths, check_paths
+from agent.runner.repository import verify_repository
 from agent.runner.walk import SlowPlace
 from common.plan import Order
 from common.policy.machine_checks import MachineChecks, read_checks
@@ -47,7 +48,13 @@ def prepare_start(order: Order, local: MachineChecks, empty: int, slow: Containe
     try:
         folder = open_folder(order.cwd, slow) if order.cwd else os.dup(empty)
         try:
-            return PreparedStart(program, folder, check_paths(order.argv, policies, uid, slow))
+            paths = check_paths(order.argv, policies, uid, slow)
+            try:
+                verify_repository(order.argv, order.env, order.cwd, uid)
+            except BaseException:
+                paths.close()
+                raise
+            return PreparedStart(program, folder, paths)
         except BaseException:
             os.close(folder)
             raise

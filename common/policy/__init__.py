@@ -8,6 +8,7 @@ machine_checks
             what only the machine can look at: the file behind a name, where paths lead, digests; its form in an order
 real_names  whether the file behind a program's name may be another one than was judged
 types       the values that arguments may have: paths beneath roots, names, numbers, choices
+secrets     where machines keep secrets, by name and by place
 safe_regex  patterns that match in linear time
 escapes     harmful lines of programs, tried against a policy
 table       which rules are worth looking at for a program

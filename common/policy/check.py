@@ -17,7 +17,7 @@ from common.catalogue import Sentence
 from common.plan import BadPlan, check_argv
 from common.policy.machine_checks import NO_CHECKS, MachineChecks
 from common.policy.match import RuleMatch, forbids, match_rule
-from common.policy.rules import DenyRule, Policy, Rule, VerdictKind, usage
+from common.policy.rules import RESTRICTING, DenyRule, Policy, Rule, VerdictKind, usage
 from common.policy.types import InvalidValue, ValueType, display_word
 from common.roles import rank
 
@@ -266,7 +266,7 @@ def _environment_objection(
     """Why the step may not set what it sets."""
     names = dict(fixed)
     for name, value in env:
-        if names.get(name) == value:
+        if names.get(name) == value or (name, value) in RESTRICTING:
             continue
         if name in names or name not in policy.environment:
             return Sentence("policy_variable", {"name": display_word(name)})

@@ -21,14 +21,15 @@ from common.policy.rule_parts import (
     fixed_variables,
     labels_of,
     merge_variables,
+    option_sets,
     path_type,
     pattern_type,
     real_names,
-    required_options,
     roles_of,
     sub_command,
 )
 from common.policy.rules import (
+    REPOSITORY,
     Argument,
     DenyRule,
     Option,
@@ -126,16 +127,21 @@ class ElementParser:
     def parse_program(self, table: TableReader, name: str) -> Program:
         path = table.text("path")
         check_program(table, "path", path)
+        repository = table.boolean("repository")
         program = Program(
             path=path,
             names=table.text_list("names", (posixpath.basename(path),)),
             style=cast(OptionStyle, table.choice("style", ("gnu", "plain"), "gnu")),
             insert=table.word_list("insert"),
-            env=fixed_variables(table),
+            env=tuple(sorted((*fixed_variables(table), *((REPOSITORY,) if repository else ())))),
             directory=self.parse_type(table, "directory") if table.has("directory") else None,
             real_names=real_names(table),
             sha256=digests(table),
+            canonical=table.boolean("canonical"),
+            repository=repository,
         )
+        if program.canonical and program.style == "gnu":
+            table.fail("canonical", "means nothing where letters stand in clusters", 'write style = "plain"')
         program = replace(program, global_options=self.parse_options(table, program.style))
         table.check_unknown_keys()
         return program
@@ -160,7 +166,8 @@ class ElementParser:
             arguments=self.parse_arguments(table, "arguments"),
             rest=self.parse_arguments(table, "rest"),
             end_of_options=table.boolean("end_of_options"),
-            required=() if self.repairing else required_options(table, options),
+            required=self.parse_sets(table, "required", options),
+            exclusive=self.parse_sets(table, "exclusive", options),
             env=merge_variables(table, program.env, fixed_variables(table)),
             approvers=table.integer("approvers", 1, MAX_APPROVERS, 1) if verdict == "ask" else 0,
             second_factor=verdict == "ask" and table.boolean("second_factor"),
@@ -183,6 +190,9 @@ class ElementParser:
             check_rule(table, rule)
         return rule
 
+    def parse_sets(self, table: TableReader, key: str, options: tuple[Option, ...]) -> tuple[tuple[str, ...], ...]:
+        return option_sets(table, key, options) if table.has(key) and not self.repairing else ()
+
     def rule_program(self, table: TableReader) -> Program:
         name = table.text("program")
         if not name.startswith("/"):
@@ -190,7 +200,7 @@ class ElementParser:
                 raise Consequence
             if name not in self.programs:
                 table.fail("program", f"{name!r} is not absolute", f"write its path, or add [programs.{name}]")
-            for key in ("names", "style", "directory"):
+            for key in ("names", "style", "directory", "canonical", "repository"):
                 if table.has(key):
                     table.fail(key, f"belongs to [programs.{name}]", "move it there")
             return self.programs[name]

@@ -93,6 +93,7 @@ class _ArgvMatcher:
         self.cwd = cwd
         self.position = 0
         self.given: set[str] = set()  # spellings of the options that were given
+        self.taken: list[str] = []  # first spellings of the options that were read, in order
         self.omitted: list[str] = []  # optional sub-commands that were left out
         self.paths: list[PathCheck] = []
 
@@ -107,6 +108,12 @@ class _ArgvMatcher:
             if not self.given.intersection(choice):
                 options = dict.fromkeys(rule.option_table[spelling].spellings[0] for spelling in choice)
                 raise _MatchError(Sentence("policy_option_missing", {"options": display_word(" | ".join(options))}))
+        for choice in rule.exclusive:
+            taken = [spelling for spelling in self.taken if spelling in choice]
+            if len(taken) > 1:
+                raise _MatchError(
+                    Sentence("policy_option_exclusive", {"options": display_word(" | ".join(dict.fromkeys(taken)))})
+                )
         return [*rule.program.insert, *before, *sub_commands, *rule.insert, *self.default_options(), *after]
 
     def peek(self) -> str | None:
@@ -179,6 +186,7 @@ class _ArgvMatcher:
         if number and number.value and _NUMBER.fullmatch(word) and word not in table:
             self.normalize(number.value, word[1:])
             self.given.add(NUMERIC_OPTION)
+            self.taken.append(NUMERIC_OPTION)
             self.position += 1
             yield word
         elif word.startswith("--") or self.rule.program.style == "plain":
@@ -189,6 +197,8 @@ class _ArgvMatcher:
     def long_option(self, word: str, table: Mapping[str, Option]) -> Iterator[str]:
         name, equals, glued = word.partition("=") if word.startswith("--") and word not in table else (word, "", "")
         option = self.find_option(name, table)
+        if self.rule.program.canonical:
+            name = option.spellings[0]
         if option.value is None:
             if equals:
                 raise _MatchError(Sentence("policy_option_no_value", {"option": display_word(name)}))
@@ -201,6 +211,9 @@ class _ArgvMatcher:
         else:
             self.position += 1
             following = self.separate_value(name, option, option.value)
+            if self.rule.program.canonical and following is not None and name.startswith("--"):
+                yield f"{name}={following}"
+                return
             yield name
             if following is not None:
                 yield following
@@ -239,6 +252,7 @@ class _ArgvMatcher:
                 Sentence("policy_letter_unknown" if word and word != name else "policy_option_unknown", values)
             )
         self.given.add(name)
+        self.taken.append(option.spellings[0])
         return option
 
     def separate_value(self, name: str, option: Option, kind: ValueType) -> str | None:

@@ -30,6 +30,7 @@ def path_type(table: TableReader) -> PathType:
         excluding=table.text_list("except"),
         endings=table.text_list("except_endings"),
         hidden=table.boolean("hidden"),
+        secrets=table.boolean("secrets"),
         shape=table.text("shape", "PATH"),
     )
     for key, paths in (("beneath", kind.beneath), ("exactly", kind.exactly), ("except", kind.excluding)):
@@ -95,13 +96,14 @@ def sub_command(table: TableReader, text: str) -> SubCommand:
     return SubCommand(choices, optional)
 
 
-def required_options(table: TableReader, options: tuple[Option, ...]) -> tuple[tuple[str, ...], ...]:
+def option_sets(table: TableReader, key: str, options: tuple[Option, ...]) -> tuple[tuple[str, ...], ...]:
+    """Sets of options, each named by one of its spellings and given with all of them: `required`, `exclusive`."""
     by_spelling = {spelling: option for option in options for spelling in option.spellings}
     found: list[tuple[str, ...]] = []
-    for text in table.text_list("required"):
+    for text in table.text_list(key):
         for spelling in text.split():
             if spelling not in by_spelling:
-                table.fail("required", f"{spelling} is not an option of the rule", "add it to flags or options")
+                table.fail(key, f"{spelling} is not an option of the rule", "add it to flags or options")
         found.append(tuple(dict.fromkeys(s for spelling in text.split() for s in by_spelling[spelling].spellings)))
     return tuple(found)
 

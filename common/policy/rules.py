@@ -25,6 +25,14 @@ ValueForm = Literal["required", "glued", "next"]
 
 NUMERIC_OPTION: Final = "-NUM"
 """The spelling of an option that is a number itself, as in `tail -20`."""
+REPOSITORY: Final = ("ANSWERBACK_REQUIRES", "repository")
+"""The variable with which a program that has `repository = true` runs: the machine starts it in a verified repository
+only. A variable, since those are part of what is approved, signed and compared with the machine's own policy."""
+RESTRICTING: Final = frozenset({REPOSITORY, ("GIT_ALLOW_PROTOCOL", "none"), ("GIT_ATTR_NOSYSTEM", "1")}) | {
+    ("GIT_NO_LAZY_FETCH", "1"),
+    ("XDG_CONFIG_HOME", "/dev/null"),
+}
+"""Variables with values that only take something away from a program: a step may always set them."""
 _USAGE_LIMIT: Final = 240
 
 
@@ -91,6 +99,8 @@ class Program:
     directory: ValueType | None = None  # where it may run; None: only in the runner's own empty folder
     real_names: frozenset[str] = frozenset()  # what the file behind its path may be called, whatever is denied
     sha256: frozenset[str] = frozenset()  # digests that the file may have; empty: any
+    canonical: bool = False  # options are written in their first spelling when they run
+    repository: bool = False  # runs only in a git repository that the machine has verified
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,7 @@ class Rule:
     rest: tuple[Argument, ...] = ()  # arguments after a `--` that is typed and kept
     end_of_options: bool = False  # `--` is inserted before the arguments
     required: tuple[tuple[str, ...], ...] = ()  # of each of these sets of spellings, one must be given
+    exclusive: tuple[tuple[str, ...], ...] = ()  # of each of these sets of spellings, one may be given, and once
     env: tuple[tuple[str, str], ...] = ()  # sorted; the program's with it
     approvers: int = 0
     second_factor: bool = False

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from common.catalogue import Sentence
 from common.command.grammar import is_printable_text
+from common.policy.secrets import is_secret
 from common.text import clean
 
 MAX_VALUE: Final = 4_096  # characters of any value
@@ -179,6 +180,7 @@ class PathType:
     endings: tuple[str, ...] = ()  # not where a component ends like this
     hidden: bool = False  # whether components may begin with a dot
     shape: str = "PATH"
+    secrets: bool = False  # whether it may be a secret by its name or place: for what tells names alone
 
     def normalize(self, word: str, cwd: str) -> str:
         if not word or len(word) > MAX_VALUE or word.startswith("-") or not is_printable_text(word):
@@ -197,7 +199,7 @@ class PathType:
             )
         if not self.hidden and any(part.startswith(".") for part in parts):
             raise _invalid("policy_path_hidden", path)
-        if any(part.endswith(self.endings) for part in parts):
+        if any(part.endswith(self.endings) for part in parts) or (not self.secrets and is_secret(path)):
             raise _invalid("policy_path_ending", path)
         return path
 

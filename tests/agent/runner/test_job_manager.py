@@ -13,6 +13,7 @@ import pytest
 
 from agent.runner.limits import RunnerLimits
 from common.link.messages import Accepted, Cancel, Confirm, Ended, Forget, Refused, Report, Resync, Started, Unsure
+from common.policy.rules import REPOSITORY
 
 
 def script(folder: Path, text: str) -> str:
@@ -250,6 +251,19 @@ async def test_programs_and_folders_that_do_not_hold_are_refused(home: Any, kit:
         home.order("/bin/true", cwd="/no/such/folder"),
     ):
         assert (await refusal(home, kit, order)).code == "program"
+
+
+async def test_git_is_not_started_outside_of_a_trusted_checkout(home: Any, kit: Any, tmp_path: Path) -> None:
+    """Trust: an order that asks for a verified repository starts nothing where there is none; others are not asked."""
+    for cwd in (str(tmp_path), "/", ""):
+        refused = await refusal(home, kit, home.order("/bin/true", cwd=cwd, env=(REPOSITORY,)))
+        assert refused.code == "program"
+        assert "checkout" in refused.reason
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        order = home.order("/bin/true", cwd=str(tmp_path))
+        uplink.send(home.dispatch(order))
+        assert (await uplink.next(Ended, order.job)).exit_code == 0
 
 
 async def test_a_program_that_cannot_be_executed_ends_as_failed(home: Any, kit: Any, tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from common.errors import UserError
 from common.policy.check import check
 from common.policy.elements import NO_REASON, ElementParser, deny_rule
-from common.policy.file import load_policy_bytes
+from common.policy.file import load_policy_bytes, read_policy
+from common.policy.rules import REPOSITORY
 from common.policy.table import PolicyMistake, TableReader
 
 HEAD = b'default = "allow"\n'
@@ -62,3 +64,38 @@ def test_a_rule_that_denies_counts_wherever_it_stands() -> None:
     for text in (allow + deny, deny + allow):
         assert verdict(text, "df", agent="db-1") == "deny"
         assert verdict(text, "df", agent="web-1") == "allow"
+
+
+def test_a_program_that_wants_a_repository_runs_with_the_variable_that_says_so() -> None:
+    """Trust: `repository = true` travels with the order as a variable, so that it is signed and compared."""
+    git = ElementParser().parse_program(
+        TableReader("policy.toml", "programs git", {"path": "/usr/bin/git", "repository": True, "env": {"A": "1"}}),
+        "git",
+    )
+    assert git.env == (("A", "1"), REPOSITORY)
+
+
+def test_canonical_spellings_are_for_programs_without_clusters() -> None:
+    """Where letters stand in clusters there is nothing to write anew; in a rule the key belongs to the program."""
+    table = TableReader("policy.toml", "programs x", {"path": "/usr/bin/x", "canonical": True})
+    with pytest.raises(PolicyMistake, match="canonical: means nothing"):
+        ElementParser().parse_program(table, "x")
+    text = """[programs.x]
+path = "/usr/bin/x"
+[[rule]]
+id = "x"
+about = "x"
+program = "x"
+verdict = "allow"
+repository = true
+"""
+    with pytest.raises(UserError, match=r"repository: belongs to \[programs.x\]"):
+        load_policy_bytes(text.encode(), "policy.toml")
+
+
+def test_a_mistake_elsewhere_in_a_rule_makes_no_known_key_unknown() -> None:
+    """While a broken rule is read on, `required` and `exclusive` are still keys of it."""
+    text = 'default = "deny"\n[[rule]]\nid = "x"\nabout = "x"\nprogram = "/usr/bin/x"\nverdict = "no"\nflags = ["-a"]\n'
+    reading = read_policy((text + 'required = ["-a"]\nexclusive = ["-a"]\n').encode(), "policy.toml")
+    assert len(reading.problems) == 1
+    assert "verdict" in reading.problems[0]

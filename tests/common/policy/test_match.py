@@ -219,6 +219,53 @@ def test_short_word_stands_for_program_and_sub_command() -> None:
     assert isinstance(match_rule(reboot, ["reboot", "now"]), RuleMismatch)
 
 
+CANONICAL = parse_policy(
+    tomllib.loads("""
+default = "deny"
+[programs.ps]
+path = "/usr/bin/ps"
+style = "plain"
+canonical = true
+[[rule]]
+id = "r"
+about = "about"
+verdict = "allow"
+program = "ps"
+flags = ["-A -e", "-Af -ef", "--forest"]
+exclusive = ["-Af -o", "-A -Af"]
+[rule.options]
+"--user -u" = "user"
+"-o" = "word"
+"-NUM" = { type = "integer", minimum = 1, maximum = 9 }
+"""),
+    "policy.toml",
+).rules[0]
+
+
+def test_b9_options_run_in_their_first_spelling() -> None:
+    """Trust: `canonical` writes what has a second meaning to a program in the spelling that has none; and settles."""
+    for line, runs in {
+        "ps -e": "-A",
+        "ps -ef --forest": "-Af --forest",
+        "ps -u eve -o pid": "--user=eve -o pid",
+        "ps --user=eve": "--user=eve",
+        "ps --user eve -5": "--user=eve -5",
+    }.items():
+        found = match_rule(CANONICAL, line.split())
+        assert found == RuleMatch(("/usr/bin/ps", *runs.split())), line
+        assert match_rule(CANONICAL, found.argv) == found
+
+
+def test_b9_options_that_exclude_one_another_are_refused_together() -> None:
+    """Trust: conflicting options, on which a program falls back to another reading, are refused, repeats with them."""
+    for line in ("ps -ef -o pid", "ps -o pid -ef", "ps -o pid -o user", "ps -ef -ef", "ps -ef -Af", "ps -e -ef"):
+        found = match_rule(CANONICAL, line.split())
+        assert isinstance(found, RuleMismatch), line
+        assert found.reason.key == "policy_option_exclusive"
+    for line in ("ps -e -o pid", "ps --forest --forest", "ps -5 -5"):
+        assert isinstance(match_rule(CANONICAL, line.split()), RuleMatch), line
+
+
 @each_of("line", [*GNU_ACCEPTED, *PLAIN_ACCEPTED])
 def test_b7_what_runs_matches_again_with_the_same_result(line: str) -> None:
     """The machine checks the resolved vector and gets the same one (B7)."""

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from common.policy.rule_parts import agent_patterns, is_normal_path, merge_variables, roles_of, sub_command
+from common.policy.rule_parts import (
+    agent_patterns,
+    is_normal_path,
+    merge_variables,
+    option_sets,
+    path_type,
+    roles_of,
+    sub_command,
+)
+from common.policy.rules import Option
 from common.policy.table import PolicyMistake, TableReader
 
 
@@ -35,3 +44,17 @@ def test_sub_commands_and_variables() -> None:
     assert merge_variables(table(), (("A", "1"),), (("B", "2"),)) == (("A", "1"), ("B", "2"))
     with pytest.raises(PolicyMistake, match="sets it already"):
         merge_variables(table(), (("A", "1"),), (("A", "2"),))
+
+
+def test_sets_of_options() -> None:
+    """Each option by one of its spellings, given with all of them; a slip is refused by name."""
+    options = (Option(("-f", "--full")), Option(("-o",)))
+    assert option_sets(table(exclusive=["-f -o"]), "exclusive", options) == (("-f", "--full", "-o"),)
+    with pytest.raises(PolicyMistake, match="exclusive: -x is not an option"):
+        option_sets(table(exclusive=["-x"]), "exclusive", options)
+
+
+def test_a_path_type_refuses_secrets_unless_it_says_so() -> None:
+    """`secrets` is false where nothing is said, as `hidden` is."""
+    assert not path_type(table(beneath=["/srv"])).secrets
+    assert path_type(table(beneath=["/srv"], secrets=True)).secrets

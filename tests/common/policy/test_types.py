@@ -192,6 +192,15 @@ def test_hidden_parts_are_open_where_the_type_says_so() -> None:
         kind.normalize("/srv/../etc", "")
 
 
+def test_b8_secrets_are_open_where_the_type_says_so() -> None:
+    """Trust: a secret by name or place is refused by every path type but one that says `secrets = true` (B8)."""
+    for path in ("/etc/nginx/ssl/privkey.pem", "/etc/shadow", "/etc/x/btmp.1.gz"):
+        with pytest.raises(InvalidValue) as caught:
+            PathType(beneath=("/etc",)).normalize(path, "")
+        assert caught.value.sentence.key == "policy_path_ending"
+        assert PathType(beneath=("/etc",), secrets=True).normalize(path, "") == path
+
+
 def test_beneath_goes_by_parts() -> None:
     """A folder is not a prefix of its name."""
     assert is_beneath("/a/b", "/a")

@@ -2,10 +2,12 @@
 
 import functools
 import json
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from hypothesis import strategies as st
 from common.command.grammar import is_printable_text, tokenize
 from common.policy.check import Policy, Rule, Verdict, check, usage
 from common.policy.file import parse_policy
-from common.policy.rules import NUMERIC_OPTION
+from common.policy.rules import NUMERIC_OPTION, REPOSITORY
+from common.policy.secrets import SECRET_FOLDERS, SECRET_NAMES
 from hub.cli.policy_check import check_lines
 from hub.planning.runbooks.slots import DEFAULT_SAMPLES
 from tests.each import each_of
@@ -303,12 +306,17 @@ def test_b4_environment_holds_no_program() -> None:
     """What rules set in the environment turns pagers and configuration off, and nothing on (B4)."""
     pairs = {pair for rule in POLICY.rules for pair in rule.env}
     assert {name for name, _ in pairs} == {
+        "ANSWERBACK_REQUIRES",
         "DEBIAN_FRONTEND",
+        "GIT_ALLOW_PROTOCOL",
+        "GIT_ATTR_NOSYSTEM",
         "GIT_CONFIG_GLOBAL",
         "GIT_CONFIG_NOSYSTEM",
+        "GIT_NO_LAZY_FETCH",
         "GIT_OPTIONAL_LOCKS",
         "GIT_TERMINAL_PROMPT",
         "SYSTEMD_PAGER",
+        "XDG_CONFIG_HOME",
     }
     assert not POLICY.environment
     for name in ("LD_PRELOAD", "PATH", "GIT_EXTERNAL_DIFF", "GIT_EXEC_PATH", "PS4", "BASH_ENV", "PAGER", "HOME"):
@@ -331,11 +339,87 @@ def test_git_never_runs_what_a_checkout_names() -> None:
             "core.pager=cat",
             "gpg.program=/bin/false",
             "safe.bareRepository=explicit",
+            "protocol.allow=never",
+            "status.submoduleSummary=false",
         ):
             assert setting in verdict.argv
-        assert ("GIT_CONFIG_GLOBAL", "/dev/null") in verdict.env
+        assert {("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_ALLOW_PROTOCOL", "none"), REPOSITORY} <= set(verdict.env)
     for command in ("log", "show", "diff"):
         assert {"--no-ext-diff", "--no-textconv"} <= set(verdict_on("git", command).argv)
+
+
+NOT_FOR_EVERYONE = (
+    # private keys, keys of private networks, lists of repositories, failed logins, what installers were told
+    *("cat /etc/nginx/ssl/privkey.pem", "head /etc/nginx/site.key.bak", "tail /etc/systemd/network/wg0.netdev"),
+    *("cat /etc/apt/sources.list", "grep x /etc/yum.repos.d/a.repo", "cat /var/log/btmp.2",
+      "cat /var/log/btmp-20260101.gz"),
+    *("cat /var/log/cloud-init-output.log.1", "cat /etc/cron.d/backup", "md5sum /srv/app/id_rsa",
+      "file /srv/app/prod.env"),
+    *("grep -r x /var/log/private", "cat /etc/systemd/system/app.service", "cat /var/log/.hidden",
+      "cat /var/log/a/.x/y"),
+    # environments, by their programs' other readings and by what services and crashed programs leave
+    *("ps -ef -o args", "ps -o args -ef", "ps -eux", "ps axe", "ps -C xe -f -o pid", "ps -eF -l", "ps -o environ -p 1"),
+    *("systemctl show app -p Environment", "systemctl show app -P Environment", "systemctl show -p Id,Environment app"),
+    *("systemctl show --property=SetCredential app", "systemctl cat app", "systemctl status app -o verbose"),
+    *("journalctl -F COREDUMP_ENVIRON", "journalctl -n 5 -o json --output-fields=COREDUMP_ENVIRON",
+      "docker logs --details web"),
+    # what connects where it should not, runs another program, or never ends
+    *("lspci -q", "dig -p 80 example.com", "dig +https example.com", "dig +tls @10.0.0.1 x.org", "ss -r", "last -d",
+      "host -w x.org"),
+    *("rpm -qa --last", "docker info", "git -C /srv/app describe --dirty", "sysctl -a -r key"),
+)  # fmt: skip
+
+
+@each_of("line", NOT_FOR_EVERYONE)
+def test_b8_b9_what_reads_secrets_is_not_allowed(line: str) -> None:
+    """Trust: secrets by pattern and place, second readings of a program, other programs and servers (B8, B9)."""
+    found = row(line)
+    assert found["verdict"] in ("ask", "deny")
+    assert found["reason"]
+
+
+def test_what_may_hold_a_password_asks_someone_else() -> None:
+    """Trust: lists of repositories, services' variables and cron's lines are shown once another person has agreed."""
+    for line in ("cat /etc/apt/sources.list", "tail -5 /etc/crontab", "grep -i env /etc/systemd/system/app.service"):
+        verdict = verdict_on(*tokenize(line))
+        assert (verdict.kind, verdict.approvers, verdict.own_approval) == ("ask", 1, False), line
+    assert verdict_on("cat", "/etc/systemd/network/wg0.netdev").kind == "deny"
+
+
+def test_what_is_put_in_keeps_programs_from_more_than_reading() -> None:
+    """Trust: each program gets the options that keep it to reading: of one repository, without scripts or names."""
+    for line, words in {
+        "ps -ef": ("-Af",),
+        "ps -u eve -f": ("--user=eve",),
+        "rpm -V bash": ("--noscripts", "--dbpath=/var/lib/rpm"),
+        "git -C /srv/app diff -- a": ("--no-show-signature",),
+        "git -C /srv/app blame a": ("HEAD", "a"),
+        "dig example.com": ("-r",),
+        "lsof -i": ("-n",),
+        "netstat -a": ("--numeric-hosts",),
+        "du -sh /": ("--exclude=/proc",),
+        "apt list": ("-oDir::Cache::pkgcache=",),
+    }.items():
+        assert set(words) <= set(verdict_on(*tokenize(line)).argv), line
+    for line in ("systemctl show app", "journalctl -n 5 -o verbose", "journalctl -o json-pretty"):
+        (fields,) = [
+            word for word in verdict_on(*tokenize(line)).argv if word.startswith(("--property=", "--output-fields="))
+        ]
+        assert not {"Environment", "COREDUMP_ENVIRON"} & set(fields.partition("=")[2].split(","))
+    assert verdict_on(*tokenize("systemctl show app -p MainPID --value")).kind == "allow"
+
+
+def test_b8_a_search_through_logs_passes_over_what_may_not_be_shown() -> None:
+    """Trust: what `grep -r` leaves out covers every name and folder of a secret, renamed ones too (B8)."""
+    words = verdict_on("grep", "-r", "x", "/var/log").argv
+    files = [word.partition("=")[2] for word in words if word.startswith("--exclude=")]
+    folders = [word.partition("=")[2] for word in words if word.startswith("--exclude-dir=")]
+    for pattern in SECRET_NAMES:
+        name = re.sub(r"\[(.)[^]]*\]", r"\1", pattern).replace("*", "x")
+        for written in (name, f"{name}.1.gz", f"{name}~", f"{name}-20260101"):
+            assert any(fnmatchcase(written, one) for one in files), (pattern, written)
+    for folder in SECRET_FOLDERS - {"ssl.key", "system-connections", "auth.conf.d"}:
+        assert any(fnmatchcase(folder, one) for one in folders), folder
 
 
 def test_b8_no_path_reaches_a_secret() -> None:
