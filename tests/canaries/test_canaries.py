@@ -124,7 +124,6 @@ REMOVED = (
     Removed('"--exclude=btmp*", ', "", "grep -r . /var/log", "leak"),
     Removed('"--exclude-dir=.?*", ', "", "grep -r . /var/log", "leak"),
     Removed('"/etc/sysctl.d",', '"/etc/sysctl.d", "/etc/apt/sources.list",', "cat /etc/apt/sources.list", "leak"),
-    Removed('"-aux", "-auxf"', '"-aux", "-auxe", "-auxf"', "ps -auxe", "leak"),
     Removed("[aTfhjlrsuvwx]", "[aTefhjlrsuvwx]", "ps axe", "leak"),
     Removed('env = { XDG_CONFIG_HOME = "/dev/null" }', "env = {}", "top -b -n 1", "write"),
     Removed('insert = ["-oDir::Cache::pkgcache=", "-oDir::Cache::srcpkgcache="]', "", "apt show canary", "write"),
