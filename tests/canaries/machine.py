@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from common.policy.check import Policy, Rule, Verdict, check
+from common.policy.machine_checks import write_checks
 from tests.canaries import world
 from tests.canaries.trace import Acts, read_trace
 from tests.canaries.words import Words
@@ -116,7 +117,13 @@ def try_all(
     if not chosen:
         return []
     items = [
-        {"argv": made.verdict.argv, "env": made.verdict.env, "cwd": made.cwd, "locale": locales[index % len(locales)]}
+        {
+            "argv": made.verdict.argv,
+            "env": made.verdict.env,
+            "cwd": made.cwd,
+            "checks": write_checks(made.verdict.checks),
+            "locale": locales[index % len(locales)],
+        }
         for index, made in enumerate(chosen)
     ]
     asked = {"items": items, "deadline": DEADLINE, "together": together, "verify": verify}

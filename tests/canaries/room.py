@@ -22,8 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from agent.runner.process import base_environment
-from agent.runner.programs import CannotRun
+from agent.runner.programs import CannotRun, open_program
+from agent.runner.real_paths import CheckedPaths, check_paths
 from agent.runner.repository import verify_repository
+from common.catalogue import Sentence
+from common.policy.machine_checks import read_checks
 from tests.canaries import checkouts, world
 from tests.canaries.trace import TRACED
 
@@ -127,11 +130,21 @@ def witnesses() -> None:
             os.execve("/usr/bin/sleep", [name, "100000"], environment)  # noqa: S606
 
 
+def look(item: dict[str, Any], verify: bool) -> CheckedPaths:
+    """What the runner looks at before a start, for the policy's part: the program, the paths, the checkout."""
+    argv, uid = tuple(item["argv"]), os.geteuid()
+    policies = (("the policy", read_checks(item["checks"])),)
+    open_program(argv[0], uid, policies).close()
+    paths = check_paths(argv, policies, uid)
+    if verify:
+        verify_repository(argv, tuple(map(tuple, item["env"])), item["cwd"], uid)
+    return paths
+
+
 def run(number: int, item: dict[str, Any], deadline: float, verify: bool) -> dict[str, Any]:
-    argv, cwd = tuple(item["argv"]), item["cwd"]
+    cwd = item["cwd"]
     try:
-        if verify:
-            verify_repository(argv, tuple(map(tuple, item["env"])), cwd, os.geteuid())
+        paths = look(item, verify)
     except CannotRun as refusal:
         return {"refused": str(refusal)}
     out, record = f"/canaries/{number}.out", f"/canaries/{number}.trace"
@@ -141,9 +154,15 @@ def run(number: int, item: dict[str, Any], deadline: float, verify: bool) -> dic
     with open(out, "wb") as file:
         try:
             child = subprocess.Popen(
-                [*words, "-o", record, "--", *argv], cwd=cwd or "/srv/empty", env=environment, start_new_session=True,
-                stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                [*words, "-o", record, "--", *paths.argv],
+                cwd=cwd or "/srv/empty",
+                env=environment,
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                pass_fds=paths.descriptors,
+            )
         except OSError as error:
             return {"refused": f"{cwd}: {error.strerror}"}
         try:
@@ -156,6 +175,7 @@ def run(number: int, item: dict[str, Any], deadline: float, verify: bool) -> dic
         except ProcessLookupError:
             pass
         child.wait()
+    paths.close()
     output = Path(out).read_bytes()
     trace = Path(record).read_text(encoding="utf-8", errors="replace") if Path(record).exists() else ""
     for path in (out, record):
@@ -172,6 +192,7 @@ def main() -> None:
     root = Path(sys.argv[1])
     asked = json.load(sys.stdin)
     build(root)
+    str(Sentence("policy_expected_path"))  # the catalogue is read from its files the first time
     os.chroot(root)
     os.chdir("/")
     os.umask(0o022)

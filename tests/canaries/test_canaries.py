@@ -50,6 +50,12 @@ top -b -n 1
 pgrep -a sleep
 grep -r . /var/log
 grep -e . /etc/nginx/nginx.conf /var/log/app/e
+cat /var/log/linked.log
+cat /var/log/linked/id_rsa
+tail /var/log/app/relative.log
+grep -e . /etc/nginx/conf.d/linked.conf
+head /usr/share/app/linked.txt
+md5sum --check /srv/norepo/linked.txt
 cat /var/log/syslog /etc/nginx/conf.d/app.conf
 apt show canary
 apt-cache policy

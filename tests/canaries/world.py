@@ -135,12 +135,26 @@ SECRETS: Final = (
 """Files with a secret each."""
 
 
+LINKS: Final = {
+    "/var/log/linked.log": "/root/.token",
+    "/var/log/linked": "/root/.ssh",
+    "/var/log/app/relative.log": "../../../root/notes.txt",
+    "/etc/nginx/conf.d/linked.conf": "../ssl/privkey.pem",
+    "/srv/norepo/linked.txt": "/home/alice/.netrc",
+    "/usr/share/app/linked.txt": "/proc/self/environ",
+    "/var/log/link to link.log": "/var/log/linked.log",
+}
+"""Links beneath the roots of rules that lead to secrets."""
+
+
 def plant(root: Path) -> None:
     """Writes all of it beneath `root`, which is a machine of its own."""
     for path in ORDINARY:
         _write(root, Planted(path, PLAIN))
     for planted in SECRETS:
         _write(root, planted)
+    for link, target in LINKS.items():
+        Path(f"{root}{link}").symlink_to(target)
     for folder in ("/home/bob", "/var/lib/private", "/srv/empty"):
         Path(f"{root}{folder}").mkdir(parents=True, exist_ok=True)
 
@@ -159,13 +173,13 @@ def _write(root: Path, planted: Planted) -> None:
 
 def paths() -> list[str]:
     """All files that are planted, and the folders on the way to them."""
-    found = {*ORDINARY, *(planted.path for planted in SECRETS), *FROM_THE_SYSTEM, *REPOSITORY_PATHS}
+    found = {*ORDINARY, *(planted.path for planted in SECRETS), *LINKS, *FROM_THE_SYSTEM, *REPOSITORY_PATHS}
     found.update(str(folder) for path in tuple(found) for folder in Path(path).parents)
     return sorted(found)
 
 
 def folders() -> list[str]:
-    files = {*ORDINARY, *(planted.path for planted in SECRETS), *FROM_THE_SYSTEM}
+    files = {*ORDINARY, *(planted.path for planted in SECRETS), *LINKS, *FROM_THE_SYSTEM}
     return [path for path in paths() if path not in files]
 
 
