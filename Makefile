@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test compiled format lint venv bench bench-console bench-models bench-matcher bench-ocr bench-plans bench-chats models transcript phrases chat-cards slow mutants clean
+.PHONY: demo test compiled format lint venv bench bench-console bench-models bench-matcher bench-ocr bench-plans bench-chats models transcript phrases chat-cards slow mutants canaries clean
 
 venv: $(VENV)/.installed
 
@@ -76,6 +76,10 @@ bench-plans: venv
 
 bench-chats: venv
 	@$(BIN)/python tests/bench/chats.py
+
+# The default policy on a machine full of secrets, in namespaces of its own: needs root and strace. A few minutes.
+canaries: venv
+	@$(BIN)/python -m tests.canaries.report
 
 # Needs `make models` once, or $$ANSWERBACK_LLAMA: messages through a real small model, with the time of every stage.
 phrases: venv
