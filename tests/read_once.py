@@ -1,15 +1,19 @@
-"""The policy and the runbooks that `init` writes are read once a process, and not by each hub of a test.
+"""What the policy and the runbooks that `init` writes mean is found out once a process, not by each hub of a test.
 
-Reading them takes half a second of a core, most of it to try every example of a runbook against all others, and
-hundreds of tests start a hub. Any other text is read as ever; what the default texts mean is tested where they are
-read themselves (`tests.hub.planning.defaults`), and the demo and the benches start hubs that read them.
+It takes half a second of a core, most of it to try every example of a runbook against all others, and hundreds of
+tests start a hub. The files themselves are read and their owners and rights looked at as ever, and any other text is
+parsed as ever. What the default texts mean is tested where they are parsed themselves (`tests.hub.planning.defaults`),
+and the demo and the benches start hubs that parse them.
 """
 
 from __future__ import annotations
 
 import functools
+import tomllib
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import common.policy.file
 import hub.cli.file_check
@@ -19,10 +23,9 @@ from common.policy.file import PolicyReading
 from hub.planning.runbooks.matcher import RunbookMatcher
 
 _read_policy = common.policy.file.read_policy
-_read_runbooks = hub.planning.runbooks.file.read_runbooks
+_parse_runbooks = hub.planning.runbooks.file.parse_runbooks
 _DEFAULTS = resources.files("hub") / "defaults"
 _POLICY = (_DEFAULTS / "policy.toml").read_bytes()
-_RUNBOOKS = (_DEFAULTS / "runbooks.toml").read_bytes()
 
 
 @functools.cache
@@ -31,8 +34,13 @@ def default_policy() -> PolicyReading:
 
 
 @functools.cache
+def _default_tables() -> dict[str, Any]:
+    return tomllib.loads((_DEFAULTS / "runbooks.toml").read_text(encoding="utf-8"))
+
+
+@functools.cache
 def default_runbooks() -> RunbookMatcher:
-    return _read_runbooks(Path(str(_DEFAULTS / "runbooks.toml")))
+    return _parse_runbooks(_default_tables(), Path("runbooks.toml"))
 
 
 def read_policy(data: bytes, file: str) -> PolicyReading:
@@ -42,17 +50,13 @@ def read_policy(data: bytes, file: str) -> PolicyReading:
     return _read_policy(data, file)
 
 
-def read_runbooks(path: Path) -> RunbookMatcher:
-    """In place of `hub.planning.runbooks.file.read_runbooks`."""
-    try:
-        same = path.read_bytes() == _RUNBOOKS
-    except OSError:
-        same = False
-    return default_runbooks() if same else _read_runbooks(path)
+def parse_runbooks(body: Mapping[str, Any], path: Path) -> RunbookMatcher:
+    """In place of `hub.planning.runbooks.file.parse_runbooks`. The path stands in problems alone."""
+    return default_runbooks() if body == _default_tables() else _parse_runbooks(body, path)
 
 
 def install() -> None:
     """For this process and what is forked from it."""
     for module in (common.policy.file, hub.cli.file_check, hub.planning.watched_files):
         module.read_policy = read_policy
-    hub.planning.watched_files.read_runbooks = read_runbooks
+    hub.planning.runbooks.file.parse_runbooks = parse_runbooks

@@ -66,12 +66,12 @@ class PolicyReading:
 
 def parse_policy(data: Mapping[str, Any], file: str) -> Policy:
     """The policy of parsed TOML; raises UserError with every problem."""
-    return _whole(_read(PolicySource(dict(data), Span()), file))
+    return whole_policy(_read(PolicySource(dict(data), Span()), file))
 
 
 def load_policy_bytes(data: bytes, file: str) -> Policy:
     """The policy of a file's bytes; raises UserError with every problem."""
-    return _whole(read_policy(data, file))
+    return whole_policy(read_policy(data, file))
 
 
 def read_policy(data: bytes, file: str) -> PolicyReading:
@@ -83,7 +83,8 @@ def with_denials(policy: Policy, denied: Policy) -> Policy:
     return replace(policy, rules=(*denied.rules, *policy.rules), denies=(*denied.denies, *policy.denies))
 
 
-def _whole(reading: PolicyReading) -> Policy:
+def whole_policy(reading: PolicyReading) -> Policy:
+    """The policy of a file without a problem; raises UserError with every problem of another."""
     if reading.policy is None:
         raise PolicyErrors(reading.problems)
     return reading.policy

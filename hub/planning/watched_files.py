@@ -19,7 +19,7 @@ from typing import Final, Generic, Literal, TypeVar
 from common.catalogue import Sentence
 from common.errors import UserError
 from common.policy.check import Policy
-from common.policy.file import load_policy_bytes, read_policy, with_denials
+from common.policy.file import read_policy, whole_policy, with_denials
 from common.read_file import parse_toml, read_bytes
 from hub.planning.chain import PlannerChain
 from hub.planning.runbooks.file import parse_runbooks, read_runbooks
@@ -141,10 +141,10 @@ def watch_policy(path: Path, clock: Callable[[], float]) -> WatchedFile[Policy]:
 
 
 def load_policy(path: Path) -> Policy:
-    data = read_bytes(path, trusted=True)
-    if not data.strip() or read_policy(data, str(path)).empty:
+    reading = read_policy(read_bytes(path, trusted=True), str(path))
+    if reading.empty:
         raise UserError(f"{path}: empty", "write rules into it, or put the file back from a copy")
-    return load_policy_bytes(data, str(path))
+    return whole_policy(reading)
 
 
 def _denying(path: Path, error: UserError, good: Policy) -> tuple[Policy, bool]:
