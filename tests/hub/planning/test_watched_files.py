@@ -10,9 +10,10 @@ import pytest
 from common.errors import UserError
 from common.policy.check import Policy, check
 from hub.core.outcome import CannotPlan, Planned, PlanningContext
-from hub.planning.watched_files import FileProblem, WatchedFile, watch_chain, watch_policy
+from hub.planning.watched_files import FileProblem, WatchedFile, load_chain, load_policy, watch_chain, watch_policy
 from tests.each import each_of
 from tests.hub.hub_harness import HubHarness
+from tests.hub.planning.defaults import FOLDER
 
 NOW = 1_790_000_000.0
 RULE = '[[rule]]\nid = "test-{0}"\nabout = "a test\'s own"\nprogram = "/opt/tests/{0}"\nverdict = "allow"\n'
@@ -184,6 +185,18 @@ def test_a_policy_that_is_empty_or_gone_denies_everything(content: str | None, t
     replaced(path, good)
     watched.reload_if_changed()
     assert (verdict(watched, "/opt/tests/one"), watched.problem) == ("allow", None)
+
+
+def test_the_default_text_that_others_could_have_written_is_refused(tmp_path: Path) -> None:
+    """Trust: who may write policy or runbooks decides what may run. Also of the texts that tests parse only once."""
+    for name, load in (("policy.toml", load_policy), ("runbooks.toml", load_chain)):
+        file = tmp_path / name
+        file.write_bytes((FOLDER / name).read_bytes())
+        file.chmod(0o600)
+        load(file)
+        file.chmod(0o602)
+        with pytest.raises(UserError, match=name):
+            load(file)
 
 
 def test_what_is_told_to_everybody_shows_nothing_of_the_file(tmp_path: Path) -> None:
