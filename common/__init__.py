@@ -20,6 +20,7 @@ The ground, values and words that every room stands on; it imports nothing above
     lifecycle    the two lifecycles, request and job, as tables
     catalogue    the sentences that people read, in English and Chinese
     fields       values from outside checked against the type of their field
+    script       a script that is shipped with a plan, known by its digest
     values       durations, sizes, addresses: parsed and formatted
     times        moments, told in a zone with its name
     text         hostile text made safe to show

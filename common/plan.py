@@ -3,7 +3,7 @@
 The hash has two levels so that a machine can verify its own part of a plan for ten thousand machines:
 
     step hash = SHA-256("answerback step 1\\n" + canonical JSON of argv, cwd, env, time limit, output cap, targets hash,
-                        and of the filters where there are any)
+                        and of the filters and the script where there are any)
     plan hash = SHA-256("answerback plan 1\\n" + canonical JSON of the step hashes and the time to live)
 
 Canonical JSON is RFC 8259 with sorted keys, no white space and every non-ASCII character escaped. An order carries its
@@ -23,6 +23,7 @@ from typing import Any
 from common.approval_proof import ApprovalProof, BadProof, proofs_from_json, proofs_to_json
 from common.command.output_filters import BadFilter, FilterWords, check_filters
 from common.ids import is_name
+from common.script import BadScript, ScriptWord, script_from_json, script_to_json
 
 MAX_STEPS = 16
 MAX_TARGETS = 10_000
@@ -64,6 +65,7 @@ class Step:
     time_limit: int = DEFAULT_TIME_LIMIT  # seconds, then TERM, grace, KILL
     output_cap: int = DEFAULT_OUTPUT_CAP  # bytes stored; the digest covers all of it
     filters: tuple[FilterWords, ...] = ()  # what the agent does to standard output; in their one spelling
+    script: ScriptWord | None = None  # the word that is a script of the hub; set by policy
 
     def __post_init__(self) -> None:
         check_argv(self.argv)
@@ -77,6 +79,7 @@ class Step:
             raise BadPlan("targets: not a machine's name")
         check_execution_settings(self.cwd, self.env, self.time_limit, self.output_cap)
         _check_filters(self.filters)
+        _check_script(self.script, self.argv)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,14 @@ def _check_filters(filters: tuple[FilterWords, ...]) -> None:
         raise BadPlan(f"filters: {error}") from None
 
 
+def _check_script(script: ScriptWord | None, argv: tuple[str, ...]) -> None:
+    try:
+        if script is not None:
+            script.check(argv)
+    except BadScript as error:
+        raise BadPlan(f"script: {error}") from None
+
+
 def _check_text(field: str, text: str) -> None:
     if "\0" in text:
         raise BadPlan(f"{field}: a NUL character")
@@ -172,6 +183,7 @@ def step_hash(step: Step | Order, targets: str) -> str:
         "output_cap": step.output_cap,
         "targets": targets,
         **_filters_field(step.filters),
+        **script_to_json(step.script),
     }
     return hashlib.sha256(b"answerback step 1\n" + canonical_json(body)).hexdigest()
 
@@ -218,6 +230,8 @@ class Order:
     filters: tuple[FilterWords, ...] = ()
     proofs: tuple[ApprovalProof, ...] = ()  # of the approvals; machines of protocol 3 count these alone
     behalf: tuple[str, ...] = ()  # beside `person`, who is none of the approvers where the requester is not; protocol 3
+    script: ScriptWord | None = None
+    script_text: str = ""  # its content; protocol 3
     checks: str = ""  # of the policy at the hand-out, no part of the plan: common.policy.machine_checks; protocol 3
     confirm: bool = False  # to be started only once the hub has confirmed that it knows the acceptance
 
@@ -226,6 +240,7 @@ class Order:
         check_argv(self.argv)
         check_execution_settings(self.cwd, self.env, self.time_limit, self.output_cap)
         _check_filters(self.filters)
+        self._verify_script()
         _check_ttl(self.ttl)
         if not 0 <= self.step < len(self.steps) <= MAX_STEPS:
             raise BadPlan("step: not one of the plan's steps")
@@ -233,6 +248,16 @@ class Order:
             raise BadPlan("step: differs from the step that was approved")
         if combine_hashes(self.steps, self.ttl) != self.plan_hash:
             raise BadPlan("plan_hash: differs from the plan that was approved")
+
+    def _verify_script(self) -> None:
+        _check_script(self.script, self.argv)
+        try:
+            if self.script is not None:
+                self.script.check_text(self.script_text)
+            elif self.script_text:
+                raise BadPlan("script_text: without a script")
+        except BadScript as error:
+            raise BadPlan(f"script: {error}") from None
 
     def to_bytes(self) -> bytes:
         return canonical_json(
@@ -258,6 +283,8 @@ class Order:
                 **_filters_field(self.filters),
                 **({"proofs": proofs_to_json(self.proofs)} if self.proofs else {}),
                 **({"behalf": self.behalf} if self.behalf else {}),
+                **script_to_json(self.script),
+                **({"script_text": self.script_text} if self.script_text else {}),
                 **({"checks": self.checks} if self.checks else {}),
                 **({"confirm": True} if self.confirm else {}),  # only for a runner that knows it
             }
@@ -285,6 +312,9 @@ class Order:
                 _boolean("confirm", body["confirm"])
             for key in ("job", "request", "agent", "cwd", "targets", "plan_hash", "person"):
                 _string(key, body[key])
+            if "script" in body:
+                body["script"] = script_from_json(body["script"])
+            _string("script_text", body.get("script_text", ""))
             if len(_string("checks", body.get("checks", ""))) > MAX_CHECKS:
                 raise BadPlan(f"checks: longer than {MAX_CHECKS} characters")
             for key in ("time_limit", "output_cap", "step", "ttl", "epoch"):
@@ -293,7 +323,7 @@ class Order:
             order = cls(**body)
         except BadPlan:
             raise
-        except BadProof as error:
+        except (BadProof, BadScript) as error:
             raise BadPlan(f"order: {error}") from None
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise BadPlan(f"order: {type(error).__name__}") from None
@@ -319,6 +349,13 @@ def _filters(field: str, values: Any) -> tuple[FilterWords, ...]:
     if not isinstance(values, list):
         raise BadPlan(f"{field}: a list was expected")
     return tuple(_strings(field, words) for words in values)
+
+
+def _script(body: Any) -> ScriptWord | None:
+    try:
+        return script_from_json(body)
+    except BadScript as error:
+        raise BadPlan(f"script: {error}") from None
 
 
 def _integer(field: str, value: Any) -> int:
@@ -352,6 +389,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
                 "time_limit": step.time_limit,
                 "output_cap": step.output_cap,
                 **_filters_field(step.filters),
+                **script_to_json(step.script),
             }
             for step in plan.steps
         ],
@@ -389,4 +427,5 @@ def _step_from_json(step: Mapping[str, Any]) -> Step:
         time_limit=_integer("time_limit", step["time_limit"]),
         output_cap=_integer("output_cap", step["output_cap"]),
         filters=_filters("filters", step.get("filters", [])),
+        script=_script(step.get("script")),
     )

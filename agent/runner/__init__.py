@@ -20,6 +20,7 @@ From the ground up (a module imports only modules above it):
     local_policy  trust.json and policy.toml, reloaded when they change; the machine's own verdict
     jobs          the state of one job, and how much of it has been reported to the hub
     real_paths    whether the paths of a command really lie where its rule wants them; passed as descriptors
+    scripts       a script that came with its order, sealed in memory
     preparation   what is looked at right before a start, and held open until it
     mounts        which file systems may keep us waiting
     look_aside    looks before a start that may: in a thread, with a time limit

@@ -66,7 +66,12 @@ class LocalPolicy:
         if isinstance(policy, OrderRefusal):
             return policy
         verdict = _judge(policy, order)
-        return _policy_refusal(verdict.reason) if verdict.kind == "deny" else verdict.checks
+        if verdict.kind == "deny":
+            return _policy_refusal(verdict.reason)
+        if verdict.script is not None and verdict.script.use != order.script:
+            why = f"rule {verdict.rule} of this machine names another content of the script {verdict.script.name}"
+            return OrderRefusal("policy", why)
+        return verdict.checks
 
 
 def check_policy(policy: Policy, order: Order, keys: Mapping[str, bytes], now: float) -> OrderRefusal | None:

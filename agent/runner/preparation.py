@@ -14,6 +14,7 @@ from agent.runner.process import open_folder
 from agent.runner.programs import OpenProgram, open_program
 from agent.runner.real_paths import CheckedPaths, check_paths
 from agent.runner.repository import verify_repository
+from agent.runner.scripts import place_script
 from agent.runner.walk import SlowPlace
 from common.plan import Order
 from common.policy.machine_checks import MachineChecks, read_checks
@@ -48,19 +49,27 @@ def prepare_start(order: Order, local: MachineChecks, empty: int, slow: Containe
     try:
         folder = open_folder(order.cwd, slow) if order.cwd else os.dup(empty)
         try:
-            paths = check_paths(order.argv, policies, uid, slow)
-            try:
-                verify_repository(order.argv, order.env, order.cwd, uid)
-            except BaseException:
-                paths.close()
-                raise
-            return PreparedStart(program, folder, paths)
+            return PreparedStart(program, folder, _prepare_words(order, policies, uid, slow))
         except BaseException:
             os.close(folder)
             raise
     except BaseException:
         program.close()
         raise
+
+
+def _prepare_words(
+    order: Order, policies: tuple[tuple[str, MachineChecks], ...], uid: int, slow: Container[str]
+) -> CheckedPaths:
+    """The argument vector, with descriptors in place of checked paths and of a script."""
+    paths = check_paths(order.argv, policies, uid, slow)
+    try:
+        verify_repository(order.argv, order.env, order.cwd, uid)
+        argv, script = place_script(order, paths.argv)
+    except BaseException:
+        paths.close()
+        raise
+    return CheckedPaths(argv, paths.descriptors if script < 0 else (*paths.descriptors, script))
 
 
 def _policies(order: Order, local: MachineChecks) -> tuple[tuple[str, MachineChecks], ...]:

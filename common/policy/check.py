@@ -17,7 +17,7 @@ from common.catalogue import Sentence
 from common.plan import BadPlan, check_argv
 from common.policy.machine_checks import NO_CHECKS, MachineChecks
 from common.policy.match import RuleMatch, forbids, match_rule
-from common.policy.rules import RESTRICTING, DenyRule, Policy, Rule, VerdictKind, usage
+from common.policy.rules import RESTRICTING, DenyRule, Policy, Rule, Script, VerdictKind, usage
 from common.policy.types import InvalidValue, ValueType, display_word
 from common.roles import rank
 
@@ -55,6 +55,7 @@ class Verdict:
     own_approval: bool = False  # the one who asks may be one of them
     time_limit: int | None = None  # seconds; None: the plan's own
     output_cap: int | None = None  # bytes; None: the plan's own
+    script: Script | None = None  # which of the words of `argv` is a script that is shipped with the order
     checks: MachineChecks = NO_CHECKS  # what the machine has to look at before the start
 
 
@@ -81,7 +82,7 @@ def check(
     if policy.closed is not None:
         return _deny(policy.closed)
     deny = find_deny_rule(policy, argv[0])
-    if deny is not None:
+    if deny is not None and not _is_permitted_script(policy, deny, argv, cwd):
         values = {"program": display_word(argv[0]), "about": deny.about}
         return _deny(Sentence("policy_program_denied", values), deny.id)
     for rule in policy.denying.get(argv[0], ()):
@@ -117,6 +118,20 @@ def check(
 def find_deny_rule(policy: Policy, program: str) -> DenyRule | None:
     """The deny that names the program."""
     return next((one for one in policy.denies if program in one.programs or _any_name(program, one.names)), None)
+
+
+def _is_permitted_script(policy: Policy, deny: DenyRule, argv: Sequence[str], cwd: str) -> bool:
+    """A denial by name is of what people ask a program to run; a script that a rule knows by its content is no such
+    thing. One of the program's path, or of the script's name, counts for the script too.
+    """
+    if argv[0] in deny.programs:
+        return False
+    for rule in policy.by_name.get(argv[0], ()):
+        script = rule.script
+        if script is not None and isinstance(match_rule(rule, argv, cwd), RuleMatch):
+            program = rule.program.path
+            return not any(program in one.programs or _any_name(script.name, one.names) for one in policy.denies)
+    return False
 
 
 def applies_to_roles(rule: Rule, roles: Collection[str]) -> bool:
@@ -171,6 +186,7 @@ def _verdict(policy: Policy, rule: Rule, found: RuleMatch, env: Collection[tuple
         own_approval=rule.own_approval,
         time_limit=rule.time_limit,
         output_cap=rule.output_cap,
+        script=rule.script,
         checks=MachineChecks(
             policy.denied,
             policy.real_names | rule.real_names,

@@ -26,6 +26,8 @@ from common.policy.rule_parts import (
     pattern_type,
     real_names,
     roles_of,
+    script_name,
+    script_of,
     sub_command,
 )
 from common.policy.rules import (
@@ -159,7 +161,7 @@ class ElementParser:
             program=program,
             verdict=verdict,
             words=tuple(sub_command(table, text) for text in table.word_list("words")),
-            short=table.text("short", ""),
+            short=table.text("short", script_name(table)),
             insert=table.word_list("insert"),
             options=options,
             anywhere=table.boolean("anywhere"),
@@ -180,6 +182,7 @@ class ElementParser:
             real_names=program.real_names | real_names(table),
             sha256=digests(table) or program.sha256,
             by_descriptor=by_descriptor(table),
+            script=script_of(table, program),
         )
         if verdict != "ask":
             for key in ("approvers", "second_factor", "own_approval"):

@@ -283,7 +283,8 @@ class _PolicyParser:
 
 
 def _forbids(deny: DenyRule, rule: Rule) -> bool:
-    return rule.program.path in deny.programs or bool(deny.names.intersection(rule.program.names))
+    names = rule.program.names if rule.script is None else (rule.script.name,)
+    return rule.program.path in deny.programs or bool(deny.names.intersection(names))
 
 
 def _repair(mistake: PolicyMistake, dropped: set[tuple[int, str]]) -> bool:

@@ -5,7 +5,7 @@ the judged one is taken where nothing speaks against it:
 
     the same place       /bin and /usr/bin, /sbin and /usr/sbin are one on most systems
     said by the policy   `real_names` of the program's table or of the whole file has the name, or the absolute program
-    otherwise            not one that a denial of the policy has, as a program, or as a name with a version or a
+    otherwise            not one that a denial has of what was not asked for, as a program, or as a name with version or
                          flavour behind it (`python3.11`, `vim.basic`, `bash-static`)
     and in any case      not a program that runs what it is told, unless that is what was asked for: a shell behind
                          `sh`, an awk behind `awk`; and no binary that is many programs (busybox, coreutils): a rule
@@ -77,11 +77,19 @@ def real_name_objection(asked: str, real: str, policies: Sequence[tuple[str, Mac
     for policy, checks in policies:
         if real in checks.real_names or base in checks.real_names:
             permitted = True
-        elif hit := sorted(names & checks.denied.names):
+        elif hit := sorted((names & checks.denied.names) - _let_through(plain_names(asked), checks)):
             return f"which {policy} denies ({hit[0][:64]}); {cure}"
         elif not checks.denied.programs.isdisjoint(_both_places(real)):
             return f"which {policy} denies; {cure}"
     return "" if permitted else _kind_objection(plain_names(asked), names, cure)
+
+
+def _let_through(asked: frozenset[str], checks: MachineChecks) -> frozenset[str]:
+    """Names that a denial has and that were asked for all the same, by a rule that runs a script of the hub: so what
+    may stand for them is meant too, as dash for sh.
+    """
+    known = asked & checks.denied.names
+    return known.union(*(family for family in _FAMILIES if family & known))
 
 
 def _kind_objection(asked: frozenset[str], names: frozenset[str], cure: str) -> str:

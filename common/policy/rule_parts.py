@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import posixpath
+import re
+from typing import Final
 
 from common.ids import is_label_value
 from common.policy.machine_checks import ByDescriptor, is_digest
-from common.policy.rules import NUMERIC_OPTION, Option, OptionStyle, Rule, SubCommand
+from common.policy.rules import NUMERIC_OPTION, Option, OptionStyle, Program, Rule, Script, SubCommand
 from common.policy.safe_regex import BadPattern, check_pattern
 from common.policy.table import TableReader
 from common.policy.types import IntegerType, InvalidValue, PathType, PatternType, ValueType, is_beneath
 from common.roles import ROLES
+from common.script import ScriptWord
+
+_SCRIPT_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
 def pattern_type(table: TableReader) -> PatternType:
@@ -186,6 +191,28 @@ def digests(table: TableReader) -> frozenset[str]:
     return frozenset(found)
 
 
+def script_name(table: TableReader) -> str:
+    """The name of the script that a rule runs, "" where it runs none."""
+    words = table.word_list("words")
+    return words[0] if table.has("script") and words else ""
+
+
+def script_of(table: TableReader, program: Program) -> Script | None:
+    """The script of a rule: its name is the sub-command, and the key has its digest."""
+    if not table.has("script"):
+        return None
+    digest, words = table.text("script"), table.word_list("words")
+    if not is_digest(digest):
+        table.fail(
+            "script", f"{digest[:80]!r} is no SHA-256", "write the 64 digits that `sha256sum scripts/NAME` prints"
+        )
+    if len(words) != 1 or not _SCRIPT_NAME.fullmatch(words[0]):
+        table.fail("words", "not the name of a script", 'write words = ["backup.py"], a file of the folder scripts')
+    if program.global_options:
+        table.fail("script", "the program has options before the sub-command", "give it a [programs.NAME] without")
+    return Script(words[0], ScriptWord(1 + len(program.insert), digest))
+
+
 def by_descriptor(table: TableReader) -> ByDescriptor:
     """Whether the program gets the descriptor of a checked path instead of its name."""
     if not table.has("by_descriptor"):
@@ -204,13 +231,15 @@ def check_rule(table: TableReader, rule: Rule) -> None:
     if any(word.optional for word in rule.words[:-1]):
         table.fail("words", "only the last sub-command may be left out", "write two rules")
     if rule.verdict == "deny":
-        for key in ("real_names", "sha256", "by_descriptor"):
+        for key in ("real_names", "sha256", "by_descriptor", "script"):
             if table.has(key):
                 table.fail(key, "means nothing with verdict deny", "leave it out")
     if rule.short and (
         not rule.words or "/" in rule.short or any(word.optional or len(word.choices) > 1 for word in rule.words)
     ):
         table.fail("short", "stands for sub-commands", "give the rule words without a choice")
+    if rule.script and (rule.anywhere or rule.short != rule.script.name):
+        table.fail("script", "its name is what people type", "leave `short` and `anywhere` out")
     if rule.anywhere and not rule.words:
         table.fail("anywhere", "means nothing without sub-commands", "leave it out")
     if rule.program.global_options and not rule.words:

@@ -18,6 +18,7 @@ from typing import Final, Literal
 from common.catalogue import Sentence
 from common.policy.machine_checks import ByDescriptor, DeniedPrograms
 from common.policy.types import ValueType
+from common.script import ScriptWord
 
 VerdictKind = Literal["allow", "ask", "deny"]
 OptionStyle = Literal["gnu", "plain"]
@@ -103,6 +104,15 @@ class Program:
     repository: bool = False  # runs only in a git repository that the machine has verified
 
 
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script of the hub that a rule runs through its program: the rule's sub-command is its name."""
+
+    name: str
+    use: ScriptWord
+    text: str = ""  # "" where it has not been read: on machines, and where a policy is only looked at
+
+
 @dataclass(frozen=True)
 class Rule:
     """What may run, who may ask for it and where, and the verdict on it."""
@@ -132,6 +142,7 @@ class Rule:
     output_cap: int | None = None
     real_names: frozenset[str] = frozenset()  # the program's with them
     sha256: frozenset[str] = frozenset()  # the program's, where the rule has none of its own
+    script: Script | None = None
     by_descriptor: ByDescriptor = ""  # whether the program gets the descriptor of a checked path
 
     @property

@@ -107,6 +107,9 @@ def plan_lines(plan: Plan, language: Language) -> str:
 
 def _step_lines(step: Step, language: Language) -> Iterable[str]:
     yield quote_command(step.argv, step.filters)
+    if step.script is not None:
+        name = _escaped(step.argv[step.script.word])
+        yield translate(language, "ask_script", name=name, digest=step.script.sha256)
     if step.cwd:
         yield translate(language, "ask_folder", folder=_escaped(step.cwd))
     if step.env:

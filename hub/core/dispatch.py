@@ -66,7 +66,8 @@ def decide_dispatch(
     checks = write_checks(verdict.checks)
     if (problem := _checks_problem(verdict, checks, job.agent, protocol)) is not None:
         return Withhold(str(problem))
-    order = replace(build_order(request, request.plan, job, given.counted, epoch), checks=checks)
+    order = build_order(request, request.plan, job, given.counted, epoch)
+    order = replace(order, checks=checks, script_text=verdict.script.text if verdict.script else "")
     if combine_hashes(order.steps, order.ttl) != order.plan_hash or job.plan_hash != order.plan_hash:
         return Withhold(str(Sentence("plan_not_approved", {"number": request.number})))
     return order
@@ -78,7 +79,9 @@ def _checks_problem(verdict: Verdict, checks: str, agent: str, protocol: int) ->
     """
     if len(checks) > MAX_CHECKS:
         return Sentence("checks_too_long", {"rule": verdict.rule})
-    if verdict.checks.sha256 and protocol < CHECKS_PROTOCOL:
+    if verdict.script is not None and not verdict.script.text:
+        return Sentence("script_missing", {"name": verdict.script.name})
+    if (verdict.checks.sha256 or verdict.script) and protocol < CHECKS_PROTOCOL:
         return Sentence("checks_unknown", {"rule": verdict.rule, "agent": agent})
     return None
 
@@ -107,6 +110,7 @@ def build_order(request: Request, plan: Plan, job: Job, approvals: Sequence[Appr
         person=request.person,
         approvals=tuple((approval.person, approval.at) for approval in approvals),
         filters=step.filters,
+        script=step.script,
         proofs=tuple(proof for approval in approvals for proof in approval.proofs)[:MAX_PROOFS],
         behalf=tuple(request.behalf.split()),
         confirm=bool(job.life),

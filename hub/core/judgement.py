@@ -9,6 +9,7 @@ from typing import Literal
 from common.catalogue import Sentence
 from common.plan import DEFAULT_TIME_LIMIT, Plan, Step
 from common.policy.check import Policy, Verdict, check, merge_verdicts
+from common.script import ScriptWord
 from hub.core.records import Request
 
 
@@ -45,7 +46,7 @@ def judge(plan: Plan, check: Callable[[Step, str], Verdict]) -> Judgement:
         first = verdicts[0]
         time_limits = [verdict.time_limit for verdict in verdicts if verdict.time_limit]
         output_caps = [verdict.output_cap for verdict in verdicts if verdict.output_cap]
-        meanings = {(verdict.argv, verdict.env) for verdict in verdicts if verdict.kind != "deny"}
+        meanings = {_meaning(verdict) for verdict in verdicts if verdict.kind != "deny"}
         if len(meanings) > 1 and worst is not None and worst.kind != "deny":
             return Judgement("deny", plan, "one-meaning", Sentence("differs_by_machine"))
         steps.append(
@@ -55,6 +56,7 @@ def judge(plan: Plan, check: Callable[[Step, str], Verdict]) -> Judgement:
                 env=tuple(sorted({**dict(first.env), **dict(step.env)}.items())),
                 time_limit=_time_limit(step, time_limits),
                 output_cap=min([step.output_cap, *output_caps]),
+                script=_script_word(first),
             )
         )
     if worst is None:
@@ -75,13 +77,22 @@ def objection(request: Request, step: Step, verdict: Verdict) -> Sentence | None
     """
     if verdict.kind == "deny":
         return verdict.reason
-    if (verdict.argv, verdict.env) != (step.argv, step.env):
+    if _meaning(verdict) != (step.argv, step.env, step.script):
         return Sentence("policy_means_other")
     covered = request.approvers >= verdict.approvers and request.second_factor >= verdict.second_factor
     own = request.own_approval and not verdict.own_approval
     if verdict.kind == "ask" and (own or not covered):
         return verdict.reason
     return None
+
+
+def _meaning(verdict: Verdict) -> tuple[object, ...]:
+    """What would run."""
+    return verdict.argv, verdict.env, _script_word(verdict)
+
+
+def _script_word(verdict: Verdict) -> ScriptWord | None:
+    return None if verdict.script is None else verdict.script.use
 
 
 def at_least_as_strict(judgement: Judgement, old: Request) -> Judgement:

@@ -18,13 +18,16 @@ from typing import Final, Generic, Literal, TypeVar
 
 from common.catalogue import Sentence
 from common.errors import UserError
-from common.policy.check import Policy
+from common.policy.check import Policy, Rule
 from common.policy.file import read_policy, whole_policy, with_denials
 from common.read_file import parse_toml, read_bytes
+from common.script import MAX_SCRIPT, BadScript, script_digest
 from hub.planning.chain import PlannerChain
 from hub.planning.runbooks.file import parse_runbooks, read_runbooks
 
 T = TypeVar("T")
+SCRIPTS: Final = "scripts"
+"""The folder beside policy.toml that its scripts are in."""
 FileName = Literal["hub", "policy", "runbooks"]
 FILE_NAMES: Final[tuple[FileName, ...]] = ("hub", "policy", "runbooks")
 
@@ -144,7 +147,32 @@ def load_policy(path: Path) -> Policy:
     reading = read_policy(read_bytes(path, trusted=True), str(path))
     if reading.empty:
         raise UserError(f"{path}: empty", "write rules into it, or put the file back from a copy")
-    return whole_policy(reading)
+    return with_scripts(whole_policy(reading), path)
+
+
+def with_scripts(policy: Policy, path: Path) -> Policy:
+    """The policy with the text of its scripts, from the folder `scripts` beside it; raises UserError where one is not
+    what the rule names by its digest.
+    """
+    return replace(policy, rules=tuple(_with_script(rule, path.parent / SCRIPTS) for rule in policy.rules))
+
+
+def _with_script(rule: Rule, folder: Path) -> Rule:
+    if rule.script is None:
+        return rule
+    file = folder / rule.script.name
+    try:
+        text = read_bytes(file, limit=MAX_SCRIPT, trusted=True).decode()
+        found = script_digest(text)
+    except UnicodeDecodeError:
+        raise UserError(f"rule {rule.id}: {file} is not a text", "save it as UTF-8") from None
+    except BadScript as error:
+        raise UserError(f"rule {rule.id}: {file}: {error}", "write a shorter one") from None
+    if found != rule.script.use.sha256:
+        wanted = rule.script.use.sha256[:12]
+        problem = f"rule {rule.id}: {file} is another script: its SHA-256 begins with {found[:12]}, not {wanted}"
+        raise UserError(problem, f'look at what changed; if that is meant, write script = "{found}"')
+    return replace(rule, script=replace(rule.script, text=text))
 
 
 def _denying(path: Path, error: UserError, good: Policy) -> tuple[Policy, bool]:

@@ -96,6 +96,16 @@ def test_a_name_that_is_denied_or_runs_anything_is_refused_unless_said(asked: st
     assert "mine denies" in real_name_objection(asked, real, (("hub's", permitting), ("mine", denying)))
 
 
+def test_a_denied_name_that_was_asked_for_may_be_its_family() -> None:
+    """A rule that runs a script of the hub lets an interpreter through that a denial names: then what stands for it is
+    meant too, and nothing else.
+    """
+    assert objection("/bin/sh", "/usr/bin/dash", denied="sh dash vim") == ""
+    assert objection("/usr/bin/python3", "/usr/bin/python3.11", denied="python perl") == ""
+    assert "denies (vim)" in objection("/bin/sh", "/usr/bin/vim.basic", denied="sh dash vim")
+    assert "denies (dash)" in objection("/bin/sh", "/usr/bin/dash", denied="dash vim")
+
+
 def test_folders_that_are_one_on_most_systems() -> None:
     """No others: /bin is not /sbin."""
     assert same_place("/bin/x", "/usr/bin/x")

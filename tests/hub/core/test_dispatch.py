@@ -12,7 +12,9 @@ from common.link.messages import PROTOCOL
 from common.plan import MAX_CHECKS, Order, Step, plan_hash
 from common.policy.check import Verdict
 from common.policy.machine_checks import DeniedPrograms, MachineChecks, PathCheck, read_checks
+from common.policy.rules import Script
 from common.policy.types import PathType
+from common.script import ScriptWord, script_digest
 from hub.core.approval_proofs import ApprovalProver
 from hub.core.dispatch import decide_dispatch, order_for_protocol
 from hub.core.job import Withhold
@@ -132,3 +134,38 @@ def test_the_checks_of_the_policy_of_now_go_along() -> None:
     refused = decide(WORKING, replace(verdict(), checks=MachineChecks(paths=paths)))
     assert isinstance(refused, Withhold)
     assert "more than one order can carry" in refused.reason
+
+
+def test_a_script_goes_along_with_its_text() -> None:
+    """Trust: as it was approved, from the policy in force; not without its text, nor to a machine that is too old."""
+    script = Script("x.py", ScriptWord(1, script_digest("text")), "text")
+    plan = replace(JUDGED, steps=(replace(JUDGED.steps[0], script=script.use),))
+    working = replace(WORKING, plan=plan, plan_hash=plan_hash(plan))
+    leased = replace(LEASED, plan_hash=plan_hash(plan))
+
+    def decided(now: Verdict, protocol: int = PROTOCOL) -> Order | Withhold:
+        return decide_dispatch(
+            working,
+            leased,
+            (),
+            joined_at=0.0,
+            check=lambda step, target: now,
+            prover=PROVER,
+            roles_of=lambda name: (),
+            now=8.0,
+            epoch=3,
+            protocol=protocol,
+        )
+
+    order = decided(replace(verdict(), script=script))
+    assert isinstance(order, Order)
+    order.verify()
+    assert (order.script, order.script_text) == (script.use, "text")
+    for now, protocol, why in (
+        (replace(verdict(), script=replace(script, text="")), PROTOCOL, "has not been read"),
+        (replace(verdict(), script=script), 2, "too old"),
+        (verdict(), PROTOCOL, "carol"),
+    ):
+        refused = decided(now, protocol)
+        assert isinstance(refused, Withhold)
+        assert why in refused.reason

@@ -11,6 +11,8 @@ from common.catalogue import Sentence
 from common.lifecycle import RequestState
 from common.plan import Plan, Step, canonical_json, plan_hash
 from common.policy.check import Verdict
+from common.policy.rules import Script
+from common.script import ScriptWord
 from hub.core import request as moves
 from hub.core.audit import WriteAudit
 from hub.core.judgement import Judgement, judge, objection
@@ -154,3 +156,20 @@ def test_an_enormous_plan_is_told_to_the_audit_in_brief() -> None:
     assert len(canonical_json(audit.data)) < 128 * 1024
     assert audit.data["steps"][-1] == {"argv": ["/bin/echo"], "targets": [], "cut": True}
     assert audit.data["plan_hash"] == after.plan_hash == plan_hash(Plan(steps))
+
+
+def test_a_script_is_part_of_what_is_approved_and_of_what_is_handed_out() -> None:
+    """Trust: the judged step has the script's digest; machines with different ones have no one meaning, and a rule that
+    names another content by the time of the hand-out is another command.
+    """
+    script = Script("x.py", ScriptWord(1, "0" * 64), "text")
+    other = replace(script, use=ScriptWord(1, "1" * 64))
+    found = judge(PLAN, lambda step, target: verdict(script=script))
+    assert [step.script for step in found.plan.steps] == [script.use]
+    differing = {"web-1": verdict(script=script), "web-2": verdict(script=other)}
+    assert judge(PLAN, lambda step, target: differing[target]).kind == "deny"
+    waiting = request(RequestState.WORKING, plan=found.plan, plan_hash=plan_hash(found.plan))
+    step = found.plan.steps[0]
+    assert objection(waiting, step, verdict(script=script)) is None
+    for now in (verdict(script=other), verdict()):
+        assert objection(waiting, step, now) is not None

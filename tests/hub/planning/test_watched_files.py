@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from common.policy.check import Policy, check
+from common.policy.check import Policy, Verdict, check
+from common.script import script_digest
 from hub.core.outcome import CannotPlan, Planned, PlanningContext
 from hub.planning.watched_files import FileProblem, WatchedFile, load_chain, load_policy, watch_chain, watch_policy
 from tests.each import each_of
@@ -230,3 +231,75 @@ async def test_the_runbooks_are_taken_while_the_hub_runs(harness: HubHarness) ->
         assert watched.problem is not None
         assert watched.problem.closed
         assert isinstance(watched.value.plan(context), CannotPlan)
+
+
+SCRIPT = 'print("x")\n'
+
+
+def script_policy(tmp_path: Path, digest: str = "") -> Path:
+    """A policy with one script, whose interpreter it denies by name."""
+    (tmp_path / "scripts").mkdir(exist_ok=True)
+    (tmp_path / "scripts/hello.py").write_text(SCRIPT)
+    path = tmp_path / "policy.toml"
+    path.write_text(
+        'default = "deny"\ndeny = ["python", "python3"]\n'
+        '[programs.python]\npath = "/usr/bin/python3"\nnames = ["python", "python3"]\ninsert = ["-I"]\n'
+        '[[rule]]\nid = "hello"\nabout = "says hello"\nprogram = "python"\nverdict = "allow"\nwords = ["hello.py"]\n'
+        f'flags = ["--full"]\nscript = "{digest or script_digest(SCRIPT)}"\n'
+    )
+    return path
+
+
+def test_a_script_is_typed_by_its_name_and_carries_its_text(tmp_path: Path) -> None:
+    """`hello.py --full` and `python hello.py --full` are the same exact command; nothing else of the interpreter is
+    let through.
+    """
+    policy = watch_policy(script_policy(tmp_path), lambda: NOW).value
+
+    def verdict_of(line: str) -> Verdict:
+        return check(policy, line.split(), roles=("operator",), agent="a", labels={})
+
+    for line in ("hello.py --full", "python hello.py --full", "python3 -I hello.py --full"):
+        found = verdict_of(line)
+        assert (found.kind, found.argv) == ("allow", ("/usr/bin/python3", "-I", "hello.py", "--full"))
+        assert found.script is not None
+        assert (found.script.text, found.script.use.word) == (SCRIPT, 2)
+        assert check(policy, found.argv, roles=("operator",), agent="a", labels={}) == found
+    for line in (
+        "python",
+        "python -c pass",
+        "python other.py",
+        "python -m hello.py",
+        "python hello.py x",
+        "hello.py x",
+    ):
+        assert verdict_of(line).kind == "deny", line
+
+
+@pytest.mark.parametrize("denied", ["hello.py", "/usr/bin/python3"])
+def test_a_script_is_stopped_by_its_name_or_its_programs_path(denied: str, tmp_path: Path) -> None:
+    """Trust: a denial of the interpreter's name is not about it, one of these is."""
+    path = script_policy(tmp_path)
+    path.write_text(path.read_text().replace('deny = ["python"', f'deny = ["{denied}", "python"'))
+    policy = watch_policy(path, lambda: NOW).value
+    assert check(policy, ("hello.py",), roles=("operator",), agent="a", labels={}).kind == "deny"
+
+
+def test_a_script_that_is_not_the_one_of_its_rule_is_told(tmp_path: Path) -> None:
+    """Trust: changed on the hub's disk, gone, too long, or open to others: the policy does not read, with the cure."""
+    with pytest.raises(UserError, match=r"begins with .*, not 000000000000"):
+        watch_policy(script_policy(tmp_path, "0" * 64), lambda: NOW)
+    file = tmp_path / "scripts/hello.py"
+    path = script_policy(tmp_path)
+    for spoil in (lambda: file.write_text("y" * 70_000), lambda: file.write_bytes(b"\xff"), lambda: file.chmod(0o666)):
+        path = script_policy(tmp_path)
+        spoil()
+        with pytest.raises(UserError, match=r"hello\.py"):
+            watch_policy(path, lambda: NOW)
+    file.chmod(0o600)
+    watched = watch_policy(script_policy(tmp_path), lambda: NOW)
+    file.unlink()
+    replaced(path, path.read_text() + "\n")
+    assert "hello.py" in watched.reload_if_changed()
+    assert watched.value.rules[0].script is not None
+    assert watched.value.rules[0].script.text == SCRIPT
