@@ -4,6 +4,7 @@
     link/        one connection between two programs, from bytes to typed messages
     filter/      the filter language of lists
     policy/      allow, ask or deny: a pure function of rules and argument vector
+    audit/       the audit's form, and its verifier, which needs nothing else of this
     identity/    certificates, keys, signatures, sealed secrets, TLS contexts
     config       TOML files into dataclasses; unknown keys are refused by name
 

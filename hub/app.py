@@ -19,6 +19,7 @@ from common.process.notify import notify, watchdog
 from hub.chat import http_server
 from hub.config import HubConfig
 from hub.files import Files
+from hub.identity.audit_keys import make_audit_key
 from hub.identity.keys import load_keys, refresh_certificate
 from hub.log import configure, logger
 from hub.parts import Base, Parts, build, build_base
@@ -42,6 +43,8 @@ class Hub:
     def __init__(self, config: HubConfig, clock: Callable[[], float]) -> None:
         self._config = config
         self._clock = clock
+        authority = load_keys(config).authority
+        make_audit_key(config.folder, authority.hub)
         self._keys = load_keys(config)
         self._files = Files.of(config, clock)
 
@@ -57,6 +60,7 @@ class Hub:
             except* UserError as group:
                 raise first_error(group) from None
             await record_event(parts.base, "hub.stopped")
+            await parts.witnesses.close()
         finally:
             store.close()
 
@@ -136,6 +140,7 @@ def start_background(tasks: asyncio.TaskGroup, parts: Parts) -> list[asyncio.Tas
     runs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "engine": parts.engine.run,
         "timers": parts.maintenance.run,
+        "witnesses": parts.witnesses.run,
         "consoles": parts.api.run,
         "watchdog": watchdog,
         "reload": lambda: reload_on_hangup(reloader),

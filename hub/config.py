@@ -18,6 +18,7 @@ from common.errors import UserError
 from common.read_file import read_bytes, read_secret, read_toml
 from common.roles import ROLES
 from common.values import Address, Duration, Size
+from hub.core.audit_table import AuditTable, audit_problems
 from hub.core.callback_url import parse_allowed_host
 from hub.core.http_table import HttpTable, exposure, is_public_url
 from hub.core.inlet_table import InletTable, inlet_secret_files
@@ -244,6 +245,16 @@ class Folder:
         return self.path / "keys" / "job.key"
 
     @property
+    def audit_key(self) -> Path:
+        """Signs the audit's checkpoints and nothing else."""
+        return self.path / "keys" / "audit.key"
+
+    @property
+    def audit_pins(self) -> Path:
+        """The public keys that this audit was ever signed with, for those who verify it: one a line."""
+        return self.path / "keys" / "audit.pub"
+
+    @property
     def seal_key(self) -> Path:
         return self.path / "secrets" / "seal.key"
 
@@ -269,6 +280,7 @@ class HubConfig:
     policy: PolicyTable = table(PolicyTable)
     runbooks: RunbooksTable = table(RunbooksTable)
     log: LogTable = table(LogTable)
+    audit: AuditTable = table(AuditTable)
     path: Path = Path("hub.toml")
 
     @property
@@ -307,6 +319,7 @@ def load(path: Path, table_of: TableOfPlatform) -> HubConfig:
         runbooks=RunbooksTable(folder / config.runbooks.file),
         store=replace(config.store, seal_key_file=folder / config.store.seal_key_file),
         planning=replace(config.planning, cache_folder=folder / config.planning.cache_folder),
+        audit=replace(config.audit, file=folder / config.audit.file),
     )
     problems: list[str] = []
     inlets: dict[str, InletTable] = {}
@@ -364,6 +377,7 @@ def _problems(config: HubConfig) -> Iterator[tuple[str, str]]:
             if not _is_reply_host(host):
                 yield f"[inlets.{name}] reply_hosts", f'"{host}" is no host; write "HOST" or "HOST:PORT" and no more'
     yield from _people_problems(config)
+    yield from _audit_problems(config.audit, config.inlets)
     for name, model in config.models.items():
         yield from _model_problems(f"[models.{name}]", model)
 
@@ -377,6 +391,20 @@ def _model_problems(where: str, model: ModelTable) -> Iterator[tuple[str, str]]:
             _secrets(model.key_file)
         except UserError as error:
             yield f"{where} key_file", str(error)
+
+
+def _audit_problems(audit: AuditTable, inlets: Mapping[str, InletTable]) -> Iterator[tuple[str, str]]:
+    for key, text in audit_problems(audit, inlets):
+        yield f"[audit] {key}", text
+    for key, file, lines in (
+        ("webhook_token_file", audit.webhook_token_file, 1),
+        ("s3_key_file", audit.s3_key_file, 2),
+    ):
+        try:
+            if file is not None and len(_secrets(file)) != lines:
+                yield f"[audit] {key}", f"{file}: {lines} line{'s' * (lines > 1)} expected"
+        except UserError as error:
+            yield f"[audit] {key}", str(error)
 
 
 def _store_problems(url: str) -> Iterator[tuple[str, str]]:

@@ -11,12 +11,10 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from common.identity.signing import CHECKPOINT_PURPOSE, SigningKey
 from common.lifecycle import JOB_DISPATCHED, JobState, RequestState
 from hub.chat.compose import ReplyComposer
 from hub.core import job as jobs_of_hub
 from hub.core import request as requests_of_hub
-from hub.core.audit_chain import checkpoint_bytes
 from hub.engine.engine import Engine
 from hub.engine.unit_of_work import UnitOfWork
 from hub.identity.agents import REFRESH_SECONDS, AgentRegistry
@@ -24,7 +22,6 @@ from hub.identity.people import PeopleDirectory
 from hub.links.server import LinkServer
 from hub.log import logger
 from hub.store.store import Store
-from hub.store.transaction import Txn
 
 BATCH_SIZE: Final = 500
 CHECKPOINT_EVERY: Final = 10.0
@@ -60,8 +57,7 @@ class MaintenanceTasks:
         people: PeopleDirectory,
         links: LinkServer,
         composer: ReplyComposer,
-        key: SigningKey,
-        hub_id: str,
+        checkpoint: Callable[[], Awaitable[None]],
         retention: float,
         reload_files: Callable[[], None],
         tell_of_files: Callable[[], Awaitable[None]],
@@ -79,8 +75,7 @@ class MaintenanceTasks:
         self._people = people
         self._links = links
         self._composer = composer
-        self._key = key
-        self._hub_id = hub_id
+        self._checkpoint = checkpoint
         self.retention = retention
         self._keep_certificates = keep_certificates  # seconds after they ran out: as long as they may be renewed
         self._reload_files = reload_files
@@ -206,17 +201,8 @@ class MaintenanceTasks:
         self._revoked_done = gone
 
     async def checkpoint(self) -> None:
-        """Signs the head of the audit chain, so that a cut tail is noticed back to here."""
-        now = self._clock()
-
-        def unit(txn: Txn) -> None:
-            seq, digest = txn.audit_head()
-            last = txn.last_checkpoint()
-            if seq and (last is None or last.seq < seq):
-                signature = self._key.sign(CHECKPOINT_PURPOSE, checkpoint_bytes(self._hub_id, seq, digest, now))
-                txn.add_checkpoint(seq, digest, signature, self._key.id, now)
-
-        await self._store.write(unit)
+        """Signs the head of the audit, so that whatever changes before it is noticed."""
+        await self._checkpoint()
 
     async def flush(self) -> None:
         """Writes the audit rows that sum up deliveries turned away."""

@@ -57,6 +57,7 @@ class Gauges:
     inlets_heard: Mapping[str, float] = field(default_factory=dict)  # the same: when the platform answered last
     inlets_quiet: Mapping[str, bool] = field(default_factory=dict)  # those with `quiet_after`: silent for longer
     inlets_recording: Mapping[str, int] = field(default_factory=dict)  # deliveries still to be recorded
+    witnesses: Mapping[str, tuple[float, bool]] = field(default_factory=dict)  # of the audit: took one when; fails now
     recovering: bool = False  # restored from a backup, and no admin has looked yet
 
 
@@ -177,5 +178,18 @@ class _GaugeCollector(Collector):
         for name, left in gauges.inlets_recording.items():
             recording.add_metric([name], left)
         yield recording
+        witnessed = GaugeMetricFamily(
+            "answerback_audit_witnessed_timestamp_seconds",
+            "When the audit was signed (checkpoint), and when a witness took a note of it; 0: not since the start.",
+            labels=["witness"],
+        )
+        failing = GaugeMetricFamily(
+            "answerback_audit_witness_failing", "1 while it fails, or nothing is signed.", labels=["witness"]
+        )
+        for name, (at, fails) in gauges.witnesses.items():
+            witnessed.add_metric([name], at)
+            failing.add_metric([name], fails)
+        yield witnessed
+        yield failing
         yield CounterMetricFamily("answerback_store_commits", "Commits, each one fsync.", gauges.store_commits)
         yield CounterMetricFamily("answerback_store_units", "Units of work in those commits.", gauges.store_units)

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 
 from common.identity.certificates import DAY
 from common.identity.tls import server_context
+from common.read_file import read_secret
 from hub.api.verbs import OperatorApi
 from hub.chat.code_form_door import CodeFormDeps
 from hub.chat.compose import ReplyComposer
@@ -37,6 +38,7 @@ from hub.core.echo_guard import EchoGuard
 from hub.core.inlet_activity import InletActivity
 from hub.core.outcome import BOT
 from hub.core.rate_limits import RefusalRow, parse_networks
+from hub.core.sigv4 import AccessKey
 from hub.engine.effects import EffectFanOut, Effects
 from hub.engine.engine import Engine
 from hub.engine.file_notices import FileNotices
@@ -61,8 +63,12 @@ from hub.planning.llm.build import LiveModels, PlanningModels, build_models, max
 from hub.planning.ocr.protocol import WorkerSettings
 from hub.planning.ocr.reader import OcrLimits, OcrService, is_installed
 from hub.planning.service import PlanningService
-from hub.status import file_warnings, inlet_warnings, read_gauges, readiness_problems
+from hub.status import file_warnings, inlet_warnings, read_gauges, readiness_problems, witness_warnings
 from hub.store.store import Store
+from hub.witness.file import WitnessFile
+from hub.witness.places import ChatPlace, FilePlace, Place, S3Place, Signed, SyslogPlace, WebhookPlace
+from hub.witness.service import Witnesses
+from hub.witness.signer import CheckpointSigner
 
 log = logger("hub")
 
@@ -116,6 +122,7 @@ class Parts:
     web: Starlette
     outbound: OutboundSupervisor
     maintenance: MaintenanceTasks
+    witnesses: Witnesses
     inlets: dict[str, Inlet]
     verb_table: VerbTable
 
@@ -134,13 +141,16 @@ def build(base: Base) -> Parts:
     outbound = build_outbound(base, engine, inlets, sockets)
     recorder = DeliveryRecorder(base.store, inlets, base.config.folder.path)
     status = InletStatusReader(inlets, base.activity, outbound.states, base.clock, recorder.left)
-    api = build_api(base, planning, engine, actions, status)
+    witnesses = build_witnesses(base, delivery)
+    api = build_api(base, planning, engine, actions, status, witnesses)
     verb_table = VerbTable(refresh=base.people.refresh, renew=engine.renew)
     links = build_links(base, engine, api, verb_table)
     health = TimerHealth()
-    web = build_http(base, engine, inlets, links, outbound, status, recorder, health)
-    maintenance = build_maintenance(base, planning, engine, links, web, outbound, recorder, health)
-    return Parts(base, planning, engine, delivery, api, links, web, outbound, maintenance, inlets, verb_table)
+    web = build_http(base, engine, inlets, links, outbound, status, recorder, health, witnesses)
+    maintenance = build_maintenance(base, planning, engine, links, web, outbound, recorder, health, witnesses)
+    return Parts(
+        base, planning, engine, delivery, api, links, web, outbound, maintenance, witnesses, inlets, verb_table
+    )
 
 
 def build_base(
@@ -269,8 +279,44 @@ def build_engine(base: Base, planning: Planning, actions: RequestActions, inlets
     )
 
 
+def build_witnesses(base: Base, delivery: DeliveryWorker) -> Witnesses:
+    """The key was made at the start of this process, where there was none."""
+    config, keys = base.config.audit, base.keys
+    key = keys.audit.key
+    assert key is not None  # noqa: S101 - as above
+    signed, file = Signed(keys.hub_id, key), WitnessFile(config.file, keys.hub_id)
+    near: list[Place] = [FilePlace(file, signed)]
+    far: list[Place] = []
+    if config.syslog is not None:
+        near.append(SyslogPlace(config.syslog, signed))
+    if config.chat is not None:
+        far.append(ChatPlace(config.chat, base.store, base.composer, signed, delivery.wake))
+    made = Witnesses(
+        store=base.store,
+        signer=CheckpointSigner(key, keys.hub_id, file.last),
+        before=keys.job_key,
+        near=near,
+        far=far,
+        every=config.every,
+        clock=base.clock,
+    )
+    if config.webhook is not None:
+        token = read_secret(config.webhook_token_file).strip() if config.webhook_token_file is not None else b""
+        made.add_far(WebhookPlace(config.webhook, token, signed, made.open_session))
+    if config.s3 is not None and config.s3_key_file is not None:
+        name, secret = (line.strip() for line in read_secret(config.s3_key_file).decode().splitlines() if line.strip())
+        access = AccessKey(name, secret)
+        made.add_far(S3Place(config.s3, access, config.s3_region, config.s3_retain, signed, made.open_session))
+    return made
+
+
 def build_api(
-    base: Base, planning: Planning, engine: Engine, actions: RequestActions, inlets: InletStatusReader
+    base: Base,
+    planning: Planning,
+    engine: Engine,
+    actions: RequestActions,
+    inlets: InletStatusReader,
+    witnesses: Witnesses,
 ) -> OperatorApi:
     config = base.config
     api = OperatorApi(
@@ -287,6 +333,7 @@ def build_api(
         files=base.files.problems,
         models=planning.models,
         inlets=inlets.read,
+        witnesses=witnesses.states,
     )
     base.fan_out.subscribe(api.on_commit)
     base.fan_out.subscribe_agents(api.on_agent_changed)
@@ -335,6 +382,7 @@ def build_http(
     status: InletStatusReader,
     recorder: DeliveryRecorder,
     health: TimerHealth,
+    witnesses: Witnesses,
 ) -> Starlette:
     return build_app(
         WebhookDeps(
@@ -346,6 +394,7 @@ def build_http(
             warnings=lambda: [
                 *file_warnings(base.files.problems(), base.files.hub.waiting),
                 *inlet_warnings(status.read()),
+                *witness_warnings(witnesses.states(), base.clock()),
             ],
             gauges=lambda: read_gauges(
                 base.store,
@@ -356,6 +405,7 @@ def build_http(
                 inlets=outbound.states(),
                 quiet=status.quiet(),
                 recording=status.recording(),
+                witnesses=witnesses.states(),
             ),
             metrics=base.metrics,
             activity=base.activity,
@@ -380,6 +430,7 @@ def build_maintenance(
     outbound: OutboundSupervisor,
     recorder: DeliveryRecorder,
     health: TimerHealth,
+    witnesses: Witnesses,
 ) -> MaintenanceTasks:
     pauses, models = PauseDrainTask(base.store, engine, base.fleet, base.clock), planning.models
     partial = PartialResults(base.store, base.units, base.composer, base.clock)
@@ -403,8 +454,7 @@ def build_maintenance(
         people=base.people,
         links=links,
         composer=base.composer,
-        key=base.keys.job_key,
-        hub_id=base.keys.hub_id,
+        checkpoint=witnesses.checkpoint,
         retention=base.config.store.retention,
         keep_certificates=max(base.config.links.agent_grace, base.config.links.operator_grace) + DAY,
         reload_files=base.files.reload,

@@ -13,6 +13,7 @@ from hub.metrics import Gauges
 from hub.planning.watched_files import FILE_NAMES, FileProblem
 from hub.store.store import Store
 from hub.store.transaction import Txn
+from hub.witness.service import PlaceState
 
 
 def readiness_problems(links: LinkServer, health: TimerHealth) -> list[str]:
@@ -44,6 +45,11 @@ def inlet_warnings(inlets: Iterable[InletStatus]) -> list[str]:
     return found
 
 
+def witness_warnings(states: Iterable[PlaceState], now: float) -> list[str]:
+    """Witnesses of the audit that get nothing for long, and why nothing is signed."""
+    return [f"audit {one.name}: {one.problem}"[:300] for one in states if one.needs_person(now)]
+
+
 async def read_gauges(
     store: Store,
     links: LinkServer,
@@ -54,6 +60,7 @@ async def read_gauges(
     inlets: Sequence[OutboundState] = (),
     quiet: Mapping[str, bool] | None = None,
     recording: Mapping[str, int] | None = None,
+    witnesses: Sequence[PlaceState] = (),
 ) -> Gauges:
     def unit(txn: Txn) -> tuple[dict[str, int], float, int]:
         counts = {state.value: count for state, count in txn.job_counts().items()}
@@ -77,4 +84,5 @@ async def read_gauges(
         inlets_quiet=quiet or {},
         inlets_recording=recording or {},
         recovering=recovering,
+        witnesses={state.name: (state.at, bool(state.problem)) for state in witnesses},
     )

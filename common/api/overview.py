@@ -37,10 +37,12 @@ class NeedView:
 
     approve (number, inlet, count, given, approvers, second_factor, expires), stuck and unknown (number, job, agent,
     inlet), anomaly (job, agent), drain (agent, draining), offline (agent, count), file (file; agent where it is that
-    machine's), inlet (inlet, count of replies that wait), quiet (inlet). recovery has only its text.
+    machine's), inlet (inlet, count of replies that wait), quiet (inlet), witness (file). recovery has only its text.
     """
 
-    kind: Annotated[StateName, "recovery, approve, stuck, unknown, anomaly, drain, offline, file, inlet, quiet"]
+    kind: Annotated[
+        StateName, "recovery, approve, stuck, unknown, anomaly, drain, offline, file, inlet, quiet, witness"
+    ]
     number: Annotated[int | None, OMIT] = None
     job: Annotated[str | None, OMIT] = None
     agent: Annotated[str | None, OMIT, "empty where a plan is for several machines"] = None

@@ -8,6 +8,7 @@
     drain     a machine that takes nothing new, and how far it is
     file      a file that is not in force as it stands: a policy of the hub that does not read, or one of a machine that
               refuses every order for that
+    witness   nothing signs the audit, or a place outside that keeps its checkpoints gets none for long, and why
     inlet     an inlet that gets no messages, or whose replies do not arrive, and why
     quiet     one that has delivered nothing for longer than its `quiet_after`
     offline   a machine that is offline while jobs wait for it or were running on it, or that only a person brings
@@ -34,12 +35,14 @@ from hub.api.rows import truncate
 from hub.api.views import drain_view
 from hub.chat.inlet_status import InletStatus
 from hub.core.absence import why_away
+from hub.core.chat_text import inline_text
 from hub.core.records import Agent, AuditEvent, Job, Request
 from hub.core.recovery import Recovery
 from hub.planning.watched_files import FileProblem
 from hub.store.outbox import WaitingReplies
 from hub.store.overview import JobBacklog
 from hub.store.transaction import Txn
+from hub.witness.service import SIGNING, PlaceState
 
 MAX_ITEMS: Final = 20
 MAX_MINOR_ITEMS: Final = 5
@@ -94,6 +97,7 @@ def attention_list(
     recovery: Recovery | None = None,
     clocks: Mapping[str, float] | None = None,
     inlets: Iterable[InletStatus] = (),
+    witnesses: Iterable[PlaceState] = (),
 ) -> tuple[NeedView, ...]:
     """The most pressing first: what holds everything back, files that are not in force, what has gone wrong, then
     approvals by expiry, then the machines. A console may have room for the first few alone.
@@ -107,6 +111,7 @@ def attention_list(
     needs = [
         *([] if recovery is None or not recovery.active else [_recovery(recovery, now, language)]),
         *(_file(problem, now, language) for problem in files),
+        *(_witness(state, now, language) for state in witnesses if state.needs_person(now)),
         *_inlets(inlets, now, language),
         *islice((_refusing(agent, since, now, language) for agent, since in refusing), MAX_MINOR_ITEMS),
         *(_job("stuck", job, job.started_at or job.leased_at, now) for job in facts.stuck),
@@ -179,6 +184,15 @@ def _file(problem: FileProblem, now: float, language: Language) -> NeedView:
         since=problem.since,
         age=max(0.0, now - problem.since),
         text=truncate(problem.sentence.render(language)),
+    )
+
+
+def _witness(state: PlaceState, now: float, language: Language) -> NeedView:
+    key = "need_audit_unsigned" if state.name == SIGNING else "need_audit_witness"
+    text = Sentence(key, {"witness": state.name, "why": inline_text(state.problem)}).render(language)
+    since = state.failing_since
+    return NeedView(
+        kind="witness", file=f"audit:{state.name}", since=since, age=max(0.0, now - since), text=truncate(text)
     )
 
 

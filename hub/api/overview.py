@@ -29,6 +29,7 @@ from hub.log import logger
 from hub.planning.watched_files import FileProblem
 from hub.store.overview import JobBacklog
 from hub.store.store import Store
+from hub.witness.service import PlaceState
 
 MIN_INTERVAL: Final = 0.5
 IDLE_REFRESH: Final = 2.0
@@ -65,6 +66,7 @@ class OverviewReader:
         clock: Callable[[], float],
         recovery: RecoveryState | None = None,
         inlets: ReadInlets = lambda waiting: (),
+        witnesses: Callable[[], Sequence[PlaceState]] = lambda: (),
     ) -> None:
         """`hub` has what does not change: id, version, epoch. `count_planning` counts messages that a planner has."""
         self.latency = PipelineLatency(started_at=clock())
@@ -74,6 +76,7 @@ class OverviewReader:
         self._count_planning = count_planning
         self._files = files
         self._inlets = inlets
+        self._witnesses = witnesses
         self._clock = clock
         self._recovery = recovery or RecoveryState()
         self._subscribers: dict[OverviewSubscription, None] = {}
@@ -153,6 +156,7 @@ class OverviewReader:
                 self._recovery.record,
                 self._clocks(),
                 self._inlets(facts.replies),
+                self._witnesses(),
             ),
             needs=api.NeedCounts(
                 approve=facts.requests.get("asking", (0, 0.0))[0],

@@ -36,6 +36,7 @@ from hub.links.console import VerbTable
 from hub.planning.llm.build import LiveModels
 from hub.planning.watched_files import FileProblem
 from hub.store.store import Store
+from hub.witness.service import PlaceState
 
 DECIDE_WITHIN: Final = 1_800.0
 
@@ -59,6 +60,7 @@ class OperatorApi:
         files: Callable[[], Sequence[FileProblem]] = lambda: (),
         models: LiveModels | None = None,
         inlets: ReadInlets = lambda waiting: (),
+        witnesses: Callable[[], Sequence[PlaceState]] = lambda: (),
     ) -> None:
         """`choices` gives the values of a field of the filter language that come from the hub's files: inlets,
         runbooks. `files` are those that are not in force as they stand. Without `models` there is no verb of that name.
@@ -77,6 +79,7 @@ class OperatorApi:
             clock=clock,
             recovery=engine.recovery_state,
             inlets=inlets,
+            witnesses=witnesses,
         )
         self._notifications = Notifications(self.live_lists, self.overview)
         self.table: dict[str, Endpoint[Any, Any]] = {}

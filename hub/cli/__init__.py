@@ -4,6 +4,8 @@ main             the commands
 options          what the commands share
 init             creates the files of a new hub; config_template: the text of its hub.toml
 admin            administration beside a serving hub: tokens, people, revocation, the audit
+audit            `audit`: verify, export, prove, key; audit_proof proofs, audit_bundle the verifier as one file,
+                 audit_check what is wrong with its key and witnesses
 doctor           what keeps this hub from working, and what to do
 units            the systemd units of this installation; handover: the admin's profile to its person
 backup           a hub in one file, and put back; backup_file: the form of that file; backup_commands: the commands

@@ -1,4 +1,4 @@
-"""The administration commands: invite, revoke, enrol second factors, check files, read the audit.
+"""The administration commands: invite, revoke, enrol second factors, check files.
 
 They run beside a serving hub: they open the store without its lock; every change is one transaction with its audit row,
 and the serving hub notices it within two seconds.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -18,6 +18,7 @@ from common.errors import UserError
 from common.ids import is_label_value, is_name
 from common.policy.check import Policy
 from common.policy.file import load_policy_bytes
+from common.text import clean
 from common.values import format_duration
 from hub.chat.inlets import load_config
 from hub.cli.init import InitSummary
@@ -28,6 +29,8 @@ from hub.identity import certificates
 from hub.identity.keys import load_keys
 from hub.store.store import Store
 from hub.store.transaction import Txn
+from hub.witness.local import sign_beside
+from hub.witness.signer import ANNOUNCED
 
 MAX_LINES_FILE: Final = 16 * 1024 * 1024
 MAX_TTL: Final = 7 * 24 * 3600.0
@@ -35,23 +38,41 @@ MAX_TTL: Final = 7 * 24 * 3600.0
 
 @contextmanager
 def open_store(config: HubConfig, now: float) -> Iterator[Store]:
+    """What a block has changed is signed as it ends: a hub that is stopped has no one else to do it."""
     store = Store.open(config.store.url, folder=config.folder.path, clock=lambda: now)
     try:
         yield store
+        if store.commits:
+            sign_changes(store, config, now)
     finally:
         store.close()
 
 
+def sign_changes(store: Store, config: HubConfig, now: float) -> None:
+    """A checkpoint of the audit. Where it cannot be, what was done is done all the same: it is told."""
+    try:
+        problem = sign_beside(store, config, load_keys(config), now)
+    except UserError as error:
+        problem = str(error)
+    if problem:
+        sys.stderr.write(f"answerback-hub: the audit is not signed: {clean(problem)}\n")
+
+
 def record_init(summary: InitSummary, now: float) -> None:
     """Creates the store and records the admin and the certificate that `init` issued."""
-    with open_store(load_config(summary.folder.config), now) as store:
+    config = load_config(summary.folder.config)
+    with open_store(config, now) as store:
 
         def unit(txn: Txn) -> None:
             if txn.audit_head()[0]:
                 raise UserError(
                     f"store {store.name} holds a hub already", "name an empty database, or go on with that hub's folder"
                 )
-            txn.audit("hub.created", summary.hub_id, "terminal", {"admin": summary.admin}, now)
+            pins = load_keys(config).audit.pins
+            txn.audit(
+                "hub.created", summary.hub_id, "terminal", {"admin": summary.admin, "audit_keys": list(pins)}, now
+            )
+            txn.put_meta(ANNOUNCED, next(iter(pins)))
             if summary.credential is not None and summary.person is not None:
                 txn.add_person(summary.person)
                 txn.add_credential(summary.credential)
@@ -147,52 +168,6 @@ def read_lines(file: str) -> Iterator[str]:
     yield from data.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
 
 
-def verify_audit(config: HubConfig, exported: Path | None) -> dict[str, Any]:
-    """Checks the store's audit, or an exported file against this hub's keys."""
-    keys = load_keys(config)
-    if exported is not None:
-        try:
-            report = audit_chain.verify_file(exported, keys.job_keys)
-        except OSError as error:
-            raise UserError(
-                f"cannot read {exported} ({error.strerror})", "name a file that `audit export` wrote"
-            ) from None
-    else:
-        with open_store(config, 0.0) as store:
-            report = store.read_now(
-                lambda txn: audit_chain.verify(audit_rows(txn), audit_checkpoints(txn), keys.job_keys, hub=keys.hub_id)
-            )
-    if report.ok:
-        signed = f"signed up to row {report.signed_to}" if report.signed_to else "no checkpoint yet"
-        text = f"the audit holds: {report.checked} rows, every hash as it should be, {signed}"
-    else:
-        row = f" at row {report.first_bad_seq}" if report.first_bad_seq is not None else ""
-        text = f"the audit does NOT hold{row}: {report.problem}"
-    return {
-        "ok": report.ok,
-        "checked": report.checked,
-        "signed_to": report.signed_to,
-        "first_bad_seq": report.first_bad_seq,
-        "problem": report.problem,
-        "text": text,
-    }
-
-
-def export_audit(config: HubConfig, write: Callable[[str], object]) -> None:
-    """Writes the export line by line from one snapshot of the store."""
-    keys = load_keys(config)
-    with open_store(config, 0.0) as store:
-
-        def unit(txn: Txn) -> None:
-            count = txn.audit_head()[0]
-            for line in audit_chain.export(
-                audit_rows(txn), audit_checkpoints(txn), keys.job_keys, hub=keys.hub_id, count=count
-            ):
-                write(line)
-
-        store.read_now(unit)
-
-
 def audit_rows(txn: Txn) -> Iterator[audit_chain.AuditRow]:
     after = 0
     while rows := txn.chain(after_seq=after, limit=1000):
@@ -200,8 +175,7 @@ def audit_rows(txn: Txn) -> Iterator[audit_chain.AuditRow]:
         after = rows[-1].seq
 
 
-def audit_checkpoints(txn: Txn) -> Iterator[audit_chain.Checkpoint]:
-    after = 0
+def audit_checkpoints(txn: Txn, after: int = 0) -> Iterator[audit_chain.Checkpoint]:
     while checkpoints := txn.checkpoints(after_seq=after, limit=1000):
         yield from checkpoints
         after = checkpoints[-1].seq

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from common.audit.verification import Verification
 from common.errors import UserError, WorkFailed
 from common.files import create_folder, sync_folder
 from common.read_file import parse_toml
@@ -36,7 +37,7 @@ from hub.cli.backup_file import (
     unseal,
 )
 from hub.config import HubConfig, StoreTable
-from hub.core import audit_chain
+from hub.core.audit_table import AuditTable
 from hub.core.inlet_table import inlet_secret_files
 from hub.identity.keys import load_keys
 from hub.store.database import Database
@@ -48,7 +49,7 @@ from hub.store.watermark import NAME as WATERMARK
 FILES: Final = "files/"
 MIN_PASSPHRASE: Final = 10
 _PASSWORD_IN_URL: Final = re.compile(rb"://[^/\s:@]*:[^/\s@]+@")
-BESIDE_STORE: Final = frozenset({WATERMARK, TAKEN, f"{TAKEN}.1"})
+BESIDE_STORE: Final = frozenset({WATERMARK, TAKEN, f"{TAKEN}.1", AuditTable().file.name})
 """What proves to the next start that the database was put back: never put back with it."""
 _LEFT_OUT: Final = re.compile(r"\.lock$|-wal$|-shm$|\.new$|\.log$|^\.")
 
@@ -149,7 +150,9 @@ def _check_chain(copy: Path, config: HubConfig) -> int:
     keys = load_keys(config)
     with closing(Store.open(f"sqlite:///{copy.name}", folder=copy.parent, clock=float)) as store:
         report = store.read_now(
-            lambda txn: audit_chain.verify(audit_rows(txn), audit_checkpoints(txn), keys.job_keys, hub=keys.hub_id)
+            lambda txn: Verification(keys.hub_id, keys.audit_trusted, named=keys.job_keys, strict=False).run(
+                audit_rows(txn), audit_checkpoints(txn)
+            )
         )
     if not report.ok:
         raise WorkFailed(

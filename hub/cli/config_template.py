@@ -100,4 +100,10 @@ _EXAMPLES: Mapping[str, Any] = {
     "body_limit": 8 * 1024 * 1024,
     "certificate_file": Path("secrets/http.pem"),
     "key_file": Path("secrets/NAME"),
+    "syslog": "/dev/log",
+    "chat": "ops:C024BE91L",
+    "webhook": "https://witness.example.org/answerback",
+    "webhook_token_file": Path("secrets/witness"),
+    "s3": "https://s3.example.org/audit/hub",
+    "s3_key_file": Path("secrets/s3"),
 }

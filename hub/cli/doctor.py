@@ -41,6 +41,7 @@ from common.text import clean
 from common.times import format_moment, local_zone
 from common.values import Address
 from common.version import VERSION
+from hub.cli.audit_check import examine_witnesses
 from hub.cli.file_check import check_all
 from hub.cli.options import config_file_option, local_address, read_config, webhook_context
 from hub.config import HubConfig
@@ -71,6 +72,7 @@ async def examine(config: HubConfig, environment: Mapping[str, str], now: float)
     findings += await _http_port(config)
     findings.append(await _links_port(config))
     findings.append(_replies(config))
+    findings += examine_witnesses(config)
     return findings
 
 
@@ -190,6 +192,8 @@ async def _http_port(config: HubConfig) -> list[Finding]:
     # Files are looked at by a check of their own.
     inlets = [line for line in warnings if line.startswith("inlet ")][:MAX_INLETS]
     found = [Finding("running inlets", "warn", line, "`answerback inlets` shows all of them") for line in inlets]
+    audit = [line for line in warnings if line.startswith("audit ")]
+    found += [Finding("running audit", "bad", line, "answerback-hub audit verify; see docs/audit.md") for line in audit]
     if ready:
         return [Finding("webhooks", "ok", f"a hub serves {listen} and is ready"), *found]
     why = f"the hub at {listen} is not ready: {clean(reasons, limit=300)}"

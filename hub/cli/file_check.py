@@ -15,6 +15,7 @@ from common.errors import EXIT_USAGE, UserError
 from common.policy.file import read_policy
 from common.read_file import read_bytes
 from hub.chat.inlets import build_inlets, load_config
+from hub.cli.audit_check import examine_witnesses
 from hub.config import HubConfig, PolicyTable, RunbooksTable
 from hub.identity.keys import load_keys
 from hub.planning.watched_files import load_chain, load_policy
@@ -60,6 +61,7 @@ def check_all(config_file: Path) -> FilesReport:
         for inlet in config.inlets:
             report.look(lambda config=config, inlet=inlet: _inlet(config, inlet))  # type: ignore[misc]
         report.look(lambda config=config: _keys(report, config))  # type: ignore[misc]
+        report.look(lambda config=config: _witnesses(report, config))  # type: ignore[misc]
     report.problems = list(dict.fromkeys(report.problems))
     return report
 
@@ -87,6 +89,14 @@ def _runbooks(report: FilesReport, file: Path) -> None:
 
 def _inlet(config: HubConfig, name: str) -> None:
     build_inlets(replace(config, inlets={name: config.inlets[name]}))
+
+
+def _witnesses(report: FilesReport, config: HubConfig) -> None:
+    """The audit's witnesses; none is called: `doctor` does what can be done without harm."""
+    found = examine_witnesses(config)
+    report.problems += [f"{one.found}; {one.cure}" for one in found if one.state == "bad"]
+    named = [name for name in ("syslog", "chat", "webhook", "s3") if getattr(config.audit, name) is not None]
+    report.lines.append(f"ok  witnesses of the audit: {', '.join(['file', *named])}")
 
 
 def _keys(report: FilesReport, config: HubConfig) -> None:

@@ -36,7 +36,8 @@ from hub.cli.policy_upgrade import base_file
 from hub.config import Folder, LinksTable
 from hub.core.http_table import HttpTable
 from hub.core.records import IssuedCertificate, Person
-from hub.identity.keys import create_file, make_folder
+from hub.identity.audit_keys import pins_text
+from hub.identity.key_files import create_file, make_folder
 
 FIRST_INLET: Final = "ops"
 
@@ -84,6 +85,7 @@ def init(
         raise UserError(f"{folder.config} exists already", "nothing was changed; choose another folder for a new hub")
     hub_id = f"hub-{secrets.token_hex(3)}"
     authority = Authority.create(hub_id, now)
+    audit_key = SigningKey.generate()
     files = {
         folder.path / "secrets" / FIRST_INLET: secrets.token_hex(32).encode(),
         folder.seal_key: Sealer.generate().to_text().encode(),
@@ -92,6 +94,8 @@ def init(
         folder.key: (key := new_key()),
         folder.certificate: authority.issue(make_request(key, "hub", hub_id), kind="hub", name=hub_id, now=now),
         folder.job_key: SigningKey.generate().to_pem(),
+        folder.audit_key: audit_key.to_pem(),
+        folder.audit_pins: pins_text(hub_id, {audit_key.id: audit_key.public}),
         folder.path / "policy.toml": _default("policy.toml"),
         base_file(folder.path / "policy.toml"): _default("policy.toml"),
         folder.path / "runbooks.toml": _default("runbooks.toml"),

@@ -5,7 +5,6 @@ The docstrings of commands are their help texts.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -17,8 +16,8 @@ from common.errors import UserError
 from common.process.click_program import run_click
 from common.values import Address, parse_address
 from common.version import VERSION
-from hub.cli import admin
 from hub.cli.admin import record_init
+from hub.cli.audit import audit_group
 from hub.cli.backup_commands import backup_command, recover_command, restore_command
 from hub.cli.doctor import doctor_command
 from hub.cli.file_check import check_all, show_report
@@ -151,53 +150,16 @@ def check_command(config_file: str | None, as_json: bool) -> None:
     show_report(check_all(config_path(config_file)), as_json)
 
 
-@hub.group("audit")
-def audit_group() -> None:
-    """The hash-chained, signed record of everything: verify, export."""
-
-
-@audit_group.command("verify", short_help="Check every hash and signature.")
-@click.option(
-    "--file", "exported", metavar="FILE", type=click.Path(path_type=Path), help="an exported file instead of the store"
-)
-@click.option("--json", "as_json", is_flag=True, help="one JSON object")
-@config_option
-def audit_verify(config: HubConfig, exported: Path | None, as_json: bool) -> None:
-    """Check every row's hash, the chain, and every signed checkpoint; names the first bad row.
-
-    \b
-    answerback-hub audit verify
-    answerback-hub audit verify --file audit.jsonl         an export, against this hub's keys
-    """
-    report = admin.verify_audit(config, exported)
-    if as_json:
-        click.echo(json.dumps(report))
-    else:
-        click.echo(report["text"])
-    if not report["ok"]:
-        sys.exit(1)
-
-
-@audit_group.command("export", short_help="Write it as JSON lines.")
-@click.option("--output", "-o", metavar="FILE", default="-", help="where to; - is standard output")
-@config_option
-def audit_export(config: HubConfig, output: str) -> None:
-    """Write the audit as JSON lines that a stranger can verify offline.
-
-    \b
-    answerback-hub audit export -o audit.jsonl
-    answerback-hub audit export | jq -c 'select(.kind == "job.started")'
-    """
-    try:
-        with click.open_file(output, "w", encoding="utf-8") as target:
-            admin.export_audit(config, target.write)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UserError(f"cannot write {output} ({error.strerror})", "name another file, or make room") from None
-
-
-for group in (policy_group, token_group, agent_group, operator_group, people_group, inlet_group, models_group):
+for group in (
+    policy_group,
+    token_group,
+    agent_group,
+    operator_group,
+    people_group,
+    inlet_group,
+    models_group,
+    audit_group,
+):
     hub.add_command(group)
 for command in (backup_command, restore_command, recover_command, doctor_command, units_command):
     hub.add_command(command)

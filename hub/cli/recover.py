@@ -13,9 +13,11 @@ from common.errors import UserError
 from common.times import format_moment, local_zone
 from hub.cli.admin import open_store
 from hub.config import HubConfig
+from hub.core.audit_chain import fork_data
 from hub.core.records import AuditEvent
 from hub.core.recovery import Recovery
 from hub.identity import certificates
+from hub.identity.keys import load_keys
 from hub.store.restored import begin_recovery
 from hub.store.transaction import Txn
 
@@ -93,6 +95,8 @@ def begin(config: HubConfig, now: float) -> None:
 
 def finish(config: HubConfig, revoked: Collection[str], now: float) -> int:
     """Ends the recovery; machines and people named in `revoked` are revoked first. Returns how many certificates."""
+    keys = load_keys(config)
+    key = keys.audit.key
     with open_store(config, now) as store:
 
         def unit(txn: Txn) -> int:
@@ -104,10 +108,23 @@ def finish(config: HubConfig, revoked: Collection[str], now: float) -> int:
             count = sum(_revoke(txn, name, now) for name in sorted(set(revoked)))
             txn.save_recovery(replace(record, ended_at=now, ended_by="terminal"))
             data = {"revoked": sorted(set(revoked))[:100], "seconds": round(now - record.since, 1)}
+            if key is not None:
+                txn.audit(
+                    "audit.forked", "store", "terminal", fork_data(key, keys.hub_id, _kept(txn, record), now), now
+                )
             txn.audit("hub.recovered", "store", "terminal", data, now)
             return count
 
         return store.write_now(unit)
+
+
+def _kept(txn: Txn, record: Recovery) -> int:
+    """The last event that was certainly there when the backup was made. Where only a machine told, or an admin, the hub
+    may have served since: then it is the last one before that start.
+    """
+    if record.cause in ("store", "restore"):
+        return record.seq
+    return max((start.seq for start in txn.starts() if start.seq <= record.seq), default=record.seq)
 
 
 def _revoke(txn: Txn, name: str, now: float) -> int:

@@ -18,7 +18,8 @@ reconcile      a machine's report beside the hub's own rows; job_output what is 
 plan_edit, pause_drain, queue_order    an edited plan, a paused or drained machine, places in a queue
 recovery       when a store is a restored backup, and what follows
 audit          the intention to write an audit row
-audit_chain    the hash chain of the audit and its checkpoints
+audit_chain    the hash chain of the audit and its checkpoints; audit_table where its witnesses are
+sigv4          a request to an S3-like store, signed
 vitals_history each machine's load, memory and link latency of the last minutes, in memory
 holder         whether a name still has one holder, by what its steps go on from
 copied_identity

@@ -7,6 +7,6 @@ chat_links    links of chat users to people by command, and the codes that peopl
 totp          second factors: RFC 6238 codes, single use, rate limited
 recovery_codes
               what stands in for one where the telephone is lost
-keys          the hub's keys and its CA on disk
+keys          the hub's keys and its CA on disk; audit_keys the key that signs the audit; key_files creates them
 marks         seals the positions that machines are told
 """

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from common.errors import UserError
 from common.files import sync_folder
@@ -21,6 +20,9 @@ from common.identity.sealing import BadKeyRing, Sealer
 from common.identity.signing import BadKey, SigningKey
 from common.read_file import read_bytes, read_secret
 from hub.config import Folder, HubConfig
+from hub.identity.audit_keys import AuditKeys, load_audit_keys
+from hub.identity.key_files import create_file as create_file
+from hub.identity.key_files import make_folder as make_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class HubKeys:
     authority: Authority
     job_key: SigningKey
     sealer: Sealer
+    audit: AuditKeys = field(default_factory=lambda: AuditKeys(None, {}))
 
     @property
     def hub_id(self) -> str:
@@ -39,6 +42,11 @@ class HubKeys:
     def job_keys(self) -> dict[str, bytes]:
         """Key id -> raw public key, as sent to machines when they join."""
         return {self.job_key.id: self.job_key.public}
+
+    @property
+    def audit_trusted(self) -> dict[str, bytes]:
+        """The keys that the audit is verified with; the job key until there is one of its own."""
+        return self.audit.trusted or self.job_keys
 
 
 def load_keys(config: HubConfig) -> HubKeys:
@@ -60,7 +68,7 @@ def load_keys(config: HubConfig) -> HubKeys:
     except (BadKeyRing, UnicodeDecodeError) as error:
         reason = error if isinstance(error, BadKeyRing) else "not ASCII"
         raise UserError(f"{file}: {reason}", cure) from None
-    return HubKeys(authority, job_key, sealer)
+    return HubKeys(authority, job_key, sealer, load_audit_keys(folder, authority.hub))
 
 
 def refresh_certificate(folder: Folder, authority: Authority, now: float) -> bool:
@@ -103,25 +111,3 @@ def _is_current(folder: Folder, hub_id: str, now: float) -> bool:
     except (UserError, BadIdentity):
         return False
     return identity.name == hub_id and now < identity.renew_at
-
-
-def make_folder(path: Path, created: list[Path], mode: int = 0o700) -> None:
-    """Makes the folder where it is missing, and its parents with mode 0755; an existing one is left as it is. Appends
-    what it made to `created`.
-    """
-    if path.is_dir():
-        return
-    if not path.parent.exists():
-        make_folder(path.parent, created, 0o755)
-    path.mkdir(mode=mode)
-    created.append(path)
-
-
-def create_file(path: Path, data: bytes, created: list[Path]) -> None:
-    """Creates the file with mode 0600 and fsyncs it; raises FileExistsError. Appends it to `created`."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    created.append(path)
-    with open(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)

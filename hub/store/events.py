@@ -87,11 +87,10 @@ class AuditRepository(Repository):
         self.flush()
         return [AuditRow(*row) for row in self._db.rows(_CHAIN, {"after_seq": after_seq, "limit": limit})]
 
-    def add_checkpoint(self, seq: int, hash: str, signature: bytes, key: str, at: float) -> None:  # noqa: A002
+    def add_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Raises Conflict where there is one at this seq."""
-        checkpoint = Checkpoint(seq, hash, signature, key, at)
         if self._db.change(_ADD_CHECKPOINT, _CHECKPOINT.row(checkpoint)) != 1:
-            raise Conflict(f"checkpoint {seq}: is there already")
+            raise Conflict(f"checkpoint {checkpoint.seq}: is there already")
 
     def last_checkpoint(self) -> Checkpoint | None:
         row = self._db.row(_LAST_CHECKPOINT)

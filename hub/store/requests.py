@@ -86,6 +86,13 @@ _APPROVALS: Final = Statement(
 )
 
 
+_LAST_IN: Final = Statement(
+    REQUEST.select.where(table.c.inlet == sa.bindparam("inlet"), table.c.conversation == sa.bindparam("conversation"))
+    .order_by(table.c.number.desc())
+    .limit(1)
+)
+
+
 class RequestRepository(Repository):
     last_number = 0
     """The highest number that this transaction has given."""
@@ -139,6 +146,11 @@ class RequestRepository(Repository):
         if before_number is not None:
             query = query.where(table.c.number < before_number)
         return REQUEST.from_rows(self._db.select(query))
+
+    def last_request_in(self, inlet: str, conversation: str) -> Request | None:
+        """The newest of a conversation."""
+        row = self._db.row(_LAST_IN, {"inlet": inlet, "conversation": conversation})
+        return None if row is None else REQUEST.from_row(row)
 
     def due_requests(self, now: float, limit: int = 1000) -> list[Request]:
         """Requests past their decide_by, the longest overdue first."""

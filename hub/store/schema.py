@@ -451,4 +451,6 @@ checkpoints: Final = sa.Table(
     sa.Column("signature", sa.LargeBinary, nullable=False),
     text("key"),
     time("at", nullable=False),
+    added_column(text("root"), ""),
+    added_column(integer("previous"), "0"),
 )

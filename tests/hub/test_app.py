@@ -50,6 +50,9 @@ async def test_a_hub_ends_on_term_and_is_taken_up_again(rig: SystemHarness) -> N
     assert await hub.stop() == 0
     assert "why=bye" in agent.log.read_text()
     assert "Traceback" not in hub.log.read_text()
+    code, told, _ = await rig.hub("audit", "verify", check=False)  # a stopped hub has signed its last row
+    assert code == 0, told
+    assert f"seen outside up to row {len(rig.events())}" in told
     await rig.start_hub()
     assert await worked(rig)
     kinds = [event["kind"] for event in rig.events()]

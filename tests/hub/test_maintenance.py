@@ -14,8 +14,6 @@ import pytest
 from common.lifecycle import JobState, RequestState
 from common.link.messages import Output, Report, Started
 from hub import maintenance as module
-from hub.core import audit_chain
-from hub.core.audit_chain import Checkpoint
 from hub.core.records import Agent, EnrolmentToken, IssuedCertificate, Person
 from hub.identity import certificates
 from hub.maintenance import MaintenanceTasks
@@ -34,6 +32,7 @@ class Clockwork:
         self.inside = harness
         self.port = port or LinkHarness(harness)
         self.reloads = 0
+        self.checkpoints = 0
         self.renewals = 0
         self.told = 0
         self.flushed: list[float] = []
@@ -44,8 +43,7 @@ class Clockwork:
             people=harness.people,
             links=self.port.links,
             composer=harness.composer,
-            key=harness.keys.job_key,
-            hub_id=harness.keys.hub_id,
+            checkpoint=self._checkpoint,
             retention=harness.config.store.retention,
             reload_files=self._reload,
             tell_of_files=self._tell,
@@ -53,6 +51,9 @@ class Clockwork:
             flush=self._flush,
             clock=harness.clock,
         )
+
+    async def _checkpoint(self) -> None:
+        self.checkpoints += 1
 
     def _reload(self) -> None:
         self.reloads += 1
@@ -337,25 +338,6 @@ async def test_links_gone_silent_are_dropped_by_a_look(awake: HubHarness) -> Non
 
 
 # ---- keeping
-
-
-async def test_the_head_of_the_audit_is_signed(harness: HubHarness, work: Clockwork) -> None:
-    """A checkpoint that a stranger can verify; none where nothing has been added; a cut tail shows."""
-    await harness.submit("@web-1 uptime")
-    await work.timers.checkpoint()
-    await work.timers.checkpoint()
-    marks: list[Checkpoint] = harness.read(lambda txn: txn.checkpoints())
-    assert len(marks) == 1
-    harness.clock.advance(10)
-    await harness.submit("help")
-    await work.timers.checkpoint()
-    marks = harness.read(lambda txn: txn.checkpoints())
-    links = harness.read(lambda txn: txn.chain())
-    keys, hub = harness.keys.job_keys, harness.keys.hub_id
-    report = audit_chain.verify(links, marks, keys, hub=hub)
-    assert (report.ok, report.signed_to) == (True, links[-1].seq)
-    assert not audit_chain.verify(links[:-1], marks, keys, hub=hub).ok
-    assert not audit_chain.verify(links, marks, keys, hub="another hub").ok
 
 
 async def test_old_output_tokens_and_certificates_go(harness: HubHarness, work: Clockwork) -> None:

@@ -50,6 +50,7 @@ def test_states_are_those_of_the_scrape() -> None:
             queue_age=4.5,
             outbox=7,
             files_refused={"policy": True, "runbooks": False},
+            witnesses={"file": (1_700.0, False), "s3": (0.0, True)},
             store_commits=10,
             store_units=40,
         ),
@@ -62,6 +63,9 @@ def test_states_are_those_of_the_scrape() -> None:
     assert found["answerback_outbox", ()] == 7
     assert found["answerback_file_refused", ("policy",)] == 1
     assert found["answerback_file_refused", ("runbooks",)] == 0
+    assert found["answerback_audit_witnessed_timestamp_seconds", ("file",)] == 1_700
+    assert found["answerback_audit_witness_failing", ("file",)] == 0
+    assert found["answerback_audit_witness_failing", ("s3",)] == 1
     assert found["answerback_store_commits_total", ()] == 10
     assert found["answerback_store_units_total", ()] == 40
 

@@ -10,7 +10,8 @@ from hub.links.server import LinkServer
 from hub.maintenance import TimerHealth
 from hub.metrics import Metrics
 from hub.planning.watched_files import FileProblem
-from hub.status import file_warnings, inlet_warnings, read_gauges, readiness_problems
+from hub.status import file_warnings, inlet_warnings, read_gauges, readiness_problems, witness_warnings
+from hub.witness.service import PATIENCE, PlaceState
 from tests.hub.hub_harness import HubHarness
 from tests.hub.link_harness import LinkHarness
 
@@ -53,6 +54,16 @@ def test_inlets_that_are_not_well() -> None:
         "inlet far: replies do not arrive: no answer",
         "inlet hush: nothing was delivered for longer than 2h00m",
     ]
+
+
+def test_witnesses_that_are_not_well() -> None:
+    """Nothing signed at once, a place that takes nothing after a while; each with why."""
+    states = [PlaceState("checkpoint", 0.0), PlaceState("s3", 600.0)]
+    assert witness_warnings(states, 0.0) == []
+    for state in states:
+        state.failed("odd", 10.0)
+    assert witness_warnings(states, 11.0) == ["audit checkpoint: odd"]
+    assert witness_warnings(states, 10.0 + PATIENCE) == ["audit checkpoint: odd", "audit s3: odd"]
 
 
 async def test_the_gauges_are_of_now(harness: HubHarness) -> None:

@@ -40,6 +40,7 @@ ATTENTION_TONES: Final[dict[str, Tone]] = {
     "stuck": "bad",
     "anomaly": "bad",
     "file": "bad",
+    "witness": "bad",
     "inlet": "bad",
     "quiet": "warn",
     "drain": "",

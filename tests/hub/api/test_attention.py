@@ -19,6 +19,7 @@ from hub.core.records import Agent
 from hub.core.recovery import Recovery
 from hub.planning.watched_files import FileProblem
 from hub.store.overview import JobBacklog
+from hub.witness.service import PATIENCE, SIGNING, PlaceState
 from tests.hub.hub_harness import NOW, HubHarness, ended_message
 
 RESTART = "@web-1 systemctl restart nginx.service"
@@ -152,6 +153,24 @@ def test_a_file_that_is_not_in_force_comes_first() -> None:
         assert (need.kind, need.id, need.since, need.age) == ("file", "policy.toml", 3.0, 2.0)
         assert word in need.text
         assert "line 7" in need.text
+
+
+def test_a_witness_that_gets_nothing_for_long_is_told() -> None:
+    """Trust: A7, and at once that nothing is signed; hostile words stay words; one that failed a moment ago is none."""
+    facts = AttentionFacts([], [], {}, [], {}, [], [], [], None, None, 0)
+    states = [PlaceState(SIGNING, 0.0), PlaceState("s3", 600.0), PlaceState("file", 60.0)]
+    states[0].failed("the log ends at 3\x1b[31m", 100.0)
+    states[1].failed("it answers 403", 50.0)
+    states[2].failed("x", 50.0 + PATIENCE)
+    for language, word in (("en", "is not signed"), ("zh", "未签名")):
+        needs = attention_list(facts, [], lambda name: True, 50.0 + PATIENCE, language, witnesses=states)
+        assert [(need.kind, need.id, need.since) for need in needs] == [
+            ("witness", "audit:checkpoint", 100.0),
+            ("witness", "audit:s3", 50.0),
+        ]
+        assert word in needs[0].text
+        assert "\x1b" not in needs[0].text
+        assert "it answers 403" in needs[1].text
 
 
 def test_an_inlet_that_gets_no_news_is_told() -> None:

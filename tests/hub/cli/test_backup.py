@@ -31,7 +31,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and "data/" not in path.as_posix() and not path.name.startswith("store.")
+        if path.is_file() and "data/" not in path.as_posix() and not path.name.startswith(("store.", "audit.witness"))
     }
 
 

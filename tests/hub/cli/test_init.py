@@ -30,6 +30,8 @@ FILES = {
     "ca/ca.key",
     "tls/hub.pem",
     "tls/hub.key",
+    "keys/audit.key",
+    "keys/audit.pub",
     "keys/job.key",
 }
 PROFILE = {"profile/profile.toml", "profile/key.pem", "profile/cert.pem", "profile/certificate.json", "profile/ca.pem"}

@@ -89,7 +89,7 @@ def test_what_is_in_doubt_is_shown_and_confirmed(config: HubConfig) -> None:
         kinds = [event.kind for event in store.read_now(lambda txn: txn.events())]
     assert agent is not None
     assert agent.state == "revoked"
-    assert kinds[-2:] == ["agent.revoked", "hub.recovered"]
+    assert kinds[-3:] == ["agent.revoked", "audit.forked", "hub.recovered"]
     assert run(config)[1] == "this hub is not in recovery: nothing to do\n"
 
 

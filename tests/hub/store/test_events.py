@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from common.audit.verification import Verification, Witness
 from common.identity.signing import CHECKPOINT_PURPOSE, SigningKey
 from hub.core.audit_chain import GENESIS, Checkpoint, checkpoint_bytes, export, verify, verify_file
 from hub.store.database import Database
 from hub.store.errors import Conflict
 from hub.store.store import Store
+from hub.witness.signer import CheckpointSigner, load_tree
 
 
 def tell(store: Store, make: Any, *kinds: str, subject: str = "r1") -> None:
@@ -83,7 +85,7 @@ def test_the_database_refuses_to_change_the_past(
 ) -> None:
     """No statement changes, removes or squeezes in an event, on a connection as the hub's own."""
     tell(store, make, "a.a", "a.b", "a.c")
-    store.write_now(lambda txn: txn.add_checkpoint(2, "h", b"s", "k", make.now))
+    store.write_now(lambda txn: txn.add_checkpoint(Checkpoint(2, "h", b"s", "k", make.now)))
     before = store.read_now(lambda txn: (txn.chain(), txn.checkpoints()))
     database = Database(url, tmp_path)
     with database.engine.connect() as connection, pytest.raises(sa.exc.DBAPIError):
@@ -101,7 +103,7 @@ def test_checkpoints_are_kept_and_the_store_verifies(store: Store, make: Any, tm
         def sign(txn: Any) -> None:
             seq, digest = txn.audit_head()
             signature = key.sign(CHECKPOINT_PURPOSE, checkpoint_bytes("hub-1", seq, digest, make.now))
-            txn.add_checkpoint(seq, digest, signature, key.id, make.now)
+            txn.add_checkpoint(Checkpoint(seq, digest, signature, key.id, make.now))
 
         store.write_now(sign)
     marks = store.read_now(lambda txn: txn.checkpoints())
@@ -109,7 +111,7 @@ def test_checkpoints_are_kept_and_the_store_verifies(store: Store, make: Any, tm
     assert store.read_now(lambda txn: txn.checkpoints(after_seq=2, limit=1)) == [marks[1]]
     assert store.read_now(lambda txn: txn.last_checkpoint()) == marks[2]
     with pytest.raises(Conflict):
-        store.write_now(lambda txn: txn.add_checkpoint(6, "h", b"s", "k", make.now))
+        store.write_now(lambda txn: txn.add_checkpoint(Checkpoint(6, "h", b"s", "k", make.now)))
     rows = store.read_now(lambda txn: txn.chain())
     keys = {key.id: key.public}
     report = verify(rows, marks, keys, hub="hub-1")
@@ -118,6 +120,34 @@ def test_checkpoints_are_kept_and_the_store_verifies(store: Store, make: Any, tm
     file.write_text("".join(export(rows, marks, keys, hub="hub-1", count=len(rows))))
     assert verify_file(file, keys).ok
     assert isinstance(marks[0], Checkpoint)
+
+
+def test_checkpoints_are_signed_as_the_log_grows(store: Store, make: Any) -> None:
+    """Trust: A7, on both databases: the tree goes on from what was kept, also in another process, and what is signed
+    verifies whole; a past that was changed meanwhile is not signed.
+    """
+    key = SigningKey.generate()
+    tell(store, make, *["a.a"] * 5)
+    notes: list[Checkpoint] = []
+    for number in range(4):
+        signer = CheckpointSigner(key, "hub-1", lambda: notes[-1] if notes else None)
+        store.write_now(lambda txn, s=signer: s.announce(txn, None, make.now))
+        while store.read_now(signer.advance):
+            pass
+        mark = store.write_now(lambda txn, s=signer: s.sign(txn, make.now + 1))
+        assert mark is not None
+        notes.append(mark)
+        assert store.write_now(lambda txn, s=signer: s.sign(txn, make.now + 2)) == mark
+        tell(store, make, *["a.b"] * (number + 1))
+
+    def verified(txn: Any) -> Any:
+        own = Witness("notes", [("hub-1", note) for note in notes], True)
+        run = Verification("hub-1", {key.id: key.public}, [own], now=make.now + 3)
+        return run.run(iter(txn.chain()), txn.checkpoints())
+
+    report = store.read_now(verified)
+    assert (report.ok, report.signed_to, report.checked) == (True, 12, 16), report.problem
+    assert store.read_now(lambda txn: load_tree(txn)[0].root()) == notes[-1].root
 
 
 def test_a_tampered_database_is_found(tmp_path: Path, make: Any) -> None:
