@@ -40,6 +40,7 @@ _PLACES_TEXT: Final = """
 /etc/letsencrypt/accounts /etc/letsencrypt/keys /var/lib/cloud /var/lib/kubelet /var/lib/systemd/coredump /var/crash
 /var/spool/cron /var/spool/at /var/lib/answerback /var/lib/answerback-agent /run/secrets /run/credentials /run/user
 /var/run/secrets /var/run/user /var/log/installer /var/log/anaconda /var/log/audit /var/log/private
+/var/log/journal /run/log/journal
 """
 SECRET_PLACES: Final = tuple(_PLACES_TEXT.split())
 """Folders and files of which everything is one, by their whole path."""

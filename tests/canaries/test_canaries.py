@@ -23,7 +23,7 @@ from tests.canaries.trace import Acts, read_trace
 from tests.hub.planning.defaults import default_policy
 
 needs_machine = pytest.mark.skipif(bool(machine.missing()), reason=machine.missing() or "-")
-COUNT = 3
+COUNT = 2
 """Invocations of each rule in the normal run; about ten seconds of processor in all."""
 SEED = 10
 
@@ -49,7 +49,14 @@ ps aux
 top -b -n 1
 pgrep -a sleep
 grep -r . /var/log
+grep -ra . /var/log
 grep -e . /etc/nginx/nginx.conf /var/log/app/e
+journalctl -n 5
+journalctl -n 5 -o verbose
+journalctl -o json
+journalctl -o export --output-fields=MESSAGE,_PID
+journalctl -F COREDUMP_EXE
+journalctl COREDUMP_EXE=/usr/bin/app -o cat
 cat /var/log/linked.log
 cat /var/log/linked/id_rsa
 tail /var/log/app/relative.log
@@ -128,8 +135,12 @@ REMOVED = (
     Removed(_READABLE, f"hidden = true\n{_READABLE}", "cat /var/log/app/.hidden/x.log", "leak"),
     Removed("[types.logs]\n", "[types.logs]\nsecrets = true\n", "grep -r . /var/log/audit/audit.log", "leak"),
     Removed('"--exclude=btmp*", ', "", "grep -r . /var/log", "leak"),
+    Removed('"--exclude-dir=journal", ', "", "grep -ra . /var/log", "leak"),
     Removed('"--exclude-dir=.?*", ', "", "grep -r . /var/log", "leak"),
     Removed('"/etc/sysctl.d",', '"/etc/sysctl.d", "/etc/apt/sources.list",', "cat /etc/apt/sources.list", "leak"),
+    Removed('max_items = 64, default = "MESSAGE', 'max_items = 64, default = "COREDUMP_ENVIRON,MESSAGE',
+            "journalctl -o verbose", "leak", also=("COREDUMP_(?:COMM", "COREDUMP_(?:ENVIRON|COMM")),
+    Removed('COREDUMP_(?:COMM', 'COREDUMP_(?:ENVIRON|COMM', "journalctl -F COREDUMP_ENVIRON", "leak"),
     Removed("[aTfhjlrsuvwx]", "[aTefhjlrsuvwx]", "ps axe", "leak"),
     Removed('env = { XDG_CONFIG_HOME = "/dev/null" }', "env = {}", "top -b -n 1", "write"),
     Removed('insert = ["-oDir::Cache::pkgcache=", "-oDir::Cache::srcpkgcache="]', "", "apt show canary", "write"),

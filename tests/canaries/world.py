@@ -6,6 +6,7 @@ read. The files that may be read by everybody hold none.
 
 from __future__ import annotations
 
+import lzma
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,12 +148,22 @@ LINKS: Final = {
 """Links beneath the roots of rules that lead to secrets."""
 
 
+MACHINE_ID: Final = "0123456789abcdef0123456789abcdef"
+JOURNAL: Final = Path(__file__).with_name("crashed.journal.xz")
+"""A journal of one entry: systemd-coredump's of a crashed program, its environment with a canary among the fields
+(COREDUMP_ENVIRON). Made by `systemd-journal-remote -o system.journal` from the text form that it reads."""
+
+
 def plant(root: Path) -> None:
     """Writes all of it beneath `root`, which is a machine of its own."""
     for path in ORDINARY:
         _write(root, Planted(path, PLAIN))
     for planted in SECRETS:
         _write(root, planted)
+    journal = root / "var/log/journal" / MACHINE_ID / "system.journal"
+    journal.parent.mkdir(parents=True)
+    journal.write_bytes(lzma.decompress(JOURNAL.read_bytes()))
+    (root / "etc/machine-id").write_text(f"{MACHINE_ID}\n", encoding="ascii")
     for link, target in LINKS.items():
         Path(f"{root}{link}").symlink_to(target)
     for folder in ("/home/bob", "/var/lib/private", "/srv/empty"):
@@ -174,6 +185,7 @@ def _write(root: Path, planted: Planted) -> None:
 def paths() -> list[str]:
     """All files that are planted, and the folders on the way to them."""
     found = {*ORDINARY, *(planted.path for planted in SECRETS), *LINKS, *FROM_THE_SYSTEM, *REPOSITORY_PATHS}
+    found.add(f"/var/log/journal/{MACHINE_ID}/system.journal")
     found.update(str(folder) for path in tuple(found) for folder in Path(path).parents)
     return sorted(found)
 

@@ -19,7 +19,8 @@ _SECRETS = """
 /srv/.npmrc /root/x /root /home/a/.ssh/config /home/a/.aws/config /etc/apt/auth.conf /etc/apt/auth.conf.d/x
 /etc/shadow /etc/shadow- /etc/gshadow /etc/sudoers.d/x /etc/kubernetes/admin.conf /var/log/btmp /var/log/btmp.1
 /var/log/btmp-20260101 /var/log/btmp.2.gz /var/log/cloud-init-output.log.1 /var/log/cloud-init.log-20260101.xz
-/var/log/installer/syslog /var/log/sudo-io/00/00/01/ttyout /var/log/audit/audit.log /srv/private/x /run/secrets/db
+/var/log/installer/syslog /var/log/journal/0a/system.journal
+/var/log/sudo-io/00/00/01/ttyout /var/log/audit/audit.log /srv/private/x /run/secrets/db
 /run/user/0/x /var/spool/cron/crontabs/root /home/a/.bash_history /srv/bash_history /proc/1/environ /var/crash/x
 /srv/core.1234 /var/lib/systemd/coredump/core.x /var/lib/answerback-agent/runner/trust.json
 """
