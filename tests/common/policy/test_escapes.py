@@ -28,8 +28,10 @@ def policy(*rules: str) -> Policy:
          'arguments = [{ name = "X", type = "text", min = 0, max = 8 }]', set()),
         ('program = "/usr/bin/tee"\nverdict = "allow"\narguments = [{ name = "F", type = "path", beneath = ["/"] }]',
          {"writes"}),
+        ('program = "/usr/bin/cat"\nverdict = "allow"\n'
+         'arguments = [{ name = "F", type = "path", beneath = ["/etc"], secrets = true }]', {"reads"}),
         ('program = "/usr/bin/cat"\nverdict = "allow"\narguments = [{ name = "F", type = "path", beneath = ["/etc"] }]',
-         {"reads"}),
+         set()),
         ('program = "/usr/bin/cat"\nverdict = "allow"\narguments = [{ name = "F", type = "path", beneath = ["/srv"] }]',
          set()),
         ('program = "/usr/bin/make"\nverdict = "ask"\napprovers = 1\n[rule.options]\n"-f" = "text"', {"runs"}),
