@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from common.api.actions import RetryArgs, RunArgs, RunResult
@@ -60,13 +61,12 @@ class RunHandlers:
         if job is None:
             if (refused := check_retry(request)) is not None:
                 return RunResult(code=refused.code, text=refused.sentence.render(args.language))
-            plan = Plan(request.plan.steps, "operator", request.plan.ttl, request.plan.tainted)
+            plan = request.plan
         else:
             if job.state not in JOB_SETTLED:
                 return _refusal("retry_not_ended", "not_ended", args.language, {"what": job.id})
             step = request.plan.steps[job.step]
-            again = Step(step.argv, (job.agent,), step.cwd, step.env, step.time_limit, step.output_cap, step.filters)
-            plan = Plan((again,), "operator", request.plan.ttl, request.plan.tainted)
+            plan = replace(request.plan, steps=(replace(step, targets=(job.agent,)),))
         parent = job.id if job is not None else request.id
         return await self._submit(caller, plan, f"retry of r{request.number}", args.language, parent=parent)
 

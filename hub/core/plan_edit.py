@@ -71,7 +71,7 @@ def edited_plan(
     for index, said in enumerate(steps):
         old = plan.steps[min(index, len(plan.steps) - 1)]
         made.append(_edited_step(old, said, resolve_targets, extra=index >= len(plan.steps)))
-    return Plan(tuple(made), source="operator", ttl=plan.ttl, tainted=plan.tainted)
+    return replace(plan, steps=tuple(made), explanation="")  # which was about the steps as they were
 
 
 _KEYS: Final = frozenset({"argv", "targets", "time_limit", "cwd", "env", "output_cap", "filters"})

@@ -12,7 +12,6 @@ from typing import Final
 
 from common.catalogue import Sentence
 from common.lifecycle import RequestState
-from common.plan import Plan
 from hub.chat.approval_text import fits_chat
 from hub.chat.compose import ReplyComposer
 from hub.core.action_checks import OPEN_STATES, check_retry, check_verb, choose_request
@@ -92,7 +91,7 @@ class ChatActions:
             return request, CannotPlan(refused.sentence, refused.code)
         child = replace(request, parent=found.id)
         uow.txn.save_request(request, child)
-        return child, Planned(Plan(found.plan.steps, "operator", found.plan.ttl, found.plan.tainted))
+        return child, Planned(found.plan)
 
     def _act(self, uow: UnitOfWork, actor: Actor, command: ChatCommand) -> ActionResult:
         if command.verb in ("pause", "resume"):

@@ -9,6 +9,11 @@ import pytest
 from common.api.actions import MAX_HOLD
 from common.api.arguments import MAX_SELECTION
 from common.lifecycle import JobState, RequestState
+from common.plan import Plan, Step
+from hub.core.outcome import Planned
+from hub.core.records import Request
+from hub.engine.request_actions import new_request
+from hub.engine.unit_of_work import UnitOfWork
 from hub.links.console import InvalidArguments
 from tests.hub.api_harness import REMOTE, ApiHarness
 from tests.hub.hub_harness import HubHarness, ended_message
@@ -124,3 +129,43 @@ async def test_a_request_is_asked_for_again_whole(harness: HubHarness) -> None:
     assert harness.request(told["id"]).state is RequestState.ASKING
     with pytest.raises(InvalidArguments, match="r999"):
         await rooms.call("carol", "retry", number=999)
+
+
+async def test_a_plan_keeps_where_it_came_from(harness: HubHarness) -> None:
+    """Trust: a model's plan that a person rejected does not run because somebody says `retry`: in chat, at the console,
+    of the request or of one job, edited or said again, it is a model's plan still, and waits for a yes. Lesson A5 1.
+    """
+    rooms = ApiHarness(harness)
+    plans = [
+        Plan((Step(("uptime",), ("web-1",)),), source="model:m", proposed=True, explanation="x"),
+        Plan((Step(("uptime",), ("web-1",)),), source="runbook:load", tainted=True, explanation="x"),
+    ]
+    for plan in plans:
+        request = new_request(person="carol", text="load?", language="en", now=harness.clock.now)
+
+        def ask(uow: UnitOfWork, request: Request = request, plan: Plan = plan) -> None:
+            added = uow.txn.add_request(request)
+            assert added is not None
+            harness.engine.apply_outcome(uow, added, Planned(plan))
+
+        await harness.change(ask)
+        asked = harness.request(request.id)
+        assert asked.state is RequestState.ASKING
+        assert asked.plan is not None
+        edit = {"base_hash": asked.plan_hash, "steps": [{"argv": ["uptime", "-p"]}]}
+        told_edit = await rooms.call("ann", "edit", number=asked.number, **edit)
+        assert told_edit["code"] == "ok", told_edit
+        edited = harness.request(told_edit["id"])
+        await harness.submit(f"reject r{edited.number}", "bob")
+        said = await harness.submit(f"retry r{asked.number}")
+        told = harness.request((await rooms.call("carol", "retry", number=asked.number))["id"])
+        await harness.submit(f"approve r{told.number}", "bob")
+        (job,) = harness.jobs(harness.request(told.id))
+        await harness.claim()
+        await harness.handle_agent_events("web-1", ended_message(job.id))
+        of_job = harness.request((await rooms.call("carol", "retry", job=job.id))["id"])
+        for one in (said, told, of_job, edited):
+            kept = harness.request(one.id).plan
+            assert kept is not None
+            assert one.state is RequestState.ASKING, one.text
+            assert (kept.source, kept.proposed, kept.tainted) == (plan.source, plan.proposed, plan.tainted)

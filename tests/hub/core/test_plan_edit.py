@@ -26,7 +26,7 @@ def test_what_a_step_does_not_say_is_as_it_was() -> None:
     more = plan.steps[1]
     assert (more.argv, more.targets, more.cwd, more.env) == (("d",), ("x", "y"), "", ())
     assert more.time_limit == DEFAULT_TIME_LIMIT
-    assert (plan.source, plan.ttl, plan.tainted) == ("operator", PLAN.ttl, True)
+    assert (plan.source, plan.ttl, plan.tainted) == (PLAN.source, PLAN.ttl, True)
 
 
 @each_of(
