@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agent.runner.journal import parse_journal
 from agent.state import StateFolder
-from common.lifecycle import JobState, RequestState
+from common.lifecycle import JOB_TERMINAL, JobState, RequestState
 from hub.chat.inlets import load_config
 from hub.cli.admin import audit_rows
 from hub.cli.init import init
@@ -60,6 +60,9 @@ async def test_a_store_goes_on(tmp_path: Path) -> None:
         assert all(request.plan is not None for request in requests if request.number != 3)
         jobs = await store.read(lambda txn: txn.jobs(limit=100))
         assert sorted(job.state for job in jobs) == sorted([JobState.SUCCEEDED, JobState.SUCCEEDED, JobState.QUEUED])
+        # Trust: what was there before rows were authenticated is taken over, once, and may go on.
+        waits = [row for row in (*requests, *jobs) if row.state not in JOB_TERMINAL]
+        assert await store.read(lambda txn: all(map(txn.rows.is_authentic, waits)))
         uptime = next(job for job in jobs if job.number == 2)
         (chunk,) = await store.read(lambda txn: list(txn.chunks(uptime.id, limit=10)))
         assert b"load average" in chunk.data

@@ -99,7 +99,7 @@ RUN: Final = Verb(
 RETRY: Final = Verb(
     name="retry", kind="action", right=rights.RETRY, args=actions.RetryArgs, result=one(actions.RunResult),
     summary="The same again, as a new request whose parent is the old one; policy decides anew.",
-    errors=("no_right", "no_plan", "not_ended", "denied", "queue_full"),
+    errors=("no_right", "no_plan", "not_ended", "forged", "denied", "queue_full"),
 )  # fmt: skip
 
 # ---- decisions
@@ -108,7 +108,7 @@ _DECISIONS = ("no_right", "already_decided", "expired", "plan_changed")
 APPROVE: Final = Verb(
     name="approve", kind="action", right=rights.APPROVE, args=actions.ApproveArgs, result=one(actions.ApproveResult),
     summary="One yes to exactly the plan of a request.",
-    errors=(*_DECISIONS, "recovery", "bad_code", "code_needed", "not_enrolled", "needs_second_person"),
+    errors=(*_DECISIONS, "recovery", "bad_code", "code_needed", "not_enrolled", "needs_second_person", "forged"),
 )  # fmt: skip
 REJECT: Final = Verb(
     name="reject", kind="action", right=rights.RUN, args=actions.RejectArgs, result=one(actions.RejectResult),
@@ -118,7 +118,7 @@ REJECT: Final = Verb(
 EDIT: Final = Verb(
     name="edit", kind="action", right=rights.EDIT, args=actions.EditArgs, result=one(actions.EditResult),
     summary="Another plan in place of one that waits for approval; a new request asks for it.",
-    errors=(*_DECISIONS, "bad_plan", "same_plan", "denied"),
+    errors=(*_DECISIONS, "bad_plan", "same_plan", "denied", "forged"),
 )  # fmt: skip
 
 # ---- jobs under way or in the queue

@@ -55,9 +55,11 @@ class RunHandlers:
 
     async def retry(self, caller: Caller, args: RetryArgs) -> RunResult:
         """The same again, as a new request with a parent."""
-        request, job = await self._context.store.read(lambda txn: _retried(txn, args))
+        request, job, authentic = await self._context.store.read(lambda txn: _retried(txn, args))
         if request.plan is None:
             return _refusal("retry_no_plan", "no_plan", args.language, {"number": request.number})
+        if not authentic:
+            return _refusal("row_forged", "forged", args.language, {"what": f"r{request.number}"})
         if job is None:
             if (refused := check_retry(request)) is not None:
                 return RunResult(code=refused.code, text=refused.sentence.render(args.language))
@@ -93,14 +95,18 @@ def _refusal(key: str, code: str, language: Language, values: dict[str, Any]) ->
     return RunResult(code=code, text=Sentence(key, values).render(language))
 
 
-def _retried(txn: Txn, args: RetryArgs) -> tuple[Request, Job | None]:
+def _retried(txn: Txn, args: RetryArgs) -> tuple[Request, Job | None, bool]:
+    """What is to be done again, and whether its plan, and the job's place in it, are as this hub wrote them."""
     if not args.job:
-        return find_request(txn, args), None
+        whole = find_request(txn, args)
+        return whole, None, txn.rows.is_authentic(whole)
     job = find_job(txn, args.job)
     request = txn.request(job.request_id)
     if request is None:
         raise InvalidArguments(str(Sentence("no_job", {"what": job.id})))
-    return request, job
+    steps = request.plan.steps if request.plan is not None else ()
+    named = 0 <= job.step < len(steps) and job.agent in steps[job.step].targets
+    return request, job, named and txn.rows.is_authentic(request)
 
 
 def _submitted(txn: Txn, request_id: str, language: Language) -> RunResult:

@@ -76,6 +76,7 @@ EVENT_KINDS: Final = (
     "job.ended",
     "job.unknown",
     "job.anomaly",
+    "row.forged",
     "job.cancel_asked",
     "job.priority",
     "act.*",

@@ -148,7 +148,7 @@ def _add_store(writer: BackupWriter, database: Path, beside: Path, config: HubCo
 
 def _check_chain(copy: Path, config: HubConfig) -> int:
     keys = load_keys(config)
-    with closing(Store.open(f"sqlite:///{copy.name}", folder=copy.parent, clock=float)) as store:
+    with closing(Store.open(f"sqlite:///{copy.name}", folder=copy.parent, clock=float, look_only=True)) as store:
         report = store.read_now(
             lambda txn: Verification(keys.hub_id, keys.audit_trusted, named=keys.job_keys, strict=False).run(
                 audit_rows(txn), audit_checkpoints(txn)
@@ -287,7 +287,7 @@ def _mark_restored(folder: Path, source: Path, manifest: Manifest, now: float) -
     if not manifest.store:
         begin = "answerback-hub recover --begin"
         return [f"the database is not in it: put its dump back, then run `{begin}` before the hub starts"]
-    with closing(Store.open(f"sqlite:///{manifest.store}", folder=folder, clock=lambda: now)) as store:
+    with closing(Store.open(f"sqlite:///{manifest.store}", folder=folder, clock=lambda: now, look_only=True)) as store:
         store.write_now(lambda txn: begin_recovery(txn, now, cause="restore", witness=source.name))
     config_file = folder / "hub.toml"
     if not config_file.exists():

@@ -116,9 +116,12 @@ def restore_command(
 @click.option("--yes", is_flag=True, help="go on without asking")
 @click.option("--revoke", "revoked", multiple=True, metavar="NAME", help="a machine or person that must not come back")
 @click.option("--begin", is_flag=True, help="this store was put back from a backup, though nothing has told")
+@click.option("--new-row-key", "new_key", is_flag=True, help="keys/rows.key is lost: go on with a new one")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object; changes nothing without --yes")
 @config_option
-def recover_command(config: HubConfig, yes: bool, revoked: tuple[str, ...], begin: bool, as_json: bool) -> None:
+def recover_command(
+    config: HubConfig, yes: bool, revoked: tuple[str, ...], begin: bool, new_key: bool, as_json: bool
+) -> None:
     """Show what a restored backup leaves in doubt, and let the hub go on.
 
     \b
@@ -127,8 +130,13 @@ def recover_command(config: HubConfig, yes: bool, revoked: tuple[str, ...], begi
 
     A hub whose store was put back notices it and hands nothing out until this is done. What was revoked after the
     backup was made is trusted again by the backup: compare the list with what you know. docs/backup.md has the rest.
+
+    Rows of the store are authenticated with keys/rows.key. Where that is lost, put it back from a backup; where there
+    is none, --new-row-key makes another: whatever waits or is planned then starts nothing, and is asked for again.
     """
     now = time.time()
+    if new_key:
+        recover.renew_key(config, now)
     if begin:
         recover.begin(config, now)
     doubt = recover.read_doubt(config, now)

@@ -19,6 +19,7 @@ from hub.core.recovery import Recovery
 from hub.identity import certificates
 from hub.identity.keys import load_keys
 from hub.store.restored import begin_recovery
+from hub.store.row_key import renew_row_key
 from hub.store.transaction import Txn
 
 MAX_EVENTS: Final = 10_000
@@ -91,6 +92,15 @@ def begin(config: HubConfig, now: float) -> None:
     """An admin knows that the store was put back, though nothing has told."""
     with open_store(config, now) as store:
         store.write_now(lambda txn: begin_recovery(txn, now, cause="admin", witness="terminal"))
+
+
+def renew_key(config: HubConfig, now: float) -> None:
+    """Another key for rows in place of one that is lost; nothing that is in the store starts any more. Raises
+    UserError where none is lost.
+    """
+    renew_row_key(config.folder.path)
+    with open_store(config, now) as store:
+        store.write_now(lambda txn: txn.audit("hub.row_key_renewed", "store", "terminal", {}, now))
 
 
 def finish(config: HubConfig, revoked: Collection[str], now: float) -> int:

@@ -6,6 +6,7 @@ judgement      policy over a whole plan: allow, ask (how many, second factor), d
 approval       who may approve what; plain_answer what a bare yes approves
 approval_proofs
                an approval signed when it is given, and what those given are worth at hand-out
+row_mac        which rows this hub wrote: a MAC over what decides over a start
 who_may        whom to ask, where somebody may not
 authorization  authorize(): the one question every entrance asks
 outcome        what a planner may answer; receipt what a webhook does

@@ -57,9 +57,10 @@ def check_approve(
     plan_hash: str,
     now: float,
     plan_code: str = "",
+    counted: int | None = None,
 ) -> DecisionAccepted | DecisionRefused:
     """Whether `person` may add a yes. `plan_hash` or `plan_code` is what they saw, "" where they named only the
-    request.
+    request. `counted` is how many of the approvals count now, all of them where that is not given.
     """
     if plan_code and request.state is RequestState.ASKING and plan_code != approval_code(request):
         values = {"number": request.number, "code": plan_code, "right": approval_code(request)}
@@ -70,7 +71,7 @@ def check_approve(
         return DecisionRefused("own_request", Sentence("approve_own", {"number": request.number}))
     if any(approval.person == person for approval in approvals):
         return DecisionRefused("already", Sentence("approve_twice", {"number": request.number}))
-    given = sum(1 for approval in approvals if approval.granted) + 1
+    given = (sum(1 for approval in approvals if approval.granted) if counted is None else counted) + 1
     return DecisionAccepted(enough=given >= request.approvers, given=given, needed=request.approvers)
 
 

@@ -46,6 +46,8 @@ def decide_dispatch(
         return Withhold("its plan is gone")
     if job.queued_at < joined_at:
         return Withhold("it was meant for the machine that had this name before")
+    if not 0 <= job.step < len(request.plan.steps) or job.agent not in request.plan.steps[job.step].targets:
+        return Withhold(str(Sentence("plan_not_approved", {"number": request.number})))
     step = request.plan.steps[job.step]
     verdict = check(step, job.agent)
     reason = objection(request, step, verdict)

@@ -124,6 +124,28 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingApproval:
+    """A yes that holds for a while: of one plan hash, for one person, so many times."""
+
+    number: int  # what people call it: a3 is 3; given by the store, 0 before
+    request_id: str  # the request with whose approval it was given
+    plan_hash: str
+    person: str  # for whom
+    granted_by: str
+    via: str
+    granted_at: float
+    expires_at: float
+    max_uses: int
+    uses: int = 0
+    second_factor: bool = False  # a fresh code was given with it
+    revoked_at: float | None = None
+    revoked_by: str = ""
+    command: str = ""  # for people: the first step's
+    targets: tuple[str, ...] = ()
+    mac: str = field(default="", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEvent:
     """One audit row; `hash` covers the previous row's hash and everything here (hub/core/audit_chain.py)."""
 

@@ -158,15 +158,15 @@ def cancelled(request: Request, by: str, now: float, kill: bool = False) -> Tran
     return after, [WriteAudit("request.cancelled", {"by": by}), SendReply("final")]
 
 
-def jobs_settled(request: Request, jobs: Sequence[Job], now: float) -> Transition:
-    """Called when a job of the request has settled: is it the last of its step, and what follows?"""
+def jobs_settled(request: Request, jobs: Sequence[Job], now: float, *, last: bool = False) -> Transition:
+    """Called when a job of the request has settled: is it the last of its step, and what follows? `last`: no step."""
     current = [job for job in jobs if job.step == request.step]
     if request.state is not RequestState.WORKING or any(job.state not in JOB_SETTLED for job in current):
         return request, []
     plan = request.plan
     # A step whose jobs were asked to stop is the last, even where each of them had ended before.
     well = all(job.state is JobState.SUCCEEDED and job.cancel_asked_at is None for job in current)
-    if plan is not None and well and request.step + 1 < len(plan.steps):
+    if plan is not None and well and not last and request.step + 1 < len(plan.steps):
         after = replace(_transition(request, RequestEvent.STEP_ENDED), step=request.step + 1)
         return after, [QueueStep(request.step + 1)]
     counts: dict[str, int] = {}

@@ -86,6 +86,8 @@ class ChatActions:
             return request, CannotPlan(refuse(uow, actor, "retry", ActionResult.refused(denied)).sentence, denied.code)
         found = _find_request(uow, actor, command)
         refused = found if isinstance(found, DecisionRefused) else check_retry(found)
+        if isinstance(found, Request) and refused is None and not uow.is_authentic(found):
+            refused = DecisionRefused("forged", Sentence("row_forged", {"what": f"r{found.number}"}))
         if isinstance(found, DecisionRefused) or refused is not None or found.plan is None:
             assert refused is not None  # noqa: S101 - a request without a plan is refused
             return request, CannotPlan(refused.sentence, refused.code)

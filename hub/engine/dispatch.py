@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from common.catalogue import Sentence
 from common.identity.signing import ORDER_PURPOSE, SigningKey
 from common.link.messages import PROTOCOL, Dispatch
 from common.plan import Order
 from hub.core.dispatch import decide_dispatch, order_for_protocol
 from hub.core.job import Withhold
-from hub.core.records import Job
+from hub.core.records import Job, Request
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 
 HUB: Final = "hub"
@@ -57,6 +58,8 @@ class Dispatcher:
 
     def _decide(self, uow: UnitOfWork, job: Job, joined_at: float, protocol: int) -> Order | Withhold:
         request = uow.txn.request(job.request_id)
+        if (forged := _forged(uow, request, job)) is not None:
+            return Withhold(str(forged))
         tainted = request is not None and request.plan is not None and request.plan.tainted
         approvals = uow.txn.approvals(request.id) if request is not None and request.approvers else []
         return decide_dispatch(
@@ -75,3 +78,14 @@ class Dispatcher:
     def _sign(self, order: Order) -> Dispatch:
         data = order.to_bytes()
         return Dispatch(data, self._job_key.sign(ORDER_PURPOSE, data), self._job_key.id)
+
+
+def _forged(uow: UnitOfWork, request: Request | None, job: Job) -> Sentence | None:
+    """Why a job is none of this hub's making: its row, its request's, or a machine that its step does not name."""
+    if request is None:
+        return None  # which is another reason
+    if not uow.is_authentic(job):
+        return Sentence("row_forged", {"what": f"job {job.id}"})
+    if not uow.is_authentic(request):
+        return Sentence("row_forged", {"what": f"r{request.number}"})
+    return None

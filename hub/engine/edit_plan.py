@@ -50,6 +50,8 @@ class PlanEditor:
         """A dry run answers with policy's judgement and who would have to approve the new plan, and changes nothing."""
         if (refused := check_edit(request, base_hash, uow.now)) is not None:
             return ActionResult.refused(refused)
+        if not uow.is_authentic(request):
+            return ActionResult(Sentence("row_forged", {"what": f"r{request.number}"}), "forged")
         assert request.plan is not None  # noqa: S101 - it is asking, so it was judged
         try:
             judgement = _judge_edit(uow.world, actor, request, request.plan, steps)

@@ -357,6 +357,8 @@ class Intake:
         self, uow: UnitOfWork, request: Request, outcome: PlanningOutcome, steps: tuple[int, ...] = ()
     ) -> None:
         """Moves a received request on by what its planner said; `steps` are those of the codes said in it."""
+        if not uow.is_authentic(request):
+            outcome = CannotPlan(Sentence("row_forged", {"what": f"r{request.number}"}), "forged")
         if isinstance(outcome, ChatCommand) and outcome.verb == "retry":
             request, outcome = self._chat_actions.plan_retry(uow, request, outcome)
         match outcome:

@@ -205,7 +205,8 @@ class PlanningQueue:
 
         def unit(txn: Txn) -> list[tuple[Request, list[SealedItem]]]:
             before = reversed(txn.earlier_requests(request, since, MAX_HISTORY))
-            return [(one, txn.sealed_of(one.id) if one.person and one.plan is None else []) for one in before]
+            known = (one if txn.rows.is_authentic(one) else replace(one, plan=None) for one in before)
+            return [(one, txn.sealed_of(one.id) if one.person and one.plan is None else []) for one in known]
 
         earlier = await self._store.read(unit)
         newest = newest_told([one for one, _ in earlier], request.received_at)

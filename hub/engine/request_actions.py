@@ -9,6 +9,7 @@ sentence too; where it is for want of a right it is an audit row.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -22,7 +23,7 @@ from hub.core import job as jobs_of_hub
 from hub.core import request as requests_of_hub
 from hub.core.action_checks import check_cancel, check_cancel_job, check_resolve_unknown
 from hub.core.approval import DecisionAccepted, DecisionRefused, check_approve, check_reject
-from hub.core.approval_proofs import approval_expiry
+from hub.core.approval_proofs import GivenApprovals, approval_expiry, count_given
 from hub.core.authorization import VERB_ROLES
 from hub.core.rate_limits import TokenBucket
 from hub.core.records import Approval, Job, Person, Request
@@ -68,9 +69,17 @@ class RequestActions:
         if nonce and any((one.person, one.nonce, one.granted) == (actor.person, nonce, True) for one in given):
             again = Sentence("approved_before", {"number": request.number})
             return ActionResult(again, "", {"again": True}, request.id)
-        roles = uow.world.people.roles(actor.person)
+        if (forged := self._forged(uow, request, given)) is not None:
+            return refuse(uow, actor, "approve", forged, request.id)
         answer = check_approve(
-            request, given, person=actor.person, roles=roles, plan_hash=plan_hash, now=uow.now, plan_code=plan_code
+            request,
+            given,
+            person=actor.person,
+            roles=uow.world.people.roles(actor.person),
+            plan_hash=plan_hash,
+            now=uow.now,
+            plan_code=plan_code,
+            counted=len(given_now(uow, request, given).counted),
         )
         if isinstance(answer, DecisionRefused):
             return refuse(uow, actor, "approve", ActionResult.refused(answer), request.id)
@@ -84,6 +93,16 @@ class RequestActions:
         partly = Sentence("approved_partly", {**values, **more})
         uow.show_on_card(request, partly)
         return ActionResult(partly, "", more, request.id)
+
+    def _forged(self, uow: UnitOfWork, request: Request, given: Sequence[Approval]) -> ActionResult | None:
+        """Nobody approves what this hub has not judged and asked, nor beside a yes that nobody gave."""
+        if request.state is not RequestState.ASKING:
+            return None  # which is another reason
+        what = "" if uow.is_authentic(request) else f"r{request.number}"
+        for forged in given_now(uow, request, given).forged:
+            what = what or f"an approval of r{request.number} by {forged.person}"
+            uow.report_forged(request.id, f"the approval of r{request.number} by {forged.person}")
+        return ActionResult(Sentence("row_forged", {"what": what}), "forged") if what else None
 
     def _save_approval(
         self, uow: UnitOfWork, actor: Actor, request: Request, answer: DecisionAccepted, reason: str, nonce: str
@@ -185,6 +204,19 @@ class RequestActions:
             return ActionResult.refused(refused)
         uow.apply_job_event(job, jobs_of_hub.ResolveUnknown(actor.person, done), actor.person)
         return ActionResult(Sentence("settled_now", {"job": job.id}))
+
+
+def given_now(uow: UnitOfWork, request: Request, approvals: Sequence[Approval]) -> GivenApprovals:
+    """The approvals of a request that waits, as they count in this transaction."""
+    return count_given(
+        request,
+        approvals,
+        uow.prover,
+        roles_of=uow.roles_now,
+        now=uow.now,
+        second_factor=request.second_factor,
+        own_approval=request.own_approval,
+    )
 
 
 def refuse(uow: UnitOfWork, actor: Actor, verb: str, result: ActionResult, subject: str = "") -> ActionResult:

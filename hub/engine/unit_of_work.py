@@ -55,6 +55,19 @@ class UnitOfWork:
         """The roles of a person by the store as it is in this transaction, which another process may have changed."""
         return self.world.people.roles_by(person, self.txn.person(person))
 
+    def is_authentic(self, row: Request | Job) -> bool:
+        """Whether this hub wrote the row as it is (`hub.core.row_mac`); where not, the audit and the log say so."""
+        if self.txn.rows.is_authentic(row):
+            return True
+        what = f"r{row.number}" if isinstance(row, Request) else f"job {row.id}"
+        self.report_forged(row.id, what)
+        return False
+
+    def report_forged(self, subject: str, what: str) -> None:
+        """The record of a row that was not written by this hub: for the audit, the log, and the attention list."""
+        self.audit("row.forged", subject, "hub", {"what": str(Sentence("row_forged", {"what": what}))})
+        self.effects.log_events.append(("row.forged", {"subject": subject, "what": what}))
+
     def notify_person(self, person: str, sentence: Sentence) -> bool:
         """Tells a person in chat, where they last spoke; False where they are not known to any chat that takes it."""
         for request in self.txn.requests(person=person, limit=RECENT_REQUESTS):
@@ -75,7 +88,7 @@ class UnitOfWork:
         """Saves a request's move and performs its actions; `text` is what a `final` says where it is a plain answer."""
         after, actions = transition
         if after is not before:
-            self.txn.save_request(before, after)
+            after = self.txn.save_request(before, after)
         self.effects.changed.add(after.id)
         if (before.state, after.state) == (RequestState.ASKING, RequestState.WORKING):
             self.show_on_card(after, Sentence("card_started", {"number": after.number}))
@@ -103,7 +116,7 @@ class UnitOfWork:
         """Saves what a job does on an event, and moves its request where the job has settled."""
         after, actions = jobs_of_hub.decide(before, event, self.now)
         if after is not before:
-            self.txn.save_job(before, after)
+            after = self.txn.save_job(before, after)
             self.effects.changed.add(after.id)
         for action in actions:
             match action:
@@ -139,7 +152,8 @@ class UnitOfWork:
         if self.txn.count_unsettled(request.id, request.step):
             self.effects.partial.append(request.id)
             return
-        move = requests_of_hub.jobs_settled(request, self.txn.jobs_of(request.id), self.now)
+        last = not self.is_authentic(request)  # no further step of what this hub has not judged
+        move = requests_of_hub.jobs_settled(request, self.txn.jobs_of(request.id), self.now, last=last)
         if move[0] is not request:
             after = self.apply_transition(request, move, "hub")
             if after.ended_at is not None:

@@ -14,6 +14,7 @@
     writer       the writer thread with group commit
     restored     what it does in the moment in which it turns out to be a restored backup
     watermark    how far the hub has come, in a file outside the database
+    row_key      the key that authenticates rows, in a file outside the database; made, and lost
     taken        which messages were taken lately, in files outside the database
     store        `Store`: opens, writes, reads, closes
 

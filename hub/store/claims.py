@@ -19,8 +19,7 @@ import sqlalchemy as sa
 
 from common.lifecycle import JobEvent, next_job_state
 from hub.core.records import Job
-from hub.store.base import Repository
-from hub.store.jobs import JOB, JOB_GUARDS
+from hub.store.jobs import JOB, JobRepository
 from hub.store.schema import QUEUED, turns
 from hub.store.schema import jobs as table
 from hub.store.sql import Statement
@@ -59,7 +58,7 @@ def _people_waiting() -> Statement:
 _PEOPLE: Final = _people_waiting()
 
 
-class ClaimRepository(Repository):
+class ClaimRepository(JobRepository):
     def claim_jobs(self, agent: str, limit: int, epoch: int, journal: str, now: float, life: str = "") -> list[Job]:
         """Moves up to `limit` jobs of the machine from queued to leased and returns them; jobs that have expired, are
         held or are to be cancelled stay queued.
@@ -68,8 +67,7 @@ class ClaimRepository(Repository):
         def lease(job: Job) -> Job:
             state = next_job_state(job.state, JobEvent.LEASE)
             leased = replace(job, state=state, epoch=epoch, journal=journal, leased_at=now, life=life)
-            JOB.save(self._db, job, leased, JOB_GUARDS)
-            return leased
+            return self.save_job(job, leased)
 
         if limit < 1:
             return []

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from hub.core.audit_chain import GENESIS, AuditRow, ChainHead, Checkpoint, extend, to_event
 from hub.core.records import AuditEvent
+from hub.core.row_mac import RowAuthenticator
 from hub.store.base import Repository
 from hub.store.errors import Conflict
 from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper
@@ -41,8 +42,8 @@ _CHECKPOINTS: Final = Statement(
 
 
 class AuditRepository(Repository):
-    def __init__(self, db: Connection, head: ChainHead | None = None) -> None:
-        super().__init__(db)
+    def __init__(self, db: Connection, rows: RowAuthenticator, head: ChainHead | None = None) -> None:
+        super().__init__(db, rows)
         self._head = head  # the chain's head as this transaction knows it; None: not read yet
         self._unwritten: list[dict[str, Any]] = []  # linked, not written yet
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -75,7 +76,8 @@ class QueueStats(NamedTuple):
 class JobRepository(Repository):
     def add_jobs(self, jobs: Sequence[Job]) -> None:
         """Raises Conflict where an id, or a job for the same step on the same machine, exists already."""
-        if self._db.change_many(_ADD, [JOB.row(job) for job in jobs]) != len(jobs):
+        made = [replace(job, mac=self.rows.mac(job)) for job in jobs]
+        if self._db.change_many(_ADD, [JOB.row(job) for job in made]) != len(jobs):
             raise Conflict("jobs: one of them is there already")
 
     def job(self, id: str) -> Job | None:  # noqa: A002 - the record's word
@@ -103,11 +105,13 @@ class JobRepository(Repository):
         """How many jobs of the step the request still waits for."""
         return int(self._db.value(_UNSETTLED, {"request_id": request_id, "step": step}))
 
-    def save_job(self, before: Job, after: Job) -> None:
+    def save_job(self, before: Job, after: Job) -> Job:
         """Updates the fields that differ; raises Conflict where the row's state or cancel_asked_at is not as in
-        `before`.
+        `before`. Returns `after` as it is stored.
         """
-        JOB.save(self._db, before, after, JOB_GUARDS)
+        saved = self._with_mac(before, after, self.job)
+        JOB.save(self._db, before, saved, JOB_GUARDS)
+        return saved
 
     def lapsed_jobs(self, now: float, limit: int = 1000) -> list[Job]:
         """Queued jobs past their not_after, the longest expired first."""

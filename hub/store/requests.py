@@ -53,7 +53,7 @@ REQUEST: Final = Mapper(
     converters={"state": (attrgetter("value"), RequestState), "plan": (_dump_plan, _load_plan)},
     generated=("number",),
 )
-_APPROVAL: Final = Mapper(
+APPROVAL: Final = Mapper(
     Approval, approval_table, key="request_id", converters={"proofs": (_dump_proofs, _load_proofs)}
 )
 
@@ -78,9 +78,9 @@ _COUNT: Final = Statement(sa.select(sa.func.count()).select_from(table).where(RE
 _COUNT_OF: Final = Statement(
     sa.select(sa.func.count()).select_from(table).where(REQUEST_OPEN, table.c.person == sa.bindparam("person"))
 )
-_ADD_APPROVAL: Final = Statement(_APPROVAL.insert, ON_CONFLICT_DO_NOTHING)
+_ADD_APPROVAL: Final = Statement(APPROVAL.insert, ON_CONFLICT_DO_NOTHING)
 _APPROVALS: Final = Statement(
-    _APPROVAL.select.where(approval_table.c.request_id == sa.bindparam("request_id")).order_by(
+    APPROVAL.select.where(approval_table.c.request_id == sa.bindparam("request_id")).order_by(
         approval_table.c.at, approval_table.c.person
     )
 )
@@ -103,10 +103,15 @@ class RequestRepository(Repository):
         """Adds a request and returns it with its number; None where (inlet, event_id) exists already, that is for a
         repeated delivery. Raises Conflict where the id belongs to another message.
         """
+        request = replace(request, mac=self.rows.mac(request))
         row = self._db.row(_ADD, REQUEST.row(request))
         if row is not None:
             self.last_number = row[0]
-            return replace(request, number=row[0])
+            added = replace(request, number=row[0])
+            if added.state is not RequestState.RECEIVED:  # whose MAC covers the number
+                added = replace(added, mac=self.rows.mac(added))
+                REQUEST.save(self._db, request, replace(added, number=request.number), ("state", "step"))
+            return added
         if self._db.row(_BY_EVENT, {"inlet": request.inlet, "event_id": request.event_id}) is None:
             raise Conflict(f"request {request.id}: this id is there already, for another message")
         return None
@@ -126,9 +131,13 @@ class RequestRepository(Repository):
         row = self._db.row(_BY_NUMBER, {"number": number})
         return None if row is None else REQUEST.from_row(row)
 
-    def save_request(self, before: Request, after: Request) -> None:
-        """Updates the fields that differ; raises Conflict where the row's state or step is not as in `before`."""
-        REQUEST.save(self._db, before, after, ("state", "step"))
+    def save_request(self, before: Request, after: Request) -> Request:
+        """Updates the fields that differ; raises Conflict where the row's state or step is not as in `before`. Returns
+        `after` as it is stored.
+        """
+        saved = self._with_mac(before, after, self.request)
+        REQUEST.save(self._db, before, saved, ("state", "step"))
+        return saved
 
     def requests(
         self,
@@ -166,9 +175,9 @@ class RequestRepository(Repository):
 
     def add_approval(self, approval: Approval) -> None:
         """Adds a person's yes or no to a request; raises Conflict where that person has decided already."""
-        if self._db.change(_ADD_APPROVAL, _APPROVAL.row(approval)) != 1:
+        if self._db.change(_ADD_APPROVAL, APPROVAL.row(approval)) != 1:
             raise Conflict(f"request {approval.request_id}: {approval.person} has decided already")
 
     def approvals(self, request_id: str) -> list[Approval]:
         """In the order they were given."""
-        return _APPROVAL.from_rows(self._db.rows(_APPROVALS, {"request_id": request_id}))
+        return APPROVAL.from_rows(self._db.rows(_APPROVALS, {"request_id": request_id}))

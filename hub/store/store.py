@@ -13,10 +13,12 @@ from typing import Final, TypeVar
 from common.errors import UserError
 from common.link.marks import Mark
 from hub.core.recovery import Start, in_history
+from hub.core.row_mac import RowAuthenticator
 from hub.store.database import Database, StoreLock, acquire_within
 from hub.store.errors import StoreBusy
 from hub.store.migrate import migrate
 from hub.store.restored import begin_recovery
+from hub.store.row_key import keyless, load_row_key
 from hub.store.sql import Connection
 from hub.store.taken import NAME as TAKEN_NAME
 from hub.store.taken import Known, TakenEvents
@@ -34,14 +36,15 @@ T = TypeVar("T")
 class Store:
     """One process's access to the database. Writes go through one thread, reads through READERS others."""
 
-    def __init__(self, database: Database, clock: Callable[[], float], folder: Path) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float], folder: Path, rows: RowAuthenticator) -> None:
         """`folder` is the hub's, where the position and the messages that were taken are kept outside the database."""
         self._database = database
+        self._rows = rows
         self._clock = clock
         self._watermark = Watermark(folder / NAME)
         self._taken = TakenEvents(folder / TAKEN_NAME)
         self._start: Start | None = None  # set by `acquire`
-        self._writer = Writer(database, on_commit=self._note_commit)
+        self._writer = Writer(database, rows, on_commit=self._note_commit)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._read_slots = threading.BoundedSemaphore(MAX_READS)
         self._local = threading.local()
@@ -50,8 +53,10 @@ class Store:
         self._closed = False
 
     @classmethod
-    def open(cls, url: str, *, folder: Path, clock: Callable[[], float]) -> Store:
-        """Opens the store and brings its schema up to date; a relative SQLite path begins at `folder`.
+    def open(cls, url: str, *, folder: Path, clock: Callable[[], float], look_only: bool = False) -> Store:
+        """Opens the store and brings its schema up to date; a relative SQLite path begins at `folder`, which also has
+        the key that authenticates rows (`row_key`). With `look_only` that is not needed, and no row counts as this
+        hub's.
 
         Raises UserError where the URL is wrong, the file cannot be written or is no store, the disk is full, the schema
         is newer than this program, or has to be changed while a hub is serving.
@@ -60,7 +65,8 @@ class Store:
         with database.translating_errors():
             database.create()
             migrate(database)
-        return cls(database, clock, folder)
+            rows = keyless() if look_only else load_row_key(database, folder)
+        return cls(database, clock, folder, rows)
 
     @property
     def name(self) -> str:
@@ -207,7 +213,7 @@ class Store:
             db = self._reader()
             try:
                 db.begin_read()
-                return unit(Txn(db))
+                return unit(Txn(db, self._rows))
             finally:
                 self._end_read(db)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from hub.store.claims import ClaimRepository
 from hub.store.credentials import CredentialRepository
 from hub.store.events import AuditRepository
-from hub.store.jobs import JobRepository
 from hub.store.lists import ListRepository
 from hub.store.outbox import OutboxRepository
 from hub.store.output import OutputRepository
@@ -18,7 +17,6 @@ from hub.store.timeline import TimelineRepository
 
 class Txn(
     RequestRepository,
-    JobRepository,
     ClaimRepository,
     OutputRepository,
     OutboxRepository,

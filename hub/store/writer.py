@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from common.errors import UserError
 from hub.core.audit_chain import ChainHead
+from hub.core.row_mac import RowAuthenticator
 from hub.store.database import Database
 from hub.store.errors import StoreBusy
 from hub.store.sql import Connection
@@ -50,6 +51,7 @@ class Writer:
     def __init__(
         self,
         database: Database,
+        rows: RowAuthenticator,
         max_queued: int = MAX_QUEUED,
         on_commit: Callable[[list[tuple[str, str]]], None] = lambda taken: None,
     ) -> None:
@@ -62,6 +64,7 @@ class Writer:
         self.number = 0
         self._on_commit = on_commit
         self._database = database
+        self._rows = rows
         self._max_queued = max_queued
         self._connection: Connection | None = None
         self._queue: queue.SimpleQueue[WriteTask | None] = queue.SimpleQueue()
@@ -176,7 +179,7 @@ class Writer:
 
     def _run_unit(self, db: Connection, task: WriteTask, head: ChainHead | None) -> ChainHead | None:
         """Runs one unit; returns the audit chain's head after it, or sets the task's error and returns None."""
-        txn = Txn(db, head)
+        txn = Txn(db, self._rows, head)
         try:
             task.result = task.unit(txn)
             txn.flush()

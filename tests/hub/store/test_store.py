@@ -82,7 +82,7 @@ def test_a_new_store_is_its_owners_alone(tmp_path: Path, clock: Callable[[], flo
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     store.close()
-    again = Store.open(f"sqlite:///{file}", folder=Path("elsewhere"), clock=clock)
+    again = Store.open(f"sqlite:///{file}", folder=tmp_path / "elsewhere", clock=clock)
     assert again.read_now(lambda txn: txn.get_meta("k")) == "v"
     again.close()
 

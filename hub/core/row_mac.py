@@ -1,0 +1,130 @@
+"""Rows that start something are authenticated: HMAC-SHA256 over what matters of them, with a key outside the database.
+
+Whoever can write rows can then start nothing: a request, job or standing approval whose MAC does not fit is as if it
+were not there, and what is found so is told. Covered is what decides over a start; times and figures of what has run
+are not. A row that is written back as it once was does fit: against that stands the machine's own journal.
+
+The bytes are `ascii(tuple)`: unambiguous, and the same on every Python, which `repr` is not.
+"""
+
+from __future__ import annotations
+
+import hmac
+from functools import lru_cache
+from typing import Final
+
+from common.lifecycle import RequestState
+from common.plan import Plan, plan_hash
+from hub.core.records import Job, Request, StandingApproval
+
+KEY_BYTES: Final = 32
+MAX_MADE: Final = 4096
+AnyRow = Request | Job | StandingApproval
+
+
+class RowAuthenticator:
+    """Makes and checks MACs with one key."""
+
+    __slots__ = ("_key", "_made")
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"a key of {KEY_BYTES} bytes was expected")
+        self._key = key
+        self._made: dict[str, tuple[object, ...]] = {}  # MAC -> what it covers, of those made lately
+
+    def mac(self, row: AnyRow) -> str:
+        """Hex, 64 characters."""
+        covered = _covered(row)
+        mac = hmac.digest(self._key, ascii(covered).encode("ascii"), "sha256").hex()
+        if len(self._made) >= MAX_MADE:
+            self._made.clear()
+        self._made[mac] = covered
+        return mac
+
+    def is_authentic(self, row: AnyRow) -> bool:
+        """Whether this hub wrote the row as it is; of a request also whether its plan is the one that was hashed."""
+        known = self._made.get(row.mac)  # a row is read again for each move: then only the fields are compared
+        if known != _covered(row) and not hmac.compare_digest(row.mac.encode(), self.mac(row).encode()):
+            return False
+        if isinstance(row, Request) and row.plan is not None and row.plan_hash:
+            return _hash_of(row.plan) == row.plan_hash
+        return True
+
+
+def _covered(row: AnyRow) -> tuple[object, ...]:
+    match row:
+        case Request():
+            return _request(row)
+        case Job():
+            return _job(row)
+        case StandingApproval():
+            return _standing(row)
+
+
+@lru_cache(maxsize=512)
+def _hash_of(plan: Plan) -> str:
+    """Cached: a request's plan is looked at for each of its jobs."""
+    return plan_hash(plan)
+
+
+def _request(row: Request) -> tuple[object, ...]:
+    plan = row.plan
+    return (
+        "request 1",
+        row.id,
+        0 if row.state is RequestState.RECEIVED else row.number,  # which the database gives when the row is there
+        row.state.value,
+        row.inlet,
+        row.event_id,
+        row.conversation,
+        row.chat_user,
+        row.person,
+        row.text,
+        None if plan is None else (plan.source, plan.tainted, plan.proposed, plan.explanation),
+        row.plan_hash,
+        row.approvers,
+        row.second_factor,
+        row.own_approval,
+        row.rule,
+        None if row.decide_by is None else float(row.decide_by),
+        row.step,
+        row.parent,
+        row.behalf,
+        float(row.hold),
+    )
+
+
+def _job(row: Job) -> tuple[object, ...]:
+    return (
+        "job 1",
+        row.id,
+        row.request_id,
+        row.person,
+        row.agent,
+        row.state.value,
+        row.step,
+        row.plan_hash,
+        float(row.not_after),
+        float(row.queued_at),
+        float(row.not_before),
+        row.parent,
+    )
+
+
+def _standing(row: StandingApproval) -> tuple[object, ...]:
+    return (
+        "standing approval 1",
+        row.request_id,
+        row.plan_hash,
+        row.person,
+        row.granted_by,
+        row.via,
+        float(row.granted_at),
+        float(row.expires_at),
+        row.max_uses,
+        row.uses,
+        row.second_factor,
+        None if row.revoked_at is None else float(row.revoked_at),
+        row.revoked_by,
+    )

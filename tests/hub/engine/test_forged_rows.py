@@ -1,0 +1,226 @@
+"""Whoever writes into the database beside the hub starts nothing; and each thing that was written is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from common.lifecycle import JobState, RequestState
+from common.plan import plan_from_json, plan_hash, plan_to_json
+from hub.api.attention import attention_list, read_facts
+from hub.core.approval_proofs import ApprovalProver
+from hub.core.records import Job, Request
+from tests.hub.api_harness import ApiHarness
+from tests.hub.hub_harness import HubHarness, ended_message
+
+RESTART = "@web-1 systemctl restart nginx.service"
+TWO = "@web-1 twice now"
+
+
+async def approved(harness: HubHarness) -> tuple[Request, Job]:
+    request = await harness.submit(RESTART)
+    await harness.submit(f"approve r{request.number}", "bob")
+    (job,) = harness.jobs(request)
+    return harness.request(request.id), job
+
+
+def named(harness: HubHarness, *subjects: str) -> list[str]:
+    """What the audit and the attention list say was forged."""
+    rows = harness.events("row.forged")
+    assert {row.subject for row in rows} >= set(subjects)
+    facts = harness.read(lambda txn: read_facts(txn, harness.clock.now))
+    needs = attention_list(facts, harness.fleet.agents(), harness.fleet.online, harness.clock.now, "en")
+    listed = [need.text or "" for need in needs if need.kind == "anomaly"]
+    assert len(listed) >= 1
+    assert all("somebody else than this hub" in text for text in listed)
+    return [str(row.data["what"]) for row in rows]
+
+
+async def starts(harness: HubHarness) -> int:
+    """How many orders leave the hub, to whatever machine."""
+    return sum([len(await harness.claim(agent)) for agent in ("web-1", "web-2")])
+
+
+async def test_an_approval_that_nobody_gave(harness: HubHarness) -> None:
+    """Trust: a row in `approvals`, by itself, signed with another key, or copied from another request, is no yes: the
+    next real one does not complete it, and a request moved on by hand starts nothing.
+    """
+    harness.add_rule("twice", verdict="ask", more="approvers = 2")
+    first = await harness.submit(TWO)
+    await harness.submit(f"approve r{first.number}", "ann")
+    (real,) = harness.read(lambda txn: txn.approvals(first.id))
+    stranger = ApprovalProver(type(harness.keys.job_key).generate())
+    proofs = [
+        "[]",
+        "nonsense",
+        json.dumps([{**_proof(real), "person": "ann"}]),
+        json.dumps([_proof(stranger.sign(real, harness.clock.now + 600))]),
+    ]
+    for proof in proofs:
+        request = await harness.submit(TWO)
+        harness.tamper(
+            "INSERT INTO approvals (request_id, plan_hash, person, granted, via, at, reason, second_factor, proofs)"
+            " VALUES (?, ?, 'ann', 1, 'ops', ?, '', 0, ?)",
+            *(request.id, request.plan_hash, real.at, proof),
+        )
+        said = await harness.reply_text(f"approve r{request.number}", "bob")
+        assert "by ann was written into the database" in said
+        assert harness.request(request.id).state is RequestState.ASKING
+        named(harness, request.id)
+    assert await starts(harness) == 0
+
+
+def _proof(approval: Any) -> dict[str, Any]:
+    (proof,) = approval.proofs
+    values = {name: getattr(proof, name) for name in ("person", "at", "second_factor", "expires", "via", "by")}
+    return {**values, "signature": proof.signature.hex()}
+
+
+def _other_argv(request: Request) -> tuple[str, str]:
+    """The plan with another argument vector, and its hash."""
+    assert request.plan is not None
+    body = json.loads(json.dumps(_json(request)))
+    body["steps"][0]["argv"] = ["/usr/bin/systemctl", "restart", "sshd.service"]
+    return json.dumps(body), plan_hash(plan_from_json(body))
+
+
+def _json(request: Request) -> dict[str, Any]:
+    assert request.plan is not None
+    return plan_to_json(request.plan)
+
+
+CHANGES: list[tuple[str, Callable[[Request, Job], tuple[Any, ...]]]] = [
+    ("UPDATE requests SET approvers = 0 WHERE id = ?", lambda request, job: (request.id,)),
+    ("UPDATE requests SET second_factor = 0, own_approval = 1 WHERE id = ?", lambda request, job: (request.id,)),
+    ("UPDATE requests SET person = 'alice' WHERE id = ?", lambda request, job: (request.id,)),
+    ("UPDATE requests SET plan = ? WHERE id = ?", lambda request, job: (_other_argv(request)[0], request.id)),
+    (
+        "UPDATE requests SET plan = ?, plan_hash = ? WHERE id = ?",
+        lambda request, job: (*_other_argv(request), request.id),
+    ),
+    ("UPDATE requests SET mac = '' WHERE id = ?", lambda request, job: (request.id,)),
+    ("UPDATE jobs SET mac = '' WHERE id = ?", lambda request, job: (job.id,)),
+    ("UPDATE jobs SET plan_hash = ? WHERE id = ?", lambda request, job: ("0" * 64, job.id)),
+    ("UPDATE jobs SET agent = 'web-2' WHERE id = ?", lambda request, job: (job.id,)),
+    ("UPDATE jobs SET person = 'alice' WHERE id = ?", lambda request, job: (job.id,)),
+    ("UPDATE jobs SET not_after = not_after + 86400 WHERE id = ?", lambda request, job: (job.id,)),
+    ("UPDATE jobs SET queued_at = queued_at + 60 WHERE id = ?", lambda request, job: (job.id,)),
+]
+
+
+async def test_a_row_that_was_changed_starts_nothing(harness: HubHarness) -> None:
+    """Trust: terms lowered, person, plan, machine or time changed in the rows of an approved request: withheld, with
+    the reason, audited and told.
+    """
+    await harness.add_machine("web-2")
+    for statement, values in CHANGES:
+        request, job = await approved(harness)
+        if "second_factor" in statement:
+            harness.tamper("UPDATE requests SET second_factor = 1 WHERE id = ?", request.id)
+        assert harness.tamper(statement, *values(request, job)) == 1
+        assert await starts(harness) == 0, statement
+        kept = harness.job(job.id)
+        assert kept.state is JobState.NOT_STARTED, statement
+        assert "somebody else than this hub" in kept.reason, statement
+        named(harness, request.id if "requests" in statement else job.id)
+
+
+async def test_a_request_that_was_moved_on_by_hand(harness: HubHarness) -> None:
+    """Trust: asking, flipped to approved; its job written beside it, or moved back from its end: 0 starts."""
+    asking = await harness.submit(RESTART)
+    request, job = await approved(harness)
+    assert len(await harness.claim()) == 1
+    harness.tamper("UPDATE requests SET state = 'working', approvers = 0 WHERE id = ?", asking.id)
+    columns = "person, agent, step, plan_hash, not_after, queued_at, priority, epoch, journal, reason, output_bytes,"
+    columns += "output_digest, truncated, chunks, cpu_user, cpu_system, max_rss, cancel_asked_by, mac"
+    for number, (of, parent) in enumerate(((asking, ""), (request, "X"))):
+        harness.tamper(
+            f"INSERT INTO jobs (id, request_id, state, parent, {columns}) SELECT ?, ?, 'queued', ?, {columns}"  # noqa: S608
+            " FROM jobs WHERE id = ?",
+            *(f"01M8R8ZZZZ00000000000000{number:02}", of.id, parent, job.id),
+        )
+    assert harness.tamper("UPDATE jobs SET state = 'queued', leased_at = NULL WHERE id = ?", job.id) == 1
+    assert await starts(harness) == 0
+    named(harness, asking.id, job.id, "01M8R8ZZZZ0000000000000000", "01M8R8ZZZZ0000000000000001")
+
+
+async def test_a_message_that_nobody_sent(harness: HubHarness) -> None:
+    """Trust: a received request written by hand, in the name of an admin: a command or a yes, it is refused."""
+    waits = await harness.submit(RESTART)
+    columns = "inlet, conversation, language, reply_url, received_at, plan_hash, approvers, second_factor,"
+    columns += "own_approval, rule, reason, step, parent, mac"
+    for number, text in enumerate(("@web-1 uptime", f"approve r{waits.number}")):
+        harness.tamper(
+            f"INSERT INTO requests (id, state, event_id, chat_user, person, text, {columns})"  # noqa: S608
+            f" SELECT ?, 'received', ?, 'alice', 'alice', ?, {columns} FROM requests WHERE id = ?",
+            *(f"01M8R8ZZZZ00000000000000{number:02}", f"forged-{number}", text, waits.id),
+        )
+        request = harness.request(f"01M8R8ZZZZ00000000000000{number:02}")
+        await harness.engine.intake.plan(request, request.text)
+        after = harness.request(request.id)
+        assert (after.state, after.rule) == (RequestState.REFUSED, "forged")
+        named(harness, request.id)
+    assert harness.request(waits.id).state is RequestState.ASKING
+    assert await starts(harness) == 0
+
+
+async def test_a_save_makes_no_row_authentic(harness: HubHarness) -> None:
+    """Trust: the hub's own moves of a forged row (a cancel asked, a priority) do not make it this hub's."""
+    _, job = await approved(harness)
+    harness.tamper("UPDATE jobs SET agent = 'web-2' WHERE id = ?", job.id)
+    await harness.add_machine("web-2")
+    rooms = ApiHarness(harness)
+    assert (await rooms.call("alice", "priority", jobs=[job.id], priority=9))["code"] == "ok"
+    assert harness.job(job.id).priority == 9
+    assert not harness.read(lambda txn: txn.rows.is_authentic(harness.job(job.id)))
+    assert await starts(harness) == 0
+
+
+async def test_a_plan_that_was_changed_is_not_done_again(harness: HubHarness) -> None:
+    """Trust: retry, edit and "again" copy a plan: not one that somebody wrote into the row of an old request."""
+    rooms = ApiHarness(harness)
+    done, waits = await harness.submit("@web-1 uptime"), await harness.submit(RESTART)
+    await harness.submit(f"cancel r{done.number}")
+    for request in (done, waits):
+        plan = json.dumps({**_json(request), "source": "runbook:load"})
+        harness.tamper("UPDATE requests SET plan = ? WHERE id = ?", plan, request.id)
+    assert "somebody else than this hub" in (await harness.submit(f"retry r{done.number}")).reason
+    assert (await rooms.call("carol", "retry", number=done.number))["code"] == "forged"
+    (job,) = harness.jobs(done)
+    assert (await rooms.call("carol", "retry", job=job.id))["code"] == "forged"
+    edit = {"base_hash": waits.plan_hash, "steps": [{"argv": ["uptime"]}]}
+    assert (await rooms.call("ann", "edit", number=waits.number, **edit))["code"] == "forged"
+    again = await harness.submit("again")
+    assert again.state is RequestState.REFUSED
+    assert await starts(harness) == 0
+
+
+async def test_a_later_step_of_a_changed_request_is_not_queued(harness: HubHarness) -> None:
+    """Trust: a plan of two steps, changed while the first one ran, ends with that one."""
+    plan = {"argv": ["uptime"], "targets": ["web-1"], "cwd": "", "env": {}, "time_limit": 60, "output_cap": 1000}
+    request = await harness.submit(RESTART)
+    edit = {"base_hash": request.plan_hash, "steps": [{"argv": ["uptime"]}, {"argv": ["uptime"]}]}
+    told = await ApiHarness(harness).call("ann", "edit", number=request.number, **edit)
+    await harness.submit(f"approve r{told['number']}", "bob")
+    edited = harness.request(told["id"])
+    (job,) = harness.jobs(edited)
+    await harness.claim()
+    changed = json.dumps({**_json(edited), "steps": [plan, {**plan, "argv": ["id"]}]})
+    harness.tamper("UPDATE requests SET plan = ? WHERE id = ?", changed, edited.id)
+    await harness.handle_agent_events("web-1", ended_message(job.id))
+    assert len(harness.jobs(edited)) == 1
+    assert harness.request(edited.id).state is RequestState.DONE
+    assert await starts(harness) == 0
+    named(harness, edited.id)
+
+
+@pytest.mark.parametrize("table", ["requests", "jobs"])
+async def test_what_is_as_it_was_starts(harness: HubHarness, table: str) -> None:
+    """The other side of all this: a write that changes nothing of what counts withholds nothing."""
+    request, job = await approved(harness)
+    harness.tamper(f"UPDATE {table} SET reason = 'x' WHERE id = ?", request.id if table == "requests" else job.id)  # noqa: S608
+    assert await starts(harness) == 1
+    assert harness.events("row.forged") == []
