@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from common.catalogue import Sentence
+from common.catalogue import Language, Sentence
 from common.lifecycle import RequestState
-from hub.chat.approval_text import fits_chat
+from hub.chat.approval_text import fits_chat, plan_lines
 from hub.chat.compose import ReplyComposer
 from hub.core.action_checks import OPEN_STATES, check_retry, check_verb, choose_request
-from hub.core.approval import DecisionRefused
+from hub.core.approval import DecisionRefused, approval_code
 from hub.core.outcome import CannotPlan, ChatCommand, Planned
 from hub.core.plain_answer import answer_to_no, choose_for_yes
 from hub.core.records import Approval, Request, state_words
@@ -69,7 +69,7 @@ class ChatActions:
         text = self._views.answer(uow, request, actor, command)
         if text is not None:
             return text
-        result = self._act(uow, actor, command)
+        result = self._act(uow, actor, command, request.language)
         if result.code == "code_needed" and self._confirmations.has_pages:
             result = replace(result, sentence=Sentence("code_needed_page", result.sentence.values))
         return "" if request.button and not result.code else result.sentence.render(request.language)
@@ -95,7 +95,7 @@ class ChatActions:
         uow.txn.save_request(request, child)
         return child, Planned(found.plan)
 
-    def _act(self, uow: UnitOfWork, actor: Actor, command: ChatCommand) -> ActionResult:
+    def _act(self, uow: UnitOfWork, actor: Actor, command: ChatCommand, language: Language) -> ActionResult:
         if command.verb in ("pause", "resume"):
             return _pause_or_resume(uow, actor, command)
         if command.verb == "no":
@@ -107,6 +107,8 @@ class ChatActions:
             # What cannot be shown whole cannot be approved where it was not shown (security lesson B6).
             result = ActionResult(Sentence("approve_elsewhere", {"number": found.number}), "too_long")
             return refuse(uow, actor, "approve", result, found.id)
+        if command.verb == "approve" and (shown := _show_first(actor, command, found, language)) is not None:
+            return refuse(uow, actor, "approve", shown, found.id)
         match command.verb:
             case "approve" | "yes":
                 return self._actions.approve(uow, actor, found, code=command.code, plan_code=command.plan_code)
@@ -115,6 +117,18 @@ class ChatActions:
             case "cancel":
                 return self._actions.cancel(uow, actor, found)
         return ActionResult(Sentence("not_asking", {"number": found.number, "state": state_words(found.state)}), "verb")
+
+
+def _show_first(actor: Actor, command: ChatCommand, found: Request, language: Language) -> ActionResult | None:
+    """What is answered to an approval by number of a plan that this conversation has not been shown: the plan, and the
+    code that says that it was seen. A number is soon one of another plan's (security lesson B6).
+    """
+    here = (found.inlet, found.conversation) == (actor.via, actor.conversation)
+    if here or command.plan_code or found.state is not RequestState.ASKING or found.plan is None:
+        return None
+    values = {"number": found.number, "person": found.person, "code": approval_code(found)}
+    plan = plan_lines(found.plan, language)
+    return ActionResult(Sentence("approve_not_shown", {**values, "plan": plan}), "not_shown")
 
 
 def _find_request(uow: UnitOfWork, actor: Actor, command: ChatCommand) -> Request | DecisionRefused:

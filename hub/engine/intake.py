@@ -224,7 +224,8 @@ class Intake:
     def _new_request(self, inlet: str, incoming: IncomingMessage) -> tuple[Request, tuple[int, ...]]:
         """The request of a message, and the steps of the codes that were said in it."""
         now, person = self._clock(), self._people.find_by_chat(inlet, incoming.user)
-        text, steps = self._said_codes.find(incoming.text, self._people.row(person), now)
+        row = self._people.row(person)
+        text, steps = self._said_codes.find(incoming.text, row, now)
         request = Request(
             id=str(ULID()),
             number=0,
@@ -234,7 +235,7 @@ class Intake:
             conversation=incoming.conversation,
             chat_user=incoming.user,
             person=person,
-            text=redact(text),
+            text=redact(self._said_codes.without_shapes(text, row)),
             language=detect_language(incoming.text),
             reply_url=incoming.reply_url,
             received_at=now,
@@ -311,6 +312,9 @@ class Intake:
             outcome = self._planning_service.plan_fast(request, text, images)
             if steps and not gives_code(outcome):
                 outcome = self._planning_service.plan_fast(request, without, images)
+            kept = self._said_codes.without_shapes(without, self._people.row(request.person))
+            if kept != without and not (isinstance(outcome, Planned) or gives_code(outcome)):
+                without, outcome = kept, self._planning_service.plan_fast(request, kept, images)
             if outcome is None and not self._planning_queue.submit(request, without, steps):
                 outcome = CannotPlan(Sentence("planning_busy"), "busy")
             if outcome is not None:
@@ -341,7 +345,9 @@ class Intake:
 
     async def plan_slow(self, request: Request, text: str) -> None:
         """Plans one request as the planning queue does: pictures, earlier messages, models."""
-        await self._planning_queue.plan(request, *self._find_codes(request, text))
+        without, steps = self._find_codes(request, text)
+        kept = self._said_codes.without_shapes(without, self._people.row(request.person))
+        await self._planning_queue.plan(request, kept, steps)
 
     def count_planning(self) -> int:
         """How many messages are being planned now."""

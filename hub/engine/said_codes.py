@@ -1,8 +1,9 @@
 """The code of a second factor that was said in chat, where others may read it: it is kept nowhere, used up, and its
 message is removed where the platform lets us.
 
-A code is known as one by the sender's own factor, not by its form, so that it is found in whatever words it stands, and
-no other number is. The message is stored and planned without it; only `approve r42 123456` is planned with it.
+A code is known as one by the sender's own factor, not by its form, so that it is found in whatever words it stands. The
+message is stored and planned without it; only `approve r42 123456` is planned with it. What only has a code's shape, of
+somebody who has a second factor, is not stored either, but a command is planned with it: `tail -n 100000 FILE`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from hub.core.records import Person, Reply, Request
 from hub.core.request import message_id
 from hub.engine.unit_of_work import UnitOfWork
 from hub.identity import recovery_codes, totp
+from hub.planning.chat_commands import without_code_shapes
 from hub.planning.runbooks.tokens import fold_width
 
 MASK: Final = "******"
@@ -64,6 +66,13 @@ class SaidCodes:
                 steps.append(step)
             found = _DIGITS.search(folded, found.start() + 1 if step is None else at)
         return "".join(parts) + text[at:], tuple(steps)
+
+    def without_shapes(self, text: str, person: Person | None) -> str:
+        """`text` as it is kept where its sender has a second factor: a number that has a code's shape may be one that
+        was typed wrong, or has run out, and the next one is near it.
+        """
+        has_factor = person is not None and bool(person.totp_secret or person.totp_pending)
+        return without_code_shapes(text) if has_factor else text
 
     def take_away(
         self, uow: UnitOfWork, request: Request, steps: tuple[int, ...], *, given: bool = False, event: str = ""

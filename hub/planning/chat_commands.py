@@ -64,6 +64,9 @@ _HIDDEN: Final = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*"
 _DIGITS: Final = re.compile(
     rf"(?<![0-9A-Za-z#._-])(?:[0-9](?:{_HIDDEN}[0-9]){{5,7}}|[0-9]{{3}}[ -][0-9]{{3}})(?![0-9A-Za-z_-]|\.[0-9A-Za-z_])"
 )
+_SHAPE: Final = re.compile(
+    rf"(?<![0-9A-Za-z#._-])(?:[0-9](?:{_HIDDEN}[0-9]){{5}}|[0-9]{{3}}[ -][0-9]{{3}})(?![0-9A-Za-z_-]|\.[0-9A-Za-z_])"
+)
 _CODE_CANDIDATE: Final = re.compile(
     r"approve|批准|同意|通过|code|totp|otp|验证码|驗證碼|动态码|(?<![a-z])r\s?#?[0-9]|第\s?[0-9]|\A[\s0-9-]+\Z",
     re.IGNORECASE,
@@ -131,6 +134,19 @@ def redact(text: str) -> str:
         return text
     parts, at = [], 0
     for found in _DIGITS.finditer(folded):
+        parts += [text[at : found.start()], REDACTED]
+        at = found.end()
+    return "".join(parts) + text[at:]
+
+
+def without_code_shapes(text: str) -> str:
+    """`text` without what has the shape of a code of six digits and stands by itself, whatever it is. Of a command for
+    named machines (`@web-1 tail -n 100000 …`) it is an argument, and stays.
+    """
+    if text.lstrip().startswith("@"):
+        return text
+    parts, at = [], 0
+    for found in _SHAPE.finditer(ascii_digits(fold_width(text))):
         parts += [text[at : found.start()], REDACTED]
         at = found.end()
     return "".join(parts) + text[at:]
