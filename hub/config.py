@@ -108,6 +108,16 @@ class QueueTable:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalsTable:
+    """Approvals that hold for a while: of exactly one command on exactly its machines, for one person. Off at 0."""
+
+    allow_for: Duration = setting(
+        Duration(0.0), "The longest for which an approver may allow the same again; 0: not at all.", high=7 * _DAY
+    )
+    allow_uses: int = setting(20, "How often such an approval may be used.", low=1, high=10_000)
+
+
+@dataclass(frozen=True, slots=True)
 class PersonTable:
     """A person. Roles: viewer, operator, approver, admin, each with the rights of those before."""
 
@@ -272,6 +282,7 @@ class HubConfig:
     links: LinksTable = table(LinksTable)
     store: StoreTable = table(StoreTable)
     queue: QueueTable = table(QueueTable)
+    approvals: ApprovalsTable = table(ApprovalsTable)
     inlets: Mapping[str, InletTable] = tables()
     people: Mapping[str, PersonTable] = tables()
     models: Mapping[str, ModelTable] = tables()

@@ -48,6 +48,7 @@ from hub.engine.recovery_state import RecoveryState
 from hub.engine.request_actions import RequestActions
 from hub.engine.runbook_drafts import DraftActions
 from hub.engine.snapshot import WorldSnapshot, snapshot_source
+from hub.engine.standing_approvals import StandingApprovals
 from hub.engine.summaries import OutputSummarizer
 from hub.engine.unit_of_work import UnitOfWorkRunner
 from hub.files import Files
@@ -136,7 +137,7 @@ def build(base: Base) -> Parts:
     sockets = OpenSockets()
     delivery = build_delivery(base, inlets, sockets)
     planning = build_planning(base, inlets)
-    actions = RequestActions(base.keys.sealer)
+    actions = RequestActions(base.keys.sealer, StandingApprovals(base.config.approvals))
     engine = build_engine(base, planning, actions, inlets)
     outbound = build_outbound(base, engine, inlets, sockets)
     recorder = DeliveryRecorder(base.store, inlets, base.config.folder.path)

@@ -27,7 +27,7 @@ from hub.planning.watched_files import FileProblem
 
 LIVE: Final = frozenset(
     {
-        "people", "inlets", "models", "queue", "log", "policy.file", "runbooks.file", "store.retention",
+        "people", "inlets", "models", "queue", "approvals", "log", "policy.file", "runbooks.file", "store.retention",
         "http.rate", "http.burst", "http.body_limit", "http.public_url",
         "links.heartbeat", "links.window", "links.public",
         "planning.models", "planning.deadline", "planning.prompt_tokens", "planning.max_tokens",
@@ -133,6 +133,7 @@ class Reloader:
         base.composer.configure(fresh, inlets)
         base.people.configure(fresh.people)
         parts.engine.intake.configure(fresh)
+        parts.engine.standing.settings = fresh.approvals
         parts.links.configure(fresh)
         parts.api.decide_within = fresh.queue.decide_within
         parts.maintenance.retention = fresh.store.retention

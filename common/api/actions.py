@@ -17,6 +17,7 @@ from common.api.requests import RequestDetails
 from common.command.output_filters import MAX_FILTERS
 
 MAX_HOLD = 60.0
+MAX_ALLOW = 7 * 86_400.0
 MAX_JOBS = 500
 MAX_STEPS = 64
 MAX_NONCE = 64
@@ -68,6 +69,7 @@ class ApproveArgs(RequestArgs):
     plan_hash: Annotated[str, Chars(64), "approve only this plan"] = ""
     reason: str = ""
     nonce: Annotated[str, Chars(MAX_NONCE), "the caller's name for this one yes: sent again it is the same yes"] = ""
+    allow_for: Annotated[float | None, Range(1, MAX_ALLOW), "seconds for which the same may be done again"] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ OUTCOME_CODES: Final[Mapping[str, str]] = {
     "queue_full": "too much waits already",
     "no_plan": "the request has no plan",
     "forged": "a row of it was not written by this hub",
+    "not_allowed": "it may not be allowed for a while, or not for so long",
     "not_ended": "it has not ended, or not well",
     "bad_code": "the code is not the one of now: `left` tries",
     "code_needed": "a code of the second factor is needed",

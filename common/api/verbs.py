@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from common.api import actions, drafts, inlets, lists, models, overview, queries, rights, subscriptions
+from common.api import actions, drafts, inlets, lists, models, overview, queries, rights, standing, subscriptions
 from common.api.agents import AgentView, VitalsView
 from common.api.arguments import NoArgs, RequestArgs
 from common.api.codec import many, one
@@ -108,7 +108,17 @@ _DECISIONS = ("no_right", "already_decided", "expired", "plan_changed")
 APPROVE: Final = Verb(
     name="approve", kind="action", right=rights.APPROVE, args=actions.ApproveArgs, result=one(actions.ApproveResult),
     summary="One yes to exactly the plan of a request.",
-    errors=(*_DECISIONS, "recovery", "bad_code", "code_needed", "not_enrolled", "needs_second_person", "forged"),
+    errors=(*_DECISIONS, "recovery", "bad_code", "code_needed", "not_enrolled", "needs_second_person", "forged",
+        "not_allowed"),
+)  # fmt: skip
+ALLOWED: Final = Verb(
+    name="allowed", kind="query", right=rights.JOBS, args=NoArgs, result=many(standing.StandingView),
+    summary="The approvals that hold for a while; `approve` gives them with `allow_for`.",
+)  # fmt: skip
+DISALLOW: Final = Verb(
+    name="disallow", kind="action", right=rights.JOBS, args=standing.DisallowArgs, result=one(standing.DisallowResult),
+    summary="Takes one of them back: by whoever gave it, whom it is for, or somebody with the right `approve`.",
+    errors=("no_right", "unknown"),
 )  # fmt: skip
 REJECT: Final = Verb(
     name="reject", kind="action", right=rights.RUN, args=actions.RejectArgs, result=one(actions.RejectResult),
@@ -224,6 +234,7 @@ _ALL: Final[tuple[Verb[Any, Any], ...]] = (
     *(MODELS, INLETS),
     LINK_CODE,
     *(RUN, RETRY, APPROVE, REJECT, EDIT, CANCEL, TAKE_BACK, SETTLE, PRIORITY, PAUSE, RESUME, DRAIN, UNDRAIN),
+    *(ALLOWED, DISALLOW),
     *(DRAFTS, DRAFT, PROPOSE, ACCEPT_DRAFT, REJECT_DRAFT),
     *(VIEW, OVERVIEW, OUTPUT, FOLLOW, WATCH, UNSUBSCRIBE),
 )

@@ -61,6 +61,7 @@ class DecisionHandlers:
             plan_hash=args.plan_hash,
             reason=args.reason,
             nonce=args.nonce,
+            allow_for=args.allow_for,
         )
         return decision_result(uow.txn, request, done, actor)
 

@@ -23,6 +23,7 @@ from hub.api.pause_drain import PauseDrainHandlers
 from hub.api.queries import QueryHandlers
 from hub.api.run import RunHandlers
 from hub.api.selectors import SelectorHandlers
+from hub.api.standing import StandingHandlers
 from hub.api.subscriptions import SubscriptionHandlers
 from hub.api.whoami import WhoAmIHandlers
 from hub.engine.edit_plan import PlanEditor
@@ -125,6 +126,9 @@ class OperatorApi:
         self._add(verbs.RUN, run.run)
         self._add(verbs.RETRY, run.retry)
         self._add(verbs.APPROVE, decisions.approve)
+        standing = StandingHandlers(context)
+        self._add(verbs.ALLOWED, standing.allowed)
+        self._add(verbs.DISALLOW, standing.disallow)
         self._add(verbs.REJECT, decisions.reject)
         self._add(verbs.EDIT, decisions.edit)
         self._add(verbs.CANCEL, decisions.cancel)

@@ -6,6 +6,7 @@ judgement      policy over a whole plan: allow, ask (how many, second factor), d
 approval       who may approve what; plain_answer what a bare yes approves
 approval_proofs
                an approval signed when it is given, and what those given are worth at hand-out
+standing       a yes that holds for a while
 row_mac        which rows this hub wrote: a MAC over what decides over a start
 who_may        whom to ask, where somebody may not
 authorization  authorize(): the one question every entrance asks

@@ -85,9 +85,11 @@ def count_given(
     now: float,
     second_factor: bool,
     own_approval: bool,
+    withdrawn: Callable[[Approval], bool] = lambda approval: False,
 ) -> GivenApprovals:
     """The approvals of `request` that count now. `roles_of` gives the roles that somebody has now, none where they were
-    revoked; `second_factor` and `own_approval` are what the rule says.
+    revoked; `second_factor` and `own_approval` are what the rule says; `withdrawn` says of an approval whether it was
+    taken back.
     """
     counted: list[Approval] = []
     excluded: list[tuple[str, Sentence]] = []
@@ -99,6 +101,8 @@ def count_given(
         if proof is None:
             forged.append(approval)
             why: Sentence | None = Sentence("approval_unproven", {"person": approval.person})
+        elif withdrawn(approval):
+            why = Sentence("approval_withdrawn", {"person": approval.person})
         else:
             why = _objection(request, approval, proof, roles_of, now, second_factor, own_approval)
         if why is None:

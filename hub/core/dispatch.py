@@ -37,10 +37,11 @@ def decide_dispatch(
     now: float,
     epoch: int,
     protocol: int = PROTOCOL,
+    withdrawn: Callable[[Approval], bool] = lambda approval: False,
 ) -> Order | Withhold:
     """`joined_at` is when the machine of this name joined; `check` is policy bound to the job's person;
     `approvals` are those of the request, where its rule asked for any; `roles_of` are those that somebody has now;
-    `protocol` is the one whose orders the machine takes.
+    `protocol` is the one whose orders the machine takes; `withdrawn` says whether an approval was taken back.
     """
     if request is None or request.plan is None:
         return Withhold("its plan is gone")
@@ -58,6 +59,7 @@ def decide_dispatch(
         approvals,
         prover,
         roles_of=roles_of,
+        withdrawn=withdrawn,
         now=now,
         second_factor=request.second_factor or verdict.second_factor,
         own_approval=request.own_approval and (verdict.kind != "ask" or verdict.own_approval),

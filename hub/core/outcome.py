@@ -39,6 +39,9 @@ ChatVerb = Literal[
     "draft",
     "accept",
     "decline",
+    "allow",
+    "allowed",
+    "disallow",
 ]
 DRAFT_VERBS: Final[frozenset[ChatVerb]] = frozenset({"propose", "drafts", "draft", "accept", "decline"})
 """Commands about drafts of runbooks (`hub.engine.runbook_drafts`); `ChatCommand.number` is the draft's then, but
@@ -78,7 +81,7 @@ class ChatCommand:
     name: str = ""  # of the runbook that is proposed
     phrase: str = ""  # how people are to ask for it, "" where the message itself says so; of `help` the topic
     targets: tuple[str, ...] = ()  # the machines to pause or resume
-    seconds: float | None = None  # how long they are paused; None until somebody resumes them
+    seconds: float | None = None  # how long they are paused; None until somebody resumes them; of `allow` how long
 
 
 @dataclass(frozen=True, slots=True)

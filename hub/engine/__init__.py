@@ -20,6 +20,8 @@ confirm          the confirm page's part: who gets a link, what it shows and doe
 example_phrases  phrases that a person may send at once, tried; model_hint is told to admins, once
 request_actions  approve, reject, cancel, settle; edit_plan, queue_actions, pause_drain, runbook_drafts the others;
                  draft_trial tries a runbook out before it is proposed
+standing_approvals
+                 a yes that holds for a while: given, used, taken back
 partial_results  results told to chat while other machines of the request still work
 holders          one holder of a name: links and lives beside what was seen, and what follows where there are two
 file_notices     a policy that does not read: audit, log, and the admins in chat

@@ -25,6 +25,7 @@ from hub.engine.chat_links import ChatLinks
 from hub.engine.chat_views import ChatViews
 from hub.engine.confirm import Confirmations
 from hub.engine.request_actions import RequestActions, refuse
+from hub.engine.standing_approvals import MAX_LISTED, line_of
 from hub.engine.unit_of_work import UnitOfWork
 
 MAX_CANDIDATES: Final = 200  # open requests among which a command without a number finds its own
@@ -40,6 +41,9 @@ CHAT_RIGHTS: Final = {
     "file": "jobs",
     "history": "jobs",
     "page": "approve",
+    "allow": "approve",
+    "allowed": "jobs",
+    "disallow": "jobs",  # whoever it is for takes it back too; others are asked for their right then
 }
 """Chat's verbs that everybody with another right may try."""
 
@@ -100,23 +104,42 @@ class ChatActions:
             return _pause_or_resume(uow, actor, command)
         if command.verb == "no":
             return ActionResult(answer_to_no(_waiting(uow), inlet=actor.via, conversation=actor.conversation), "how")
+        if command.verb == "allowed":
+            return self._list_allowed(uow)
+        if command.verb == "disallow":
+            return self._actions.standing.revoke(uow, actor, command.number or 0)
         found = _find_request(uow, actor, command)
         if isinstance(found, DecisionRefused):
             return ActionResult.refused(found)
-        if command.verb in ("approve", "yes") and found.plan is not None and not fits_chat(found.plan):
+        if command.verb in ("approve", "yes", "allow") and found.plan is not None and not fits_chat(found.plan):
             # What cannot be shown whole cannot be approved where it was not shown (security lesson B6).
             result = ActionResult(Sentence("approve_elsewhere", {"number": found.number}), "too_long")
             return refuse(uow, actor, "approve", result, found.id)
-        if command.verb == "approve" and (shown := _show_first(actor, command, found, language)) is not None:
+        if command.verb in ("approve", "allow") and (shown := _show_first(actor, command, found, language)) is not None:
             return refuse(uow, actor, "approve", shown, found.id)
         match command.verb:
             case "approve" | "yes":
                 return self._actions.approve(uow, actor, found, code=command.code, plan_code=command.plan_code)
+            case "allow":
+                code, seconds = command.code, command.seconds or 0.0
+                return self._actions.approve(
+                    uow, actor, found, code=code, plan_code=command.plan_code, allow_for=seconds
+                )
             case "reject":
                 return self._actions.reject(uow, actor, found, why=command.why)
             case "cancel":
                 return self._actions.cancel(uow, actor, found)
         return ActionResult(Sentence("not_asking", {"number": found.number, "state": state_words(found.state)}), "verb")
+
+    def _list_allowed(self, uow: UnitOfWork) -> ActionResult:
+        """What is allowed for a while now, a line each."""
+        lines = [line_of(one, uow.now) for one in uow.txn.live_standing(uow.now, MAX_LISTED)]
+        if not lines:
+            return ActionResult(Sentence("allow_none"))
+        said = lines[0]
+        for line in lines[1:]:
+            said = Sentence("two_lines", {"first": said, "second": line})
+        return ActionResult(said)
 
 
 def _show_first(actor: Actor, command: ChatCommand, found: Request, language: Language) -> ActionResult | None:

@@ -11,6 +11,7 @@ from common.plan import Order
 from hub.core.dispatch import decide_dispatch, order_for_protocol
 from hub.core.job import Withhold
 from hub.core.records import Job, Request
+from hub.engine.standing_approvals import StandingApprovals
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 
 HUB: Final = "hub"
@@ -19,7 +20,8 @@ HUB: Final = "hub"
 class Dispatcher:
     """`epoch` is this hub's: an order of an earlier one is not started any more."""
 
-    def __init__(self, units: UnitOfWorkRunner, job_key: SigningKey, epoch: int) -> None:
+    def __init__(self, units: UnitOfWorkRunner, job_key: SigningKey, epoch: int, standing: StandingApprovals) -> None:
+        self._standing = standing
         self._units = units
         self._job_key = job_key
         self.epoch = epoch
@@ -70,6 +72,7 @@ class Dispatcher:
             check=uow.world.checker(job.person, tainted),
             prover=uow.prover,
             roles_of=uow.roles_now,
+            withdrawn=lambda approval: self._standing.withdrawn(uow, approval),
             now=uow.now,
             epoch=self.epoch,
             protocol=protocol,

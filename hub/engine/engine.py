@@ -108,9 +108,11 @@ class Engine:
             clock=clock,
             recovery=self.recovery_state,
             fetch_pictures=fetch_pictures,
+            standing=actions.standing,
         )
-        self.dispatcher = Dispatcher(units, job_key, epoch)
+        self.dispatcher = Dispatcher(units, job_key, epoch, actions.standing)
         self.agent_events = AgentEventHandler(units, fleet)
+        self.standing = actions.standing
         self._authority = authority
 
     @property

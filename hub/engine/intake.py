@@ -42,6 +42,7 @@ from hub.engine.picture_records import FetchPictures, seal_picture_ref
 from hub.engine.planning_queue import PlanningQueue, seal_context
 from hub.engine.recovery_state import RecoveryState
 from hub.engine.said_codes import SaidCodes, gives_code
+from hub.engine.standing_approvals import StandingApprovals
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 from hub.identity.agents import AgentRegistry
 from hub.identity.people import PeopleDirectory
@@ -84,6 +85,7 @@ class Intake:
         clock: Callable[[], float],
         recovery: RecoveryState | None = None,
         fetch_pictures: FetchPictures | None = None,
+        standing: StandingApprovals,
     ) -> None:
         self._store = store
         self._recovery = recovery or RecoveryState()
@@ -97,6 +99,7 @@ class Intake:
         self._config = config
         self._metrics = metrics
         self._clock = clock
+        self._standing = standing
         self._backlog: asyncio.Queue[tuple[Request, str, int]] = asyncio.Queue(MAX_BACKLOG)
         self._echo_guard = echo_guard
         self._sender_limits = SenderLimits(config.http.person_rate, config.http.conversation_rate)
@@ -399,6 +402,8 @@ class Intake:
         transition, text = transition_of(request, decision, uow.now, self._config.queue.decide_within)
         if (sentence := _shortened(decision)) is not None and was_just_refused(uow, request):
             text = short_refusal(sentence, request.language)
+        if isinstance(decision, Judgement) and decision.kind == "ask":
+            transition = self._standing.apply(uow, transition)
         if note is not None:
             text = f"{text}\n{note.render(request.language)}" if text else note.render(request.language)
         uow.apply_transition(request, transition, _actor_of(request), text)

@@ -19,6 +19,7 @@ from common.catalogue import Language, Sentence
 from common.identity.sealing import Sealer
 from common.lifecycle import JOB_SETTLED, RequestState
 from common.plan import Plan
+from hub.config import ApprovalsTable
 from hub.core import job as jobs_of_hub
 from hub.core import request as requests_of_hub
 from hub.core.action_checks import check_cancel, check_cancel_job, check_resolve_unknown
@@ -29,6 +30,7 @@ from hub.core.rate_limits import TokenBucket
 from hub.core.records import Approval, Job, Person, Request
 from hub.core.who_may import with_names
 from hub.engine.actor import ActionResult, Actor
+from hub.engine.standing_approvals import StandingApprovals, line_of
 from hub.engine.unit_of_work import UnitOfWork
 from hub.identity import recovery_codes, totp
 
@@ -41,9 +43,10 @@ WRONG_CODES_WITHIN: Final = 600.0
 
 
 class RequestActions:
-    def __init__(self, sealer: Sealer) -> None:
+    def __init__(self, sealer: Sealer, standing: StandingApprovals | None = None) -> None:
         self._sealer = sealer
         self._wrong_codes = TokenBucket(WRONG_CODES / WRONG_CODES_WITHIN, WRONG_CODES)
+        self.standing = standing or StandingApprovals(ApprovalsTable())
 
     # ---- decisions
 
@@ -58,9 +61,11 @@ class RequestActions:
         plan_code: str = "",
         reason: str = "",
         nonce: str = "",
+        allow_for: float | None = None,
     ) -> ActionResult:
         """One yes to exactly the plan of `request`; the second factor is used up in the same transaction. The same
-        `nonce` from the same person again is the same yes, sent twice.
+        `nonce` from the same person again is the same yes, sent twice. `allow_for`: it holds for so many seconds more,
+        for the requester (`hub.core.standing`).
         """
         if uow.world.recovering and request.state is RequestState.ASKING:
             result = ActionResult(Sentence("recovery_no_approval", {"number": request.number}), "recovery")
@@ -79,30 +84,47 @@ class RequestActions:
             plan_hash=plan_hash,
             now=uow.now,
             plan_code=plan_code,
-            counted=len(given_now(uow, request, given).counted),
+            counted=len(self._given_now(uow, request, given).counted),
         )
         if isinstance(answer, DecisionRefused):
             return refuse(uow, actor, "approve", ActionResult.refused(answer), request.id)
+        if allow_for is not None and (objection := self.standing.objection(request, allow_for)) is not None:
+            return refuse(uow, actor, "approve", objection, request.id)
         if request.second_factor and (refusal := self._check_second_factor(uow, actor, request, code)) is not None:
             return refuse(uow, actor, "approve", refusal, request.id)
         self._save_approval(uow, actor, request, answer, reason, nonce)
         values = {"number": request.number, "person": actor.person, "hash": request.plan_hash[:8]}
         more = {"given": answer.given, "needed": answer.needed}
-        if answer.enough:
-            return ActionResult(Sentence("approved_now", values), "", more, request.id)
-        partly = Sentence("approved_partly", {**values, **more})
-        uow.show_on_card(request, partly)
-        return ActionResult(partly, "", more, request.id)
+        said = Sentence("approved_now", values) if answer.enough else Sentence("approved_partly", {**values, **more})
+        if not answer.enough:
+            uow.show_on_card(request, said)
+        if allow_for is not None:
+            made = self.standing.grant(uow, actor, request, allow_for)
+            said = Sentence("allowed_now", {"said": said, "line": line_of(made, uow.now), "number": made.number})
+        return ActionResult(said, "", more, request.id)
 
     def _forged(self, uow: UnitOfWork, request: Request, given: Sequence[Approval]) -> ActionResult | None:
         """Nobody approves what this hub has not judged and asked, nor beside a yes that nobody gave."""
         if request.state is not RequestState.ASKING:
             return None  # which is another reason
         what = "" if uow.is_authentic(request) else f"r{request.number}"
-        for forged in given_now(uow, request, given).forged:
+        for forged in self._given_now(uow, request, given).forged:
             what = what or f"an approval of r{request.number} by {forged.person}"
             uow.report_forged(request.id, f"the approval of r{request.number} by {forged.person}")
         return ActionResult(Sentence("row_forged", {"what": what}), "forged") if what else None
+
+    def _given_now(self, uow: UnitOfWork, request: Request, approvals: Sequence[Approval]) -> GivenApprovals:
+        """The approvals of a request that waits, as they count in this transaction."""
+        return count_given(
+            request,
+            approvals,
+            uow.prover,
+            roles_of=uow.roles_now,
+            now=uow.now,
+            second_factor=request.second_factor,
+            own_approval=request.own_approval,
+            withdrawn=lambda approval: self.standing.withdrawn(uow, approval),
+        )
 
     def _save_approval(
         self, uow: UnitOfWork, actor: Actor, request: Request, answer: DecisionAccepted, reason: str, nonce: str
@@ -204,19 +226,6 @@ class RequestActions:
             return ActionResult.refused(refused)
         uow.apply_job_event(job, jobs_of_hub.ResolveUnknown(actor.person, done), actor.person)
         return ActionResult(Sentence("settled_now", {"job": job.id}))
-
-
-def given_now(uow: UnitOfWork, request: Request, approvals: Sequence[Approval]) -> GivenApprovals:
-    """The approvals of a request that waits, as they count in this transaction."""
-    return count_given(
-        request,
-        approvals,
-        uow.prover,
-        roles_of=uow.roles_now,
-        now=uow.now,
-        second_factor=request.second_factor,
-        own_approval=request.own_approval,
-    )
 
 
 def refuse(uow: UnitOfWork, actor: Actor, verb: str, result: ActionResult, subject: str = "") -> ActionResult:

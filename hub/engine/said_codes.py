@@ -35,7 +35,7 @@ _NOT_DIGIT: Final = re.compile(r"[^0-9]", re.ASCII)
 
 
 def gives_code(outcome: PlanningOutcome | None) -> bool:
-    return isinstance(outcome, ChatCommand) and outcome.verb == "approve" and bool(outcome.code)
+    return isinstance(outcome, ChatCommand) and outcome.verb in ("approve", "allow") and bool(outcome.code)
 
 
 class SaidCodes:

@@ -12,6 +12,8 @@ confirmation   "yes" to our own "did you mean ...?"
 unaddressed    what a message is that is not addressed to the bot: a command, maybe an answer, or neither
 link_words     `link CODE`, by which somebody becomes known in a chat
 machine_commands   pause and resume
+standing_commands
+               "allow r42 for 1h", "allowed", "disallow a3"
 draft_commands "make this a runbook", and decisions on drafts of runbooks
 followup       "and on web-2?": messages that refer to the one before
 watched_files  policy and runbooks, reloaded when they change

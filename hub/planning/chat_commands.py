@@ -27,7 +27,7 @@ from typing import Final
 from common.catalogue import Sentence
 from common.command.lookalikes import ascii_digits
 from hub.core.outcome import CannotPlan, ChatCommand, ChatVerb, PlanningContext, PlanningOutcome
-from hub.planning import draft_commands
+from hub.planning import draft_commands, standing_commands
 from hub.planning.chat_words import (
     ALL_OF_THEM,
     DECIDING,
@@ -117,6 +117,8 @@ class ChatCommandPlanner:
         text = fold_width(written)
         if (about_draft := draft_commands.parse_draft_command(text, written)) is not None:
             return about_draft
+        if (allowing := standing_commands.parse_standing_command(text)) is not None:
+            return allowing
         if (page := _PAGE_LINK.fullmatch(text)) is not None:
             return ChatCommand("page", int(page["number"]))
         if (whole := _whole_message(text, context)) is not None:

@@ -6,6 +6,7 @@
     mapping      records to rows and back; guarded updates (optimistic locking)
     base         the base class of the repositories; then the repositories, one a subject:
                  requests, jobs, claims (handing out jobs), output, outbox, people, credentials, settings, sealed,
+                 standing (approvals that hold for a while),
                  timeline (the starts of the hub, and what a restored backup must not use again),
                  events (the audit), lists and overview (what operators see; filter_sql turns filters into SQL)
     transaction  `Txn`: all repositories together, the view of a unit of work inside one transaction

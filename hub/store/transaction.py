@@ -12,6 +12,7 @@ from hub.store.overview import OverviewRepository
 from hub.store.people import PeopleRepository
 from hub.store.requests import RequestRepository
 from hub.store.sealed import SealedRepository
+from hub.store.standing import StandingRepository
 from hub.store.timeline import TimelineRepository
 
 
@@ -24,6 +25,7 @@ class Txn(
     CredentialRepository,
     TimelineRepository,
     SealedRepository,
+    StandingRepository,
     ListRepository,
     OverviewRepository,
     AuditRepository,

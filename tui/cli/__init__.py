@@ -8,7 +8,8 @@ control   priority, take-back, drain, undrain, edit, broadcast
 lists     agents, jobs, requests, queue; inlets: the chats; records: one job or request in full
 watch     events as they happen; plain prints the console's changes as lines
 whoami    who one is, in chat too
-audit, runbooks    the audit, drafts of runbooks
+audit, runbooks, standing
+          the audit, drafts of runbooks, approvals that hold for a while
 chat      a small chat in the terminal, through the hub's generic inlet
 console   the full-screen console
 """

@@ -38,15 +38,25 @@ MAX_CODE: Final = 64
 )
 @click.option("--plan", "plan_hash", default="", metavar="HASH", help="approve only if this is still the plan's hash")
 @click.option("--reason", default="", help="kept in the audit")
+@click.option("--allow-for", metavar="TIME", help="the same again, by the same person, needs no other yes of yours: 1h")
 @json_option
 @pass_context
-def approve_command(context: CliContext, request: str, code: str, plan_hash: str, reason: str, as_json: bool) -> None:
+def approve_command(
+    context: CliContext,
+    request: str,
+    code: str,
+    plan_hash: str,
+    reason: str,
+    allow_for: str | None,
+    as_json: bool,
+) -> None:
     """Say yes to exactly the plan of request R. Who asked is not who approves; see it first: answerback request R
 
     \b
     answerback approve r42
     answerback approve r42 --code 123456                   where a second factor is needed; at a terminal it is asked
     answerback approve r42 --plan 8f3a…                    refused if it has become another plan since
+    answerback approve r42 --allow-for 1h                  where the hub lets it; see answerback allowed
     """
     number = parse_request_number(request)
     if plan_hash and not HASH.fullmatch(plan_hash):
@@ -56,7 +66,8 @@ def approve_command(context: CliContext, request: str, code: str, plan_hash: str
         )
     secret = sys.stdin.readline(MAX_CODE).strip() if code == "-" else code
 
-    args = ApproveArgs(number=number, plan_hash=plan_hash, reason=reason, code=secret)
+    seconds = parse_duration_option("--allow-for", allow_for, "write 30m or 1h") if allow_for else None
+    args = ApproveArgs(number=number, plan_hash=plan_hash, reason=reason, code=secret, allow_for=seconds)
 
     async def act(client: Client) -> int:
         return await approve(client, args, as_json)

@@ -13,7 +13,7 @@ import click
 from common.errors import UserError
 from common.process.click_program import run_click
 from common.version import VERSION
-from tui.cli import act, audit, chat, console, control, inlets, lists, records, run, runbooks, watch, whoami
+from tui.cli import act, audit, chat, console, control, inlets, lists, records, run, runbooks, standing, watch, whoami
 from tui.cli.context import CliContext, pass_context
 from tui.client.profile import PROFILE_VARIABLE, default_path
 
@@ -105,6 +105,8 @@ for command in (
     audit.audit_command,
     watch.watch_command,
     act.approve_command,
+    standing.allowed_command,
+    standing.disallow_command,
     act.reject_command,
     act.cancel_command,
     act.settle_command,

@@ -52,6 +52,7 @@ def test_the_tables_know_the_lifecycles(
         (records.EnrolmentToken, schema.tokens),
         (records.SealedItem, schema.sealed),
         (records.Draft, schema.drafts),
+        (records.StandingApproval, schema.standing_approvals),
     ],
 )
 def test_tables_hold_their_records_and_nothing_else(record: type, table: sa.Table) -> None:
