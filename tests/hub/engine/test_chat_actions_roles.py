@@ -30,6 +30,8 @@ LOOKING: dict[ChatVerb, tuple[str, str]] = {
     "more": ("more r{n}", "viewer"),
     "file": ("file r{n}", "viewer"),
     "jobs": ("jobs", "viewer"),
+    "allowed": ("allowed", "viewer"),
+    "disallow": ("disallow a1", "viewer"),  # for whom it is; others' are an approver's
     "history": ("history", "viewer"),
     "pause": ("pause web-1", "approver"),
     "resume": ("resume web-1", "approver"),
@@ -44,6 +46,7 @@ DECIDING: dict[ChatVerb, tuple[str, str]] = {
     "approve": ("approve r{n}", "approver"),
     "reject": ("reject r{n}", "approver"),
     "cancel": ("cancel r{n}", "approver"),
+    "allow": ("allow r{n} for 1h", "approver"),  # which this hub does not let anybody
     "retry": ("retry r{n}", "operator"),
     "page": ("link r{n}", "approver"),
 }
