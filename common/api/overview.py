@@ -37,11 +37,12 @@ class NeedView:
 
     approve (number, inlet, count, given, approvers, second_factor, expires), stuck and unknown (number, job, agent,
     inlet), anomaly (job, agent), drain (agent, draining), offline (agent, count), file (file; agent where it is that
-    machine's), inlet (inlet, count of replies that wait), quiet (inlet), witness (file). recovery has only its text.
+    machine's), inlet (inlet, count of replies that wait), quiet (inlet), witness (file), allowed (file: its name, a3;
+    expires). recovery has only its text.
     """
 
     kind: Annotated[
-        StateName, "recovery, approve, stuck, unknown, anomaly, drain, offline, file, inlet, quiet, witness"
+        StateName, "recovery, approve, stuck, unknown, anomaly, drain, offline, file, inlet, quiet, witness, allowed"
     ]
     number: Annotated[int | None, OMIT] = None
     job: Annotated[str | None, OMIT] = None
@@ -57,7 +58,7 @@ class NeedView:
     approvers: Annotated[int | None, OMIT] = None
     second_factor: Annotated[bool | None, OMIT] = None
     expires: Annotated[MaybeMoment, OMIT] = None
-    file: Annotated[str | None, OMIT, "that is not in force as it stands"] = None
+    file: Annotated[str | None, OMIT, "that is not in force as it stands; a3"] = None
 
     @property
     def id(self) -> str:

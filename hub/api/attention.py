@@ -11,6 +11,7 @@
     witness   nothing signs the audit, or a place outside that keeps its checkpoints gets none for long, and why
     inlet     an inlet that gets no messages, or whose replies do not arrive, and why
     quiet     one that has delivered nothing for longer than its `quiet_after`
+    allowed   an approval that holds for a while, so that nobody forgets it: last of all
     offline   a machine that is offline while jobs wait for it or were running on it, or that only a person brings
               back; one that is here and whose clock is off. Its text says why
 
@@ -36,8 +37,9 @@ from hub.api.views import drain_view
 from hub.chat.inlet_status import InletStatus
 from hub.core.absence import why_away
 from hub.core.chat_text import inline_text
-from hub.core.records import Agent, AuditEvent, Job, Request
+from hub.core.records import Agent, AuditEvent, Job, Request, StandingApproval
 from hub.core.recovery import Recovery
+from hub.engine.standing_approvals import line_of
 from hub.planning.watched_files import FileProblem
 from hub.store.outbox import WaitingReplies
 from hub.store.overview import JobBacklog
@@ -66,6 +68,7 @@ class AttentionFacts:
     paused_until: float | None
     outbox: int
     replies: Mapping[str, WaitingReplies] = field(default_factory=dict)  # that wait, by inlet
+    standing: Sequence[StandingApproval] = ()
 
 
 def read_facts(txn: Txn, now: float) -> AttentionFacts:
@@ -83,6 +86,7 @@ def read_facts(txn: Txn, now: float) -> AttentionFacts:
         paused_until=txn.queue_paused_until(),
         outbox=txn.count_pending_replies(),
         replies=txn.waiting_replies(),
+        standing=txn.live_standing(now, MAX_MINOR_ITEMS),
     )
 
 
@@ -120,6 +124,7 @@ def attention_list(
         *(_approve(request, facts.approvals_given.get(request.id, 0), now) for request in facts.asking),
         *(_drain(agent, left[agent.name], now, language) for agent in agents if agent.drain_at is not None),
         *_offline(facts, agents, online, clocks, now, language),
+        *(_allowed(one, now, language) for one in facts.standing),
     ]
     return tuple(needs[: 3 * MAX_ITEMS])
 
@@ -222,6 +227,18 @@ def _anomaly(event: AuditEvent, now: float) -> NeedView:
         age=max(0.0, now - event.at),
         who=event.actor,
         text=truncate(str(event.data.get("what") or event.kind)),
+    )
+
+
+def _allowed(one: StandingApproval, now: float, language: Language) -> NeedView:
+    return NeedView(
+        kind="allowed",
+        file=f"a{one.number}",
+        since=one.granted_at,
+        age=max(0.0, now - one.granted_at),
+        who=one.granted_by,
+        text=truncate(line_of(one, now).render(language)),
+        expires=one.expires_at,
     )
 
 

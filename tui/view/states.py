@@ -45,6 +45,7 @@ ATTENTION_TONES: Final[dict[str, Tone]] = {
     "quiet": "warn",
     "drain": "",
     "offline": "dim",
+    "allowed": "dim",
 }
 
 

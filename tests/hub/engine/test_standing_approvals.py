@@ -11,6 +11,7 @@ import pytest
 from common.lifecycle import JobState, RequestState
 from common.plan import Order, Plan, Step
 from common.values import Duration
+from hub.api.attention import attention_list, read_facts
 from hub.config import ApprovalsTable
 from hub.core.outcome import Planned
 from hub.core.records import Person, Request
@@ -104,6 +105,9 @@ async def test_what_waits_by_it_is_not_handed_out_once_it_is_taken_back(on: HubH
     again = await on.submit(RESTART)
     rooms = ApiHarness(on)
     (listed,) = await rooms.call("vera", "allowed")
+    facts = on.read(lambda txn: read_facts(txn, on.clock.now))
+    needs = attention_list(facts, on.fleet.agents(), on.fleet.online, on.clock.now, "en")
+    assert [(need.id, "bob lets carol run" in need.text) for need in needs if need.kind == "allowed"] == [("a1", True)]
     assert (listed["number"], listed["granted_by"], listed["person"], listed["uses"]) == (1, "bob", "carol", 1)
     assert (await rooms.call("dave", "disallow", number=1))["code"] == "no_right"
     assert (await rooms.call("ann", "disallow", number=1))["code"] == "ok"
