@@ -109,6 +109,7 @@ def _job(row: Job) -> tuple[object, ...]:
         float(row.queued_at),
         float(row.not_before),
         row.parent,
+        row.life,
     )
 
 
