@@ -159,7 +159,7 @@ async def test_a_plan_keeps_where_it_came_from(harness: HubHarness) -> None:
         await harness.submit(f"reject r{edited.number}", "bob")
         said = await harness.submit(f"retry r{asked.number}")
         told = harness.request((await rooms.call("carol", "retry", number=asked.number))["id"])
-        await harness.submit(f"approve r{told.number}", "bob")
+        assert (await rooms.call("bob", "approve", number=told.number))["code"] == "ok"
         (job,) = harness.jobs(harness.request(told.id))
         await harness.claim()
         await harness.handle_agent_events("web-1", ended_message(job.id))

@@ -146,6 +146,8 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     "reject_draft": ("operator", NOTHING),  # their own, as above
     "accept_draft": ("admin", NOTHING),
     "approve": ("approver", NOTHING),
+    "allowed": ("viewer", {}),
+    "disallow": ("viewer", {"number": 1}),  # for whom it is; others' are an approver's
     "edit": ("approver", {**NOTHING, "steps": [], "base_hash": ""}),
     "settle": ("approver", {"job": "01JZZZZZ", "done": True}),
     "priority": ("approver", {"jobs": ["01JZZZZZ"], "priority": 5}),

@@ -18,6 +18,7 @@ from common.errors import UserError
 from hub.store.database import Database
 from hub.store.errors import Conflict, StoreBusy, StoreFull
 from hub.store.migrate import migrate
+from hub.store.row_key import keyless
 from hub.store.store import Store
 from hub.store.transaction import Txn
 from hub.store.writer import MAX_BATCH, Writer
@@ -201,7 +202,7 @@ def a_writer(folder: Path, **more: Any) -> Iterator[tuple[Writer, Database]]:
     database = Database("sqlite:///a.sqlite", folder)
     database.create()
     migrate(database)
-    writer = Writer(database, **more)
+    writer = Writer(database, keyless(), **more)
     yield writer, database
     writer.close()
 
