@@ -171,7 +171,7 @@ class PatternType:
 class PathType:
     """An absolute path, or a relative one where the step has a directory; never with `..`. Made absolute and normal.
 
-    Lexical only: what a symbolic link beneath a root points to is for the machine's permissions to guard.
+    Lexical only: where a path really leads is judged by the same type on the machine (`machine_checks`).
     """
 
     beneath: tuple[str, ...] = ()  # these and everything beneath them

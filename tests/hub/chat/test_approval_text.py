@@ -8,6 +8,7 @@ import pytest
 
 from common.catalogue import LANGUAGES, Language
 from common.plan import Step
+from common.script import ScriptWord, script_digest
 from hub.chat.approval_text import MAX_APPROVAL, MAX_MODEL_LINE, MAX_MODEL_LINES, fits_chat
 from tests.hub.chat.test_reply_text import asking, plan_of
 
@@ -45,3 +46,13 @@ def test_where_nobody_has_a_second_factor_that_is_said() -> None:
     for language in LANGUAGES:
         assert "`answerback-hub operator totp NAME`" in asking(language, second_factor=True)
         assert "`answerback-hub operator role`" in asking(language)
+
+
+def test_a_script_is_shown_with_the_whole_digest_that_is_approved() -> None:
+    """Trust: the name alone says nothing of what would run; in both languages, beside the command."""
+    script = ScriptWord(2, script_digest("print(1)"))
+    plan = plan_of(Step(("/usr/bin/python3", "-I", "backup.py", "--full"), ("web-1",), script=script))
+    for language in LANGUAGES:
+        text = asking(language, plan)
+        assert script.sha256 in text
+        assert text.count("backup.py") >= 2
