@@ -50,6 +50,8 @@ top -b -n 1
 pgrep -a sleep
 grep -r . /var/log
 grep -ra . /var/log
+grep . /var/log/app/pipe
+grep -e . /var/log/app/pipe
 grep -e . /etc/nginx/nginx.conf /var/log/app/e
 journalctl -n 5
 journalctl -n 5 -o verbose

@@ -148,6 +148,8 @@ LINKS: Final = {
 """Links beneath the roots of rules that lead to secrets."""
 
 
+PIPE: Final = "/var/log/app/pipe"
+"""A named pipe that nobody writes to, beside the logs."""
 MACHINE_ID: Final = "0123456789abcdef0123456789abcdef"
 JOURNAL: Final = Path(__file__).with_name("crashed.journal.xz")
 """A journal of one entry: systemd-coredump's of a crashed program, its environment with a canary among the fields
@@ -164,6 +166,7 @@ def plant(root: Path) -> None:
     journal.parent.mkdir(parents=True)
     journal.write_bytes(lzma.decompress(JOURNAL.read_bytes()))
     (root / "etc/machine-id").write_text(f"{MACHINE_ID}\n", encoding="ascii")
+    os.mkfifo(f"{root}{PIPE}")
     for link, target in LINKS.items():
         Path(f"{root}{link}").symlink_to(target)
     for folder in ("/home/bob", "/var/lib/private", "/srv/empty"):
