@@ -1,8 +1,9 @@
 """The message catalogue: every sentence that people read, in English and Chinese, from `common/sentences/*.toml`.
 
 A sentence is a key with `en` and `zh`, and `{name}` placeholders (str.format, no attribute or index access). Sentences
-are whole and never assembled from parts. A missing key is a programming error and raises KeyError in tests
-and code alike; a test compares the sources with the files.
+are whole and never assembled from parts. What is put in may come from anybody, so no value brings an invisible
+character, a control or a change of direction into a sentence: such are shown as escapes. A missing key is a programming
+error and raises KeyError in tests and code alike; a test compares the sources with the files.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from importlib.resources.abc import Traversable
 from typing import Any, Final, Literal
 
 from common.read_file import parse_toml
+from common.text import clean_lines
 
 Language = Literal["en", "zh"]
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
@@ -56,10 +58,13 @@ def load(folder: Traversable) -> dict[str, dict[str, str]]:
 
 def translate(language: Language, key: str, /, **values: Any) -> str:
     """The sentence `key` in `language`; values that are Sentences are rendered in the same language."""
-    rendered = {
-        name: value.render(language) if isinstance(value, Sentence) else value for name, value in values.items()
-    }
-    return sentences()[key][language].format(**rendered)
+    return sentences()[key][language].format(**{name: _rendered(value, language) for name, value in values.items()})
+
+
+def _rendered(value: Any, language: Language) -> Any:
+    if isinstance(value, Sentence):
+        return value.render(language)
+    return clean_lines(value) if isinstance(value, str) else value
 
 
 def detect_language(text: str) -> Language:

@@ -49,6 +49,15 @@ def clean(text: str, *, limit: int = DEFAULT_LIMIT) -> str:
     return shown if len(shown) <= limit and len(cut) == len(text) else shown[: limit - 1] + "…"
 
 
+def clean_lines(text: str) -> str:
+    """As `clean`, of any length, and lines stay lines: for a value that becomes part of a text for people. Costs a scan
+    where nothing is to be done.
+    """
+    if _is_plain(text):
+        return text
+    return "\n".join(_NON_ASCII_PRINTABLE.sub(_make_visible, line) for line in text.split("\n"))
+
+
 def _is_plain(text: str) -> bool:
     return text.isprintable() and not _INVISIBLE.search(text)
 

@@ -2,8 +2,8 @@
 
 `log = logger("links")`, then `log.info("agent.connected", agent=name)`. Ids that apply to a block
 of work are bound with `bind_ids(request=…)`, and every line within it carries them. Values under keys that name secrets
-are masked, control characters escaped. Writing is synchronous: standard error is a file, a terminal or the journal's
-socket, and writing a line costs less than handing it to another thread.
+are masked, control and invisible characters escaped. Writing is synchronous: standard error is a file, a terminal or
+the journal's socket, and writing a line costs less than handing it to another thread.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Any, Final, Literal, TextIO, cast
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from common.text import clean
+
 Format = Literal["json", "console"]
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 HIDDEN: Final = "[hidden]"
@@ -26,7 +28,6 @@ _MAX_TEXT: Final = 4_096  # characters of one value; tracebacks are exempt
 _SECRET_WORDS: Final = frozenset({"secret", "token", "signature", "authorization", "password", "totp", "cookie"})
 _ONE_TIME_CODE = re.compile(r"\s*[0-9]{4,10}\s*", re.ASCII)
 _WORDS = re.compile(r"[^a-z0-9]+")
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def configure(level: str = "info", fmt: Format = "json", stream: TextIO | None = None) -> None:
@@ -144,8 +145,7 @@ def _text(text: str, limit: int) -> str:
         text = text[:limit] + "…"
     if text.isascii() and text.isprintable():
         return text
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # a lone surrogate cannot be encoded
-    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    return clean(text, limit=limit + 1)
 
 
 def _traceback(value: Any) -> str:

@@ -283,3 +283,23 @@ Sentence(key)
     assert is_said("ask_one_other", {"ask_one", "_other"})
     assert not is_said("ask_one_other", {"ask_one", "other"})
     assert len(all_uses()) > 20
+
+
+HOSTILE = "\x07\x1b\x7f\x85\x9b\xad\u061c\u200b\u202e\u2028\u2066\u3164\ufe0f\ufeff\U000e0041\ud800"
+
+
+def test_no_value_brings_hidden_characters_into_a_sentence() -> None:
+    """Trust (A3 B6, invisible Unicode; hostile text): every sentence, in both languages, with every value hostile and
+    with one inside another sentence. Lines of a value stay lines, and what people write stays as it is.
+    """
+    for key, texts in sentences().items():
+        for language in LANGUAGES:
+            names = [name for _, name, spec, _ in string.Formatter().parse(texts[language]) if name and not spec]
+            numbers = [name for _, name, spec, _ in string.Formatter().parse(texts[language]) if name and spec]
+            values = dict.fromkeys(names, f"a{HOSTILE}b") | dict.fromkeys(numbers, 1)
+            assert not set(translate(language, key, **values)) & set(HOSTILE), (key, language)
+    inner = Sentence("unknown_person", {"identity": f"ops:{HOSTILE}", "admins": "alice"})
+    told = Sentence("who_may", {"why": inner, "names": HOSTILE}).render("zh")
+    assert not set(told) & set(HOSTILE)
+    kept = "naïve café 名字　全角 émoji 🙂\nsecond line"
+    assert kept in translate("en", "who_may", why=kept, names="x")
