@@ -15,7 +15,7 @@ id = "show-anything"
 about = "x"
 program = "/usr/bin/cat"
 verdict = "allow"
-arguments = [{ name = "F", type = "path", beneath = ["/"] }]
+arguments = [{ name = "F", type = "path", beneath = ["/"], secrets = true }]
 """
 ONLY_DF = """
 default = "deny"
