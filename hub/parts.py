@@ -17,7 +17,6 @@ from starlette.applications import Starlette
 
 from common.identity.certificates import DAY
 from common.identity.tls import server_context
-from common.read_file import read_secret
 from hub.api.verbs import OperatorApi
 from hub.chat.code_form_door import CodeFormDeps
 from hub.chat.compose import ReplyComposer
@@ -38,7 +37,6 @@ from hub.core.echo_guard import EchoGuard
 from hub.core.inlet_activity import InletActivity
 from hub.core.outcome import BOT
 from hub.core.rate_limits import RefusalRow, parse_networks
-from hub.core.sigv4 import AccessKey
 from hub.engine.effects import EffectFanOut, Effects
 from hub.engine.engine import Engine
 from hub.engine.file_notices import FileNotices
@@ -66,10 +64,8 @@ from hub.planning.ocr.reader import OcrLimits, OcrService, is_installed
 from hub.planning.service import PlanningService
 from hub.status import file_warnings, inlet_warnings, read_gauges, readiness_problems, witness_warnings
 from hub.store.store import Store
-from hub.witness.file import WitnessFile
-from hub.witness.places import ChatPlace, FilePlace, Place, S3Place, Signed, SyslogPlace, WebhookPlace
+from hub.witness.build import build_witnesses
 from hub.witness.service import Witnesses
-from hub.witness.signer import CheckpointSigner
 
 log = logger("hub")
 
@@ -142,7 +138,7 @@ def build(base: Base) -> Parts:
     outbound = build_outbound(base, engine, inlets, sockets)
     recorder = DeliveryRecorder(base.store, inlets, base.config.folder.path)
     status = InletStatusReader(inlets, base.activity, outbound.states, base.clock, recorder.left)
-    witnesses = build_witnesses(base, delivery)
+    witnesses = build_witnesses(base.config, base.keys, base.store, base.composer, delivery.wake, base.clock)
     api = build_api(base, planning, engine, actions, status, witnesses)
     verb_table = VerbTable(refresh=base.people.refresh, renew=engine.renew)
     links = build_links(base, engine, api, verb_table)
@@ -278,37 +274,6 @@ def build_engine(base: Base, planning: Planning, actions: RequestActions, inlets
         inlets=base.inlets,
         fetch_pictures=PictureFetcher(inlets, base.clock).fetch,
     )
-
-
-def build_witnesses(base: Base, delivery: DeliveryWorker) -> Witnesses:
-    """The key was made at the start of this process, where there was none."""
-    config, keys = base.config.audit, base.keys
-    key = keys.audit.key
-    assert key is not None  # noqa: S101 - as above
-    signed, file = Signed(keys.hub_id, key), WitnessFile(config.file, keys.hub_id)
-    near: list[Place] = [FilePlace(file, signed)]
-    far: list[Place] = []
-    if config.syslog is not None:
-        near.append(SyslogPlace(config.syslog, signed))
-    if config.chat is not None:
-        far.append(ChatPlace(config.chat, base.store, base.composer, signed, delivery.wake))
-    made = Witnesses(
-        store=base.store,
-        signer=CheckpointSigner(key, keys.hub_id, file.last),
-        before=keys.job_key,
-        near=near,
-        far=far,
-        every=config.every,
-        clock=base.clock,
-    )
-    if config.webhook is not None:
-        token = read_secret(config.webhook_token_file).strip() if config.webhook_token_file is not None else b""
-        made.add_far(WebhookPlace(config.webhook, token, signed, made.open_session))
-    if config.s3 is not None and config.s3_key_file is not None:
-        name, secret = (line.strip() for line in read_secret(config.s3_key_file).decode().splitlines() if line.strip())
-        access = AccessKey(name, secret)
-        made.add_far(S3Place(config.s3, access, config.s3_region, config.s3_retain, signed, made.open_session))
-    return made
 
 
 def build_api(
