@@ -51,7 +51,7 @@ class Hub:
     async def run(self) -> None:
         config, clock = self._config, self._clock
         refresh_certificate(config.folder, self._keys.authority, clock())
-        store = Store.open(config.store.url, folder=config.folder.path, clock=clock)
+        store = Store.open(config.store.url, folder=config.folder.path, clock=clock, sealer=self._keys.sealer)
         try:
             parts = build(build_base(config, clock, self._keys, self._files, store, store.acquire()))
             await prepare(parts)

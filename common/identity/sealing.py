@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -52,9 +52,13 @@ def context(table: str, column: str, row: str) -> str:
 
 
 class Sealer:
-    """A ring of keys that wrap data keys; the first seals, any opens. Its `repr` shows ids only."""
+    """A ring of keys that wrap data keys; the first seals, any opens. Its `repr` shows ids only.
 
-    __slots__ = ("_keys", "ids")
+    Several threads may use it; `adopt` gives it other keys while they do. `reread`, where set, is asked for the ring as
+    it is now when a value is under a key that is not in it; None where there is nothing new. `uses` counts, by key id.
+    """
+
+    __slots__ = ("_keys", "ids", "reread", "uses")
 
     def __init__(self, keys: Iterable[bytes]) -> None:
         """Keys of 32 bytes each; raises BadKeyRing where there is none, too many, one twice or one of another
@@ -69,6 +73,8 @@ class Sealer:
         if len(self._keys) != len(listed):
             raise BadKeyRing("the same key twice")
         self.ids: tuple[str, ...] = tuple(identifier.hex() for identifier in self._keys)
+        self.reread: Callable[[], Sealer | None] | None = None
+        self.uses: dict[str, int] = dict.fromkeys(self.ids, 0)
 
     @classmethod
     def generate(cls) -> Sealer:
@@ -96,6 +102,22 @@ class Sealer:
         """The ring with a new key in front: the first half of a rotation; `rewrap` of every blob is the second."""
         return Sealer((AESGCM.generate_key(256), *self._keys.values()))
 
+    def adopt(self, other: Sealer) -> bool:
+        """From now on this ring has the keys of the other; whether that changed anything."""
+        changed = self.ids != other.ids
+        self._keys, self.ids = other._keys, other.ids
+        for identifier in other.ids:
+            self.uses.setdefault(identifier, 0)
+        return changed
+
+    def without(self, identifier: str) -> Sealer:
+        """The ring without a key; raises BadKeyRing where it is the first, or not there."""
+        if identifier not in self.ids[1:]:
+            raise BadKeyRing(
+                f"{identifier} is not one of the keys that only open ({', '.join(self.ids[1:]) or 'none'})"
+            )
+        return Sealer(key for known, key in self._keys.items() if known.hex() != identifier)
+
     def __repr__(self) -> str:
         return f"Sealer({', '.join(self.ids)})"
 
@@ -121,6 +143,7 @@ class Sealer:
 
     def _wrap(self, data_key: bytes, context: str) -> bytes:
         identifier, key = next(iter(self._keys.items()))
+        self._count(identifier)
         nonce = os.urandom(_NONCE)
         return _VERSION + identifier + nonce + AESGCM(key).encrypt(nonce, data_key, _wrap_aad(identifier, context))
 
@@ -129,9 +152,17 @@ class Sealer:
             raise UnsealError("not a sealed value of a version known here")
         identifier = blob[1:_WRAP_AT]
         key = self._keys.get(identifier)
+        if key is None and self.reread is not None and (fresh := self.reread()) is not None:
+            self.adopt(fresh)
+            key = self._keys.get(identifier)
         if key is None:
             raise UnsealError(f"sealed under key {identifier.hex()}, which is not in the ring ({', '.join(self.ids)})")
+        self._count(identifier)
         return _decrypt(key, blob[_WRAP_AT:_DATA_AT], _wrap_aad(identifier, context))
+
+    def _count(self, identifier: bytes) -> None:
+        name = identifier.hex()
+        self.uses[name] = self.uses.get(name, 0) + 1
 
 
 def wrapping_key_id(blob: bytes) -> str:

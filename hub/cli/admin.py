@@ -26,6 +26,7 @@ from hub.config import HubConfig
 from hub.core import audit_chain
 from hub.core.records import Agent
 from hub.identity import certificates
+from hub.identity.key_ring import load_sealer
 from hub.identity.keys import load_keys
 from hub.store.store import Store
 from hub.store.transaction import Txn
@@ -39,7 +40,8 @@ MAX_TTL: Final = 7 * 24 * 3600.0
 @contextmanager
 def open_store(config: HubConfig, now: float) -> Iterator[Store]:
     """What a block has changed is signed as it ends: a hub that is stopped has no one else to do it."""
-    store = Store.open(config.store.url, folder=config.folder.path, clock=lambda: now)
+    folder, sealer = config.folder.path, load_sealer(config)
+    store = Store.open(config.store.url, folder=folder, clock=lambda: now, sealer=sealer)
     try:
         yield store
         if store.commits:
@@ -63,11 +65,14 @@ def record_init(summary: InitSummary, now: float) -> None:
     config = load_config(summary.folder.config)
     with open_store(config, now) as store:
 
-        def unit(txn: Txn) -> None:
+        def check_empty(txn: Txn) -> None:
             if txn.audit_head()[0]:
                 raise UserError(
                     f"store {store.name} holds a hub already", "name an empty database, or go on with that hub's folder"
                 )
+
+        def unit(txn: Txn) -> None:
+            check_empty(txn)
             pins = load_keys(config).audit.pins
             txn.audit(
                 "hub.created", summary.hub_id, "terminal", {"admin": summary.admin, "audit_keys": list(pins)}, now
@@ -77,6 +82,7 @@ def record_init(summary: InitSummary, now: float) -> None:
                 txn.add_person(summary.person)
                 txn.add_credential(summary.credential)
 
+        store.read_now(check_empty)  # before a key of that hub, which this one lacks, is asked for
         store.write_now(unit)
 
 

@@ -148,7 +148,9 @@ def _add_store(writer: BackupWriter, database: Path, beside: Path, config: HubCo
 
 def _check_chain(copy: Path, config: HubConfig) -> int:
     keys = load_keys(config)
-    with closing(Store.open(f"sqlite:///{copy.name}", folder=copy.parent, clock=float, look_only=True)) as store:
+    with closing(
+        Store.open(f"sqlite:///{copy.name}", folder=copy.parent, clock=float, look_only=True, sealer=keys.sealer)
+    ) as store:
         report = store.read_now(
             lambda txn: Verification(keys.hub_id, keys.audit_trusted, named=keys.job_keys, strict=False).run(
                 audit_rows(txn), audit_checkpoints(txn)

@@ -8,5 +8,6 @@ totp          second factors: RFC 6238 codes, single use, rate limited
 recovery_codes
               what stands in for one where the telephone is lost
 keys          the hub's keys and its CA on disk; audit_keys the key that signs the audit; key_files creates them
+key_ring      where the sealing keys come from: a file, a systemd credential, a command
 marks         seals the positions that machines are told
 """

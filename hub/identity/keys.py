@@ -16,13 +16,14 @@ from common.identity.certificates import (
     make_request,
     new_key,
 )
-from common.identity.sealing import BadKeyRing, Sealer
+from common.identity.sealing import Sealer
 from common.identity.signing import BadKey, SigningKey
 from common.read_file import read_bytes, read_secret
 from hub.config import Folder, HubConfig
 from hub.identity.audit_keys import AuditKeys, load_audit_keys
 from hub.identity.key_files import create_file as create_file
 from hub.identity.key_files import make_folder as make_folder
+from hub.identity.key_ring import load_sealer
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,7 @@ def load_keys(config: HubConfig) -> HubKeys:
         job_key = SigningKey.from_pem(read_secret(folder.job_key, cure))
     except BadKey as error:
         raise UserError(f"{folder.job_key}: {error}", cure) from None
-    file = config.store.seal_key_file
-    cure = "restore it from a backup; without it the second factors must be enrolled anew"
-    try:
-        sealer = Sealer.from_text(read_secret(file, cure).decode("ascii"))
-    except (BadKeyRing, UnicodeDecodeError) as error:
-        reason = error if isinstance(error, BadKeyRing) else "not ASCII"
-        raise UserError(f"{file}: {reason}", cure) from None
-    return HubKeys(authority, job_key, sealer, load_audit_keys(folder, authority.hub))
+    return HubKeys(authority, job_key, load_sealer(config), load_audit_keys(folder, authority.hub))
 
 
 def refresh_certificate(folder: Folder, authority: Authority, now: float) -> bool:

@@ -2,13 +2,15 @@
 
     errors       Conflict, StoreBusy, StoreFull, StoreLost
     schema       the tables (SQLAlchemy Core)
-    sql          statements compiled once a database, and the connection that runs them
+    sql          statements compiled once a database, and the connection that runs them; seals and opens what is sealed
+    sealed_columns  which columns are sealed, and what their values are bound to; cipher: how
     mapping      records to rows and back; guarded updates (optimistic locking)
     base         the base class of the repositories; then the repositories, one a subject:
                  requests, jobs, claims (handing out jobs), output, outbox, people, credentials, settings, sealed,
                  standing (approvals that hold for a while),
                  timeline (the starts of the hub, and what a restored backup must not use again),
-                 events (the audit), lists and overview (what operators see; filter_sql turns filters into SQL)
+                 events (the audit), lists and overview (what operators see; filter_sql turns filters into SQL,
+                 sealed_lists looks into what is sealed)
     transaction  `Txn`: all repositories together, the view of a unit of work inside one transaction
     database     the database behind a URL: connections, locks, errors translated for people
     migrate      brings the schema up to date at open; migrations/ has the steps (Alembic)

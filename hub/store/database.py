@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from common.errors import UserError
+from hub.store.cipher import ColumnCipher
 from hub.store.errors import StoreBusy, StoreFull, StoreLost
 from hub.store.sql import Connection
 
@@ -32,6 +33,7 @@ _SQLITE_PRAGMAS: Final = (
     "PRAGMA recursive_triggers = ON",  # or REPLACE would delete an event without the trigger that refuses it
     "PRAGMA journal_size_limit = 33554432",  # a WAL that a burst made long is truncated
     "PRAGMA cache_size = -16384",  # KiB
+    "PRAGMA secure_delete = ON",  # what is deleted or written over is not left in the file
 )
 _POSTGRES_SETTINGS: Final = (
     "SET synchronous_commit = on",
@@ -50,8 +52,9 @@ class StoreLock(Protocol):
 class Database:
     """The database of a store. `name` is for messages: the file, or the URL without its password."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, cipher: ColumnCipher | None = None) -> None:
         """`folder` is what a relative SQLite path is relative to. Raises UserError where the URL is not a store's."""
+        self.cipher = cipher
         parsed = _parse(url)
         if parsed.get_backend_name() == "sqlite":
             self.path: Path | None = _sqlite_path(parsed, folder)
@@ -83,7 +86,7 @@ class Database:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     def connect(self, read_only: bool = False) -> Connection:
-        return Connection(self.engine, read_only)
+        return Connection(self.engine, read_only, self.cipher)
 
     def lock(self) -> StoreLock:
         """The lock of the process that serves this store or changes its schema; not taken yet."""

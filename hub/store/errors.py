@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.errors import WorkFailed
+from common.errors import UserError, WorkFailed
 
 
 class Conflict(Exception):
@@ -19,3 +19,7 @@ class StoreFull(WorkFailed):
 
 class StoreLost(WorkFailed):
     """The database cannot be reached or its file fails. On PostgreSQL a commit in flight may have succeeded."""
+
+
+class SealBroken(UserError):
+    """A sealed value does not open: its key is missing, it was changed, or it was put in the place of another."""

@@ -19,7 +19,9 @@ from common.filter.fields import SEARCH_KEYS, ViewName
 from common.filter.match import BAD_JOBS, STUCK_AFTER
 from common.filter.parser import Compare, Contains, Filter, Fuzzy, HasFlag, HasLabel, MatchesAny, Op, Predicate, Term
 from common.lifecycle import JOB_TERMINAL, JobState
+from hub.store.cipher import TEXT_MARK
 from hub.store.schema import ENDED, JOBS_OPEN, OPEN, QUEUED, REQUEST_OPEN, agents, events, jobs, one_of, requests
+from hub.store.sealed_lists import is_hidden
 
 Condition = ColumnElement[Any]
 
@@ -161,9 +163,16 @@ _MIRRORED: Final[Mapping[Op, Op]] = {"=": "=", "!=": "!=", ">": "<", ">=": "<=",
 
 
 def filter_conditions(filter: Filter) -> list[Condition]:  # noqa: A002 - it is one
-    """Conditions that must all hold; none of them is NULL where it is negated."""
+    """Conditions that must all hold; none of them is NULL where it is negated. Terms that look into sealed columns are
+    not among them (`hub.store.sealed_lists`); of a search in the audit, most rows of which are plain, there is the
+    condition that a row must meet to be looked at.
+    """
     found = []
     for term in filter.terms:
+        if is_hidden(term):
+            if filter.view in ("audit", "activity") and not term.negated:
+                found.append(_may_have(filter.view, term.predicate))
+            continue
         condition = _test(filter.view, term)
         found.append(sa.not_(sa.func.coalesce(condition, sa.false())) if term.negated else condition)
     return found
@@ -175,8 +184,6 @@ def _test(view: ViewName, term: Term) -> Condition:
     match test:
         case MatchesAny(field, names) if field.kind == "choice":
             return _states(names) if view == "jobs" else literal_condition(one_of(field.key, names))
-        case MatchesAny(field, patterns) if field.key == "plan.source":
-            return sa.or_(*map(_planned_by, patterns))
         case MatchesAny(field, patterns):
             return sa.or_(*(_pattern(columns[field.key], pattern) for pattern in patterns))
         case HasFlag(_, names):
@@ -185,10 +192,16 @@ def _test(view: ViewName, term: Term) -> Condition:
             return _compare(test, columns[test.field.key])
         case HasLabel(key, value):
             return jobs.c.agent.in_(sa.select(agents.c.name).where(_label(key, value)))
-        case Contains(text):
-            return sa.or_(*(_contains(columns[key], key, (text,)) for key in SEARCH_KEYS[view]))
-        case Fuzzy(letters):
-            return sa.or_(*(_contains(columns[key], key, letters) for key in SEARCH_KEYS[view]))
+        case Contains() | Fuzzy():
+            raise ValueError("the database cannot look for words in what is sealed")
+
+
+def _may_have(view: ViewName, test: Predicate) -> Condition:
+    """The words are in a plain column of the audit, or its data is sealed."""
+    texts = (test.text,) if isinstance(test, Contains) else test.letters if isinstance(test, Fuzzy) else ()
+    plain = (_contains(COLUMNS[view][key], key, texts) for key in SEARCH_KEYS[view])
+    sealed = MatchesPattern(events.c.data, (TEXT_MARK, Wildcard.ANY), ignore_case=False)
+    return sa.or_(*plain, sealed)
 
 
 def _compare(test: Compare, column: Any) -> Condition:
@@ -211,14 +224,6 @@ def _contains(column: ColumnElement[Any], key: str, texts: Sequence[str]) -> Con
     for text in texts:
         parts += [json.dumps(text)[1:-1] if key == "data" else text, Wildcard.ANY]
     return MatchesPattern(column, parts, ignore_case=True)
-
-
-def _planned_by(pattern: str) -> Condition:
-    """A request's plan is canonical JSON, in which `source` comes right before the steps, and so only once."""
-    parts = [Wildcard(char) if char in "*?" else json.dumps(char)[1:-1] for char in pattern]
-    return MatchesPattern(
-        requests.c.plan, (Wildcard.ANY, '"source":"', *parts, '","steps":[', Wildcard.ANY), ignore_case=False
-    )
 
 
 def _label(key: str, value: str) -> Condition:

@@ -9,6 +9,7 @@ from ulid import ULID
 
 from hub.core.records import StoredChunk
 from hub.store.base import Repository
+from hub.store.cipher import BYTES_MARK, OVERHEAD
 from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper
 from hub.store.schema import jobs
 from hub.store.schema import output as table
@@ -24,7 +25,10 @@ _AFTER: Final = Statement(
     .limit(sa.bindparam("limit"))
 )
 _EXTENT: Final = Statement(sa.select(sa.func.count(), sa.func.max(table.c.seq)).where(_OF_JOB))
-_SIZE: Final = Statement(sa.select(sa.func.coalesce(sa.func.sum(sa.func.length(table.c.data)), 0)).where(_OF_JOB))
+# What sealing adds is not output. (bytea and BLOB both compare by bytes.)
+_SEALED: Final = sa.func.substr(table.c.data, 1, len(BYTES_MARK)) == sa.literal(BYTES_MARK)
+_LENGTH: Final = sa.func.length(table.c.data) - sa.case((_SEALED, OVERHEAD), else_=0)
+_SIZE: Final = Statement(sa.select(sa.func.coalesce(sa.func.sum(_LENGTH), 0)).where(_OF_JOB))
 _SEQS: Final = Statement(sa.select(table.c.seq).where(_OF_JOB).order_by(table.c.seq))
 # Job ids sort by time, so old chunks are at the front of the key; only chunks of ended jobs are deleted.
 _OLD: Final = (

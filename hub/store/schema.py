@@ -427,6 +427,26 @@ switches: Final = sa.Table(
 
 meta: Final = sa.Table("meta", metadata, sa.Column("key", sa.Text, primary_key=True), text("value"))
 
+data_keys: Final = sa.Table(
+    "data_keys",  # what values are sealed under, wrapped by the ring's keys
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("wrapped", sa.LargeBinary, nullable=False),
+    time("created_at", nullable=False),
+    integer("seals"),  # values that may have been sealed under it
+)
+
+sealing_keys: Final = sa.Table(
+    "sealing_keys",  # the ring's keys by id, never the keys themselves
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    text("state"),
+    time("added_at", nullable=False),
+    time("used_at"),
+    time("retired_at"),
+    check("state", one_of("state", ("primary", "decrypt", "retired"))),
+)
+
 events: Final = sa.Table(
     "events",
     metadata,

@@ -5,6 +5,9 @@ cursor: with some twenty statements a message, Core's result machinery was measu
 statement itself. All columns are of types that both drivers accept and return unchanged (str, int, float, bool, bytes,
 None), so nothing is lost; SQLite returns booleans as 0 and 1 (see `mapping`).
 
+Values of sealed columns (`sealed_columns`) are sealed and opened here and nowhere else: whoever writes a row or reads
+one has it in plain. A connection without a cipher writes them as they are, and refuses to read one that is sealed.
+
 Transactions are explicit (`BEGIN IMMEDIATE`, `SAVEPOINT`, …): the drivers are in autocommit mode and begin none.
 """
 
@@ -14,6 +17,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
+
+from hub.store.cipher import BLOCK, BYTES_MARK, MAX_AGE, MAX_SEALS, TEXT_MARK, ColumnCipher
+from hub.store.errors import SealBroken
+from hub.store.schema import data_keys
+from hub.store.sealed_columns import NOTHING, Field, Layout, is_plain_event, layout_of, place_of
 
 Row = tuple[Any, ...]
 Params = Mapping[str, Any]
@@ -25,14 +33,22 @@ _WRITE_LOCK: Final = (
 
 
 class Statement:
-    """One prebuilt statement with named parameters. `tail` is SQL of both databases that Core spells in two ways."""
+    """One prebuilt statement with named parameters. `tail` is SQL of both databases that Core spells in two ways;
+    `as_stored` leaves sealed values as they are.
+    """
 
-    __slots__ = ("_compiled", "_core", "_tail")
+    __slots__ = ("_compiled", "_core", "_tail", "as_stored", "layout")
 
-    def __init__(self, core: sa.ClauseElement, tail: str = "") -> None:
+    def __init__(self, core: sa.ClauseElement, tail: str = "", *, as_stored: bool = False) -> None:
         self._core = core
         self._tail = tail
         self._compiled: dict[str, tuple[str, Params]] = {}
+        self.as_stored = as_stored
+        self.layout: Layout = NOTHING  # known once it was compiled
+
+    @property
+    def core(self) -> sa.ClauseElement:
+        return self._core
 
     def compiled_for(self, dialect: sa.Dialect, params: Params) -> tuple[str, Params]:
         """The text, and the parameters with the statement's own constants among them."""
@@ -40,16 +56,35 @@ class Statement:
         if ready is None:
             compiled: Any = self._core.compile(dialect=dialect)
             constants: Params = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
+            if not self.as_stored:
+                self.layout = layout_of(self._core, compiled.params)
             ready = self._compiled[dialect.name] = str(compiled) + self._tail, constants
         text, own = ready
         return text, {**own, **params} if own else params
 
 
+_KEY_BY_ID: Final = Statement(sa.select(data_keys.c.wrapped).where(data_keys.c.id == sa.bindparam("id")))
+_NEWEST_KEY: Final = Statement(
+    sa.select(data_keys.c.id, data_keys.c.wrapped, data_keys.c.created_at, data_keys.c.seals)
+    .order_by(data_keys.c.created_at.desc(), data_keys.c.id)
+    .limit(1)
+)
+_COUNT_SEALS: Final = Statement(
+    data_keys.update()
+    .where(data_keys.c.id == sa.bindparam("key"))
+    .values(seals=data_keys.c.seals + sa.bindparam("more"))
+)
+ADD_KEY: Final = Statement(
+    data_keys.insert().values({name: sa.bindparam(name) for name in ("id", "wrapped", "created_at", "seals")}).inline()
+)
+
+
 class Connection:
     """One connection to the database, used by one thread at a time."""
 
-    def __init__(self, engine: sa.Engine, read_only: bool = False) -> None:
+    def __init__(self, engine: sa.Engine, read_only: bool = False, cipher: ColumnCipher | None = None) -> None:
         self._dialect = engine.dialect
+        self.cipher = cipher
         self._postgres = engine.dialect.name == "postgresql"
         self._proxy = engine.raw_connection()
         raw: Any = self._proxy.dbapi_connection
@@ -65,12 +100,14 @@ class Connection:
     def rows(self, statement: Statement, params: Params = _NONE) -> list[Row]:
         self._cursor.execute(*statement.compiled_for(self._dialect, params))
         found: list[Row] = self._cursor.fetchall()
-        return found
+        return self._opened(statement.layout, found) if statement.layout.reads else found
 
     def row(self, statement: Statement, params: Params = _NONE) -> Row | None:
         """The first row. The statement must return at most one: unread rows would keep the snapshot open."""
-        self._cursor.execute(*statement.compiled_for(self._dialect, params))
+        self._cursor.execute(*self._sealed(statement, *statement.compiled_for(self._dialect, params)))
         found: Row | None = self._cursor.fetchone()
+        if found is not None and statement.layout.reads:
+            return self._opened(statement.layout, [found])[0]
         return found
 
     def value(self, statement: Statement, params: Params = _NONE) -> Any:
@@ -80,7 +117,7 @@ class Connection:
 
     def change(self, statement: Statement, params: Params = _NONE) -> int:
         """Runs an INSERT, UPDATE or DELETE; returns how many rows it affected."""
-        self._cursor.execute(*statement.compiled_for(self._dialect, params))
+        self._cursor.execute(*self._sealed(statement, *statement.compiled_for(self._dialect, params)))
         count: int = self._cursor.rowcount
         return count
 
@@ -91,7 +128,11 @@ class Connection:
         if not params:
             return 0
         text, constants = statement.compiled_for(self._dialect, _NONE)
-        self._cursor.executemany(text, [{**constants, **each} for each in params] if constants else params)
+        if constants:
+            params = [{**constants, **each} for each in params]
+        if statement.layout.writes:
+            params = [self._sealed(statement, text, each)[1] for each in params]
+        self._cursor.executemany(text, params)
         count: int = self._cursor.rowcount
         return count
 
@@ -100,10 +141,83 @@ class Connection:
         compiled = query.compile(dialect=self._dialect, compile_kwargs={"render_postcompile": True})
         self._cursor.execute(str(compiled), compiled.params)
         found: list[Row] = self._cursor.fetchall()
-        return found
+        layout = layout_of(query, compiled.params)
+        return self._opened(layout, found) if layout.reads else found
+
+    # ---- sealed columns
+
+    def _sealed(self, statement: Statement, text: str, params: Params) -> tuple[str, Params]:
+        """The statement with its sealed parameters sealed. Empty texts stay, as does what quotes nobody."""
+        writes, cipher = statement.layout.writes, self.cipher
+        if not writes or cipher is None:
+            return text, params
+        sealed = dict(params)
+        for field in writes:
+            value = params[field.at]
+            if not value or (field.kind_at is not None and is_plain_event(params[field.kind_at], value)):
+                continue
+            place = place_of(field, params)
+            seal = cipher.seal_bytes if field.binary else cipher.seal_text
+            sealed[field.at] = seal(value, place)
+        return text, sealed
+
+    def _opened(self, layout: Layout, rows: list[Row]) -> list[Row]:
+        """The rows with their sealed values opened. Raises SealBroken, which names the value's place."""
+        return [self._opened_row(layout, row) for row in rows]
+
+    def _opened_row(self, layout: Layout, row: Row) -> Row:
+        values: list[Any] | None = None
+        for field in layout.reads:
+            stored = row[field.at]
+            if not stored or not stored.startswith(BYTES_MARK if field.binary else TEXT_MARK):
+                continue  # empty, of a kind that stays plain, or from before sealing and not converted yet
+            if values is None:
+                values = list(row)
+            values[field.at] = self.open_value(field, stored, row)
+        return row if values is None else tuple(values)
+
+    def open_value(self, field: Field, stored: Any, row: Row) -> Any:
+        place = place_of(field, row)
+        if self.cipher is None:
+            raise SealBroken(f"{place}: sealed, and this program was given no key", "open the store with its keys")
+        if field.binary:
+            return self.cipher.open_bytes(stored, place, self._wrapped_key)
+        return self.cipher.open_text(stored, place, self._wrapped_key)
+
+    def _wrapped_key(self, id: str) -> bytes | None:  # noqa: A002 - the record's word
+        wrapped: bytes | None = self.value(_KEY_BY_ID, {"id": id})
+        return wrapped
+
+    def _take_block(self, cipher: ColumnCipher) -> None:
+        """Takes a block of the newest data key, or makes another, in a transaction of its own: a value sealed under a
+        key whose row was rolled back would be lost.
+        """
+        self._begin_write()
+        try:
+            now, more = cipher.now(), BLOCK + cipher.overdrawn
+            row = self.row(_NEWEST_KEY)
+            if row is not None and row[3] + more <= MAX_SEALS and 0 <= now - row[2] < MAX_AGE:
+                id, wrapped, at, _ = row  # noqa: A001
+                key = cipher.unwrap(id, wrapped)
+                self.change(_COUNT_SEALS, {"key": id, "more": more})
+            else:
+                id, wrapped, key = cipher.new_key()  # noqa: A001
+                at = now
+                self.change(ADD_KEY, {"id": id, "wrapped": wrapped, "created_at": now, "seals": more})
+            self._cursor.execute("COMMIT")
+        except BaseException:
+            if self.in_transaction():
+                self._cursor.execute("ROLLBACK")
+            raise
+        cipher.use(id, key, at)
 
     def begin_write(self) -> None:
         """Begins a writing transaction, of which there is one at a time: waits for other processes' writers."""
+        if self.cipher is not None and self.cipher.needs_key():
+            self._take_block(self.cipher)
+        self._begin_write()
+
+    def _begin_write(self) -> None:
         if self._postgres:
             self._cursor.execute("BEGIN")
             self._cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_WRITE_LOCK,))

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from common.errors import UserError
+from common.identity.sealing import Sealer
 from common.link.marks import Mark
 from hub.core.recovery import Start, in_history
 from hub.core.row_mac import RowAuthenticator
+from hub.store.cipher import ColumnCipher
 from hub.store.database import Database, StoreLock, acquire_within
 from hub.store.errors import StoreBusy
 from hub.store.migrate import migrate
@@ -53,15 +55,24 @@ class Store:
         self._closed = False
 
     @classmethod
-    def open(cls, url: str, *, folder: Path, clock: Callable[[], float], look_only: bool = False) -> Store:
+    def open(
+        cls,
+        url: str,
+        *,
+        folder: Path,
+        clock: Callable[[], float],
+        look_only: bool = False,
+        sealer: Sealer | None = None,
+    ) -> Store:
         """Opens the store and brings its schema up to date; a relative SQLite path begins at `folder`, which also has
         the key that authenticates rows (`row_key`). With `look_only` that is not needed, and no row counts as this
-        hub's.
+        hub's. `sealer` has the keys that its sealed columns are under; without it they are written as they are, and
+        sealed ones do not read.
 
         Raises UserError where the URL is wrong, the file cannot be written or is no store, the disk is full, the schema
         is newer than this program, or has to be changed while a hub is serving.
         """
-        database = Database(url, folder)
+        database = Database(url, folder, ColumnCipher(sealer, clock) if sealer is not None else None)
         with database.translating_errors():
             database.create()
             migrate(database)

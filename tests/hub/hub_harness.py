@@ -101,7 +101,7 @@ class HubHarness:
         self.keys = load_keys(self.config)
         self.policy: Policy = read_cached(load_policy, self.config.policy.file)
         self.chain: PlannerChain = read_cached(load_chain, self.config.runbooks.file)
-        self.store = open_store(self.config.store.url, folder=self.folder, clock=clock)
+        self.store = open_store(self.config.store.url, folder=self.folder, clock=clock, sealer=self.keys.sealer)
         self.effects: list[Effects] = []
         self.inlets: dict[str, Inlet] = {}  # those whose platform matters to a test
         self.model: AsyncPlanner | None = None  # those of a test: take effect with `start`

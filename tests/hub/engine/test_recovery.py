@@ -290,5 +290,6 @@ async def put_back(harness: HubHarness, database: bytes) -> None:
 def reopen(harness: HubHarness) -> None:
     from tests.hub.store.template import open_store
 
-    harness.store = open_store(harness.config.store.url, folder=harness.folder, clock=harness.clock)
+    sealer = harness.keys.sealer
+    harness.store = open_store(harness.config.store.url, folder=harness.folder, clock=harness.clock, sealer=sealer)
     harness.start()

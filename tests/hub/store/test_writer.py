@@ -19,6 +19,7 @@ from hub.store.database import Database
 from hub.store.errors import Conflict, StoreBusy, StoreFull
 from hub.store.migrate import migrate
 from hub.store.row_key import keyless
+from hub.store.sealed_columns import NOTHING
 from hub.store.store import Store
 from hub.store.transaction import Txn
 from hub.store.writer import MAX_BATCH, Writer
@@ -114,6 +115,8 @@ async def test_a_failing_unit_hurts_nobody_else(store: Store) -> None:
 
 
 class _Broken:
+    layout = NOTHING
+
     def compiled_for(self, _dialect: Any, _params: Any) -> tuple[str, dict[str, Any]]:
         return "DELETE FROM nosuchtable", {}
 
