@@ -23,6 +23,7 @@ Beside that way:
     files        what people may change while the hub serves: policy, runbooks, hub.toml
     status       why the hub is not ready, and its gauges
     maintenance  what is due by the clock: expiries, checkpoints, clean-up; deadlines are data in the store
+    sealing      sealing at rest while the hub serves: rows of before, a ring with a new key, which keys are in use
     config       hub.toml
     log          structured logs
     metrics      counters, histograms, gauges for Prometheus

@@ -20,10 +20,12 @@ from hub.chat import http_server
 from hub.config import HubConfig
 from hub.files import Files
 from hub.identity.audit_keys import make_audit_key
+from hub.identity.key_ring import read_ring
 from hub.identity.keys import load_keys, refresh_certificate
 from hub.log import configure, logger
 from hub.parts import Base, Parts, build, build_base
 from hub.reload import Reloader
+from hub.sealing import SealingTasks
 from hub.store.store import Store
 
 log = logger("hub")
@@ -143,6 +145,7 @@ def start_background(tasks: asyncio.TaskGroup, parts: Parts) -> list[asyncio.Tas
         "witnesses": parts.witnesses.run,
         "consoles": parts.api.run,
         "watchdog": watchdog,
+        "sealing": sealing_tasks(parts.base).run,
         "reload": lambda: reload_on_hangup(reloader),
         "models": reloader.run,
     }
@@ -151,6 +154,11 @@ def start_background(tasks: asyncio.TaskGroup, parts: Parts) -> list[asyncio.Tas
     if planning.image_reader is not None:
         runs["ocr"] = planning.image_reader.run
     return [tasks.create_task(run(), name=name) for name, run in runs.items()]
+
+
+def sealing_tasks(base: Base) -> SealingTasks:
+    store = base.config.store
+    return SealingTasks(base.store, base.keys.sealer, lambda: read_ring(store), base.clock)
 
 
 def announce_ready(base: Base) -> None:

@@ -110,6 +110,10 @@ class Sealer:
             self.uses.setdefault(identifier, 0)
         return changed
 
+    def first_only(self) -> Sealer:
+        """A ring of the key that seals, and no other: what it opens needs no older key."""
+        return Sealer((next(iter(self._keys.values())),))
+
     def without(self, identifier: str) -> Sealer:
         """The ring without a key; raises BadKeyRing where it is the first, or not there."""
         if identifier not in self.ids[1:]:

@@ -24,6 +24,7 @@ from hub.cli.file_check import check_all, show_report
 from hub.cli.handover import profile_command
 from hub.cli.init import init
 from hub.cli.inlets import inlet_group
+from hub.cli.keys import keys_group
 from hub.cli.machines import agent_group, token_group
 from hub.cli.models import models_group
 from hub.cli.options import DEFAULT_CONFIG, config_file_option, config_option, config_path
@@ -158,6 +159,7 @@ for group in (
     people_group,
     inlet_group,
     models_group,
+    keys_group,
     audit_group,
 ):
     hub.add_command(group)

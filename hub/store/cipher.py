@@ -138,6 +138,19 @@ class ColumnCipher:
         """Raises SealBroken, which names the place."""
         return self._open(sealed[len(BYTES_MARK) :], place, load)
 
+    def key_of(self, stored: str | bytes) -> str | None:
+        """The id of the data key that a value says it is under; None where it is not of a sealed value's form."""
+        if isinstance(stored, bytes):
+            blob = stored[len(BYTES_MARK) :] if stored.startswith(BYTES_MARK) else b""
+        elif stored.startswith(TEXT_MARK):
+            try:
+                blob = binascii.a2b_base64(stored[len(TEXT_MARK) :], strict_mode=True)
+            except (binascii.Error, ValueError):
+                return None
+        else:
+            return None
+        return blob[:ID_BYTES].hex() if len(blob) >= ID_BYTES + _NONCE + _TAG else None
+
     def _seal(self, data: bytes, place: str) -> bytes:
         assert self._current is not None  # noqa: S101 - `needs_key` is asked at the beginning of each transaction
         key, identifier = self._current

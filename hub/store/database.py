@@ -88,6 +88,25 @@ class Database:
     def connect(self, read_only: bool = False) -> Connection:
         return Connection(self.engine, read_only, self.cipher)
 
+    def clean_pages(self) -> None:
+        """Writes the database anew, without the pages and the log that still have what was deleted or written over
+        before. Writers wait for it, on PostgreSQL readers too. Raises StoreBusy where it does not get the lock.
+        """
+        with self.translating_errors(), self.engine.connect() as connection:
+            if self.path is None:
+                for table in ("requests", "jobs", "output", "approvals", "outbox", "drafts", "events"):
+                    connection.exec_driver_sql(f"VACUUM FULL {table}")
+            else:
+                connection.exec_driver_sql("VACUUM")
+                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if busy is None or busy[0]:
+                    raise StoreBusy(f"store {self.name}: somebody is reading and does not end", "try again later")
+
+    @property
+    def size(self) -> int:
+        """Bytes of the SQLite file; 0 of another database."""
+        return self.path.stat().st_size if self.path is not None else 0
+
     def lock(self) -> StoreLock:
         """The lock of the process that serves this store or changes its schema; not taken yet."""
         return _FileLock(self.path) if self.path is not None else _AdvisoryLock(self.engine)

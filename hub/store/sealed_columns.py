@@ -108,7 +108,7 @@ def _reads(core: sa.Select[Any]) -> tuple[Field, ...]:
     return tuple(_field(SEALED_COLUMNS[column], places) for column in places if column in SEALED_COLUMNS)
 
 
-def _writes(table: Any, names: dict[sa.Column[Any], str], params: Mapping[str, Any]) -> tuple[Field, ...]:
+def _writes(table: Any, names: Mapping[Any, str], params: Mapping[str, Any]) -> tuple[Field, ...]:
     fields = []
     for column in table.columns:
         sealed = SEALED_COLUMNS.get(column)

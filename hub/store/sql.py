@@ -188,6 +188,9 @@ class Connection:
         wrapped: bytes | None = self.value(_KEY_BY_ID, {"id": id})
         return wrapped
 
+    def has_data_key(self, id: str) -> bool:  # noqa: A002
+        return self._wrapped_key(id) is not None
+
     def _take_block(self, cipher: ColumnCipher) -> None:
         """Takes a block of the newest data key, or makes another, in a transaction of its own: a value sealed under a
         key whose row was rolled back would be lost.

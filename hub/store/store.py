@@ -16,6 +16,7 @@ from common.link.marks import Mark
 from hub.core.recovery import Start, in_history
 from hub.core.row_mac import RowAuthenticator
 from hub.store.cipher import ColumnCipher
+from hub.store.conversion import DONE, PAGES
 from hub.store.database import Database, StoreLock, acquire_within
 from hub.store.errors import StoreBusy
 from hub.store.migrate import migrate
@@ -192,6 +193,34 @@ class Store:
     def read_now(self, unit: Callable[[Txn], T]) -> T:
         """`read` for the command line: blocks the thread."""
         return self._submit(unit).result()
+
+    @property
+    def ring(self) -> Sealer | None:
+        """The keys that it was opened with."""
+        return self._database.cipher.ring if self._database.cipher is not None else None
+
+    def is_served(self) -> bool:
+        """Whether a hub, this process or another, serves the store now."""
+        if self._lock is not None:
+            return True
+        with self._database.translating_errors():
+            lock = self._database.lock()
+            if not lock.acquire():
+                return True
+            lock.release()
+        return False
+
+    @property
+    def size(self) -> int:
+        """Bytes of the SQLite file; 0 on PostgreSQL."""
+        return self._database.size
+
+    def clean_pages_now(self) -> None:
+        """Rids the database of the pages that have what values were before they were sealed; blocks the thread, and
+        whoever writes. To be called when all rows are sealed.
+        """
+        self._database.clean_pages()
+        self.write_now(lambda txn: txn.put_meta(PAGES, DONE))
 
     def close(self) -> None:
         """Runs the queued units, then closes and releases the lock. May be called twice."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hub.store.claims import ClaimRepository
+from hub.store.conversion import ConversionRepository
 from hub.store.credentials import CredentialRepository
 from hub.store.events import AuditRepository
 from hub.store.lists import ListRepository
@@ -13,6 +14,7 @@ from hub.store.people import PeopleRepository
 from hub.store.requests import RequestRepository
 from hub.store.sealed import SealedRepository
 from hub.store.standing import StandingRepository
+from hub.store.sealing_keys import SealingKeyRepository
 from hub.store.timeline import TimelineRepository
 
 
@@ -26,6 +28,8 @@ class Txn(
     TimelineRepository,
     SealedRepository,
     StandingRepository,
+    SealingKeyRepository,
+    ConversionRepository,
     ListRepository,
     OverviewRepository,
     AuditRepository,

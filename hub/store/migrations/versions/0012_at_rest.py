@@ -16,7 +16,9 @@ branch_labels = None
 depends_on = None
 
 COLUMNS = ("seq", "at", "kind", "subject", "actor", "previous", "hash")
+TABLES = ("requests", "jobs", "output", "approvals", "outbox", "drafts", "events")
 MARK = "sealed:1:"
+META = sa.table("meta", sa.column("key", sa.Text), sa.column("value", sa.Text))
 SEALING_ONLY = (
     " AND ".join(f"NEW.{name} = OLD.{name}" for name in COLUMNS)
     + f" AND substr(NEW.data, 1, {len(MARK)}) = '{MARK}' AND substr(OLD.data, 1, {len(MARK)}) <> '{MARK}'"
@@ -40,7 +42,11 @@ def upgrade() -> None:
         sa.Column("retired_at", sa.Double),
         sa.CheckConstraint("state IN ('decrypt', 'primary', 'retired')", name="state"),
     )
-    if op.get_bind().dialect.name == "sqlite":
+    connection = op.get_bind()
+    if not connection.scalar(sa.text("SELECT count(*) FROM events")):  # a new store: nothing in it is of before
+        for name in (*TABLES, "pages"):
+            op.bulk_insert(META, [{"key": f"sealing:{name}", "value": "done"}])
+    if connection.dialect.name == "sqlite":
         op.execute("DROP TRIGGER events_no_update")
         op.execute(
             f"CREATE TRIGGER events_no_update BEFORE UPDATE ON events WHEN NOT ({SEALING_ONLY}) "
