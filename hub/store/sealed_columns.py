@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from hub.store.schema import approvals, drafts, events, jobs, outbox, output, requests
+from hub.store.schema import approvals, drafts, events, jobs, outbox, output, requests, standing_approvals
 
 PLAIN_KINDS: Final = frozenset(
     {
@@ -52,7 +52,9 @@ class SealedColumn:
 
 def _listed() -> dict[sa.Column[Any], SealedColumn]:
     reply = (outbox.c.request_id, outbox.c.inlet, outbox.c.kind, outbox.c.created_at, outbox.c.url)
+    standing = tuple(standing_approvals.c[name] for name in ("request_id", "plan_hash", "granted_at", "person"))
     listed = (
+        (standing_approvals.c.command, standing),
         *((requests.c[name], (requests.c.id,)) for name in ("text", "plan", "reason")),
         *((jobs.c[name], (jobs.c.id,)) for name in ("command", "reason", "notes")),
         (output.c.data, (output.c.job_id, output.c.seq)),

@@ -79,15 +79,15 @@ async def test_rows_of_before_are_sealed_while_it_serves(rig: Rig) -> None:
     two steps; a hub that comes up again finds nothing to do.
     """
     assert CANARY.encode() in rig.on_disk()
-    task = asyncio.create_task(rig.tasks.run())
-    await rig.store.write(lambda txn: txn.put_meta("between", "yes"))
-    assert await rig.store.read(lambda txn: txn.unsealed_tables())
-    await until(lambda: clean(rig.store))
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(rig.tasks.run())
+        await rig.store.write(lambda txn: txn.put_meta("between", "yes"))
+        assert await rig.store.read(lambda txn: txn.unsealed_tables())
+        await until(lambda: clean(rig.store))
+        task.cancel()
     assert CANARY.encode() not in rig.on_disk()
     texts = [request.text for request in await rig.store.read(lambda txn: txn.requests(limit=ROWS))]
     assert texts == [f"{CANARY} {number}" for number in reversed(range(ROWS))]
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
     await SealingTasks(rig.store, rig.ring, rig.read, lambda: NOW).convert()
 
 
