@@ -16,17 +16,17 @@ from hub.store.schema import cards as card_table
 from hub.store.schema import outbox as table
 from hub.store.sql import Statement
 
-_REPLY: Final = Mapper(Reply, table, key="id", generated=("id",))
+REPLY: Final = Mapper(Reply, table, key="id", generated=("id",))
 _CARD: Final = Mapper(Card, card_table, key="request_id")
 _EARLIER: Final = table.alias("earlier")
 
 # Inlets left out, as one text "|a|b|": a list of any length in a statement that is compiled once.
 _SKIPPED: Final = sa.bindparam("skip_inlets", type_=sa.Text)
 
-_ADD: Final = Statement(_REPLY.insert, ON_CONFLICT_DO_NOTHING + " RETURNING id")
+_ADD: Final = Statement(REPLY.insert, ON_CONFLICT_DO_NOTHING + " RETURNING id")
 # Replies to one request go in order: only its oldest pending one is due.
 _DUE: Final = Statement(
-    _REPLY.select.where(
+    REPLY.select.where(
         sa.text("outbox.state = 'pending'"),
         table.c.next_at <= sa.bindparam("now"),
         sa.func.replace(_SKIPPED, sa.literal("|") + table.c.inlet + "|", "") == _SKIPPED,
@@ -55,7 +55,7 @@ _RETRY: Final = Statement(
     .values(next_at=sa.bindparam("at"), attempts=sa.bindparam("tries"), error=sa.bindparam("why"))
 )
 _NEWEST: Final = Statement(
-    _REPLY.select.where(table.c.request_id == sa.bindparam("request_id"), PENDING).order_by(table.c.id.desc()).limit(1)
+    REPLY.select.where(table.c.request_id == sa.bindparam("request_id"), PENDING).order_by(table.c.id.desc()).limit(1)
 )
 _END_EARLIER: Final = Statement(
     table.update()
@@ -87,7 +87,7 @@ class WaitingReplies(NamedTuple):
 class OutboxRepository(Repository):
     def add_reply(self, reply: Reply) -> int:
         """Adds a reply and returns its id; raises Conflict for a second final reply to one request."""
-        row = self._db.row(_ADD, _REPLY.row(reply))
+        row = self._db.row(_ADD, REPLY.row(reply))
         if row is None:
             raise Conflict(f"request {reply.request_id}: has its final reply already")
         return int(row[0])
@@ -100,7 +100,7 @@ class OutboxRepository(Repository):
         """
         skipped = f"|{'|'.join(skip_inlets)}|" if skip_inlets else ""
         rows = self._db.rows(_DUE, {"now": now, "limit": limit + len(skip_ids), "skip_inlets": skipped})
-        return [reply for reply in _REPLY.from_rows(rows) if reply.id not in skip_ids][:limit]
+        return [reply for reply in REPLY.from_rows(rows) if reply.id not in skip_ids][:limit]
 
     def mark_reply_done(self, id: int, now: float) -> None:  # noqa: A002 - the record's word
         """The reply was delivered. Does nothing where it is done or dead already."""
@@ -109,7 +109,7 @@ class OutboxRepository(Repository):
     def newest_reply(self, request_id: str) -> Reply | None:
         """The pending reply to a request that was added last: of a card the state to show."""
         rows = self._db.rows(_NEWEST, {"request_id": request_id})
-        return next(iter(_REPLY.from_rows(rows)), None)
+        return next(iter(REPLY.from_rows(rows)), None)
 
     def mark_replies_superseded(self, request_id: str, before_id: int, now: float) -> None:
         """Pending replies to a request that are older than this one need no posting: its card shows what is newer."""

@@ -163,11 +163,12 @@ class Connection:
 
     def _opened(self, layout: Layout, rows: list[Row]) -> list[Row]:
         """The rows with their sealed values opened. Raises SealBroken, which names the value's place."""
-        return [self._opened_row(layout, row) for row in rows]
+        return [self.opened(layout.reads, row) for row in rows]
 
-    def _opened_row(self, layout: Layout, row: Row) -> Row:
+    def opened(self, fields: Sequence[Field], row: Row) -> Row:
+        """A row with these fields opened. Raises SealBroken."""
         values: list[Any] | None = None
-        for field in layout.reads:
+        for field in fields:
             stored = row[field.at]
             if not stored or not stored.startswith(BYTES_MARK if field.binary else TEXT_MARK):
                 continue  # empty, of a kind that stays plain, or from before sealing and not converted yet

@@ -16,21 +16,26 @@ import re
 import secrets
 import signal
 import socket
-import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import psutil
 from aiohttp import web
 
+from common.identity.sealing import Sealer
+from hub.store.cipher import ColumnCipher
+from hub.store.database import Database
+from hub.store.transaction import Txn
 from tests import fork_server
 from tests.fork_server import ForkedProcess
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 START_WITHIN = 90.0  # a limit, not a wait: several workers start programs at once
@@ -411,12 +416,21 @@ max = 8
         """The audit, straight from the store's file."""
         if not (self.hub_dir / "data" / "answerback.sqlite").exists():
             return []
-        with contextlib.closing(sqlite3.connect(self.hub_dir / "data" / "answerback.sqlite")) as db:
-            rows = db.execute("SELECT seq, kind, subject, actor, data FROM events ORDER BY seq").fetchall()
         return [
-            {"seq": seq, "kind": kind, "subject": subject, "actor": actor, "data": json.loads(data)}
-            for seq, kind, subject, actor, data in rows
+            {"seq": row.seq, "kind": row.kind, "subject": row.subject, "actor": row.actor, "data": row.data}
+            for row in self.read(lambda txn: txn.events(limit=1_000_000))
         ]
+
+    def read(self, unit: Callable[[Txn], T]) -> T:
+        """What the store's file has, read beside the hub with the hub's own keys."""
+        ring = Sealer.from_text((self.hub_dir / "secrets" / "seal.key").read_text())
+        database = Database("sqlite:///data/answerback.sqlite", self.hub_dir, ColumnCipher(ring, time.time))
+        connection = database.connect(read_only=True)
+        try:
+            connection.begin_read()
+            return unit(Txn(connection))
+        finally:
+            connection.close()
 
     def check_at_most_once(self) -> None:
         """What must hold after every test: a job starts at most once and ends at most once, and nothing contradicts."""

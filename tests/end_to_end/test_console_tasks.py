@@ -71,9 +71,9 @@ class Desk:
             return dict(found)
 
     def request(self, number: int) -> dict[str, Any]:
-        with contextlib.closing(sqlite3.connect(self.rig.hub_dir / "data" / "answerback.sqlite")) as db:
-            db.row_factory = sqlite3.Row
-            return dict(db.execute("SELECT * FROM requests WHERE number = ?", (number,)).fetchone())
+        found = self.rig.read(lambda txn: txn.request_by_number(number))
+        assert found is not None
+        return {"state": found.state, "reason": found.reason}
 
 
 async def find_and_kill(desk: Desk) -> int:

@@ -49,6 +49,8 @@ from hub.metrics import Metrics
 from hub.planning.chain import PlannerChain
 from hub.planning.service import AsyncPlanner, ImageReader, PlanningService
 from hub.planning.watched_files import load_chain, load_policy
+from hub.store.outbox import REPLY
+from hub.store.schema import outbox
 from hub.store.transaction import Txn
 from tests.hub.store.template import open_store
 
@@ -330,10 +332,7 @@ class HubHarness:
 
     def replies(self, request: Request | None = None) -> list[Reply]:
         """Everything in the outbox, in order."""
-        with contextlib.closing(sqlite3.connect(self.database)) as db:
-            db.row_factory = sqlite3.Row
-            rows = db.execute("SELECT * FROM outbox ORDER BY id").fetchall()
-        found = [Reply(**dict(row)) for row in rows]
+        found = self.read(lambda txn: REPLY.from_rows(txn._db.select(REPLY.select.order_by(outbox.c.id))))
         return [reply for reply in found if request is None or reply.request_id == request.id]
 
     def reply_kinds(self, request: Request) -> list[str]:

@@ -16,6 +16,7 @@ from common.plan import MAX_ARGS, MAX_ENV, Plan, Step, plan_hash
 from hub.core.approval import approval_code
 from hub.core.outcome import PlainAnswer, Planned, PlanningContext, PlanningOutcome
 from hub.core.records import Agent
+from hub.store.cipher import TEXT_MARK
 from hub.store.errors import StoreBusy
 from tests.hub.hub_harness import HubHarness
 
@@ -56,7 +57,9 @@ async def test_accept_returns_when_the_message_is_on_disk(harness: HubHarness) -
         rows = db.execute("SELECT number, person, text FROM requests").fetchall()
         events = db.execute("SELECT subject FROM events WHERE kind = 'message.accepted'").fetchall()
     db.close()
-    assert rows == [(receipt.number, "carol", "@web-1 uptime")]
+    assert [row[:2] for row in rows] == [(receipt.number, "carol")]
+    assert rows[0][2].startswith(TEXT_MARK)
+    assert harness.request(receipt.request).text == "@web-1 uptime"
     assert events == [(receipt.request,)]
     assert receipt.status == "accepted"
 

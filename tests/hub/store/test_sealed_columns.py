@@ -22,7 +22,7 @@ from hub.engine.planning_queue import seal_context
 from hub.identity import totp
 from hub.store.database import Database
 from hub.store.errors import SealBroken
-from hub.store.schema import approvals, drafts, events, jobs, metadata, outbox, output, requests
+from hub.store.schema import approvals, drafts, events, jobs, metadata, outbox, output, requests, standing_approvals
 from hub.store.sealed_columns import PLAIN_KINDS, SEALED_COLUMNS, is_plain_event, layout_of
 from hub.store.sql import Statement
 from hub.store.store import Store
@@ -225,15 +225,16 @@ def test_every_text_column_was_thought_of() -> None:
     """A column that is added holds what may be said in plain, or is sealed: this list has to be told."""
     plain = {
         column.name
-        for table in (requests, jobs, output, approvals, outbox, drafts, events)
+        for table in (requests, jobs, output, approvals, outbox, drafts, events, standing_approvals)
         for column in table.columns
         if isinstance(column.type, sa.Text | sa.LargeBinary) and column not in SEALED_COLUMNS
     }
     assert plain == {
         "actor", "agent", "behalf", "by", "cancel_asked_by", "chat_user", "conversation", "decided_by", "error",
-        "event_id", "hash", "id", "inlet", "job_id", "journal", "kind", "language", "name", "nonce", "outcome",
-        "output_digest", "parent", "person", "plan_hash", "previous", "reason", "reply_url", "request_id", "rule",
-        "source", "state", "subject", "thread", "url", "via",
+        "event_id", "granted_by", "hash", "id", "inlet", "job_id", "journal", "kind", "language", "mac", "name",
+        "nonce", "outcome", "output_digest", "parent", "person", "plan_hash", "previous", "proofs", "reason",
+        "reply_url", "request_id", "revoked_by", "rule", "source", "state", "subject", "targets", "thread",
+        "url", "via",
     }  # fmt: skip
     assert set(metadata.tables) >= {column.table.name for column in SEALED_COLUMNS}
 
