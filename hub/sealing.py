@@ -18,6 +18,8 @@ from hub.store.transaction import Txn
 
 WATCH_EVERY: Final = 2.0
 """Seconds between two looks whether the store is to be sealed under another key."""
+READ_AGAIN_AFTER: Final = 6.0
+"""Seconds until a ring that had not the key yet is read again."""
 USE_EVERY: Final = 60.0
 ROWS: Final = 100
 """Rows of before that one step looks at."""
@@ -43,6 +45,7 @@ class SealingTasks:
         self._clock = clock
         self._noted = dict(ring.uses)
         self._failing: dict[str, str] = {}
+        self._read_again_at = 0.0  # by the loop's clock
 
     async def run(self) -> None:
         await self._attempt("ring", self.announce)
@@ -75,7 +78,7 @@ class SealingTasks:
         ids, now = self._ring.ids, self._clock()
 
         def unit(txn: Txn) -> None:
-            if not txn.primary_key():
+            if txn.primary_key() != ids[0]:  # of a rotation that was killed, or a database put back from before one
                 txn.note_ring(ids, now)
             txn.put_meta(LOADED, " ".join(ids))
 
@@ -86,10 +89,15 @@ class SealingTasks:
         primary, known = await self._store.read(
             lambda txn: (txn.primary_key(), {key.id for key in txn.sealing_keys() if key.state == "retired"})
         )
+        loop = asyncio.get_running_loop()
         if primary in ("", self._ring.ids[0]) and not known.intersection(self._ring.ids):
             return
+        if loop.time() < self._read_again_at:
+            return
+        self._read_again_at = loop.time() + READ_AGAIN_AFTER  # where it is not there yet, as a credential never is
         fresh = await asyncio.to_thread(self._read_ring)
-        if self._ring.adopt(fresh):
+        if fresh.ids[0] == primary and self._ring.adopt(fresh):
+            self._read_again_at = 0.0
             log.info("sealing.ring_taken_up", keys=list(self._ring.ids))
             await self.announce()
 

@@ -4,7 +4,7 @@ A rotation goes on where it was interrupted: each step leaves the store readable
 
     1  a new key is put in front of the ring, where the ring is a file; else a person has done so
     2  the store is told the new first key; a serving hub reads the ring again within two seconds
-    3  what the ring wraps is wrapped again, a hundred values a transaction, beside the load
+    3  once a serving hub has it, what the ring wraps is wrapped again, a hundred values a transaction, beside the load
     4  everything is opened once with the new key alone
 
 The old key stays in the ring, and opens, until it is retired; that is refused while anything needs it.
@@ -71,7 +71,7 @@ class Rotation:
     finished: bool  # one that had been interrupted
     rewrapped: int
     verified: int
-    hub: str  # "" where none serves, else whether it has taken up the ring: yes | no
+    hub: str  # "yes" where one serves, which has taken up the ring; "" where none does
     problems: tuple[WrapProblem, ...]
 
 
@@ -97,6 +97,13 @@ def rotate(config: HubConfig, now: float, sleep: Sleep = time.sleep) -> Rotation
             ring.adopt(_with_new_key(config, ring))
         _tell_store(store, ring, before, now)
         served = _await_hub(store, ring.ids[0], sleep)
+        if served == "no":
+            raise WorkFailed(
+                "the serving hub has not the new key yet; nothing was wrapped again",
+                "see its log (a credential is read at its start: restart it), then run this again",
+            )
+        if not finished:
+            store.write_now(lambda txn: txn.begin_data_key(now))
         rewrapped, problems = _rewrap(store, ring)
         verified = 0 if problems else _verify(store, ring)
     return Rotation(ring.ids[0], before, finished, rewrapped, verified, served, problems)
@@ -193,7 +200,6 @@ def _tell_store(store: Store, ring: Sealer, before: str, now: float, retired: st
         if retired:
             txn.audit("keys.retired", retired, "terminal", {"primary": ids[0]}, now)
         else:
-            txn.begin_data_key(now)
             txn.audit("keys.rotated", ids[0], "terminal", {"before": before}, now)
 
     store.write_now(unit)

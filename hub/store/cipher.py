@@ -87,6 +87,17 @@ class ColumnCipher:
             cure = "put the key back that wrapped it: see `answerback-hub keys list` and docs/at-rest.md"
             raise SealBroken(f"data key {id}: {error}", cure) from None
 
+    def unwrap_newest(self, id: str, wrapped: bytes) -> bytes | None:  # noqa: A002
+        """The newest data key of the store. A program that has sealed already and has not the newest ring yet makes one
+        of its own instead (None); one that begins with a ring that is not the store's ends there: raises SealBroken.
+        """
+        try:
+            return self.unwrap(id, wrapped)
+        except SealBroken:
+            if self._current is None:
+                raise
+            return None
+
     def needs_key(self, now: float | None = None) -> bool:
         """Whether a block must be taken before anything is sealed."""
         return self._current is None or self._left <= 0 or (self._clock() if now is None else now) >= self._until

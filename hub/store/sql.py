@@ -169,19 +169,20 @@ class Connection:
         """A row with these fields opened. Raises SealBroken."""
         values: list[Any] | None = None
         for field in fields:
-            stored = row[field.at]
-            if not stored or not stored.startswith(BYTES_MARK if field.binary else TEXT_MARK):
+            at, prefix, bound, binary, _ = field  # unpacked: this is run for every row that is read
+            stored = row[at]
+            if not stored or not stored.startswith(BYTES_MARK if binary else TEXT_MARK):
                 continue  # empty, of a kind that stays plain, or from before sealing and not converted yet
             if values is None:
                 values = list(row)
-            values[field.at] = self.open_value(field, stored, row)
+            place = f"{prefix}{row[bound[0][0]]}" if len(bound) == 1 else place_of(field, row)
+            values[at] = self._open_value(binary, stored, place)
         return row if values is None else tuple(values)
 
-    def open_value(self, field: Field, stored: Any, row: Row) -> Any:
-        place = place_of(field, row)
+    def _open_value(self, binary: bool, stored: Any, place: str) -> Any:
         if self.cipher is None:
             raise SealBroken(f"{place}: sealed, and this program was given no key", "open the store with its keys")
-        if field.binary:
+        if binary:
             return self.cipher.open_bytes(stored, place, self._wrapped_key)
         return self.cipher.open_text(stored, place, self._wrapped_key)
 
@@ -200,9 +201,9 @@ class Connection:
         try:
             now, more = cipher.now(), BLOCK + cipher.overdrawn
             row = self.row(_NEWEST_KEY)
-            if row is not None and row[3] + more <= MAX_SEALS and 0 <= now - row[2] < MAX_AGE:
-                id, wrapped, at, _ = row  # noqa: A001
-                key = cipher.unwrap(id, wrapped)
+            key = cipher.unwrap_newest(row[0], row[1]) if row is not None else None
+            if row is not None and key is not None and row[3] + more <= MAX_SEALS and 0 <= now - row[2] < MAX_AGE:
+                id, _, at, _ = row  # noqa: A001
                 self.change(_COUNT_SEALS, {"key": id, "more": more})
             else:
                 id, wrapped, key = cipher.new_key()  # noqa: A001

@@ -64,6 +64,12 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     made.store.close()
 
 
+@pytest.fixture(autouse=True)
+def no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ring is read again at once, where a test does not say otherwise."""
+    monkeypatch.setattr(sealing, "READ_AGAIN_AFTER", 0.0)
+
+
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(30):
         while not await condition():
@@ -122,6 +128,26 @@ async def test_a_new_ring_is_taken_up(rig: Rig) -> None:
     await rig.store.write(lambda txn: txn.note_ring(smaller.ids, NOW))
     await rig.tasks.watch()
     assert rig.ring.ids == smaller.ids
+
+
+async def test_a_ring_without_the_key_is_not_read_all_the_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A credential that systemd gave at the start stays as it is: it is looked at now and then, and nothing changes."""
+    monkeypatch.setattr(sealing, "READ_AGAIN_AFTER", 1000.0)
+    await rig.store.write(lambda txn: txn.note_ring(("0" * 16, *rig.ring.ids), NOW))
+    reads = 0
+
+    def counted() -> Sealer:
+        nonlocal reads
+        reads += 1
+        return rig.ring
+
+    tasks = SealingTasks(rig.store, rig.ring, counted, lambda: NOW)
+    for _ in range(5):
+        await tasks.watch()
+    assert reads == 1
+    assert await rig.store.read(lambda txn: txn.primary_key()) == "0" * 16
+    await tasks.announce()  # a hub that comes up: what it has counts
+    assert await rig.store.read(lambda txn: txn.primary_key()) == rig.ring.ids[0]
 
 
 async def test_when_a_key_was_last_used(rig: Rig) -> None:

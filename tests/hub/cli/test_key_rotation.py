@@ -205,12 +205,16 @@ def test_a_hub_that_has_not_the_ring_is_waited_for(config: HubConfig) -> None:
     with admin.open_store(config, NOW) as store:
         store.acquire()
         store.write_now(lambda txn: txn.put_meta(LOADED, old))
-        done = key_rotation.rotate(config, NOW, waits.append)
-        assert done.hub == "no"
+        with pytest.raises(WorkFailed, match="has not the new key yet"):
+            key_rotation.rotate(config, NOW, waits.append)
         assert sum(waits) == pytest.approx(key_rotation.TAKE_UP_SECONDS)
+        new = read_ring(config.store).ids[0]
+        assert set(store.read_now(lambda txn: txn.wrapped_counts())) == {old}  # that hub still reads everything
         with pytest.raises(UserError, match="still seals under another key"):
             key_rotation.retire(config, old, NOW, waits.append)
-        store.write_now(lambda txn: txn.put_meta(LOADED, f"{done.primary} {old}"))
+        store.write_now(lambda txn: txn.put_meta(LOADED, f"{new} {old}"))
+        done = key_rotation.rotate(config, NOW, waits.append)
+        assert (done.primary, done.finished, done.hub) == (new, True, "yes")
         assert key_rotation.retire(config, old, NOW, waits.append).state == "retired"
 
 

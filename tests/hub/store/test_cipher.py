@@ -120,6 +120,17 @@ def test_a_key_that_is_gone_is_named(keys: Keys) -> None:
         keys.another().open_text(sealed, PLACE, keys.table.get)
 
 
+def test_a_ring_that_is_not_the_stores_is_told_at_once(keys: Keys) -> None:
+    """A program that begins with another ring ends there; one that serves while the ring is changed goes on."""
+    stranger = Keys()
+    name = next(iter(keys.table))
+    with pytest.raises(SealBroken, match="not in the ring"):
+        stranger.cipher.unwrap_newest(name, keys.table[name])
+    stranger.begin(stranger.cipher)
+    assert stranger.cipher.unwrap_newest(name, keys.table[name]) is None
+    assert keys.cipher.unwrap_newest(name, keys.table[name]) is not None
+
+
 def test_nonces_differ_and_the_layout_is_as_written(keys: Keys) -> None:
     """Sealed by hand as the module's text says, it opens; of many values no two have the same nonce."""
     blobs = [keys.cipher.seal_bytes(b"", PLACE) for _ in range(500)]
