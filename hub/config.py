@@ -87,8 +87,8 @@ class StoreTable:
     seal_key_file: Path = setting(
         Path("secrets/seal.key"), "The keys that seal secrets in the store. Keep a copy apart from the store's backups."
     )
-    seal_key_credential: str = setting(
-        "", "Instead of the file: the name of a systemd credential, given by LoadCredentialEncrypted= in the unit."
+    seal_key_credential: str | None = setting(
+        None, "Instead of the file: the name of a systemd credential, given by LoadCredentialEncrypted= in the unit."
     )
     seal_key_command: tuple[str, ...] = setting(
         (), 'Instead of the file: a program that prints the keys, as ["/usr/local/bin/unseal", "ARGUMENT"]; no shell.'

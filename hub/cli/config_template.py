@@ -106,4 +106,5 @@ _EXAMPLES: Mapping[str, Any] = {
     "webhook_token_file": Path("secrets/witness"),
     "s3": "https://s3.example.org/audit/hub",
     "s3_key_file": Path("secrets/s3"),
+    "seal_key_credential": "answerback-seal",
 }

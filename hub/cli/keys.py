@@ -37,7 +37,11 @@ def keys_group(context: click.Context, config_file: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="one JSON object")
 @config_option
 def list_command(config: HubConfig, as_json: bool) -> None:
-    """Show the keys by id, what each one wraps, and whether everything of before is sealed."""
+    """Show the keys by id, what each one wraps, and whether everything of before is sealed.
+
+    \b
+    answerback-hub keys list --json | jq -r '.keys[] | select(.state == "decrypt") | .id'
+    """
     report = key_rotation.list_keys(config, time.time())
     if as_json:
         click.echo(json.dumps(report.to_json()))
@@ -62,6 +66,7 @@ def rotate_command(config: HubConfig, as_json: bool) -> None:
     """Seal under a new key from now on, and wrap again what is under the old ones. The hub may serve meanwhile.
 
     \b
+    answerback-hub keys rotate
     Where the ring is a file the key is made here; of a credential or a command put it in front yourself, first.
     Interrupted, it goes on when it is run again. Old keys open until they are retired. A backup from before needs
     the key of its time: keep that one apart before you retire it.
@@ -90,6 +95,7 @@ def retire_command(config: HubConfig, identifier: str) -> None:
     """Take an old key out of the ring, which is refused while anything is under it.
 
     \b
+    answerback-hub keys retire 3f9c0a7be1d35566
     Backups from before the rotation need it: keep a copy apart, where the backups are not.
     """
     key = key_rotation.retire(config, identifier, time.time())
@@ -102,6 +108,7 @@ def clean_command(config: HubConfig) -> None:
     """Write the database anew, without the pages that have what values were before they were sealed.
 
     \b
+    answerback-hub keys clean
     A serving hub does this by itself where the file is below 256 MiB; writers wait meanwhile.
     """
     key_rotation.clean(config, time.time())
@@ -111,5 +118,9 @@ def clean_command(config: HubConfig) -> None:
 @keys_group.command("seal")
 @config_option
 def seal_command(config: HubConfig) -> None:
-    """Seal all rows of before at once, which a serving hub does a few at a time."""
+    """Seal all rows of before at once, which a serving hub does a few at a time.
+
+    \b
+    answerback-hub keys seal
+    """
     click.echo(f"sealed {key_rotation.seal_rows(config, time.time())} values")

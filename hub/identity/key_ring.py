@@ -34,13 +34,13 @@ Source = Literal["file", "credential", "command"]
 
 def source_of(store: StoreTable) -> Source:
     """Where the ring comes from. Raises UserError where hub.toml names two places."""
-    if store.seal_key_credential and store.seal_key_command:
+    if store.seal_key_credential is not None and store.seal_key_command:
         raise UserError(
             "[store] seal_key_credential and seal_key_command are both set", "leave one out: a ring has one place"
         )
     if store.seal_key_command:
         return "command"
-    return "credential" if store.seal_key_credential else "file"
+    return "credential" if store.seal_key_credential is not None else "file"
 
 
 def load_sealer(config: HubConfig, environment: Mapping[str, str] = os.environ) -> Sealer:
@@ -64,10 +64,9 @@ def load_sealer(config: HubConfig, environment: Mapping[str, str] = os.environ) 
 
 def read_ring(store: StoreTable, environment: Mapping[str, str] = os.environ) -> Sealer:
     """The ring as it is now. Raises UserError."""
-    source = source_of(store)
-    if source == "command":
+    if source_of(store) == "command":
         name, data = f"[store] seal_key_command {store.seal_key_command[0]}", _run(store.seal_key_command)
-    elif source == "credential":
+    elif store.seal_key_credential is not None:
         name, data = _credential(store.seal_key_credential, environment)
     else:
         name, data = str(store.seal_key_file), read_secret(store.seal_key_file, _CURE)

@@ -11,13 +11,14 @@ that neither a crash nor several processes lose count. A key for each value, as 
 measured at five times the cost, and every value would have to be written again when the ring's key changes.
 
 What was sealed or opened last is kept in memory, bounded: the hub reads a row some ten times while a message is worked
-on. Any thread may use a cipher.
+on. The writer's thread seals; any thread may open.
 """
 
 from __future__ import annotations
 
 import binascii
 import os
+import weakref
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -44,6 +45,9 @@ RECENT_BYTES: Final = 4 * 1024 * 1024
 RECENT_VALUE: Final = 16 * 1024
 _CURE: Final = "see docs/at-rest.md: it was changed outside Answerback, or put there from another row; restore a backup"
 
+NONCES: Final = 64
+"""Nonces that are drawn at once: each is used once, by this process alone."""
+
 LoadKey = Callable[[str], bytes | None]
 """The wrapped data key of an id, from the database."""
 
@@ -68,6 +72,8 @@ class ColumnCipher:
         self._current: tuple[AESGCM, bytes] | None = None
         self._left = 0
         self._until = 0.0
+        self._nonces, self._nonces_left = b"", 0
+        _CIPHERS.add(self)
         self._recent: dict[str, tuple[str, str]] = {}  # sealed text: its place and the text
         self._older: dict[str, tuple[str, str]] = {}
         self._recent_bytes = 0
@@ -166,7 +172,10 @@ class ColumnCipher:
         assert self._current is not None  # noqa: S101 - `needs_key` is asked at the beginning of each transaction
         key, identifier = self._current
         self._left -= 1
-        nonce = os.urandom(_NONCE)
+        if self._nonces_left == 0:
+            self._nonces, self._nonces_left = os.urandom(_NONCE * NONCES), NONCES
+        self._nonces_left = end = self._nonces_left - 1
+        nonce = self._nonces[end * _NONCE : (end + 1) * _NONCE]
         return identifier + nonce + key.encrypt(nonce, data, _associated(identifier, place))
 
     def _open(self, blob: bytes, place: str, load: LoadKey) -> bytes:
@@ -193,6 +202,21 @@ class ColumnCipher:
         self._recent_bytes += 2 * len(sealed)
         if self._recent_bytes > RECENT_BYTES:
             self._older, self._recent, self._recent_bytes = self._recent, {}, 0
+
+    def forget_nonces(self) -> None:
+        """In a process that was forked: its parent has the same ones."""
+        self._nonces_left = 0
+
+
+_CIPHERS: Final[weakref.WeakSet[ColumnCipher]] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for cipher in list(_CIPHERS):
+        cipher.forget_nonces()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _associated(identifier: bytes, place: str) -> bytes:

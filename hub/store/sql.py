@@ -104,7 +104,8 @@ class Connection:
 
     def row(self, statement: Statement, params: Params = _NONE) -> Row | None:
         """The first row. The statement must return at most one: unread rows would keep the snapshot open."""
-        self._cursor.execute(*self._sealed(statement, *statement.compiled_for(self._dialect, params)))
+        text, bound = statement.compiled_for(self._dialect, params)
+        self._cursor.execute(text, self._sealed(statement, bound) if statement.layout.writes else bound)
         found: Row | None = self._cursor.fetchone()
         if found is not None and statement.layout.reads:
             return self._opened(statement.layout, [found])[0]
@@ -117,7 +118,8 @@ class Connection:
 
     def change(self, statement: Statement, params: Params = _NONE) -> int:
         """Runs an INSERT, UPDATE or DELETE; returns how many rows it affected."""
-        self._cursor.execute(*self._sealed(statement, *statement.compiled_for(self._dialect, params)))
+        text, bound = statement.compiled_for(self._dialect, params)
+        self._cursor.execute(text, self._sealed(statement, bound) if statement.layout.writes else bound)
         count: int = self._cursor.rowcount
         return count
 
@@ -131,7 +133,7 @@ class Connection:
         if constants:
             params = [{**constants, **each} for each in params]
         if statement.layout.writes:
-            params = [self._sealed(statement, text, each)[1] for each in params]
+            params = [self._sealed(statement, each) for each in params]
         self._cursor.executemany(text, params)
         count: int = self._cursor.rowcount
         return count
@@ -146,20 +148,20 @@ class Connection:
 
     # ---- sealed columns
 
-    def _sealed(self, statement: Statement, text: str, params: Params) -> tuple[str, Params]:
-        """The statement with its sealed parameters sealed. Empty texts stay, as does what quotes nobody."""
-        writes, cipher = statement.layout.writes, self.cipher
-        if not writes or cipher is None:
-            return text, params
+    def _sealed(self, statement: Statement, params: Params) -> Params:
+        """The parameters with the sealed ones sealed. Empty texts stay, as does what quotes nobody."""
+        cipher = self.cipher
+        if cipher is None:
+            return params
         sealed = dict(params)
-        for field in writes:
-            value = params[field.at]
-            if not value or (field.kind_at is not None and is_plain_event(params[field.kind_at], value)):
+        for field in statement.layout.writes:
+            at, prefix, bound, binary, kind_at = field
+            value = params[at]
+            if not value or (kind_at is not None and is_plain_event(params[kind_at], value)):
                 continue
-            place = place_of(field, params)
-            seal = cipher.seal_bytes if field.binary else cipher.seal_text
-            sealed[field.at] = seal(value, place)
-        return text, sealed
+            place = f"{prefix}{params[bound[0][0]]}" if len(bound) == 1 else place_of(field, params)
+            sealed[at] = cipher.seal_bytes(value, place) if binary else cipher.seal_text(value, place)
+        return sealed
 
     def _opened(self, layout: Layout, rows: list[Row]) -> list[Row]:
         """The rows with their sealed values opened. Raises SealBroken, which names the value's place."""

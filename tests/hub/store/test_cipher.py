@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import os
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -142,6 +143,23 @@ def test_nonces_differ_and_the_layout_is_as_written(keys: Keys) -> None:
     by_hand = raw + nonce + key.encrypt(nonce, b"df -h", b"answerback column 1\n" + raw + PLACE.encode())
     text = TEXT_MARK + base64.b64encode(by_hand).decode()
     assert keys.another().open_text(text, PLACE, keys.table.get) == "df -h"
+
+
+def test_a_forked_process_has_nonces_of_its_own(keys: Keys) -> None:
+    """Nonces are drawn some at a time: what parent and child seal after a fork has no nonce in common."""
+    keys.cipher.seal_bytes(b"x", PLACE)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, keys.cipher.seal_bytes(b"x", PLACE))
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs, ours = os.read(read, 1000), keys.cipher.seal_bytes(b"x", PLACE)
+    os.close(read)
+    os.close(write)
+    start = len(BYTES_MARK) + ID_BYTES
+    assert theirs[:start] == ours[:start]
+    assert theirs[start : start + 12] != ours[start : start + 12]
 
 
 def test_a_block_is_counted_and_a_day_passes(keys: Keys) -> None:
