@@ -21,7 +21,7 @@ from hub.store.schema import approvals, drafts, events, jobs, outbox, output, re
 
 PLAIN_KINDS: Final = frozenset(
     {
-        "agent.reported", "credential.renewed", "hub.restored", "hub.started", "hub.stopped",
+        "agent.reported", "credential.renewed", "hub.created", "hub.restored", "hub.started", "hub.stopped",
         "job.accepted", "job.dispatched", "job.ended", "job.released", "job.started",
         "jobs.queued", "request.answered", "request.ended", "request.received",
     }

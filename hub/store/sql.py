@@ -173,7 +173,9 @@ class Connection:
         for field in fields:
             at, prefix, bound, binary, _ = field  # unpacked: this is run for every row that is read
             stored = row[at]
-            if not stored or not stored.startswith(BYTES_MARK if binary else TEXT_MARK):
+            if type(stored) is not (bytes if binary else str):
+                continue  # none, or no value of ours: whoever reads the row has to say so
+            if not stored.startswith(BYTES_MARK if binary else TEXT_MARK):
                 continue  # empty, of a kind that stays plain, or from before sealing and not converted yet
             if values is None:
                 values = list(row)
