@@ -175,7 +175,8 @@ class Connection:
             stored = row[at]
             if type(stored) is not (bytes if binary else str):
                 continue  # none, or no value of ours: whoever reads the row has to say so
-            if not stored.startswith(BYTES_MARK if binary else TEXT_MARK):
+            mark: Any = BYTES_MARK if binary else TEXT_MARK
+            if not stored.startswith(mark):
                 continue  # empty, of a kind that stays plain, or from before sealing and not converted yet
             if values is None:
                 values = list(row)

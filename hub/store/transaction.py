@@ -13,8 +13,8 @@ from hub.store.overview import OverviewRepository
 from hub.store.people import PeopleRepository
 from hub.store.requests import RequestRepository
 from hub.store.sealed import SealedRepository
-from hub.store.standing import StandingRepository
 from hub.store.sealing_keys import SealingKeyRepository
+from hub.store.standing import StandingRepository
 from hub.store.timeline import TimelineRepository
 
 

@@ -31,6 +31,7 @@ from aiohttp import web
 from common.identity.sealing import Sealer
 from hub.store.cipher import ColumnCipher
 from hub.store.database import Database
+from hub.store.row_key import keyless
 from hub.store.transaction import Txn
 from tests import fork_server
 from tests.fork_server import ForkedProcess
@@ -428,7 +429,7 @@ max = 8
         connection = database.connect(read_only=True)
         try:
             connection.begin_read()
-            return unit(Txn(connection))
+            return unit(Txn(connection, keyless()))
         finally:
             connection.close()
 
