@@ -62,3 +62,12 @@ def test_what_asks_is_told_apart() -> None:
                'arguments = [{ name = "X", type = "pattern", pattern = "of=/[a-z./]{1,40}", shape = "OF" }]')
     )  # fmt: skip
     assert (found.harm, found.verdict) == ("writes", "ask")
+
+
+def test_the_default_policy_lets_no_known_escape_through() -> None:
+    """Lesson A4: of the lines that this program knows none is allowed by what `init` writes; what prints a container's
+    settings waits for a person's yes.
+    """
+    data = resources.files("hub").joinpath("defaults", "policy.toml").read_bytes()
+    found = find_escapes(load_policy_bytes(data, "policy.toml"), runs_anything=MACHINE)
+    assert {(one.rule, one.verdict) for one in found} == {("container-definition", "ask")}
