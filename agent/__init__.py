@@ -8,6 +8,11 @@
     init      the duties of process 1, where the agent is a container's only program
     detach    starts a runner that outlives its starter, where there is no systemd
     state     the files of the state folder, and which user owns which
+    machine_policy
+              the machine's own policy: policy.toml, and the profile that it begins with
+    approvers approvers.json: whose own signatures count here where a rule is critical
+    policy_commands
+              `answerback-agent policy show|use|check`, and `approvers list|add|remove`
     status    what `answerback-agent status` prints; link_report: what the uplink tells it
     doctor    what `answerback-agent doctor` looks at
     reserve   room kept back on the state's file system, for when the disk is full

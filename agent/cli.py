@@ -41,11 +41,16 @@ examples:
       after the disk was moved here or a backup was put back: this state folder goes on here
   answerback-agent status --json
       what this machine is, and whether it is linked and at work
+  answerback-agent policy show
+      what this machine lets its hub do; `policy use NAME` changes the profile, `policy check -- COMMAND` tries one
+  answerback-agent approvers add bob 5f0c…
+      bob's own signature counts here where a rule is critical; the line is from his `answerback whoami --approval-key`
   answerback-agent doctor
       clock, names, ports, certificate, policy, disk, permissions: what is wrong, and what to do
 
 Under systemd the runner and the uplink are services of their own: see systemd/README.md.
-The machine decides too: {DEFAULT_STATE}/runner/policy.toml refuses whatever it does not allow.
+The machine decides too: {DEFAULT_STATE}/runner/policy.toml refuses whatever it does not allow, which
+is all but reading unless join was given --policy trust-hub, or a rule was added there.
 
 exit codes: 0 done, 1 the work failed, 2 wrong usage or configuration, 130 interrupted
 """
@@ -65,7 +70,9 @@ def _run_one(arguments: Sequence[str] | None) -> int:
 
 
 def _join(options: argparse.Namespace) -> int:
+    from agent.approvers import add_approver, parse_approver
     from agent.join import join  # loads cryptography
+    from agent.machine_policy import summarize
 
     state = _state(options)
     token = options.token or os.environ.get(TOKEN_VARIABLE, "")
@@ -73,9 +80,14 @@ def _join(options: argparse.Namespace) -> int:
         token = sys.stdin.readline(_MAX_INPUT)
     if not token.strip():
         raise UserError("no token", f"give --token, --token - (standard input) or ${TOKEN_VARIABLE}")
-    joined = asyncio.run(join(options.url, token.strip(), options.ca_pin, state, force=options.force))
+    approvers = [parse_approver(text) for text in options.approver]
+    joined = asyncio.run(
+        join(options.url, token.strip(), options.ca_pin, state, force=options.force, profile=options.policy)
+    )
+    for name, key in approvers:
+        add_approver(state.approvers, name, key)
     print(f"joined as {joined.name} to hub {joined.hub}; state in {state.path}")
-    print(f"  this machine's own policy: {state.policy}")
+    print(f"  this machine's own policy: {state.policy}, {summarize(state.policy).text}")
     where = "" if state.path == DEFAULT_STATE else f" --state {state.path}"
     print(f"  next: answerback-agent run{where}")
     return EXIT_OK
@@ -154,6 +166,29 @@ def _doctor(options: argparse.Namespace) -> int:
     return exit_status(found)
 
 
+def _policy(options: argparse.Namespace) -> int:
+    from agent import policy_commands
+
+    state, status = _state(options), EXIT_OK
+    if options.action == "show":
+        lines, body = policy_commands.show(state)
+    elif options.action == "use":
+        lines, body = policy_commands.use(state, options.profile)
+    else:
+        lines, body, status = policy_commands.check_command(state, options.words)
+    print(json.dumps(body, indent=1) if options.json else "\n".join(lines))
+    return status
+
+
+def _approvers(options: argparse.Namespace) -> int:
+    from agent import policy_commands
+
+    name, key = getattr(options, "name", ""), getattr(options, "key", "")
+    lines, body = policy_commands.approvers(_state(options), options.action, name, key)
+    print(json.dumps(body, indent=1) if options.json else "\n".join(lines))
+    return EXIT_OK
+
+
 def _make_request(options: argparse.Namespace) -> int:
     from agent.reserve import room_for_renewal
     from common.identity.csr import prepare_renewal
@@ -184,6 +219,8 @@ _COMMANDS: Final = {
     "take-over": _take_over,
     "status": _status,
     "doctor": _doctor,
+    "policy": _policy,
+    "approvers": _approvers,
     "make-request": _make_request,
     "take-certificate": _take_certificate,
 }
@@ -266,6 +303,21 @@ def _parser() -> argparse.ArgumentParser:
         help="replace a join of this folder under another name or at another hub",
     )
 
+    join.add_argument(
+        "--policy",
+        metavar="PROFILE",
+        default="read-only",
+        help="what this machine lets the hub do: read-only, or trust-hub; a policy.toml that is there stays",
+    )
+
+    join.add_argument(
+        "--approver",
+        metavar="NAME:KEY",
+        action="append",
+        default=[],
+        help="somebody whose own signature counts here where a rule is critical; may be repeated",
+    )
+
     serving(command("run", "keep the link to the hub, and start the runner where none serves this folder"))
     serving(command("uplink", "keep the link to the hub; the runner is another service"))
     runner = command("runner", "run the jobs; needs no network and outlives the uplink")
@@ -285,11 +337,43 @@ def _parser() -> argparse.ArgumentParser:
     doctor = command("doctor", "look for what keeps this machine from its hub, and say what to do; changes nothing")
     doctor.add_argument("--json", action="store_true", help="one JSON object")
 
+    _add_policy(command("policy", "show or change what this machine lets its hub do, or try a command"))
+    _add_approvers(command("approvers", "whose own signatures count here, where a rule is critical"))
+
     command("make-request", None)
     take = command("take-certificate", None)
     take.add_argument("--generation", type=int, required=True)
     take.add_argument("--at", type=float, default=0.0)  # by the hub's clock
     return parser
+
+
+def _add_policy(policy: argparse.ArgumentParser) -> None:
+    actions = policy.add_subparsers(dest="action", required=True, metavar="ACTION")
+    shown = actions.add_parser("show", help="the profile, the rules of this machine's own, and all others")
+    use = actions.add_parser("use", help="begin with another profile: read-only, or trust-hub; own rules stay")
+    use.add_argument("profile", metavar="PROFILE")
+    check = actions.add_parser("check", help="the verdict on a command; runs nothing; 3 where it would be refused")
+    check.add_argument("words", nargs="*", metavar="-- COMMAND", help="as people type it, or with its whole path")
+    for sub in (shown, use, check):
+        _add_common(sub)
+
+
+def _add_approvers(approvers: argparse.ArgumentParser) -> None:
+    actions = approvers.add_subparsers(dest="action", required=True, metavar="ACTION")
+    shown = actions.add_parser("list", help="people and their public keys")
+    add = actions.add_parser("add", help="a person with the key that `answerback whoami --approval-key` prints")
+    remove = actions.add_parser("remove", help="a person with all their keys")
+    for sub in (add, remove):
+        sub.add_argument("name", metavar="NAME", help="as the hub knows them")
+    add.add_argument("key", metavar="KEY", help="64 hex digits, from the person and not from the hub")
+    for sub in (shown, add, remove):
+        _add_common(sub)
+
+
+def _add_common(action: argparse.ArgumentParser) -> None:
+    """What an action takes; the state folder may be named before it, too."""
+    action.add_argument("--json", action="store_true", help="one JSON object")
+    action.add_argument("--state", metavar="DIR", default=argparse.SUPPRESS, help="the state folder")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from agent.approvers import ADD_HINT, load_approvers
 from agent.holder import read_holder
 from agent.link_report import LinkReport, read_report
 from agent.lock import is_locked
+from agent.machine_policy import load_machine_policy
 from agent.place import moved_error
 from agent.state import AgentSettings, StateFolder
 from common.doctor.findings import (
@@ -30,8 +32,7 @@ from common.doctor.findings import (
 from common.doctor.machine_checks import check_clock_kept, check_name, check_space
 from common.errors import UserError
 from common.link.enrolment import MAX_CLOCK_SKEW, fetch_authority
-from common.policy.file import parse_policy
-from common.read_file import parse_toml, read_bytes
+from common.read_file import read_bytes
 from common.times import format_moment, local_zone
 from common.values import parse_url
 from common.version import VERSION
@@ -143,10 +144,16 @@ def _policy(state: StateFolder) -> Finding:
     if _is_hidden(state.runner):
         return Finding("policy", "unknown", f"{state.policy} may not be read", "run this with sudo")
     try:
-        policy = parse_policy(parse_toml(read_bytes(state.policy), state.policy), str(state.policy))
+        policy = load_machine_policy(state.policy)
     except UserError as error:
         return Finding("policy", "bad", f"every order is refused: {error.problem}", error.cure)
-    return Finding("policy", "ok", f"{state.policy}: {len(policy.rules)} rules of this machine's own")
+    try:
+        known = load_approvers(state.approvers)
+    except UserError as error:
+        return Finding("policy", "bad", f"what is critical is refused: {error.problem}", error.cure)
+    if not known and any(rule.critical for rule in policy.policy.rules):
+        return Finding("policy", "warn", "rules are critical, and nobody's own signature is known here", ADD_HINT)
+    return Finding("policy", "ok", f"{state.policy}: {policy.describe()}")
 
 
 async def _hub(settings: AgentSettings, state: StateFolder, now: float) -> list[Finding]:

@@ -15,9 +15,9 @@ import json
 import os
 import time
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 
+from agent.machine_policy import READ_ONLY, check_profile, new_file
 from agent.place import leave_word
 from agent.state import StateFolder, moved_here_file
 from common.errors import UserError, WorkFailed
@@ -30,9 +30,20 @@ from common.text import toml_string
 
 
 async def join(
-    url: str, token: str, ca_pin: str, state: StateFolder, *, force: bool = False, wall: Callable[[], float] = time.time
+    url: str,
+    token: str,
+    ca_pin: str,
+    state: StateFolder,
+    *,
+    force: bool = False,
+    profile: str = READ_ONLY,
+    wall: Callable[[], float] = time.time,
 ) -> Joined:
-    """Joins this machine to the hub at `url` and returns the hub's answer; prints nothing. Raises UserError."""
+    """Joins this machine to the hub at `url` and returns the hub's answer; prints nothing. Raises UserError.
+
+    `profile` is what the machine's own policy begins with (`agent.machine_policy`); one that is there already stays.
+    """
+    check_profile(profile)
     name = token_name(token, "agent")
     again = _is_same_machine(state, name, ca_pin)
     if state.is_joined() and not again and not force:
@@ -47,7 +58,7 @@ async def join(
         accepted = await redeem_token(url, authority, token, key_request, "agent", wall())
         _check_job_keys(accepted.joined)
         with state.hold_credential():
-            _write_state(state, url, accepted, key_request, authority)
+            _write_state(state, url, accepted, key_request, authority, profile)
     finally:
         _pending_key_path(state).unlink(missing_ok=True)
         if lock is not None:
@@ -102,7 +113,7 @@ def _is_of_hub(state: StateFolder, hub: str) -> bool:
 
 
 def _write_state(
-    state: StateFolder, url: str, enrolment: Enrolment, key_request: KeyAndRequest, authority: str
+    state: StateFolder, url: str, enrolment: Enrolment, key_request: KeyAndRequest, authority: str, profile: str
 ) -> None:
     joined = enrolment.joined
     if not _is_of_hub(state, joined.hub):
@@ -111,8 +122,7 @@ def _write_state(
     trust = {"name": joined.name, "hub": joined.hub, "job_keys": {i: k.hex() for i, k in joined.job_keys.items()}}
     write_file(state.trust, json.dumps(trust, indent=1).encode() + b"\n")
     if not state.policy.exists():  # the machine's owner may have edited it
-        default = resources.files("common").joinpath("defaults", "agent-policy.toml")
-        write_file(state.policy, default.read_bytes())
+        write_file(state.policy, new_file(profile))
     for folder in (state.uplink, state.runner):
         leave_word(folder, moved_here_file(folder), "moved")
     state.credential.install(key_request.key, joined.certificate, authority.encode(), enrolment.validity)

@@ -13,6 +13,7 @@
         runner/               0700, the runner's user
             trust.json        our name, the hub's id and the keys that orders are signed with
             policy.toml       the machine's own policy, which the hub cannot overrule; for its owner to edit
+            approvers.json    whose own signatures count where a rule is critical (agent/approvers.py)
             lock, journal …   the runner's own
         run/                  0700; the runner's socket and log, where systemd does not provide a better place
 
@@ -112,6 +113,10 @@ class StateFolder:
     @property
     def policy(self) -> Path:
         return self.runner / "policy.toml"
+
+    @property
+    def approvers(self) -> Path:
+        return self.runner / "approvers.json"
 
     @property
     def runner_lock(self) -> Path:

@@ -44,6 +44,9 @@ class Status:
     link_cure: str = ""
     holder: str = ""  # its journal, the runner's life, the link; or why it is a copy
     moved: bool = False
+    policy: str = ""  # of the machine's own policy: profile, and what was added
+    policy_profile: str = ""
+    policy_usable: bool | None = None
     running_jobs: list[str] | None = None
     unknown_jobs: list[str] | None = None
     hidden: tuple[str, ...] = ()
@@ -55,7 +58,7 @@ class Status:
     @property
     def exit_status(self) -> int:
         """0 where this machine is at work, or this user cannot tell; 1 where it is known not to be."""
-        down = False in (self.uplink, self.runner, self.linked)
+        down = False in (self.uplink, self.runner, self.linked, self.policy_usable)
         return EXIT_FAILED if down or self.expired or self.moved or self.link_state == "refused" else EXIT_OK
 
     def to_json(self) -> dict[str, Any]:
@@ -70,6 +73,7 @@ class Status:
             f"uplink       {_state_text(self.uplink)}",
             f"runner       {_state_text(self.runner)}",
             f"holder       {self.holder or 'cannot tell'}",
+            f"policy       {self.policy or 'cannot tell'}",
             f"running      {_jobs_text(self.running_jobs)}",
         ]
         if self.unknown_jobs:
@@ -113,6 +117,8 @@ def read_status(state: StateFolder, now: float) -> Status:
     base: dict[str, Any] = {"version": VERSION, "state": str(state.path), "hidden": hidden}
     base |= {"uplink": is_locked(state.lock), "runner": is_locked(state.runner_lock)}
     base["running_jobs"], base["unknown_jobs"] = find_jobs(state.runner / "jobs")
+    if str(state.runner) not in hidden and state.runner.is_dir():
+        base |= _policy_fields(state)
     if str(state.uplink) in hidden:
         return Status(joined=None, **base)
     settings, validity = state.settings(), state.credential.validity()
@@ -131,6 +137,13 @@ def read_status(state: StateFolder, now: float) -> Status:
         **base,
         **_link_fields(report),
     )
+
+
+def _policy_fields(state: StateFolder) -> dict[str, Any]:
+    from agent.machine_policy import summarize  # not for whom the folder keeps out: status needs little to run
+
+    found = summarize(state.policy)
+    return {"policy": found.text, "policy_profile": found.profile, "policy_usable": found.usable}
 
 
 def _may_look(folder: Path) -> bool:

@@ -2,8 +2,8 @@
 
 The signature is Ed25519 (`common.identity.signing`) over the statement, canonical JSON of request, plan hash, person,
 time, second factor, expiry and entrance. `by` says whose key it is: `hub:KEYID`, one of the keys that orders are signed
-with, under APPROVAL_PURPOSE; or `person:KEYID`, the approver's own. A proof is of one plan hash: in another order, or
-in the row of another request, it proves nothing.
+with, under APPROVAL_PURPOSE; or `person:KEYID`, the approver's own, under PERSON_APPROVAL_PURPOSE. A proof is of one
+plan hash: in another order, or in the row of another request, it proves nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any, Final
 
 HUB: Final = "hub:"
 PERSON: Final = "person:"
+CONSOLE: Final = "console"
+"""The entrance of what people sign themselves."""
 MAX_PROOFS: Final = 64
 """Proofs that one order carries."""
 _BY: Final = re.compile(r"(?:hub|person):[0-9a-f]{16}", re.ASCII)

@@ -25,6 +25,7 @@ ELSEWHERE = {
 ASPECTS = {
     "tests/hub/engine/test_forged_rows.py": "hub/core/row_mac.py",
     "tests/hub/engine/test_shown_first.py": "hub/engine/chat_actions.py",
+    "tests/agent/runner/test_app_captured_hub.py": "agent/runner/app.py",
     "tests/agent/runner/test_app_sick_disk.py": "agent/runner/app.py",
     "tests/common/test_values_entrances.py": "common/values.py",
     "tests/hub/engine/test_chat_actions_roles.py": "hub/engine/chat_actions.py",

@@ -33,6 +33,8 @@ DATA = {
     "agent/py.typed",
     "tui/py.typed",
     "common/defaults/agent-policy.toml",
+    "common/defaults/agent-read-only.toml",
+    "common/defaults/agent-trust-hub.toml",
     "hub/defaults/policy.toml",
     "hub/defaults/runbooks.toml",
     "hub/store/migrations/env.py",

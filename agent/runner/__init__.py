@@ -17,6 +17,8 @@ From the ground up (a module imports only modules above it):
     start_failure why a program could not be started: the interpreter or loader that is missing, by name
     verify        pure: whether an order may start: signature, name, epoch, expiry, plan hash
     approvals     pure: whose approvals in an order count here: signature, expiry, second factor, not the requester's
+    used_approvals
+                  which steps of critical requests were started here: what people sign is good for one start
     local_policy  trust.json and policy.toml, reloaded when they change; the machine's own verdict
     jobs          the state of one job, and how much of it has been reported to the hub
     real_paths    whether the paths of a command really lie where its rule wants them; passed as descriptors

@@ -5,6 +5,9 @@ hash, the person, the time, the second factor and the expiry. One counts where a
 it for this very order, it has not expired, it was given with a second factor where the machine's rule asks for one, and
 its person is not whom the order is for, unless the rule lets requesters approve their own. Each person counts once.
 
+Where a rule is `critical`, of either policy, only proofs count that the people signed with keys of their own, which are
+pinned on this machine (`agent.approvers`): no key of the hub makes one.
+
 A hub of version 0.1.0 sends no proofs, so a rule of the machine that asks wants a newer hub.
 """
 
@@ -13,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from agent.approvers import Approvers
 from common.approval_proof import ApprovalProof
-from common.identity.signing import APPROVAL_PURPOSE, verify
+from common.identity.signing import APPROVAL_PURPOSE, PERSON_APPROVAL_PURPOSE, key_id, verify
 from common.plan import Order
 
 
@@ -44,6 +48,29 @@ def count_approvals(
     )
 
 
+def count_own_approvals(
+    order: Order, approvers: Approvers, *, own_approval: bool, second_factor: bool, now: float
+) -> ApprovalCount:
+    """Those that people signed themselves. `approvers` are pinned here; each person's keys are good for that person."""
+    people: set[str] = set()
+    excluded: dict[str, str] = {}
+    for proof in order.proofs:
+        if proof.by_hub:
+            excluded.setdefault(proof.person, "not signed with their own key")
+            continue
+        key = next((one for one in approvers.get(proof.person, ()) if key_id(one) == proof.key), None)
+        why = _signature_objection(order, proof, key, PERSON_APPROVAL_PURPOSE) or _terms_objection(
+            order, proof, own_approval=own_approval, second_factor=second_factor, now=now
+        )
+        if why:
+            excluded[proof.person] = why
+        else:
+            people.add(proof.person)
+    return ApprovalCount(
+        frozenset(people), tuple(f"{name[:40]!r}: {why}" for name, why in excluded.items() if name not in people)
+    )
+
+
 def _objection(
     order: Order,
     proof: ApprovalProof,
@@ -55,10 +82,20 @@ def _objection(
 ) -> str:
     """Why the proof does not count, "" where it does."""
     key = keys.get(proof.key) if proof.by_hub else None
+    return _signature_objection(order, proof, key, APPROVAL_PURPOSE) or _terms_objection(
+        order, proof, own_approval=own_approval, second_factor=second_factor, now=now
+    )
+
+
+def _signature_objection(order: Order, proof: ApprovalProof, key: bytes | None, purpose: bytes) -> str:
     if key is None:
         return "signed with a key that this machine does not know"
-    if not verify(key, proof.statement(order.request, order.plan_hash), proof.signature, APPROVAL_PURPOSE):
+    if not verify(key, proof.statement(order.request, order.plan_hash), proof.signature, purpose):
         return "its signature is not of this plan"
+    return ""
+
+
+def _terms_objection(order: Order, proof: ApprovalProof, *, own_approval: bool, second_factor: bool, now: float) -> str:
     if proof.expires < now:
         return "it has expired"
     if second_factor and not proof.second_factor:

@@ -314,7 +314,7 @@ class JobManager:
         if (refusal := self._local_policy.check(order, time.time())) is not None:  # the rules may have changed since
             self._refuse(job, refusal)
             return
-        checks = self._local_policy.machine_checks(order)
+        checks = self._local_policy.use(order, time.time()) or self._local_policy.machine_checks(order)
         if isinstance(checks, OrderRefusal):
             self._refuse(job, checks)
             return

@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from agent import log
-from agent.runner.approvals import count_approvals
+from agent.approvers import ADD_HINT, Approvers, load_approvers
+from agent.machine_policy import READ_ONLY, MachinePolicy, read_machine_policy
+from agent.runner.approvals import count_approvals, count_own_approvals
+from agent.runner.used_approvals import UsedApprovals
 from agent.runner.verify import BadTrust, OrderRefusal, Trust, parse_trust
 from common.catalogue import Sentence
 from common.errors import UserError
 from common.link.messages import MAX_REASON
 from common.plan import Order
-from common.policy.check import Policy, Verdict, check
-from common.policy.file import load_policy_bytes
-from common.policy.machine_checks import MachineChecks
+from common.policy.check import DEFAULT_RULE, Policy, Verdict, check
+from common.policy.machine_checks import MachineChecks, read_checks
 from common.read_file import read_bytes
 from common.roles import ROLES
 
@@ -34,11 +36,10 @@ class LocalPolicy:
 
     def __init__(self, folder: Path) -> None:
         self._trust = _WatchedFile(folder / "trust.json", "signature", parse_trust)
-        self._policy = _WatchedFile(
-            folder / "policy.toml",
-            "policy",
-            lambda data: load_policy_bytes(data, "policy.toml"),
-        )
+        self._file = folder / "policy.toml"
+        self._approvers = folder / "approvers.json"
+        self._used = UsedApprovals(folder / "critical-started")
+        self._policy = _WatchedFile(self._file, "policy", read_machine_policy)
 
     def reload(self) -> None:
         """Reads both files now, whether they changed or not; the log says what came of it."""
@@ -58,20 +59,57 @@ class LocalPolicy:
         policy, trust = self._policy.get(), self._trust.get()
         if isinstance(policy, OrderRefusal):
             return policy
-        return trust if isinstance(trust, OrderRefusal) else check_policy(policy, order, trust.keys, now)
+        if isinstance(trust, OrderRefusal):
+            return trust
+        refusal = check_policy(policy.policy, order, trust.keys, now)
+        if refusal is not None:
+            return self._with_cure(refusal, policy)
+        return check_user(policy.policy, order, os.geteuid()) or self._check_critical(policy.policy, order, now)
+
+    def use(self, order: Order, now: float) -> OrderRefusal | None:
+        """Right before the start of an order that is not refused: what people signed for it is used up, on disk."""
+        policy = self._policy.get()
+        if isinstance(policy, OrderRefusal) or not persons_needed(_judge(policy.policy, order), order):
+            return policy if isinstance(policy, OrderRefusal) else None
+        try:
+            self._used.use(order, now)
+        except OSError as error:
+            why = error.strerror or str(error)
+            return OrderRefusal("disk", f"that its approvals are used up cannot be written down: {why}")
+        return None
+
+    def _check_critical(self, policy: Policy, order: Order, now: float) -> OrderRefusal | None:
+        verdict = _judge(policy, order)
+        if not persons_needed(verdict, order):
+            return None
+        try:
+            if self._used.is_used(order):
+                return OrderRefusal("policy", "what people signed for it has been used on this machine: ask anew")
+            approvers = load_approvers(self._approvers)
+        except OSError as error:
+            return OrderRefusal("policy", f"whether its approvals are used up cannot be read: {error.strerror}")
+        except UserError as error:
+            return OrderRefusal("policy", str(error)[:MAX_REASON])
+        return check_critical(verdict, order, approvers, now)
 
     def machine_checks(self, order: Order) -> MachineChecks | OrderRefusal:
         """What the local policy wants looked at before the start of an order that it does not refuse."""
         policy = self._policy.get()
         if isinstance(policy, OrderRefusal):
             return policy
-        verdict = _judge(policy, order)
+        verdict = _judge(policy.policy, order)
         if verdict.kind == "deny":
-            return _policy_refusal(verdict.reason)
+            return self._with_cure(_policy_refusal(verdict.reason), policy)
         if verdict.script is not None and verdict.script.use != order.script:
             why = f"rule {verdict.rule} of this machine names another content of the script {verdict.script.name}"
             return OrderRefusal("policy", why)
         return verdict.checks
+
+    def _with_cure(self, refusal: OrderRefusal, policy: MachinePolicy) -> OrderRefusal:
+        """What whoever has the machine would do to allow it, whole although the reason may be cut for it."""
+        cure = f"; to allow it, on the machine: a rule in {self._file}"
+        cure += ", or `answerback-agent policy use trust-hub`" if policy.profile == READ_ONLY else ""
+        return OrderRefusal(refusal.code, refusal.reason[: MAX_REASON - len(cure)] + cure)
 
 
 def check_policy(policy: Policy, order: Order, keys: Mapping[str, bytes], now: float) -> OrderRefusal | None:
@@ -90,6 +128,39 @@ def check_policy(policy: Policy, order: Order, keys: Mapping[str, bytes], now: f
     if verdict.output_cap is not None and order.output_cap > verdict.output_cap:
         return OrderRefusal("policy", f"rule {verdict.rule} of this machine keeps {verdict.output_cap} bytes at most")
     return _check_approvals(verdict, order, keys, now) if verdict.kind == "ask" else None
+
+
+def persons_needed(verdict: Verdict, order: Order) -> int:
+    """How many people must have signed the order's plan themselves, by the stricter of the two policies."""
+    return max(verdict.checks.persons, read_checks(order.checks).persons)
+
+
+def check_critical(verdict: Verdict, order: Order, approvers: Approvers, now: float) -> OrderRefusal | None:
+    """Why the order is refused although the hub has approvals for it: too few people that this machine knows have
+    signed this plan.
+    """
+    needed, asks = persons_needed(verdict, order), verdict.kind == "ask"
+    own, factor = asks and verdict.own_approval, asks and verdict.second_factor
+    found = count_own_approvals(order, approvers, own_approval=own, second_factor=factor, now=now)
+    if len(found.people) >= needed:
+        return None
+    reason = f"it is critical and wants {needed} approvals signed by people's own keys, the order has "
+    if not approvers:
+        return OrderRefusal("policy", f"{reason}none that this machine knows: {ADD_HINT}")
+    return OrderRefusal("policy", "; ".join((f"{reason}{len(found.people)}", *found.excluded))[:MAX_REASON])
+
+
+def check_user(policy: Policy, order: Order, uid: int) -> OrderRefusal | None:
+    """Why a command that needs root does not run as user `uid`; both policies say whether it does."""
+    verdict, asked = _judge(policy, order), read_checks(order.checks).run_as
+    if "root" not in (asked, verdict.checks.run_as):
+        return None
+    if verdict.checks.run_as != "root" and verdict.rule != DEFAULT_RULE:
+        return OrderRefusal("policy", f'rule {verdict.rule} of this machine does not say run_as = "root"')
+    if uid == 0:
+        return None
+    cure = "start it as root with the drop-in answerback-runner.root.conf (systemd/README.md)"
+    return OrderRefusal("policy", f"it needs root, and the runner of this machine is user {uid}: {cure}")
 
 
 def _judge(policy: Policy, order: Order) -> Verdict:

@@ -64,12 +64,26 @@ class RunResult(Outcome):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSignature:
+    """A yes that the person has signed with a key of their own, which machines know: `common.approval_proof`."""
+
+    ARGUMENTS: ClassVar[bool] = True
+
+    at: Annotated[float, Range(0, MAX_TIME), "seconds since the epoch"]
+    expires: Annotated[float, Range(0, MAX_TIME), "no start later than this counts it"]
+    second_factor: bool = False
+    public: Annotated[str, Chars(64), "the key, raw Ed25519 in hex"]
+    signature: Annotated[str, Chars(128), "of the statement, in hex"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApproveArgs(RequestArgs):
     code: Annotated[str, Chars(40), "of the second factor, where it is needed"] = ""
     plan_hash: Annotated[str, Chars(64), "approve only this plan"] = ""
     reason: str = ""
     nonce: Annotated[str, Chars(MAX_NONCE), "the caller's name for this one yes: sent again it is the same yes"] = ""
     allow_for: Annotated[float | None, Range(1, MAX_ALLOW), "seconds for which the same may be done again"] = None
+    signed: Annotated[OwnSignature | None, OMIT, "where the rule is critical"] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

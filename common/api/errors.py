@@ -33,6 +33,8 @@ OUTCOME_CODES: Final[Mapping[str, str]] = {
     "not_ended": "it has not ended, or not well",
     "bad_code": "the code is not the one of now: `left` tries",
     "code_needed": "a code of the second factor is needed",
+    "signature_needed": "the rule is critical: the caller has to sign the plan with a key of their own",
+    "bad_signature": "what is signed is not this plan, or not by that key",
     "not_enrolled": "the caller has no second factor",
     "needs_second_person": "another person has to approve: the request is the caller's own",
     "already_decided": "somebody was first: `by`, `state`",

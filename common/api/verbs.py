@@ -109,7 +109,7 @@ APPROVE: Final = Verb(
     name="approve", kind="action", right=rights.APPROVE, args=actions.ApproveArgs, result=one(actions.ApproveResult),
     summary="One yes to exactly the plan of a request.",
     errors=(*_DECISIONS, "recovery", "bad_code", "code_needed", "not_enrolled", "needs_second_person", "forged",
-        "not_allowed"),
+        "not_allowed", "signature_needed", "bad_signature"),
 )  # fmt: skip
 ALLOWED: Final = Verb(
     name="allowed", kind="query", right=rights.JOBS, args=NoArgs, result=many(standing.StandingView),

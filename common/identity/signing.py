@@ -18,6 +18,9 @@ CHECKPOINT_PURPOSE: Final = b"answerback checkpoint 1\n"
 APPROVAL_PURPOSE: Final = b"answerback approval 1\n"
 """Of a yes that the hub has heard (`common.approval_proof`)."""
 
+PERSON_APPROVAL_PURPOSE: Final = b"answerback approval by a person 1\n"
+"""Of a yes that the person has signed with a key of their own: no key of the hub makes one."""
+
 
 class BadKey(ValueError):
     """A private key that cannot be used; `str()` says why and contains nothing of the key."""

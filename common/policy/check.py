@@ -193,6 +193,8 @@ def _verdict(policy: Policy, rule: Rule, found: RuleMatch, env: Collection[tuple
             rule.sha256,
             found.paths,
             rule.by_descriptor,
+            rule.run_as,
+            rule.approvers if rule.critical else 0,
         ),
     )
     if tainted:

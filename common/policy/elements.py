@@ -26,6 +26,7 @@ from common.policy.rule_parts import (
     pattern_type,
     real_names,
     roles_of,
+    run_as,
     script_name,
     script_of,
     sub_command,
@@ -174,6 +175,7 @@ class ElementParser:
             approvers=table.integer("approvers", 1, MAX_APPROVERS, 1) if verdict == "ask" else 0,
             second_factor=verdict == "ask" and table.boolean("second_factor"),
             own_approval=verdict == "ask" and table.boolean("own_approval"),
+            critical=verdict == "ask" and table.boolean("critical"),
             roles=roles_of(table),
             agents=agent_patterns(table),
             labels=labels_of(table),
@@ -183,9 +185,10 @@ class ElementParser:
             sha256=digests(table) or program.sha256,
             by_descriptor=by_descriptor(table),
             script=script_of(table, program),
+            run_as=run_as(table),
         )
         if verdict != "ask":
-            for key in ("approvers", "second_factor", "own_approval"):
+            for key in ("approvers", "second_factor", "own_approval", "critical"):
                 if table.has(key):
                     table.fail(key, f"means nothing with verdict {verdict}", 'leave it out, or write verdict = "ask"')
         table.check_unknown_keys()

@@ -78,6 +78,11 @@ def read_policy(data: bytes, file: str) -> PolicyReading:
     return _read(read_source(data), file)
 
 
+def read_policy_source(source: PolicySource, file: str) -> PolicyReading:
+    """What a file says whose tables the caller has added some of its own to."""
+    return _read(source, file)
+
+
 def with_denials(policy: Policy, denied: Policy) -> Policy:
     """The policy with what another one forbids on top of it."""
     return replace(policy, rules=(*denied.rules, *policy.rules), denies=(*denied.denies, *policy.denies))

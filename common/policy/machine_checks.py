@@ -28,12 +28,18 @@ from common.policy.types import MAX_VALUE, InvalidValue, ListType, PathType, Uni
 ByDescriptor = Literal["", "single", "always"]
 """When a program gets the descriptor of a checked path instead of its name: never, where it is the only one, always."""
 
+RunAs = Literal["", "root"]
+"""Whom a command needs to be: whoever the runner is, or root. A machine starts one that needs root only where its own
+policy says so too and its runner is root."""
+
 MAX_DENIED: Final = 4_096
 """Names and programs that all denials of one policy may have together: they travel in every order."""
+MAX_PERSONS: Final = 10
+"""As many approvals as a rule may want."""
 MAX_PATHS: Final = 1_024
 _MAX_LIST: Final = 512
 _DIGEST_CHARS: Final = 64
-_KEYS: Final = frozenset({"denied", "real_names", "sha256", "types", "paths", "by_descriptor"})
+_KEYS: Final = frozenset({"denied", "real_names", "sha256", "types", "paths", "by_descriptor", "run_as", "persons"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,8 @@ class MachineChecks:
     sha256: frozenset[str] = frozenset()  # hex; empty: any content
     paths: tuple[PathCheck, ...] = ()
     by_descriptor: ByDescriptor = ""
+    run_as: RunAs = ""
+    persons: int = 0  # approvals that must be signed with keys of people, which the machine knows (`critical`)
 
 
 NO_CHECKS: Final = MachineChecks()
@@ -103,6 +111,8 @@ def write_checks(checks: MachineChecks) -> str:
         "types": [_type_to_json(kind) for kind in types],
         "paths": [[check.path, [types.index(kind) for kind in check.types]] for check in checks.paths],
         "by_descriptor": checks.by_descriptor,
+        "run_as": checks.run_as,
+        "persons": checks.persons,
     }
     found = _without_empty(**body)
     return canonical_json(found).decode() if found else ""
@@ -128,12 +138,20 @@ def read_checks(text: str) -> MachineChecks:
     how = body.get("by_descriptor", "")
     if how not in ("", "single", "always"):
         raise BadPlan("checks: by_descriptor is not of the form")
+    run_as = body.get("run_as", "")
+    if run_as not in ("", "root"):
+        raise BadPlan("checks: run_as is not of the form")
+    persons = body.get("persons", 0)
+    if type(persons) is not int or not 0 <= persons <= MAX_PERSONS:
+        raise BadPlan("checks: persons is not of the form")
     return MachineChecks(
         DeniedPrograms(_texts("names", denied, MAX_DENIED), _texts("programs", denied, MAX_DENIED)),
         _texts("real_names", body, _MAX_LIST),
         _digests(_texts("sha256", body, _MAX_LIST)),
         tuple(_path_from_json(each, types) for each in _list("paths", body, MAX_PATHS)),
         how,
+        run_as,
+        persons,
     )
 
 

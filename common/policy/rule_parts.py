@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from common.ids import is_label_value
-from common.policy.machine_checks import ByDescriptor, is_digest
+from common.policy.machine_checks import ByDescriptor, RunAs, is_digest
 from common.policy.rules import NUMERIC_OPTION, Option, OptionStyle, Program, Rule, Script, SubCommand
 from common.policy.safe_regex import BadPattern, check_pattern
 from common.policy.table import TableReader
@@ -225,13 +225,20 @@ def by_descriptor(table: TableReader) -> ByDescriptor:
     return "single"
 
 
+def run_as(table: TableReader) -> RunAs:
+    """Whom the command needs to be: "" is whoever the machine's runner is."""
+    if table.has("run_as") and table.choice("run_as", ("root",)):
+        return "root"
+    return ""
+
+
 def check_rule(table: TableReader, rule: Rule) -> None:
     if rule.rest and rule.end_of_options:
         table.fail("rest", "cannot be told from arguments after an inserted --", "leave end_of_options out")
     if any(word.optional for word in rule.words[:-1]):
         table.fail("words", "only the last sub-command may be left out", "write two rules")
     if rule.verdict == "deny":
-        for key in ("real_names", "sha256", "by_descriptor", "script"):
+        for key in ("real_names", "sha256", "by_descriptor", "script", "run_as"):
             if table.has(key):
                 table.fail(key, "means nothing with verdict deny", "leave it out")
     if rule.short and (

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Final, Literal
 
 from common.catalogue import Sentence
-from common.policy.machine_checks import ByDescriptor, DeniedPrograms
+from common.policy.machine_checks import ByDescriptor, DeniedPrograms, RunAs
 from common.policy.types import ValueType
 from common.script import ScriptWord
 
@@ -135,6 +135,7 @@ class Rule:
     approvers: int = 0
     second_factor: bool = False
     own_approval: bool = False
+    critical: bool = False  # the approvals are signed by the people's own keys, and machines verify them
     roles: frozenset[str] = frozenset({"operator"})
     agents: tuple[str, ...] = ()  # name patterns, `*` stands for any characters; empty: every machine
     labels: tuple[tuple[str, str], ...] = ()
@@ -144,6 +145,7 @@ class Rule:
     sha256: frozenset[str] = frozenset()  # the program's, where the rule has none of its own
     script: Script | None = None
     by_descriptor: ByDescriptor = ""  # whether the program gets the descriptor of a checked path
+    run_as: RunAs = ""  # root: only where the machine's own policy says so too, and its runner is root
 
     @property
     def open_ended(self) -> bool:

@@ -27,6 +27,7 @@ from common.catalogue import Sentence
 from common.lifecycle import RequestState
 from hub.api.context import ApiContext
 from hub.api.lookup import find_job, find_request
+from hub.core.approval_proofs import OwnSignature
 from hub.core.records import Request
 from hub.core.request import rejected_by
 from hub.engine.actor import ActionResult, Actor
@@ -62,6 +63,7 @@ class DecisionHandlers:
             reason=args.reason,
             nonce=args.nonce,
             allow_for=args.allow_for,
+            signed=_own_signature(args),
         )
         return decision_result(uow.txn, request, done, actor)
 
@@ -124,6 +126,18 @@ class DecisionHandlers:
 
     def _take_back(self, uow: UnitOfWork, actor: Actor, args: RequestArgs) -> ActionResult:
         return take_back(uow, actor, find_request(uow.txn, args))
+
+
+def _own_signature(args: ApproveArgs) -> OwnSignature | None:
+    """None where there is none; hex that is none is no signature of anything."""
+    given = args.signed
+    if given is None:
+        return None
+    try:
+        public, signature = bytes.fromhex(given.public), bytes.fromhex(given.signature)
+    except ValueError:
+        public, signature = b"", b""
+    return OwnSignature(given.at, given.expires, given.second_factor, public, signature)
 
 
 def _set_priority(uow: UnitOfWork, actor: Actor, args: PriorityArgs) -> ActionResult:

@@ -94,6 +94,7 @@ def next_steps(folder: Path, programs: str, config: Path) -> list[str]:
         f"  {programs}/answerback-hub operator profile {config_option_text}   # gives you the admin's profile",
         "a machine: copy answerback-agent.service and answerback-runner.service there, and as root:",
         "  useradd --system --home-dir /var/lib/answerback-agent --shell /usr/sbin/nologin answerback-agent",
+        "  useradd --system --home-dir /var/lib/answerback-agent --shell /usr/sbin/nologin answerback-runner",
         "  systemctl daemon-reload && systemctl enable --now answerback-runner answerback-agent",
     ]
     if str(folder) != "/etc/systemd/system":

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from common.approval_proof import HUB, ApprovalProof
+from common.approval_proof import CONSOLE, HUB, PERSON, ApprovalProof
 from common.catalogue import Sentence
-from common.identity.signing import APPROVAL_PURPOSE, SigningKey, verify
+from common.identity.signing import APPROVAL_PURPOSE, PERSON_APPROVAL_PURPOSE, SigningKey, key_id, verify
 from common.plan import Plan
 from hub.core.authorization import may
 from hub.core.records import Approval, Request
@@ -67,6 +67,26 @@ class ApprovalProver:
 def _is_signed(key: bytes, data: bytes, signature: bytes) -> bool:
     """Cached: one approval is counted for each machine of a plan."""
     return verify(key, data, signature, APPROVAL_PURPOSE)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSignature:
+    """What somebody's console sends beside their yes: signed with a key of theirs that machines know and the hub need
+    not.
+    """
+
+    at: float
+    expires: float
+    second_factor: bool
+    public: bytes  # raw Ed25519
+    signature: bytes
+
+    def proof(self, request: Request, person: str) -> ApprovalProof | None:
+        """As the machines will count it; None where it is of another plan or person, or by another key."""
+        by = PERSON + key_id(self.public)
+        proof = ApprovalProof(person, self.at, self.second_factor, self.expires, CONSOLE, by, self.signature)
+        data = proof.statement(request.id, request.plan_hash)
+        return proof if verify(self.public, data, self.signature, PERSON_APPROVAL_PURPOSE) else None
 
 
 @dataclass(frozen=True, slots=True)

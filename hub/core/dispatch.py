@@ -15,13 +15,15 @@ from common.catalogue import Sentence
 from common.link.messages import PROTOCOL
 from common.plan import MAX_CHECKS, Order, Plan, Step, combine_hashes, step_hashes, targets_hash
 from common.policy.check import Verdict
-from common.policy.machine_checks import write_checks
+from common.policy.machine_checks import MachineChecks, write_checks
 from hub.core.approval_proofs import ApprovalProver, count_given, lacking
 from hub.core.job import Withhold
 from hub.core.judgement import objection
 from hub.core.records import Approval, Job, Request
 
 CHECKS_PROTOCOL: Final = 3
+PERSONS_PROTOCOL: Final = 4
+"""From which a machine knows the checks `run_as` and `persons`."""
 """From which on a machine knows the proofs and the checks in an order."""
 
 
@@ -67,7 +69,7 @@ def decide_dispatch(
     short = lacking(request, given, max(request.approvers, verdict.approvers if verdict.kind == "ask" else 0))
     if short is not None:
         return Withhold(str(short))
-    checks = write_checks(verdict.checks)
+    checks = write_checks(_known_checks(verdict, protocol))
     if (problem := _checks_problem(verdict, checks, job.agent, protocol)) is not None:
         return Withhold(str(problem))
     order = build_order(request, request.plan, job, given.counted, epoch)
@@ -87,7 +89,14 @@ def _checks_problem(verdict: Verdict, checks: str, agent: str, protocol: int) ->
         return Sentence("script_missing", {"name": verdict.script.name})
     if (verdict.checks.sha256 or verdict.script) and protocol < CHECKS_PROTOCOL:
         return Sentence("checks_unknown", {"rule": verdict.rule, "agent": agent})
+    if verdict.checks.persons and protocol < PERSONS_PROTOCOL:
+        return Sentence("checks_persons_unknown", {"rule": verdict.rule, "agent": agent})
     return None
+
+
+def _known_checks(verdict: Verdict, protocol: int) -> MachineChecks:
+    """Without what an older machine would refuse: one that does not know `run_as` runs commands as it always did."""
+    return verdict.checks if protocol >= PERSONS_PROTOCOL else replace(verdict.checks, run_as="", persons=0)
 
 
 def build_order(request: Request, plan: Plan, job: Job, approvals: Sequence[Approval], epoch: int) -> Order:

@@ -15,6 +15,7 @@ from typing import Final
 
 from ulid import ULID
 
+from common.approval_proof import ApprovalProof
 from common.catalogue import Language, Sentence
 from common.identity.sealing import Sealer
 from common.lifecycle import JOB_SETTLED, RequestState
@@ -24,7 +25,7 @@ from hub.core import job as jobs_of_hub
 from hub.core import request as requests_of_hub
 from hub.core.action_checks import check_cancel, check_cancel_job, check_resolve_unknown
 from hub.core.approval import DecisionAccepted, DecisionRefused, check_approve, check_reject
-from hub.core.approval_proofs import GivenApprovals, approval_expiry, count_given
+from hub.core.approval_proofs import GivenApprovals, OwnSignature, approval_expiry, count_given
 from hub.core.authorization import VERB_ROLES
 from hub.core.rate_limits import TokenBucket
 from hub.core.records import Approval, Job, Person, Request
@@ -62,10 +63,11 @@ class RequestActions:
         reason: str = "",
         nonce: str = "",
         allow_for: float | None = None,
+        signed: OwnSignature | None = None,
     ) -> ActionResult:
         """One yes to exactly the plan of `request`; the second factor is used up in the same transaction. The same
-        `nonce` from the same person again is the same yes, sent twice. `allow_for`: it holds for so many seconds more,
-        for the requester (`hub.core.standing`).
+        `nonce` from the same person again is the same yes, sent twice. `signed` is wanted where a rule is critical.
+        `allow_for`: it holds for so many seconds more, for the requester (`hub.core.standing`).
         """
         if uow.world.recovering and request.state is RequestState.ASKING:
             result = ActionResult(Sentence("recovery_no_approval", {"number": request.number}), "recovery")
@@ -90,9 +92,12 @@ class RequestActions:
             return refuse(uow, actor, "approve", ActionResult.refused(answer), request.id)
         if allow_for is not None and (objection := self.standing.objection(request, allow_for)) is not None:
             return refuse(uow, actor, "approve", objection, request.id)
+        proof = signed.proof(request, actor.person) if signed is not None else None
+        if (refusal := _signature_refusal(uow, request, signed, proof)) is not None:
+            return refuse(uow, actor, "approve", refusal, request.id)
         if request.second_factor and (refusal := self._check_second_factor(uow, actor, request, code)) is not None:
             return refuse(uow, actor, "approve", refusal, request.id)
-        self._save_approval(uow, actor, request, answer, reason, nonce)
+        self._save_approval(uow, actor, request, answer, reason, nonce, proof)
         values = {"number": request.number, "person": actor.person, "hash": request.plan_hash[:8]}
         more = {"given": answer.given, "needed": answer.needed}
         said = Sentence("approved_now", values) if answer.enough else Sentence("approved_partly", {**values, **more})
@@ -127,14 +132,22 @@ class RequestActions:
         )
 
     def _save_approval(
-        self, uow: UnitOfWork, actor: Actor, request: Request, answer: DecisionAccepted, reason: str, nonce: str
+        self,
+        uow: UnitOfWork,
+        actor: Actor,
+        request: Request,
+        answer: DecisionAccepted,
+        reason: str,
+        nonce: str,
+        proof: ApprovalProof | None,
     ) -> None:
         digest, factor = request.plan_hash, request.second_factor
         assert request.plan is not None  # noqa: S101 - it is asking, so it was judged
         approval = Approval(request.id, digest, actor.person, True, actor.via, uow.now, reason, factor, nonce)
+        approval = replace(approval, proofs=() if proof is None else (proof,))
         uow.txn.add_approval(uow.prover.sign(approval, approval_expiry(request, request.plan, uow.now)))
         data = {"plan_hash": digest, "via": actor.via, "second_factor": factor, "reason": reason}
-        data |= {"given": answer.given, "needed": answer.needed}
+        data |= {"given": answer.given, "needed": answer.needed, **({"own_key": proof.key} if proof else {})}
         uow.audit("request.approved", request.id, actor.person, data)
         move = requests_of_hub.approved(request, enough=answer.enough, now=uow.now)
         uow.apply_transition(request, move, actor.person)
@@ -270,3 +283,15 @@ def new_request(
         parent=parent,
         hold=hold,
     )
+
+
+def _signature_refusal(
+    uow: UnitOfWork, request: Request, signed: OwnSignature | None, proof: ApprovalProof | None
+) -> ActionResult | None:
+    """Why a yes does not count for want of the person's own signature; None where none is wanted, or it is right."""
+    values = {"number": request.number}
+    if signed is not None and proof is None:
+        return ActionResult(Sentence("signature_wrong", values), "bad_signature")
+    if signed is None and uow.world.is_critical(request):
+        return ActionResult(Sentence("signature_needed", values), "signature_needed")
+    return None

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from common.plan import Step
 from common.policy.check import Policy, Verdict
 from hub.core.judgement import bind_policy
+from hub.core.records import Request
 from hub.core.who_may import needed_role, with_names
 from hub.engine.recovery_state import RecoveryState
 from hub.identity.agents import AgentRegistry, MachinesSnapshot
@@ -40,6 +41,13 @@ class WorldSnapshot:
             return replace(verdict, reason=with_names(verdict.reason, self.people.holders(role))) if role else verdict
 
         return check_and_name
+
+    def is_critical(self, request: Request) -> bool:
+        """Whether a rule of the policy of now wants the approvals of this request's plan signed by the people."""
+        if request.plan is None:
+            return False
+        check = bind_policy(self.policy, self.people.roles(request.person), self.machines.labels, request.plan.tainted)
+        return any(check(step, target).checks.persons for step in request.plan.steps for target in step.targets)
 
 
 def snapshot_source(

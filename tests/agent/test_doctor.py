@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.approvers import add_approver
 from agent.doctor import examine
 from agent.link_report import LinkReporter
 from agent.lock import acquire_lock
@@ -53,7 +54,19 @@ async def test_a_machine_at_work(state: StateFolder) -> None:
     assert found["joined"].found.startswith("web-1 of hub h1")
     assert found["authority"].state == "ok"
     assert (found["holder"].state, found["holder"].found) == ("ok", "none yet")
-    assert found["policy"].found.endswith("0 rules of this machine's own")
+    assert found["policy"].found.endswith('policy.toml: a file of its own, default = "allow"')
+
+
+async def test_a_critical_rule_without_anybody_s_key_is_told(state: StateFolder) -> None:
+    """Trust: it refuses everything it names until the machine knows a person's key."""
+    rule = '[[rule]]\nid = "x"\nabout = "x"\nprogram = "/bin/x"\nverdict = "ask"\ncritical = true\n'
+    state.policy.write_text(f'profile = "read-only"\n{rule}')
+    found = (await checks(state))["policy"]
+    assert (found.state, "approvers add" in found.cure) == ("warn", True)
+    add_approver(state.approvers, "bob", "ab" * 32)
+    assert (await checks(state))["policy"].state == "ok"
+    state.approvers.write_text("nonsense")
+    assert (await checks(state))["policy"].state == "bad"
 
 
 async def test_what_is_wrong_is_named(state: StateFolder) -> None:

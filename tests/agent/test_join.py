@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from agent.join import join
+from agent.machine_policy import load_machine_policy
 from agent.state import AgentSettings, StateFolder
+from agent.status import read_status
 from common.errors import UserError, WorkFailed
 from common.identity.certificates import identity_from_pem
 from common.link.messages import Join, Joined, Message, Refuse
@@ -53,6 +55,16 @@ def files(state: StateFolder) -> set[str]:
     return {str(path.relative_to(state.path)) for path in state.path.rglob("*") if path.is_file()}
 
 
+async def test_a_profile_is_chosen_at_the_join(hub: AgentFakeHub, state: StateFolder) -> None:
+    """Trust: what the hub may do beyond reading is said on the machine; an unknown profile costs no token."""
+    hub.join = lambda message: letting_in(hub, message)
+    with pytest.raises(UserError, match="there is no profile 'lax'"):
+        await join(hub.url, TOKEN, hub.authority.pin, state, profile="lax")
+    assert not state.path.exists()
+    await join(hub.url, TOKEN, hub.authority.pin, state, profile="trust-hub")
+    assert load_machine_policy(state.policy).profile == "trust-hub"
+
+
 async def test_a_machine_joins(hub: AgentFakeHub, state: StateFolder) -> None:
     """All files are there, private, and hold what the hub said; the key is the certificate's and was never sent."""
     asked: list[Join] = []
@@ -77,7 +89,8 @@ async def test_a_machine_joins(hub: AgentFakeHub, state: StateFolder) -> None:
         "hub": "h1",
         "job_keys": {"00112233445566aa": bytes(range(32)).hex()},
     }
-    assert state.policy.stat().st_size > 0
+    assert load_machine_policy(state.policy).profile == "read-only"
+    assert read_status(state, time.time()).policy_profile == "read-only"
     assert TOKEN not in "".join(path.read_text() for path in state.path.rglob("*") if path.is_file())
     for path in state.path.rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)

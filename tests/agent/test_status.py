@@ -83,6 +83,9 @@ def test_a_job_runs_only_while_its_process_does(tmp_path: Path) -> None:
         ({"certificate_left": 5_400.0}, "2 h left", 0),
         ({"certificate_left": -1.0}, "EXPIRED; `answerback-agent doctor` says what to do", 1),
         ({"runner": False}, "runner       down", 1),
+        ({"policy": "read-only: looks"}, "policy       read-only: looks", 0),
+        ({"policy": "CANNOT BE USED", "policy_usable": False}, "policy       CANNOT BE USED", 1),
+        ({}, "policy       cannot tell", 0),
         ({"unknown_jobs": [JOB]}, f"unknown      {JOB}", 0),
         (
             {"linked": None, "uplink": None, "runner": None, "hidden": ("/s/uplink",)},

@@ -90,7 +90,7 @@ async def run_scenes(rig: SystemHarness) -> None:
     await rig.start_hub()
     print(f"  hub        http://127.0.0.1:{rig.http}/webhook/ops, machines at wss://127.0.0.1:{rig.links}")
     for name, label in (("web-1", "role=web"), ("web-2", "role=web")):
-        command = await rig.join(name, label)
+        command = await rig.join(name, label, profile="read-only")
         await rig.start_agent(name)
         print(f"  {name}      {command.split(' --token')[0]} --token *** --ca-pin sha256:…  (key made there)")
 
@@ -105,6 +105,12 @@ async def run_scenes(rig: SystemHarness) -> None:
     print_heading("two machines at once")
     reply = await ask(rig, "carol", "@role=web uptime")
     expect([job["agent"] for job in reply["jobs"]] == ["web-1", "web-2"], "both machines to answer")
+
+    print_heading("a machine lets its hub look; what may change it is said on the machine")
+    own = rig.state_folder("web-1") / "runner" / "policy.toml"
+    own.write_text(own.read_text() + DEMO_RULE.format(folder=rig.folder))
+    _, out, _ = await rig.run("agent", "policy", "show", "--state", str(rig.state_folder("web-1")))
+    print(f"  web-1      {out.splitlines()[1].strip()}")
 
     print_heading("a change waits for a second person, who approves exactly that plan")
     text = f"@web-1 truncate -s 0 {log}"

@@ -38,6 +38,9 @@ SCENES: dict[str, list[Line]] = {
         ("answerback", r"r\d+ .*uptime"),
         ("", r"load average"),
     ],
+    "a machine lets its hub look; what may change it is said on the machine": [
+        ("web-1", r"read-only: .*edited: 1 rule more"),
+    ],
     "a change waits for a second person, who approves exactly that plan": [
         ("carol", r"@web-1 truncate -s 0 /\S+/app\.log"),
         ("answerback", r"r\d+ waits for approval"),

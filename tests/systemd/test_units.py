@@ -17,6 +17,7 @@ from hub.cli.main import hub
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 UNITS = sorted(FOLDER.glob("*.service"))
+DROP_IN = FOLDER / "answerback-runner.root.conf"
 ANALYZE = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not on this machine")
 
@@ -37,7 +38,7 @@ def test_the_three_units_are_there() -> None:
     assert (FOLDER / "README.md").exists()
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+@pytest.mark.parametrize("unit", [*UNITS, DROP_IN], ids=lambda unit: unit.stem)
 def test_every_line_has_its_reason(unit: Path) -> None:
     """Each directive stands under a comment of its own."""
     lines = unit.read_text().splitlines()
@@ -65,6 +66,27 @@ def test_systemd_finds_nothing_to_say(level: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [ANALYZE or "", "verify", "--man=no", f"--{level}", *copies], capture_output=True, text=True, timeout=60
     )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_runner_is_root_by_a_drop_in_alone(tmp_path: Path) -> None:
+    """Trust: what a machine joins with only reads, and needs no root; the drop-in gives back what the unit takes."""
+    runner = settings(FOLDER / "answerback-runner.service")
+    assert runner["User"] == ["answerback-runner"]
+    assert (runner["NoNewPrivileges"], runner["CapabilityBoundingSet"]) == (["yes"], [""])
+    drop_in = settings(DROP_IN)
+    assert drop_in["User"] == ["root"]
+    assert (drop_in["NoNewPrivileges"], drop_in["CapabilityBoundingSet"]) == (["no"], ["~"])
+    assert drop_in["ProtectSystem"] == ["no"]
+    if ANALYZE is None:
+        return
+    unit = tmp_path / "answerback-runner.service"
+    unit.write_text(
+        re.sub(r"/opt/answerback/bin/[\w-]+", "/bin/true", (FOLDER / "answerback-runner.service").read_text())
+    )
+    (tmp_path / "answerback-runner.service.d").mkdir()
+    shutil.copy(DROP_IN, tmp_path / "answerback-runner.service.d" / "root.conf")
+    done = subprocess.run([ANALYZE, "verify", "--man=no", str(unit)], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 

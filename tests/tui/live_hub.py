@@ -31,7 +31,7 @@ PROGRAMS = {
     "long": "echo begun; exec sleep 300\n",
     "where": "pwd\n",
 }
-ASK_PROGRAMS = {"ask-me": "", "ask-code": "second_factor = true"}
+ASK_PROGRAMS = {"ask-me": "", "ask-code": "second_factor = true", "ask-signed": "critical = true"}
 
 
 class LiveHub:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 import sys
 import time
 from dataclasses import replace
@@ -13,6 +14,8 @@ import click
 
 from common.api import verbs
 from common.api.actions import ApproveArgs, CancelArgs, PauseArgs, RejectArgs, ResumeArgs, SettleArgs
+from common.api.arguments import RequestArgs
+from common.api.requests import RequestDetails
 from common.errors import EXIT_REFUSED, UserError
 from common.text import clean
 from common.values import parse_duration_option
@@ -25,7 +28,9 @@ from tui.cli.context import (
     pass_context,
     print_result,
 )
+from tui.client.approval_key import approval_key, sign_shown
 from tui.client.client import Client
+from tui.client.profile import Profile, read_profile
 
 HASH: Final = re.compile(r"[0-9a-f]{64}")
 MAX_CODE: Final = 64
@@ -69,15 +74,26 @@ def approve_command(
     seconds = parse_duration_option("--allow-for", allow_for, "write 30m or 1h") if allow_for else None
     args = ApproveArgs(number=number, plan_hash=plan_hash, reason=reason, code=secret, allow_for=seconds)
 
+    profile = read_profile(context.profile)
+
     async def act(client: Client) -> int:
-        return await approve(client, args, as_json)
+        return await approve(client, args, as_json, profile)
 
     context.run(act)
 
 
-async def approve(client: Client, args: ApproveArgs, as_json: bool) -> int:
-    """Approves; where a second factor is needed and there is a terminal, asks for the code and tries again."""
+async def approve(client: Client, args: ApproveArgs, as_json: bool, profile: Profile) -> int:
+    """Approves; where the rule is critical the plan is shown and signed, and where a second factor is needed and there
+    is a terminal it asks for the code; then it tries again.
+    """
     result = await client.call(verbs.APPROVE, args)
+    request: RequestDetails | None = None
+    if result.code == "signature_needed":
+        request = await client.call(verbs.REQUEST, RequestArgs(number=args.number))
+        if not await _wants_to_sign(request, args.plan_hash):
+            return EXIT_REFUSED
+        args = _signed(args, request, profile)
+        result = await client.call(verbs.APPROVE, args)
     if result.code != "code_needed" or args.code or as_json:
         return print_result(result, as_json)
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -85,8 +101,34 @@ async def approve(client: Client, args: ApproveArgs, as_json: bool) -> int:
         click.echo(f"answerback: r{args.number} needs your code too, from your second factor: {again}", err=True)
         return EXIT_REFUSED
     typed = await asyncio.to_thread(click.prompt, f"r{args.number} needs your second factor; code", err=True)
-    result = await client.call(verbs.APPROVE, replace(args, code=typed.strip()))
+    args = replace(args, code=typed.strip())
+    result = await client.call(verbs.APPROVE, args if request is None else _signed(args, request, profile))
     return print_result(result, as_json)
+
+
+def _signed(args: ApproveArgs, request: RequestDetails, profile: Profile) -> ApproveArgs:
+    """With the signature of the plan that was shown."""
+    key, factor = approval_key(profile), bool(args.code)
+    signed, digest = sign_shown(key, profile.name, request, second_factor=factor, now=time.time())
+    return replace(args, plan_hash=digest, signed=signed)
+
+
+async def _wants_to_sign(request: RequestDetails, known: str) -> bool:
+    """Shows the plan that is to be signed and asks. Whoever gave its hash has seen it; a script has to."""
+    lines = [f"r{request.number} is critical: your signature is what its machines run it by."]
+    for step in request.plan.steps if request.plan is not None else ():
+        words = shlex.join(step.argv)
+        lines.append(f"  {words}" + (f"   in {step.cwd}" if step.cwd else ""))
+        lines += [f"    with {name}={shlex.quote(value)}" for name, value in step.env.items()]
+        lines.append(f"    on {', '.join(step.targets)}")
+    for line in lines:
+        click.echo(clean(line), err=True)
+    if known:
+        return known == request.plan_hash
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        click.echo(f"answerback: sign it with its hash: --plan {request.plan_hash}", err=True)
+        return False
+    return await asyncio.to_thread(click.confirm, "Sign it?", err=True)
 
 
 @click.command("reject", short_help="Say no to a request.")

@@ -3,6 +3,7 @@
 PROFILE/              0700; --profile, else $ANSWERBACK_PROFILE, else ~/.config/answerback
     profile.toml      name, url, hub (its id); written last by `login`, so its presence means "logged in"
     key.pem …         my credential: key, certificate, authority, a renewal (see common/identity/credential.py)
+    approval.pem      the key that signs a yes to what is critical (see tui/client/approval_key.py)
     lock              held for a moment by whoever changes the credential (see tui/client/renewal.py)
 """
 

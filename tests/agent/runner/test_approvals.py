@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from agent.runner.approvals import ApprovalCount, count_approvals
+from agent.runner.approvals import ApprovalCount, count_approvals, count_own_approvals
 from common.approval_proof import HUB, PERSON, ApprovalProof
-from common.identity.signing import APPROVAL_PURPOSE, ORDER_PURPOSE, SigningKey
+from common.identity.signing import APPROVAL_PURPOSE, ORDER_PURPOSE, PERSON_APPROVAL_PURPOSE, SigningKey
 from common.plan import Order
 from tests.agent.runner.test_verify import KEY, order
 
@@ -70,3 +70,43 @@ def test_one_good_proof_is_enough() -> None:
     made = order()
     found = counted(made, proof(made, by=PERSON, key=STRANGER), proof(made))
     assert (found.people, found.excluded) == ({"bob"}, ())
+
+
+def test_what_people_signed_themselves() -> None:
+    """Trust: where a rule is critical no key of the hub counts, nor one person's key for another person, nor anybody's
+    for another plan, another request, or after its time.
+    """
+    bobs, anns = SigningKey.generate(), SigningKey.generate()
+    pinned = {"bob": (STRANGER.public, bobs.public), "ann": (anns.public,), "alice": (bobs.public,)}
+    made = order(behalf=("dave",))
+
+    def own(person: str = "bob", key: SigningKey = bobs, of: Order = made, **changes: Any) -> ApprovalProof:
+        return proof(of, person, key=key, **({"purpose": PERSON_APPROVAL_PURPOSE, "by": PERSON} | changes))
+
+    def found(*proofs: ApprovalProof, **rule: Any) -> ApprovalCount:
+        settings = {"own_approval": False, "second_factor": False, "now": NOW, **rule}
+        return count_own_approvals(replace(made, proofs=proofs), pinned, **settings)
+
+    assert found(own(), own("ann", anns), own(), proof(made)).people == {"bob", "ann"}
+    table: list[tuple[ApprovalProof, dict[str, Any], str]] = [
+        (proof(made), {}, "not signed with their own key"),
+        (proof(made, key=bobs), {}, "not signed with their own key"),
+        (own(key=KEY), {}, "does not know"),
+        (own("ann"), {}, "does not know"),
+        (own("eve"), {}, "does not know"),
+        (own(purpose=APPROVAL_PURPOSE), {}, "not of this plan"),
+        (own(purpose=ORDER_PURPOSE), {}, "not of this plan"),
+        (own(of=order(request="01ARZ3NDEKTSV4RRFFQ69G5FAW")), {}, "not of this plan"),
+        (own(of=replace(made, plan_hash="0" * 64)), {}, "not of this plan"),
+        (replace(own(), expires=NOW + 9_999), {}, "not of this plan"),
+        (replace(own(), second_factor=True), {"second_factor": True}, "not of this plan"),
+        (own(expires=NOW - 1), {}, "expired"),
+        (own(), {"second_factor": True}, "without a second factor"),
+        (own("alice"), {}, "their own request"),
+    ]
+    for one, rule, why in table:
+        counted_now = found(one, **rule)
+        assert counted_now.people == frozenset(), one
+        assert why in counted_now.excluded[0], one
+    assert found(own(second_factor=True), second_factor=True).people == {"bob"}
+    assert found(own("alice"), own_approval=True).people == {"alice"}

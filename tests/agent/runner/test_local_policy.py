@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from agent.runner.local_policy import LocalPolicy
+from agent.runner.local_policy import LocalPolicy, check_user
 from agent.runner.verify import OrderRefusal, Trust
 from common.approval_proof import HUB, ApprovalProof
 from common.identity.signing import APPROVAL_PURPOSE
-from common.link.messages import REFUSAL_CODES
+from common.link.messages import MAX_REASON, REFUSAL_CODES
 from common.plan import Order
+from common.policy.file import load_policy_bytes
+from common.policy.machine_checks import MachineChecks, write_checks
 from common.read_file import MAX_FILE
 
 RULE = """
@@ -201,6 +203,51 @@ def test_the_order_is_judged_for_this_machine_and_nobodys_role(home: Any) -> Non
     rules = LocalPolicy(home.runner)
     assert rules.check(order, time.time()) is None
     assert rules.check(replace(order, agent="db-1"), time.time()) is not None
+
+
+def test_a_refusal_says_what_to_do_on_the_machine(home: Any) -> None:
+    """Trust: the default of a machine is no, and whoever reads the refusal in chat learns how the machine's owner would
+    allow it; the cure is whole although the reason is cut.
+    """
+    file = home.runner / "policy.toml"
+    home.policy('profile = "read-only"\n')
+    assert objection(home, "/usr/bin/uptime", time_limit=10) is None
+    for argv in (("/usr/bin/touch", "/tmp/x"), ("/usr/bin/uptime", *["x" * 100] * 20)):
+        refusal = objection(home, *argv, time_limit=10)
+        assert refusal is not None
+        assert refusal.code == "policy"
+        assert len(refusal.reason) <= MAX_REASON
+        cure = f"; to allow it, on the machine: a rule in {file}, or `answerback-agent policy use trust-hub`"
+        assert refusal.reason.endswith(cure)
+    home.policy('profile = "trust-hub"\n')
+    assert objection(home, "/usr/bin/touch", "/tmp/x") is None
+    refusal = objection(home, "/usr/bin/bash")
+    assert refusal is not None
+    assert refusal.reason.endswith(f"; to allow it, on the machine: a rule in {file}")
+
+
+def test_a_command_that_needs_root_is_root_s_by_both_policies_and_a_drop_in(home: Any) -> None:
+    """Trust: the hub may say that a command needs root, the machine's own rule must say it too, and the runner be root;
+    else the refusal says what to do.
+    """
+    plain = load_policy_bytes(RULE.replace('"ask"\napprovers = 2', '"allow"').encode(), "policy.toml")
+    rooted = load_policy_bytes(RULE.replace('"ask"\napprovers = 2', '"allow"\nrun_as = "root"').encode(), "policy.toml")
+    trusting = load_policy_bytes(b'default = "allow"', "policy.toml")
+    order = home.order("/bin/df", "-h", time_limit=20, output_cap=1000)
+    asked = replace(order, checks=write_checks(MachineChecks(run_as="root")))
+    for policy, sent, uid, said in (
+        (plain, order, 1000, None),
+        (plain, order, 0, None),
+        (plain, asked, 0, 'of this machine does not say run_as = "root"'),
+        (rooted, asked, 1000, "the runner of this machine is user 1000: start it as root with the drop-in"),
+        (rooted, order, 1000, "start it as root with the drop-in answerback-runner.root.conf"),
+        (rooted, asked, 0, None),
+        (trusting, asked, 0, None),
+        (trusting, asked, 1000, "start it as root with the drop-in"),
+    ):
+        refusal = check_user(policy, sent, uid)
+        assert (refusal is None) == (said is None)
+        assert refusal is None or (refusal.code == "policy" and str(said) in refusal.reason)
 
 
 def test_why_every_order_would_be_refused(home: Any) -> None:

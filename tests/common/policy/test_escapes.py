@@ -12,7 +12,7 @@ from common.policy.escapes import find_escapes
 from common.policy.file import load_policy_bytes, parse_policy
 
 MACHINE = load_policy_bytes(
-    resources.files("common").joinpath("defaults", "agent-policy.toml").read_bytes(), "agent-policy.toml"
+    resources.files("common").joinpath("defaults", "agent-trust-hub.toml").read_bytes(), "agent-trust-hub.toml"
 )
 
 

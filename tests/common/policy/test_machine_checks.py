@@ -108,6 +108,8 @@ def test_a_verdict_names_what_the_machine_has_to_look_at() -> None:
         ('real_names = ["a/b"]', "neither a name nor"),
         ('by_descriptor = "often"', "by_descriptor"),
         ("by_descriptor = 1", "by_descriptor"),
+        ('run_as = "bob"', "run_as"),
+        ("run_as = 0", "run_as"),
     ],
 )
 def test_a_slip_in_the_new_keys_is_told(line: str, problem: str) -> None:
@@ -117,6 +119,18 @@ def test_a_slip_in_the_new_keys_is_told(line: str, problem: str) -> None:
         load_policy_bytes((rule + line).encode(), "policy.toml")
     with pytest.raises(PolicyErrors, match=f"{problem}|verdict deny"):
         load_policy_bytes((rule.replace("allow", "deny") + line).encode(), "policy.toml")
+
+
+def test_root_and_the_people_s_own_keys_are_asked_for_by_a_rule() -> None:
+    """Trust: as many signatures of people as approvals; a rule that lets without a yes cannot be critical."""
+    rule = 'default = "deny"\n[[rule]]\nid = "r"\nabout = "x"\nprogram = "/bin/x"\nverdict = "ask"\napprovers = 2\n'
+    policy = load_policy_bytes((rule + 'critical = true\nrun_as = "root"').encode(), "policy.toml")
+    found = check(policy, ["/bin/x"], roles=("admin",), agent="a", labels={})
+    assert (found.checks.persons, found.checks.run_as) == (2, "root")
+    plain = load_policy_bytes(rule.encode(), "policy.toml")
+    assert check(plain, ["/bin/x"], roles=("admin",), agent="a", labels={}).checks.persons == 0
+    with pytest.raises(PolicyErrors, match="critical"):
+        load_policy_bytes(rule.replace('"ask"\napprovers = 2', '"allow"\ncritical = true').encode(), "policy.toml")
 
 
 def test_more_denials_than_an_order_can_carry_are_no_policy() -> None:
@@ -141,7 +155,8 @@ def test_checks_come_back_as_they_were() -> None:
     """Nothing is written for nothing; what is written reads the same, in one spelling."""
     assert write_checks(NO_CHECKS) == ""
     assert read_checks("") == NO_CHECKS
-    for found in (FULL, MachineChecks(paths=FULL.paths), MachineChecks(FULL.denied)):
+    lately = MachineChecks(run_as="root", persons=2)
+    for found in (FULL, MachineChecks(paths=FULL.paths), MachineChecks(FULL.denied), lately):
         text = write_checks(found)
         assert read_checks(text) == found
         assert write_checks(read_checks(text)) == text
@@ -167,6 +182,12 @@ def body(**changes: Any) -> str:
         body(sha256=[1]),
         body(real_names="x"),
         body(by_descriptor=True),
+        body(run_as="bob"),
+        body(run_as=0),
+        body(persons=True),
+        body(persons=-1),
+        body(persons=11),
+        body(persons="2"),
         body(paths=[["/x", [2]]]),
         body(paths=[["/x", [True]]]),
         body(paths=[["x", [0]]]),

@@ -129,6 +129,12 @@ def test_the_checks_of_the_policy_of_now_go_along() -> None:
     refused = decide(WORKING, pinned, protocol=2)
     assert isinstance(refused, Withhold)
     assert "too old to check" in refused.reason
+    for checks, sent in ((MachineChecks(run_as="root"), MachineChecks()), (MachineChecks(persons=1), None)):
+        newer = decide(WORKING, replace(verdict(), checks=checks))
+        assert isinstance(newer, Order)
+        assert read_checks(newer.checks) == checks
+        before = decide(WORKING, replace(verdict(), checks=checks), protocol=3)
+        assert (read_checks(before.checks) if isinstance(before, Order) else None) == sent
     long = PathCheck("/" + "x" * 4_000, (PathType(("/",)),))
     paths = tuple(replace(long, path=f"{long.path}{index}") for index in range(MAX_CHECKS // 4_000 + 1))
     refused = decide(WORKING, replace(verdict(), checks=MachineChecks(paths=paths)))

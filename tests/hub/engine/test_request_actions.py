@@ -7,8 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
+from common.approval_proof import CONSOLE, PERSON, ApprovalProof
+from common.identity.signing import PERSON_APPROVAL_PURPOSE, SigningKey
 from common.lifecycle import JobState, RequestState
 from common.link.messages import Accepted, Started, Unsure
+from common.policy.machine_checks import read_checks
+from hub.core.approval_proofs import OwnSignature
 from hub.core.records import Request
 from hub.engine.actor import ActionResult, Actor
 from hub.engine.request_actions import WRONG_CODES
@@ -61,6 +65,41 @@ async def test_a_yes_queues_exactly_what_was_shown(harness: HubHarness) -> None:
     (approval,) = harness.read(lambda txn: txn.approvals(request.id))
     assert (approval.person, approval.plan_hash, approval.granted) == ("bob", request.plan_hash, True)
     assert harness.effects[-1].wake == {"web-1"}
+
+
+async def test_what_is_critical_wants_the_person_s_own_signature(harness: HubHarness) -> None:
+    """Trust: a yes in chat is told where to give it; one with a signature of this plan counts, and travels with the
+    order; one of another plan, person or key does not.
+    """
+    harness.add_rule("mark", more="approvers = 1\ncritical = true", verdict="ask")
+    request = await harness.submit("@web-1 mark this")
+    said = await harness.reply_text(f"approve r{request.number}", "bob")
+    assert f"approve it at your console: answerback approve r{request.number}" in said
+    assert harness.request(request.id).state is RequestState.ASKING
+    key, stranger = SigningKey.generate(), SigningKey.generate()
+
+    def signed(person: str = "bob", digest: str = request.plan_hash, by: SigningKey = key) -> OwnSignature:
+        proof = ApprovalProof(person, NOW, False, NOW + 60, CONSOLE, PERSON + key.id)
+        signature = by.sign(PERSON_APPROVAL_PURPOSE, proof.statement(request.id, digest))
+        return OwnSignature(NOW, NOW + 60, False, key.public, signature)
+
+    def unit(given: OwnSignature) -> Callable[[UnitOfWork], ActionResult]:
+        def run(change: UnitOfWork) -> ActionResult:
+            current = change.txn.request(request.id)
+            assert current is not None
+            return harness.actions.approve(change, Actor("bob", "console"), current, signed=given)
+
+        return run
+
+    for wrong in (signed("ann"), signed(digest="0" * 64), signed(by=stranger), OwnSignature(1, 2, False, b"", b"")):
+        assert (await act(harness, unit(wrong))).code == "bad_signature"
+    assert (await approve(harness, request)).code == "signature_needed"
+    assert (await act(harness, unit(signed()))).code == ""
+    (order,) = await harness.orders()
+    assert {proof.by for proof in order.proofs} >= {PERSON + key.id}
+    assert read_checks(order.checks).persons == 1
+    (row,) = harness.events("request.approved")
+    assert row.data["own_key"] == key.id
 
 
 async def test_the_requester_is_not_the_approver(harness: HubHarness) -> None:

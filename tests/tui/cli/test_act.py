@@ -44,6 +44,32 @@ def test_an_approval_in_json(answerback: LiveHub) -> None:
     assert "runs now" in answerback.run_as("bob", "approve", number, "--json").json["text"]
 
 
+def test_what_is_critical_is_signed_by_the_person(answerback: LiveHub) -> None:
+    """Trust: without the person's own signature there is no yes; with it the machine runs the plan only if it knows the
+    key, which it has from the person. A script names the hash of what it signs.
+    """
+    before, asking = ran(answerback, "ask-signed"), answerback.create_asking_request(script="ask-signed")
+    number = f"r{asking['number']}"
+    shown = answerback.run_as("bob", "approve", number)
+    assert shown.code == 3
+    assert f"--plan {asking['plan_hash']}" in shown.err
+    assert "ask-signed" in shown.err
+    assert state_of(answerback, number) == "asking"
+    ended = answerback.run_as("bob", "approve", number, "--plan", asking["plan_hash"])
+    assert (ended.code, "runs now" in ended.text) == (0, True)
+    answerback.wait_until(lambda: state_of(answerback, number) == "done")
+    assert "answerback-agent approvers add" in answerback("request", number).text
+    assert ran(answerback, "ask-signed") == before
+    name, key = answerback.run_as("bob", "whoami", "--approval-key").text.split()
+    state = str(answerback.rig.state_folder("web-1"))
+    answerback.run_coroutine(answerback.rig.run("agent", "approvers", "add", name, key, "--state", state))
+    again = answerback.create_asking_request(script="ask-signed")
+    number = f"r{again['number']}"
+    assert answerback.run_as("bob", "approve", number, "--plan", again["plan_hash"]).code == 0
+    answerback.wait_until(lambda: state_of(answerback, number) == "done")
+    assert ran(answerback, "ask-signed") == before + 1
+
+
 def test_another_plans_hash_approves_nothing(answerback: LiveHub) -> None:
     """Status 3, and the request goes on waiting."""
     number = f"r{answerback.create_asking_request()['number']}"
