@@ -150,9 +150,9 @@ def labels_of(config: HubConfig, agent: str) -> dict[str, str]:
 
 
 def default_agent_policy() -> Policy:
-    """The policy that a machine begins with: its denials name what does whatever it is told."""
-    data = resources.files("common").joinpath("defaults", "agent-policy.toml").read_bytes()
-    return load_policy_bytes(data, "agent-policy.toml")
+    """The policy of a machine that trusts its hub: its denials name what does whatever it is told."""
+    data = resources.files("common").joinpath("defaults", "agent-trust-hub.toml").read_bytes()
+    return load_policy_bytes(data, "agent-trust-hub.toml")
 
 
 def join_words(words: Sequence[str]) -> str:
