@@ -67,7 +67,10 @@ bench-matcher: venv
 bench-ocr: venv
 	@$(BIN)/python tests/bench/ocr.py
 
-# Faults put in on purpose: does the suite notice each? About ten minutes.
+# Faults put in on purpose: does the suite notice each? About ten minutes. `controls`: the controls of trust, each taken away.
+controls: venv
+	@$(BIN)/python tests/bench/mutants.py --controls
+
 mutants: venv
 	@$(BIN)/python tests/bench/mutants.py
 

@@ -1,6 +1,6 @@
 """A sample of faults put into the product one at a time: does the suite notice each?
 
-    python tests/bench/mutants.py [--only WORD] [--list] [--root FOLDER] [--jobs N]
+    python tests/bench/mutants.py [--controls] [--only WORD] [--list] [--root FOLDER] [--jobs N]
 
 The tree is copied to a temporary folder, one text in one file is replaced, and the tests named beside it are run until
 the first failure. A mutant that no test notices survived. A text that is not found exactly once is an error: the code
@@ -25,6 +25,7 @@ from typing import Final
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.bench.mutant_sample import MUTANTS, Mutant
+from tests.bench.trust_controls import CONTROLS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PYTEST: Final = ("-q", "-n", "0", "-p", "no:cacheprovider", "-k", "not postgresql")
@@ -96,10 +97,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="mutants whose file or text has this word")
     parser.add_argument("--list", action="store_true", help="only look whether every text is there")
+    parser.add_argument("--controls", action="store_true", help="the controls of trust, each taken away")
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout to measure")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     chosen = parser.parse_args()
-    mutants = [mutant for mutant in MUTANTS if chosen.only in mutant.file + mutant.old]
+    sample = [one.fault for one in CONTROLS] if chosen.controls else MUTANTS
+    mutants = [mutant for mutant in sample if chosen.only in mutant.file + mutant.old]
     counts = {"killed": 0, "survived": 0, "error": 0}
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="answerback-mutants-") as folder:

@@ -121,7 +121,7 @@ def test_a_second_factor_is_sealed(config: HubConfig) -> None:
 
 
 def test_recovery_codes_come_with_a_first_factor_and_can_be_renewed(config: HubConfig) -> None:
-    """Shown once, and in the store only as hashes; new ones end the old, and no factor means no codes."""
+    """Trust (A7): shown once, in the store only as hashes; new ones end the old, and no factor means no codes."""
     with pytest.raises(UserError, match="alice has no second factor"):
         register.renew_recovery_codes(config, "alice", NOW)
     first = register.offer_factor(config, "alice", NOW).recovery_codes
