@@ -52,7 +52,7 @@ class SealedColumn:
 
 def _listed() -> dict[sa.Column[Any], SealedColumn]:
     reply = (outbox.c.request_id, outbox.c.inlet, outbox.c.kind, outbox.c.created_at, outbox.c.url)
-    standing = tuple(standing_approvals.c[name] for name in ("request_id", "plan_hash", "granted_at", "person"))
+    standing = tuple(standing_approvals.c[name] for name in ("request_id", "granted_at"))  # its MAC has the rest
     listed = (
         (standing_approvals.c.command, standing),
         *((requests.c[name], (requests.c.id,)) for name in ("text", "plan", "reason")),
