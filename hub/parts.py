@@ -28,6 +28,7 @@ from hub.chat.listener_tls import ListenerTls
 from hub.chat.open_sockets import OpenSockets
 from hub.chat.outbound import OutboundSupervisor
 from hub.chat.picture_fetch import PictureFetcher
+from hub.chat.proven_by import remember_secrets
 from hub.chat.recorder import DeliveryRecorder
 from hub.chat.refusals import Refusals
 from hub.chat.webhook import WebhookDeps, WebhookLimits, build_app
@@ -53,6 +54,7 @@ from hub.files import Files
 from hub.identity.agents import AgentRegistry
 from hub.identity.keys import HubKeys, refresh_certificate
 from hub.identity.people import PeopleDirectory
+from hub.identity.secret_times import read_uses, write_uses
 from hub.links.console import VerbTable
 from hub.links.server import LinkServer
 from hub.log import logger
@@ -157,6 +159,7 @@ def build_base(
     fan_out = EffectFanOut(metrics)
     people, fleet = PeopleDirectory(config, store), AgentRegistry(store, fan_out.publish_agent, clock)
     inlets = build_inlets(config)
+    remember_secrets(inlets, (activity := InletActivity(metrics.heard, read_uses(store))).secrets)
     composer = ReplyComposer(config, inlets)
     recovery = RecoveryState()
     world = snapshot_source(lambda: files.policy.value, lambda: files.chain.value, people, fleet, recovery)
@@ -180,7 +183,7 @@ def build_base(
         units=UnitOfWorkRunner(store, composer, world, fan_out, clock, ApprovalProver(keys.job_key)),
         recovery=recovery,
         echo_guard=EchoGuard(),
-        activity=InletActivity(metrics.heard),
+        activity=activity,
     )
 
 
@@ -230,6 +233,7 @@ def make_models(base: Base, config: HubConfig) -> PlanningModels | None:
         clock=base.clock,
         monotonic=time.monotonic,
         on_result=base.metrics.count_model_plan,
+        on_key=lambda owner, key: base.activity.secrets.note(owner, key, base.clock()),
     )
     if models is not None:
         base.metrics.registry.register(models.metrics)
@@ -408,6 +412,7 @@ def build_maintenance(
         await pauses.run_due()
         await partial.run_due()
         await recorder.run_due(base.clock())
+        await write_uses(base.store, base.activity.secrets, base.clock())
 
     async def flush(now: float) -> None:
         await web.state.webhook.flush(now)

@@ -18,6 +18,7 @@ from typing import Any, Final
 from common.errors import UserError
 from common.read_file import read_toml
 from hub.chat.inlets import build_inlets, load_config
+from hub.chat.proven_by import remember_secrets
 from hub.config import HubConfig
 from hub.identity.people import narrowed
 from hub.log import configure, logger
@@ -126,6 +127,7 @@ class Reloader:
         replaced = any(key.split(".")[0] in _MODEL_TABLES and is_live(key) for key in changed)
         models = self._new_models(fresh) if replaced else parts.planning.models.current
         self.config = fresh
+        remember_secrets(inlets, base.activity.secrets)
         parts.inlets.clear()
         parts.inlets.update(inlets)
         parts.web.state.webhook.reconfigure()

@@ -45,6 +45,7 @@ from hub.chat.platforms.base import (
     NotAuthentic,
     WebhookRequest,
 )
+from hub.chat.proven_by import receive_noting
 from hub.chat.refusals import Refusals
 from hub.core.inlet_activity import InletActivity
 from hub.core.rate_limits import (
@@ -265,7 +266,7 @@ class Webhook:
         return body.joined()
 
     async def _accept(self, inlet: Inlet, request: WebhookRequest) -> Response:
-        received = inlet.platform.receive(request, now := self._deps.clock())
+        received = receive_noting(inlet, request, now := self._deps.clock(), self._activity.secrets)
         self._deps.record(inlet, request, now)
         if self._quiet.note(inlet.name, now):
             log.info("inlet.heard_again", inlet=inlet.name)

@@ -15,6 +15,7 @@ people           `operator`; register: people of hub.toml and of the store, and 
 machines         `agent` and `token`; fleet does their work; expiry: until when a certificate counts, in words
 inlets           `inlet`; inlet_setup asks for what a platform needs, inlet_proof tries it, config_edit writes hub.toml;
                  inlet_record keeps what comes to it as fixtures
+secret_commands  `rotate`, `secrets`, `retire` of inlets and models; rotation does their work
 file_check       every file of the hub, and all that is wrong in them
 policy           `policy`: check, test, diff, lint; policy_check: verdicts on commands that do not run; policy_test: a
                  team's expectations; policy_diff: what another policy would change; policy_upgrade: later default

@@ -40,6 +40,8 @@ from hub.cli.inlet_setup import (
     write_inlet,
 )
 from hub.cli.options import RELOAD, config_option, local_address, table_lines, webhook_context
+from hub.cli.rotation import inlet_files
+from hub.cli.secret_commands import add_secret_commands
 from hub.config import HubConfig
 
 json_option = click.option("--json", "as_json", is_flag=True, help="one JSON document")
@@ -50,7 +52,7 @@ _GAUGE: Final = re.compile(
 )
 
 
-@click.group("inlet", short_help="Chats: platforms, list, add, test, record, remove.")
+@click.group("inlet", short_help="Chats: platforms, list, add, test, record, rotate, remove.")
 def inlet_group() -> None:
     """The chats that messages come from: each is a table [inlets.NAME] of hub.toml, and a URL /webhook/NAME.
 
@@ -352,3 +354,6 @@ def inlet_remove(config: HubConfig, name: str, as_json: bool) -> None:
     for file in files:
         click.echo(f"  nothing names {file} any more: delete it when you can")
     click.echo(f"next: {RELOAD}; no restart is needed")
+
+
+add_secret_commands(inlet_group, "inlet", inlet_files, RELOAD)

@@ -13,6 +13,8 @@ import time
 import click
 
 from hub.cli.options import config_file_option, config_option, read_config
+from hub.cli.rotation import model_files
+from hub.cli.secret_commands import add_secret_commands
 from hub.config import HubConfig
 
 
@@ -110,3 +112,6 @@ def clear_command(config: HubConfig, as_json: bool) -> None:
 
     count = clear_cache(config, time.time())
     click.echo(json.dumps({"cleared": count}) if as_json else f"{count} plans are forgotten")
+
+
+add_secret_commands(models_group, "models", model_files, "")

@@ -30,6 +30,7 @@ lru            the one map that is bounded in entries and size
 inlet_table    the keys that every inlet has in hub.toml; http_table those of its HTTP side
 inlet_activity, quiet_inlets
                what each inlet did since the hub started; when it was heard last, and which are silent for long
+secret_uses    since when a secret holds, when it was used last, whether it can be retired
 redaction      a delivery with what is private replaced by what has its shape
 sender_limits, echo_guard, repeated_message
                who talks too much, who repeats our own words, what comes under a known id

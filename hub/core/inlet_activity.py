@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hub.core.quiet_inlets import QuietInlets
+from hub.core.secret_uses import SecretUses
 
 MAX_REASON: Final = 300  # characters
 _NOBODY: Final = ""  # the name under which deliveries to no inlet are refused
@@ -35,9 +36,10 @@ class ReplyTally:
 class InletActivity:
     """Times are seconds since the epoch. Whoever writes names inlets of hub.toml alone, so `keep` is the bound."""
 
-    def __init__(self, heard: dict[str, float] | None = None) -> None:
-        """`heard` is kept here: inlet -> when its chat delivered last."""
+    def __init__(self, heard: dict[str, float] | None = None, secrets: SecretUses | None = None) -> None:
+        """`heard` is kept here: inlet -> when its chat delivered last; `secrets`: which secret proved it."""
         self.heard: dict[str, float] = {} if heard is None else heard
+        self.secrets = SecretUses() if secrets is None else secrets
         self.quiet = QuietInlets(self.heard)
         self.refused: dict[str, RefusalTally] = {}
         self.replies: dict[str, ReplyTally] = {}

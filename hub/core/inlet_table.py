@@ -21,7 +21,7 @@ class InletTable:
         "Which chat it is: `answerback-hub inlet platforms` lists them. Or a file of your own, such as irc.py."
     )
     secret_file: Path | None = required(
-        "The secret that signs messages and replies, mode 0600. Several, one a line, all hold; the first signs."
+        "The secret that signs messages and replies, mode 0600. Several, one a line, all hold: `inlet rotate` adds one."
     )
     reply_hosts: tuple[str, ...] = setting(
         (),
@@ -55,6 +55,10 @@ class InletTable:
     secrets: tuple[bytes, ...] = field(default=(), repr=False)  # the lines of secret_file
     other_secrets: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict, repr=False)
     """The lines of a platform's other secret files, by their keys; those keys end with `_file`."""
+
+    def secret_lines(self) -> tuple[bytes, ...]:
+        """The lines of all its secret files."""
+        return (*self.secrets, *(line for lines in self.other_secrets.values() for line in lines))
 
 
 def inlet_secret_files(inlet: InletTable) -> Iterator[tuple[str, Path]]:

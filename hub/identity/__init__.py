@@ -9,5 +9,6 @@ recovery_codes
               what stands in for one where the telephone is lost
 keys          the hub's keys and its CA on disk; audit_keys the key that signs the audit; key_files creates them
 key_ring      where the sealing keys come from: a file, a systemd credential, a command
+secret_times  since when secrets of inlets and models hold, and their last uses, in the store
 marks         seals the positions that machines are told
 """

@@ -94,6 +94,7 @@ class ReplyReceiver:
         self.final_at: dict[str, float] = {}
         self.on_reply: Callable[[dict[str, Any]], None] = lambda reply: None
         self.secret = b""
+        self.next_secret = b""  # holds too, where it is there
         self.port = 0
         self._changed = asyncio.Condition()
         self._runner: web.AppRunner | None = None
@@ -117,8 +118,9 @@ class ReplyReceiver:
 
     async def _handle_reply(self, request: web.Request) -> web.Response:
         body = await request.read()
-        expected = hmac.new(self.secret, body, hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(expected, request.headers.get("X-Signature", "")):
+        held = [secret for secret in (self.secret, self.next_secret) if secret]
+        expected = [hmac.new(secret, body, hashlib.sha256).hexdigest() for secret in held]
+        if request.headers.get("X-Signature", "") not in expected:
             self.bad_signatures += 1
             return web.Response(status=401)
         reply = json.loads(body)

@@ -19,8 +19,9 @@ Cards. Where `can_update`, a request has one message in chat that moves with it:
 as `OutboundReply.ref` and are rendered as a change of it. `CardGone` posts the reply anew.
 
 Beside these, a platform may have `MakesExample` and `Identifies`, with which `answerback-hub inlet test` proves it;
-`AsksForCode` (`code_form`), a form for a second factor's code; `RemovesMessages` and `TellsDirect` (`privacy`), by
-which such a code is kept from others; `Uploads` (`uploads`), with which it posts files.
+`TellsSecret`, by which its secrets are rotated; `AsksForCode` (`code_form`), a form for a second factor's code;
+`RemovesMessages` and `TellsDirect` (`privacy`), by which such a code is kept from others; `Uploads` (`uploads`), with
+which it posts files.
 Where its messages only name their pictures, they are fetched after the commit (`pictures`).
 """
 
@@ -62,6 +63,7 @@ __all__ = [
     "ReplyJob",
     "ReplyRequest",
     "Stale",
+    "TellsSecret",
     "WebhookRequest",
     "result_of_status",
 ]
@@ -403,6 +405,15 @@ class MakesExample(Protocol):
         from `EXAMPLE_USER`, whom nobody knows. Its event id is another one each time. None: not with these keys.
         """
         ...
+
+
+@runtime_checkable
+class TellsSecret(Protocol):
+    """A platform that tells which of its secrets is in use, so that an old one is retired only when it is not."""
+
+    proven_by: bytes
+    """The line of a secret file that verified the last delivery; empty before the first one. The hub sets it as well,
+    to what an object before this one had."""
 
 
 @runtime_checkable

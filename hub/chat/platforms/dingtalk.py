@@ -133,6 +133,7 @@ class DingTalkPlatform:
         if any(len(secret) < MIN_SECRET or not secret.isascii() for secret in table.secrets):
             raise UserError("the AppSecret is too short, or not ASCII", "copy it from the app's page")
         self._secrets = table.secrets
+        self.proven_by = b""
         self._app_key = table.app_key
         self._aes_keys = tuple(
             read_aes_key(line, "aes_key_file") for line in table.other_secrets.get("aes_key_file", ())
@@ -176,16 +177,18 @@ class DingTalkPlatform:
         timestamp, given = request.headers.get("timestamp", ""), request.headers.get("sign", "")
         if not (timestamp and given):
             raise BadSignature("the headers timestamp and sign must be there", "no_signature")
-        valid = False
+        found = b""
         for secret in self._secrets:  # all of them, so that timing does not reveal which one matched
             expected = sign(secret, timestamp if _TIMESTAMP.fullmatch(timestamp) else "")
-            valid |= hmac.compare_digest(expected, given.encode("latin-1", "replace"))
-        if not valid or not _TIMESTAMP.fullmatch(timestamp):
+            if hmac.compare_digest(expected, given.encode("latin-1", "replace")):
+                found = secret
+        if not found or not _TIMESTAMP.fullmatch(timestamp):
             raise BadSignature("sign does not fit the timestamp; check the AppSecret in the inlet's secret_file")
         age = now - int(timestamp) / 1000
         if abs(age) > TOLERANCE:
             off = f"{abs(age):.0f} s {'old' if age > 0 else 'ahead'}"
             raise Stale(f"timestamp is {off}, at most {TOLERANCE:.0f} s are accepted; set the clocks")
+        self.proven_by = found
 
     def _opened(self, raw: bytes) -> dict[str, Any]:
         body = strict_json.parse(raw, long_keys=("encrypt",), long_chars=len(raw))

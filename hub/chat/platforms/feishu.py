@@ -155,6 +155,14 @@ class FeishuPlatform:
         self.pictures = FeishuPictures(self._api, self._authorize, self._forget, _TOKEN_CODES)
         self._clicks: Lru[str, tuple[float, str]] = Lru(MAX_CLICKS)
 
+    @property
+    def proven_by(self) -> bytes:
+        return self._keys.proven_by
+
+    @proven_by.setter
+    def proven_by(self, line: bytes) -> None:
+        self._keys.proven_by = line
+
     # ---- in
 
     def receive(self, request: WebhookRequest, now: float) -> ReceiveResult:

@@ -72,6 +72,7 @@ class FeishuKeys:
             raise UserError("a Verification Token is too short", "copy it from the app's Encryption Strategy")
         self._tokens = tuple(tokens)
         self._keys = tuple(keys)
+        self.proven_by = b""  # the Verification Token of the last delivery
 
     def open(self, request: WebhookRequest, now: float) -> dict[str, Any]:
         """The body of an authentic delivery, decrypted. Raises BadSignature, Stale or BadBody."""
@@ -147,10 +148,12 @@ class FeishuKeys:
         header = body.get("header")
         token = header.get("token") if type(header) is dict else body.get("token")
         given = token.encode("utf-8", "replace") if type(token) is str else b""
-        found = False
+        found = b""
         for ours in self._tokens:
-            found |= hmac.compare_digest(ours, given)
-        return found
+            if hmac.compare_digest(ours, given):
+                found = ours
+        self.proven_by = found or self.proven_by
+        return bool(found)
 
 
 def _cipher(key: bytes, iv: bytes) -> Cipher[modes.CBC]:

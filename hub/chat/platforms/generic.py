@@ -2,7 +2,7 @@
 
 The signed text has no timestamp, so the only defence against replays is that each `id` is handled once; prefer
 `standard` where the sender supports it. Of several secrets, one a line, all are accepted (rotation); replies are signed
-with the first.
+with the one that the sender used last, which it knows, and before that with the first.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ class GenericPlatform:
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
         self._secrets = tuple(secrets)
+        self.proven_by = b""
 
     @classmethod
     def from_secrets(cls, secrets: Sequence[bytes]) -> GenericPlatform:
@@ -85,20 +86,22 @@ class GenericPlatform:
             )
         match = _HEX_DIGEST.fullmatch(header)
         given = bytes.fromhex(match[1]) if match else bytes(32)
-        valid = False
+        found = b""
         for secret in self._secrets:  # all of them, so that timing does not reveal which one matched
-            valid |= hmac.compare_digest(hmac.digest(secret, request.body, "sha256"), given)
-        if match is None or not valid:
+            if hmac.compare_digest(hmac.digest(secret, request.body, "sha256"), given):
+                found = secret
+        if match is None or not found:
             raise BadSignature(
                 "X-Signature does not fit the body; check the inlet's secret, and sign the exact bytes that are sent"
             )
+        self.proven_by = found
         return read_message(parse_body(request.body))
 
     def render(self, reply: OutboundReply, now: float) -> HttpCall:
         body = reply.body.encode()
         headers = {
             "Content-Type": "application/json",
-            "X-Signature": sign(self._secrets[0], body),
+            "X-Signature": sign(self.proven_by or self._secrets[0], body),
             "X-Answerback-Reply": reply.id,
         }
         return HttpCall(reply.url, body, headers)

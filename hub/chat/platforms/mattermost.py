@@ -101,7 +101,9 @@ class MattermostPlatform:
         assert isinstance(table, MattermostInlet)  # noqa: S101  registered with this table
         keys = read_keys(table)
         self._tokens = keys.tokens
+        self.proven_by = b""
         self._keys = tuple(hmac.digest(key, b"answerback mattermost button 1", "sha256") for key in keys.signing)
+        self._signing = keys.signing
         self._bearer = keys.bearer
         self._refused = token_cure(keys.bearer_file)
         self._callback = keys.callback
@@ -150,10 +152,12 @@ class MattermostPlatform:
         return True
 
     def _is_token(self, token: bytes) -> bool:
-        found = False
+        found = b""
         for ours in self._tokens:  # all of them, so that timing does not reveal which one matched
-            found |= hmac.compare_digest(ours, token)
-        return found
+            if hmac.compare_digest(ours, token):
+                found = ours
+        self.proven_by = found or self.proven_by
+        return bool(found)
 
     def _message(self, body: Mapping[str, Any]) -> ReceiveResult:
         """What an outgoing webhook tells of: a post in a public channel."""
@@ -202,12 +206,14 @@ class MattermostPlatform:
         channel, user, post = id_of(body, "channel_id"), id_of(body, "user_id"), id_of(body, "post_id")
         if not (type(value) is str and type(thread) is str and type(mac) is str):
             raise BadSignature("this click has no context of ours", "no_signature")
-        fits = False
-        for key in self._keys:
+        found = b""
+        for key, line in zip(self._keys, self._signing, strict=True):
             expected = mac_of(key, "click", value, channel, thread)
-            fits |= hmac.compare_digest(expected.encode(), mac.encode("utf-8", "replace"))
-        if not fits:
+            if hmac.compare_digest(expected.encode(), mac.encode("utf-8", "replace")):
+                found = line
+        if not found:
             raise BadSignature("this click's context is not ours, or of before the tokens in secret_file were changed")
+        self.proven_by = found
         text = clicked_text(value)
         if text is None:
             return Ignored("a button that is not ours")

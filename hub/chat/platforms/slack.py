@@ -155,6 +155,7 @@ class SlackPlatform:
                 "secret_file holds no signing secret", "it is in the app's Basic Information, under App Credentials"
             )
         self._secrets = table.secrets
+        self.proven_by = b""
         self._api, host = parse_api_url(table.api_url)
         self._token = tokens[0].decode("ascii")
         self._files = file_host(host)
@@ -194,15 +195,17 @@ class SlackPlatform:
             raise BadSignature("X-Slack-Request-Timestamp must be whole seconds since the epoch")
         well_formed = _SIGNATURE.fullmatch(given) is not None
         digest = bytes.fromhex(given[3:]) if well_formed else bytes(32)
-        valid = False
+        found = b""
         for secret in self._secrets:  # all of them, so that timing does not reveal which one matched
-            valid |= hmac.compare_digest(sign(secret, timestamp, request.body), digest)
-        if not (well_formed and valid):
+            if hmac.compare_digest(sign(secret, timestamp, request.body), digest):
+                found = secret
+        if not (well_formed and found):
             raise BadSignature("X-Slack-Signature does not fit; secret_file must hold the app's signing secret")
         age = now - int(timestamp)
         if abs(age) > TOLERANCE:
             off = f"{abs(age):.0f} s {'old' if age > 0 else 'ahead'}"
             raise Stale(f"X-Slack-Request-Timestamp is {off}, at most {TOLERANCE} s are accepted; set the clock")
+        self.proven_by = found
         return int(timestamp)
 
     # ---- what others do not see

@@ -80,13 +80,16 @@ class StandardPlatform:
     hosts: tuple[str, ...] = ()
     pace = 0.0
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
+    def __init__(self, keys: Sequence[bytes], lines: Sequence[bytes] = ()) -> None:
+        """`lines` are the keys as the secret file has them."""
         self._keys = tuple(keys)
+        self._lines = tuple(lines) or self._keys
+        self.proven_by = b""
 
     @classmethod
     def from_secrets(cls, secrets: Sequence[bytes]) -> StandardPlatform:
         """From the lines of a secret file, one `whsec_…` each; raises UserError."""
-        return cls([parse_key(secret) for secret in secrets])
+        return cls([parse_key(secret) for secret in secrets], secrets)
 
     def receive(self, request: WebhookRequest, now: float) -> IncomingMessage:
         headers = request.headers
@@ -103,7 +106,8 @@ class StandardPlatform:
             )
         if not _TIMESTAMP.fullmatch(timestamp):
             raise BadSignature("webhook-timestamp must be whole seconds since the epoch")
-        if not self._is_signed(message_id, timestamp, request.body, signatures):
+        signer = self._signer(message_id, timestamp, request.body, signatures)
+        if not signer:
             raise BadSignature(
                 "no webhook-signature fits; check the inlet's secret, and sign the exact bytes that are sent"
             )
@@ -112,20 +116,23 @@ class StandardPlatform:
         if abs(age) > TOLERANCE:
             off = f"{abs(age):.0f} s {'old' if age > 0 else 'ahead'}"
             raise Stale(f"webhook-timestamp is {off}, at most {TOLERANCE} s are accepted; sign anew, or set the clocks")
+        self.proven_by = signer
         body = parse_body(request.body)
         if type(body) is dict and "text" not in body and type(body.get("data")) is dict:
             body = body["data"]
         return read_message(body, event_id=message_id)
 
-    def _is_signed(self, message_id: str, timestamp: str, body: bytes, signatures: str) -> bool:
+    def _signer(self, message_id: str, timestamp: str, body: bytes, signatures: str) -> bytes:
+        """The line of the key that signed it; empty where none did. Of several, the first."""
         given = [digest for entry in signatures.split(" ")[:MAX_SIGNATURES] if (digest := _entry(entry)) is not None]
         if not given:
-            return False
+            return b""
         expected = [_digest(key, message_id, timestamp, body) for key in self._keys]
-        found = False
-        for ours in expected:  # all pairs, so that timing does not reveal which key or entry matched
+        found = b""
+        for ours, line in zip(expected, self._lines, strict=True):  # all pairs: timing does not reveal which matched
             for theirs in given:
-                found |= hmac.compare_digest(ours, theirs)
+                if hmac.compare_digest(ours, theirs):
+                    found = found or line
         return found
 
     def render(self, reply: OutboundReply, now: float) -> HttpCall:

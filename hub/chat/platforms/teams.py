@@ -99,6 +99,7 @@ class TeamsPlatform:
     def __init__(self, table: InletTable) -> None:
         assert isinstance(table, TeamsInlet)  # noqa: S101  of PLATFORM's own table
         self._keys = [_key(line) for line in table.secrets]
+        self._lines, self.proven_by = table.secrets, b""
         self._bot = table.bot.casefold()
         lines = table.other_secrets.get("flow_file", ())
         self._flow = lines[0].decode("ascii", "replace") if lines else ""
@@ -153,11 +154,13 @@ class TeamsPlatform:
             raise BadSignature("there is no Authorization header; is this URL an outgoing webhook's?", "no_signature")
         match = _AUTHORIZATION.fullmatch(header)
         given = base64.b64decode(match[1]) if match else bytes(32)
-        valid = False
-        for key in self._keys:  # all of them, so that timing does not reveal which one matched
-            valid |= hmac.compare_digest(hmac.digest(key, request.body, "sha256"), given)
-        if match is None or not valid:
+        found = b""
+        for key, line in zip(self._keys, self._lines, strict=True):  # all: timing does not reveal which one matched
+            if hmac.compare_digest(hmac.digest(key, request.body, "sha256"), given):
+                found = line
+        if match is None or not found:
             raise BadSignature("Authorization does not fit the body; check the webhook's security token")
+        self.proven_by = found
 
     def _words(self, text: object) -> str:
         """What was said, without the mention of the webhook; mentions of others are words."""

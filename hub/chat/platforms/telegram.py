@@ -121,6 +121,7 @@ class TelegramPlatform:
         self._root, origin = parse_api_url(api_url)
         self._token = token
         self._secrets = tuple(secrets)
+        self.proven_by = b""
         self.hosts: tuple[str, ...] = (origin,)
         self.pictures = TelegramPictures(self._root, token, self.call)
         self._bot = Bot(int(token.partition(":")[0]), bot)
@@ -174,13 +175,15 @@ class TelegramPlatform:
                 "there is no X-Telegram-Bot-Api-Secret-Token; give setWebhook the secret of webhook_secret_file",
                 "no_signature",
             )
-        valid = False
+        found = b""
         for secret in self._secrets:  # all of them, so that timing does not reveal which one matched
-            valid |= hmac.compare_digest(secret, given)
-        if not valid:
+            if hmac.compare_digest(secret, given):
+                found = secret
+        if not found:
             raise BadSignature(
                 "X-Telegram-Bot-Api-Secret-Token is not ours; give setWebhook the secret of webhook_secret_file"
             )
+        self.proven_by = found
 
     # ---- proving it
 

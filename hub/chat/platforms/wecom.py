@@ -109,6 +109,7 @@ class WecomPlatform:
     def __init__(self, table: InletTable) -> None:
         assert isinstance(table, WecomInlet)  # noqa: S101  of PLATFORM's own table
         self._keys = [CallbackKey.from_line(line) for line in table.secrets]
+        self.proven_by = b""
         self._secret = b"".join(table.other_secrets.get("app_secret_file", ())[:1]).decode("ascii", "replace")
         if not self._secret:
             raise UserError("app_secret_file is empty", "write the app's Secret into it")
@@ -144,9 +145,10 @@ class WecomPlatform:
         if not _TIMESTAMP.fullmatch(timestamp) or not _NONCE.fullmatch(nonce):
             raise BadSignature("timestamp must be whole seconds, and nonce printable ASCII")
         # A plus sign that was not percent-encoded arrives as a space, which base64 does not have.
-        message = open_envelope(self._keys, encrypted.replace(" ", "+"), timestamp, nonce, signature, self._corp)
+        message, key = open_envelope(self._keys, encrypted.replace(" ", "+"), timestamp, nonce, signature, self._corp)
         if abs(now - int(timestamp)) > TOLERANCE:
             raise Stale(f"timestamp is more than {TOLERANCE} s off; sign anew, or set the clocks")
+        self.proven_by = key.line
         return message
 
     def _read(self, fields: dict[str, str]) -> ReceiveResult:

@@ -36,6 +36,7 @@ class CallbackKey:
 
     token: str = field(repr=False)
     key: bytes = field(repr=False)
+    line: bytes = field(default=b"", repr=False)  # as the secret file has both
 
     @classmethod
     def from_line(cls, line: bytes) -> CallbackKey:
@@ -46,7 +47,7 @@ class CallbackKey:
                 "a line of the secret file is not TOKEN ENCODINGAESKEY",
                 "write the app's Token (up to 32 letters and digits), a space, and its EncodingAESKey (43 characters)",
             )
-        return cls(words[0].decode(), base64.b64decode(words[1] + b"="))
+        return cls(words[0].decode(), base64.b64decode(words[1] + b"="), line)
 
     def signature(self, timestamp: str, nonce: str, encrypted: str) -> str:
         return signature_of(self.token, timestamp, nonce, encrypted)
@@ -54,8 +55,8 @@ class CallbackKey:
 
 def open_envelope(
     keys: Sequence[CallbackKey], encrypted: str, timestamp: str, nonce: str, signature: str, receiver: str
-) -> bytes:
-    """The message in `encrypted` (base64), verified before it is decrypted. Raises BadSignature."""
+) -> tuple[bytes, CallbackKey]:
+    """The message in `encrypted` (base64), verified before it is decrypted, and whose it is. Raises BadSignature."""
     if not _SIGNATURE.fullmatch(signature):
         raise BadSignature(_REFUSED)
     found = None
@@ -63,9 +64,9 @@ def open_envelope(
         if hmac.compare_digest(key.signature(timestamp, nonce, encrypted), signature):
             found = key
     message = None if found is None else _decrypt(found.key, encrypted, receiver.encode())
-    if message is None:
+    if message is None or found is None:
         raise BadSignature(_REFUSED)
-    return message
+    return message, found
 
 
 def _decrypt(key: bytes, encrypted: str, receiver: bytes) -> bytes | None:

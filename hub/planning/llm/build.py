@@ -46,6 +46,7 @@ def build_models(
     clock: Callable[[], float],
     monotonic: Callable[[], float],
     on_result: Callable[[str], None] = lambda result: None,
+    on_key: Callable[[str, bytes], None] = lambda owner, key: None,
 ) -> PlanningModels | None:
     """None where no model is configured, or models are switched off; raises UserError where a key file cannot be
     read.
@@ -53,7 +54,7 @@ def build_models(
     planning = config.planning
     if not config.models or not planning.models:
         return None
-    pool = Pool(build_clients(config.models), pool_limits(config), monotonic)
+    pool = Pool(build_clients(config.models, on_key), pool_limits(config), monotonic)
     cache = PlanCache(
         planning.cache_folder,
         sealer,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from hub.config import HubConfig, ModelTable
 from hub.planning.llm_servers.node import ModelClient, NodeSpec
@@ -10,9 +11,16 @@ from hub.planning.llm_servers.pool import PoolLimits
 from hub.planning.llm_servers.transport import ApiKeyAuth
 
 
-def build_clients(models: Mapping[str, ModelTable]) -> list[tuple[NodeSpec, ModelClient]]:
-    """Every `[models.NAME]`, ready for a Pool; raises UserError where a key file cannot be read."""
-    return [(node_spec(name, table), build_client(table)) for name, table in models.items()]
+def build_clients(
+    models: Mapping[str, ModelTable], on_key: Callable[[str, bytes], None] = lambda owner, key: None
+) -> list[tuple[NodeSpec, ModelClient]]:
+    """Every `[models.NAME]`, ready for a Pool; raises UserError where a key file cannot be read. `on_key` hears, with
+    "models.NAME", which key a server took.
+    """
+    return [
+        (node_spec(name, table), build_client(table, partial(on_key, f"models.{name}")))
+        for name, table in models.items()
+    ]
 
 
 def pool_limits(config: HubConfig) -> PoolLimits:
@@ -31,8 +39,8 @@ def node_spec(name: str, table: ModelTable) -> NodeSpec:
     return NodeSpec(name, table.model, table.kind, table.priority, table.parallel, table.timeout, table.context)
 
 
-def build_client(table: ModelTable) -> ModelClient:
-    keys = ApiKeyAuth(table.key_file)
+def build_client(table: ModelTable, on_key: Callable[[bytes], None] = lambda key: None) -> ModelClient:
+    keys = ApiKeyAuth(table.key_file, on_key)
     # Imported here: the ollama client brings pydantic, and a hub without models needs neither (tens of MiB).
     if table.kind == "openai":
         from hub.planning.llm_servers.openai_api import OpenAIClient

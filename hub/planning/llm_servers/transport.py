@@ -10,7 +10,7 @@ import asyncio
 import functools
 import logging
 import ssl
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
@@ -56,8 +56,10 @@ class ApiKeyAuth(httpx.Auth):
     changed, and after all were refused.
     """
 
-    def __init__(self, file: Path | None) -> None:
+    def __init__(self, file: Path | None, on_use: Callable[[bytes], None] = lambda key: None) -> None:
+        """`on_use` hears which key a server took."""
         self._file = file
+        self._on_use = on_use
         self._keys: tuple[str, ...] = ()
         self._index = 0
         self._stamp = self._stat()
@@ -93,6 +95,8 @@ class ApiKeyAuth(httpx.Auth):
             request.headers["authorization"] = f"Bearer {self._keys[self._index]}"
             response = yield request
             if response.status_code not in (401, 403):
+                if response.is_success:
+                    self._on_use(self._keys[self._index].encode())
                 return
             self._index = (self._index + 1) % len(self._keys)
         try:

@@ -38,10 +38,12 @@ async def get(server: OpenAIServer, keys: ApiKeyAuth) -> int:
 async def test_the_next_key_is_tried_where_one_is_refused(tmp_path: Path) -> None:
     """A file with the old key and the new one works before, during and after the change; the one that works is kept."""
     server = OpenAIServer("m", keys=("new",))
-    keys = ApiKeyAuth(key_file(tmp_path, "old", "new"))
+    used: list[bytes] = []
+    keys = ApiKeyAuth(key_file(tmp_path, "old", "new"), used.append)
     async with serving(server):
         assert await get(server, keys) == 200
         assert await get(server, keys) == 200
+    assert used == [b"new", b"new"]
     assert server.authorizations == ["Bearer old", "Bearer new", "Bearer new"]
 
 
