@@ -93,7 +93,7 @@ class RequestActions:
         if allow_for is not None and (objection := self.standing.objection(request, allow_for)) is not None:
             return refuse(uow, actor, "approve", objection, request.id)
         proof = signed.proof(request, actor.person) if signed is not None else None
-        if (refusal := _signature_refusal(uow, request, signed, proof)) is not None:
+        if (refusal := _signature_refusal(uow, request, signed, proof, allow_for)) is not None:
             return refuse(uow, actor, "approve", refusal, request.id)
         if request.second_factor and (refusal := self._check_second_factor(uow, actor, request, code)) is not None:
             return refuse(uow, actor, "approve", refusal, request.id)
@@ -286,10 +286,18 @@ def new_request(
 
 
 def _signature_refusal(
-    uow: UnitOfWork, request: Request, signed: OwnSignature | None, proof: ApprovalProof | None
+    uow: UnitOfWork,
+    request: Request,
+    signed: OwnSignature | None,
+    proof: ApprovalProof | None,
+    allow_for: float | None,
 ) -> ActionResult | None:
-    """Why a yes does not count for want of the person's own signature; None where none is wanted, or it is right."""
+    """Why a yes does not count for want of the person's own signature; None where none is wanted, or it is right. What
+    is signed is one request: it allows no other for a while.
+    """
     values = {"number": request.number}
+    if allow_for is not None and uow.world.is_critical(request):
+        return ActionResult(Sentence("allow_not_critical", values), "not_allowed")
     if signed is not None and proof is None:
         return ActionResult(Sentence("signature_wrong", values), "bad_signature")
     if signed is None and uow.world.is_critical(request):

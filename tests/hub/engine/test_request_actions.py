@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ async def act(harness: HubHarness, unit: Callable[[UnitOfWork], ActionResult]) -
     return done[0]
 
 
-async def approve(harness: HubHarness, request: Request, by: str = "bob", **more: str) -> ActionResult:
+async def approve(harness: HubHarness, request: Request, by: str = "bob", **more: Any) -> ActionResult:
     def unit(change: UnitOfWork) -> ActionResult:
         current = change.txn.request(request.id)
         assert current is not None
@@ -91,6 +92,8 @@ async def test_what_is_critical_wants_the_person_s_own_signature(harness: HubHar
 
         return run
 
+    for given in ({"allow_for": 60.0}, {"allow_for": 60.0, "signed": signed()}):
+        assert (await approve(harness, request, **given)).code == "not_allowed"
     for wrong in (signed("ann"), signed(digest="0" * 64), signed(by=stranger), OwnSignature(1, 2, False, b"", b"")):
         assert (await act(harness, unit(wrong))).code == "bad_signature"
     assert (await approve(harness, request)).code == "signature_needed"
