@@ -90,11 +90,11 @@ class RequestActions:
         )
         if isinstance(answer, DecisionRefused):
             return refuse(uow, actor, "approve", ActionResult.refused(answer), request.id)
-        if allow_for is not None and (objection := self.standing.objection(request, allow_for)) is not None:
-            return refuse(uow, actor, "approve", objection, request.id)
         proof = signed.proof(request, actor.person) if signed is not None else None
         if (refusal := _signature_refusal(uow, request, signed, proof, allow_for)) is not None:
             return refuse(uow, actor, "approve", refusal, request.id)
+        if allow_for is not None and (objection := self.standing.objection(request, allow_for)) is not None:
+            return refuse(uow, actor, "approve", objection, request.id)
         if request.second_factor and (refusal := self._check_second_factor(uow, actor, request, code)) is not None:
             return refuse(uow, actor, "approve", refusal, request.id)
         self._save_approval(uow, actor, request, answer, reason, nonce, proof)
