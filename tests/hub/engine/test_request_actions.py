@@ -92,7 +92,8 @@ async def test_what_is_critical_wants_the_person_s_own_signature(harness: HubHar
 
         return run
 
-    for given in ({"allow_for": 60.0}, {"allow_for": 60.0, "signed": signed()}):
+    longer: list[dict[str, Any]] = [{"allow_for": 60.0}, {"allow_for": 60.0, "signed": signed()}]
+    for given in longer:
         refused = await approve(harness, request, **given)
         assert (refused.code, "signed each time anew" in str(refused.sentence)) == ("not_allowed", True)
     for wrong in (signed("ann"), signed(digest="0" * 64), signed(by=stranger), OwnSignature(1, 2, False, b"", b"")):
