@@ -32,6 +32,7 @@ import hub.__main__
 import hub.cli.main
 import tui.__main__
 import tui.cli.main
+from hub.witness.file import WitnessFile
 from tests import read_once
 from tests.forked import NOBODY, Forked, Setting, run_forked
 
@@ -210,7 +211,12 @@ def made_world() -> Iterator[World]:
             for path in [folder / "read-only", *(folder / "read-only").rglob("*")]:
                 os.chown(path, NOBODY, NOBODY)
                 path.chmod(0o500 if path.is_dir() else 0o400)
-        yield World(folder)
+        try:
+            yield World(folder)
+        finally:
+            for file in folder.rglob("audit.witness"):  # `audit protect` is one of the commands: none could remove it
+                with suppress(OSError):
+                    WitnessFile(file, "").set_append_only(False)
 
 
 def load_everything() -> None:

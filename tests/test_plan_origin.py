@@ -20,6 +20,7 @@ MADE = {
     "hub/planning/llm/answer.py": {"Plan": 1, "Step": 1},  # a model's, `proposed`
     "hub/core/outcome.py": {"Step": 1},  # only judged
     "hub/engine/example_phrases.py": {"Plan": 1, "Step": 1},  # only judged
+    "tui/client/approval_key.py": {"Plan": 1, "Step": 1},  # only hashed: what a person signs is what they were shown
     "tui/model/plan_text.py": {"Step": 1},  # only checked: the hub makes the edit
 }
 """Constructions by file; `tui/demo` is a world of its own, in which nothing runs."""

@@ -33,7 +33,7 @@ from tests.end_to_end.system import HarnessError, Program, SystemHarness, stop_r
 NAME = "web-1"
 SENDERS = 8
 WITHIN = 60.0
-COPY = "copy-of-web-1"
+COPY = "copy"  # short: a runner's socket lies in its folder, and the path of a socket has 107 bytes at most
 MAX_WAITING = 20
 _WAITING = "SELECT count(*) FROM jobs WHERE state = 'queued'"
 

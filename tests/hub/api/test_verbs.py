@@ -254,6 +254,7 @@ LISTS = ["x", 7, True, {}, [], [7], ["x", 7], [None]]
 FLAGS = ["yes", 1, 0, [], {}, b""]
 NUMBERS = ["7", True, [7], {}, -1.0, 1e18]
 ARGUMENTS: dict[str, dict[str, list[Any]]] = {
+    "disallow": {"number": [*WHOLE, 0, -1]},
     "requests": {
         "states": [*LISTS, ["nonsense"]],
         "limit": WHOLE,
@@ -344,7 +345,8 @@ async def test_arguments_that_are_none_are_the_callers_to_mend(harness: HubHarne
 
 def test_the_table_of_arguments_is_whole() -> None:
     """Every verb that takes any is in it."""
-    assert VERBS.keys() - ARGUMENTS.keys() == {"whoami", "link_code", "queue", "overview", "inlets", "drafts"}
+    without = {"whoami", "link_code", "queue", "overview", "inlets", "drafts", "allowed"}
+    assert VERBS.keys() - ARGUMENTS.keys() == without
 
 
 # ---- asking for work

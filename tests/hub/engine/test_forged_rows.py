@@ -153,11 +153,11 @@ async def test_a_message_that_nobody_sent(harness: HubHarness) -> None:
     """Trust: a received request written by hand, in the name of an admin: a command or a yes, it is refused."""
     waits = await harness.submit(RESTART)
     columns = "inlet, conversation, language, reply_url, received_at, plan_hash, approvers, second_factor,"
-    columns += "own_approval, rule, reason, step, parent, mac"
+    columns += "own_approval, rule, step, parent, mac"
     for number, text in enumerate(("@web-1 uptime", f"approve r{waits.number}")):
         harness.tamper(
-            f"INSERT INTO requests (id, state, event_id, chat_user, person, text, {columns})"  # noqa: S608
-            f" SELECT ?, 'received', ?, 'alice', 'alice', ?, {columns} FROM requests WHERE id = ?",
+            f"INSERT INTO requests (id, state, event_id, chat_user, person, reason, text, {columns})"  # noqa: S608
+            f" SELECT ?, 'received', ?, 'alice', 'alice', '', ?, {columns} FROM requests WHERE id = ?",
             *(f"01M8R8ZZZZ00000000000000{number:02}", f"forged-{number}", text, waits.id),
         )
         request = harness.request(f"01M8R8ZZZZ00000000000000{number:02}")

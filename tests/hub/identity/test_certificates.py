@@ -143,7 +143,7 @@ def test_the_token_is_kept_as_its_digest_only(house: House, tmp_path: Path) -> N
     assert (name, secret[:4], len(secret)) == ("web-1", "abt_", 4 + 32)
     assert house.token("web-2").rpartition(".")[2] != house.token("web-3").rpartition(".")[2]
     house.store.close()
-    stored = [file.read_bytes() for file in tmp_path.iterdir()]
+    stored = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
     assert any(b"web-1" in content for content in stored)
     assert not any(secret.encode() in content for content in stored)
 

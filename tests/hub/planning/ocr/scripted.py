@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from dataclasses import replace
 
 import psutil
@@ -80,7 +81,10 @@ async def gone(pid: int, seconds: float = 20.0) -> None:
 
 
 def child_pids() -> list[int]:
-    """Children that read pictures, of this process."""
-    return [
-        child.pid for child in psutil.Process().children() if any("planning.ocr" in word for word in child.cmdline())
-    ]
+    """Children that read pictures, of this process; what has ended and waits to be reaped reads none."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # ended meanwhile, or a zombie
+            if any("planning.ocr" in word for word in child.cmdline()):
+                found.append(child.pid)
+    return found
