@@ -267,8 +267,8 @@ MUTANTS: Final = (
     Mutant("hub/store/claims.py", "        if person in turn:", "        if False:", f"{STORE}/test_claims.py"),
     Mutant(
         "hub/store/requests.py",
-        'REQUEST.save(self._db, before, after, ("state", "step"))',
-        'REQUEST.save(self._db, before, after, ("state",))',
+        'REQUEST.save(self._db, before, saved, ("state", "step"))',
+        'REQUEST.save(self._db, before, saved, ("state",))',
         f"{STORE}/test_requests.py {STORE}/test_store.py",
     ),
     Mutant(
@@ -390,14 +390,18 @@ MUTANTS: Final = (
         f"{CORE}/test_request.py",
     ),
     Mutant("hub/core/request.py", "decide_by=now + decide_within", "decide_by=now", f"{CORE}/test_request.py"),
+    Mutant("common/audit/verification.py", " or row[6] != self.head", "", "tests/common/audit/test_verification.py"),
     Mutant(
-        "hub/core/audit_chain.py",
-        "if row.previous != head.hash:",
-        "if False:",
-        f"{CORE}/test_audit_chain.py",
+        "common/audit/verification.py",
+        "mark.hash != self.head or (mark.root",
+        "tests/common/audit/test_verification.py",
     ),
-    Mutant("hub/core/audit_chain.py", "if due.hash != head.hash:", "if False:", f"{CORE}/test_audit_chain.py"),
-    Mutant("hub/core/audit_chain.py", "if mark.seq <= last:", "if mark.seq < last:", f"{CORE}/test_audit_chain.py"),
+    Mutant(
+        "common/audit/verification.py",
+        "if mark.seq <= self.signed_to:",
+        "if mark.seq < self.signed_to:",
+        "tests/common/audit/test_verification.py",
+    ),
     Mutant(
         "hub/core/rate_limits.py",
         "if self.tokens >= 1 else (1 - self.tokens)",
