@@ -28,7 +28,7 @@ def test_a_message_is_known_again(tmp_path: Path) -> None:
     assert [event in known for event in (("op", "se1"), ("dev", "e1"), ("ops", "e3"))] == [False] * 3
     assert len(known) == 4
     assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600
-    assert b"e1" not in b"".join(line for line in (tmp_path / NAME).read_bytes().split(b"\n") if len(line) != 16)
+    assert b"xxxx" not in (tmp_path / NAME).read_bytes()  # of the longest id: two characters may well be in a hash
     file.close()
 
 
