@@ -22,7 +22,7 @@ from common.errors import WorkFailed
 from common.identity.tls import check_hub, explain_tls_error, is_untimely
 from common.link.codec import FORBIDDEN, BadFrame, decode, encode
 from common.link.handshake import check_welcome
-from common.link.messages import Hello, Refuse, Renew, Renewed, Welcome
+from common.link.messages import Hello, Message, Refuse, Renew, Renewed, Welcome
 from common.link.session import Session, StaleEpoch
 from common.values import parse_url
 from common.version import VERSION
@@ -108,17 +108,9 @@ async def ask_successor(url: str, hub: str, context: ssl.SSLContext, request: Re
     """
     connection = await dial(url, "renew", context)
     asked_at = time.time()
-    try:
-        check_hub(connection.transport.get_extra_info("ssl_object"), hub)
-        async with asyncio.timeout(OPEN_TIMEOUT):
-            await connection.send(encode(request))
-            answer = decode(await connection.recv(), "hub").message
-    except TimeoutError:
-        raise WorkFailed("the hub did not answer the renewal", "it is tried again") from None
-    except ConnectionClosed as error:
-        raise WorkFailed(f"the hub closed the connection ({close_reason(error)})", "see its log") from None
-    finally:
-        connection.transport.abort()
+    answer = await _ask_once(
+        connection, hub, encode(request), ("the hub did not answer the renewal", "it is tried again")
+    )
     if isinstance(answer, Refuse):
         raise HubRefused(answer)
     if not isinstance(answer, Renewed):
@@ -131,19 +123,27 @@ async def tell_copy(url: str, hub: str, context: ssl.SSLContext, hello: Hello) -
     refusal; the link of the machine whose name this is goes on undisturbed. Raises WorkFailed or BadFrame.
     """
     connection = await dial(url, "copied", context)
+    frame = encode(hello, epoch=hello.epoch)
+    answer = await _ask_once(connection, hub, frame, ("the hub did not answer", "see its log"))
+    if not isinstance(answer, Refuse) or answer.code != COPIED:
+        raise WorkFailed("the hub did not note it", "see its log")
+
+
+async def _ask_once(connection: ClientConnection, hub: str, frame: bytes, silent: tuple[str, str]) -> Message:
+    """The hub's one answer to one frame, after which the connection ends. Raises WorkFailed (`silent`: problem and cure
+    where no answer comes), WrongHub, or BadFrame.
+    """
     try:
         check_hub(connection.transport.get_extra_info("ssl_object"), hub)
         async with asyncio.timeout(OPEN_TIMEOUT):
-            await connection.send(encode(hello, epoch=hello.epoch))
-            answer = decode(await connection.recv(), "hub").message
+            await connection.send(frame)
+            return decode(await connection.recv(), "hub").message
     except TimeoutError:
-        raise WorkFailed("the hub did not answer", "see its log") from None
+        raise WorkFailed(*silent) from None
     except ConnectionClosed as error:
         raise WorkFailed(f"the hub closed the connection ({close_reason(error)})", "see its log") from None
     finally:
         connection.transport.abort()
-    if not isinstance(answer, Refuse) or answer.code != COPIED:
-        raise WorkFailed("the hub did not note it", "see its log")
 
 
 async def measure_clock(url: str, hub: str, context: ssl.SSLContext) -> float:
