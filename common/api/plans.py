@@ -8,6 +8,7 @@ from typing import Annotated
 
 from common.api.constraints import OMIT
 from common.plan import DEFAULT_OUTPUT_CAP, Plan, Step
+from common.script import ScriptWord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,12 @@ class StepView:
     time_limit: Annotated[int, "seconds"]
     output_cap: Annotated[int, "bytes kept"] = DEFAULT_OUTPUT_CAP
     filters: Annotated[tuple[tuple[str, ...], ...], OMIT, "what the agent does to standard output, in order"] = ()
+    script_word: Annotated[int, OMIT, "place in argv of a script of the hub; 0 where there is none"] = 0
+    script_sha256: Annotated[str, OMIT, "hex digest of that script, which runs in the word's place"] = ""
+
+    @property
+    def script(self) -> ScriptWord | None:
+        return ScriptWord(self.script_word, self.script_sha256) if self.script_sha256 else None
 
     @property
     def is_cut(self) -> bool:
@@ -118,4 +125,6 @@ def _step(step: Step) -> StepView:
         time_limit=step.time_limit,
         output_cap=step.output_cap,
         filters=step.filters,
+        script_word=step.script.word if step.script is not None else 0,
+        script_sha256=step.script.sha256 if step.script is not None else "",
     )

@@ -60,6 +60,7 @@ def _steps(view: PlanView) -> list[Step]:
             time_limit=step.time_limit,
             output_cap=step.output_cap,
             filters=step.filters,
+            script=step.script,
         )
         for step in view.steps
     ]

@@ -91,6 +91,10 @@ def plan_lines(steps: Sequence[AnyStep], ctx: RenderContext) -> list[PaneLine]:
             lines.append(fact_line(ctx, "folder", escape_argv([step.cwd])[1:-1]))
         limits = format_duration(step.time_limit)
         if isinstance(step, StepView):
+            if step.script is not None and step.script.word < len(step.argv):
+                name = one_line(step.argv[step.script.word], 200)
+                told = translate(ctx.language, "ask_script", name=name, digest=one_line(step.script.sha256, 64))
+                lines.append(PaneLine(told, "key"))
             for name, value in sorted(step.env.items()):
                 lines.append(fact_line(ctx, "variable", escape_argv([f"{name}={value}"])[1:-1]))
             cap = translate(ctx.language, "console_output_cap", size=tables.format_size(step.output_cap))

@@ -13,6 +13,7 @@ from common.approval_proof import CONSOLE, PERSON, ApprovalProof
 from common.errors import UserError
 from common.identity.signing import PERSON_APPROVAL_PURPOSE, SigningKey, key_id, verify
 from common.plan import Plan, Step, plan_hash
+from common.script import ScriptWord
 from tui.client.approval_key import approval_key, key_path, shown_plan, sign_shown
 from tui.client.profile import Profile
 
@@ -26,6 +27,7 @@ PLAN = Plan(
             filters=(("head", "-n", "5"),),
         ),
         Step(("/usr/bin/uptime",), ("web-1",), time_limit=7, output_cap=9),
+        Step(("/usr/bin/python3", "-I", "backup.py"), ("web-1",), script=ScriptWord(2, "ab" * 32)),
     ),
     ttl=77,
 )

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from common.api.agents import AgentView
 from common.api.events import EventView
 from common.api.jobs import JobView
+from common.api.plans import PlanView
 from common.api.requests import RequestDetails, RequestRow
 from common.plan import Plan, Step
+from common.script import ScriptWord
 from tests.common.api.values import objects
 from tests.each import each_of
 from tests.tui.fake_source import HOSTILE, NOW, agent_row, event_row, job_row, request_row
@@ -226,3 +228,10 @@ def test_what_is_lost_or_left_stands_in_the_pane_and_in_the_timeline() -> None:
     assert all(is_safe(text) for text in warned)
     (over,) = [line.text for line in detail.job_lines(job(1, truncated=True), LOOK) if line.tone == "warn"]
     assert "cap" in over
+
+
+def test_the_digest_of_a_script_is_shown_with_its_plan() -> None:
+    """Trust (B6, shown is what runs): what runs in a word's place is its content, so the whole digest is there."""
+    step = Step(("/usr/bin/python3", "-I", "backup.py"), ("web-1",), script=ScriptWord(2, "ab" * 32))
+    lines = detail.plan_lines(PlanView.of(Plan((step,))).steps, LOOK)
+    assert any("ab" * 32 in line.text and "backup.py" in line.text for line in lines)
