@@ -1,9 +1,10 @@
 """A yes as whoever signed it said it: what a hub stores of an approval, what an order carries, what a machine counts.
 
 The signature is Ed25519 (`common.identity.signing`) over the statement, canonical JSON of request, plan hash, person,
-time, second factor, expiry and entrance. `by` says whose key it is: `hub:KEYID`, one of the keys that orders are signed
-with, under APPROVAL_PURPOSE; or `person:KEYID`, the approver's own, under PERSON_APPROVAL_PURPOSE. A proof is of one
-plan hash: in another order, or in the row of another request, it proves nothing.
+time, second factor, expiry and entrance, and, where a person signs, of who asked, as that person was shown it. `by`
+says whose key it is: `hub:KEYID`, one of the keys that orders are signed with, under APPROVAL_PURPOSE; or
+`person:KEYID`, the approver's own, under PERSON_APPROVAL_PURPOSE. A proof is of one plan hash: in another order, or in
+the row of another request, it proves nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ MAX_PROOFS: Final = 64
 _BY: Final = re.compile(r"(?:hub|person):[0-9a-f]{16}", re.ASCII)
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{128}", re.ASCII)
 MAX_NAME: Final = 256
+MAX_ASKED_BY: Final = 64
+"""Names of who asked."""
 
 
 class BadProof(ValueError):
@@ -38,6 +41,7 @@ class ApprovalProof:
     via: str  # the inlet's name, or "console"
     by: str  # hub:KEYID or person:KEYID
     signature: bytes = b""  # Ed25519, 64 bytes
+    asked_by: tuple[str, ...] = ()  # who asked and whom it is on behalf of (`askers`); () in the hub's; protocol 5
 
     def statement(self, request: str, plan_hash: str) -> bytes:
         """What is signed: this yes, to this plan of this request (a ULID)."""
@@ -50,6 +54,7 @@ class ApprovalProof:
             "second_factor": self.second_factor,
             "expires": self.expires,
             "via": self.via,
+            **({"asked_by": self.asked_by} if self.asked_by else {}),
         }
         return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
 
@@ -74,6 +79,7 @@ def proofs_to_json(proofs: Iterable[ApprovalProof]) -> list[dict[str, Any]]:
             "via": proof.via,
             "by": proof.by,
             "signature": proof.signature.hex(),
+            **({"asked_by": list(proof.asked_by)} if proof.asked_by else {}),
         }
         for proof in proofs
     ]
@@ -86,7 +92,13 @@ def proofs_from_json(values: Any) -> tuple[ApprovalProof, ...]:
     return tuple(map(_proof, values))
 
 
+def askers(person: str, behalf: Iterable[str]) -> tuple[str, ...]:
+    """Who asked, in the one order in which that is signed."""
+    return tuple(sorted({person, *behalf}))
+
+
 def _proof(value: Any) -> ApprovalProof:
+    asked_by = _asked_by(value.get("asked_by")) if isinstance(value, dict) and "asked_by" in value else ()
     match value:
         case {
             "person": str(person),
@@ -96,7 +108,7 @@ def _proof(value: Any) -> ApprovalProof:
             "via": str(via),
             "by": str(by),
             "signature": str(signature),
-        } if len(value) == 7:
+        } if len(value) == 7 + bool(asked_by):
             pass
         case _:
             raise BadProof("proofs: not of the form")
@@ -106,7 +118,15 @@ def _proof(value: Any) -> ApprovalProof:
         raise BadProof("proofs: a finite time was expected")
     if not _BY.fullmatch(by) or not _SIGNATURE.fullmatch(signature):
         raise BadProof("proofs: by or signature is not of the form")
-    return ApprovalProof(person, at, second_factor, expires, via, by, bytes.fromhex(signature))
+    return ApprovalProof(person, at, second_factor, expires, via, by, bytes.fromhex(signature), asked_by)
+
+
+def _asked_by(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_ASKED_BY:
+        raise BadProof(f"proofs: asked_by is a list of 1 to {MAX_ASKED_BY} names")
+    if not all(isinstance(name, str) and len(name) <= MAX_NAME for name in value):
+        raise BadProof("proofs: asked_by is not of names")
+    return tuple(value)
 
 
 def _is_time(value: Any) -> bool:

@@ -6,7 +6,10 @@ it for this very order, it has not expired, it was given with a second factor wh
 its person is not whom the order is for, unless the rule lets requesters approve their own. Each person counts once.
 
 Where a rule is `critical`, of either policy, only proofs count that the people signed with keys of their own, which are
-pinned on this machine (`agent.approvers`): no key of the hub makes one.
+pinned on this machine (`agent.approvers`): no key of the hub makes one. Each of them says who asked, as the approver
+was shown it: the order has to name the same people, and the approver is none of them. So a hub that names somebody else
+to the machine than to the approver gets nothing started. One that tells both the same untruth is seen by the approver
+alone, who signs it: that two people are needed for what one asks is then that person's word, not this machine's.
 
 A hub of version 0.1.0 sends no proofs, so a rule of the machine that asks wants a newer hub.
 """
@@ -17,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.approvers import Approvers
-from common.approval_proof import ApprovalProof
+from common.approval_proof import ApprovalProof, askers
 from common.identity.signing import APPROVAL_PURPOSE, PERSON_APPROVAL_PURPOSE, key_id, verify
 from common.plan import Order
 
@@ -59,8 +62,10 @@ def count_own_approvals(
             excluded.setdefault(proof.person, "not signed with their own key")
             continue
         key = next((one for one in approvers.get(proof.person, ()) if key_id(one) == proof.key), None)
-        why = _signature_objection(order, proof, key, PERSON_APPROVAL_PURPOSE) or _terms_objection(
-            order, proof, own_approval=own_approval, second_factor=second_factor, now=now
+        why = (
+            _signature_objection(order, proof, key, PERSON_APPROVAL_PURPOSE)
+            or _asker_objection(order, proof)
+            or _terms_objection(order, proof, own_approval=own_approval, second_factor=second_factor, now=now)
         )
         if why:
             excluded[proof.person] = why
@@ -93,6 +98,20 @@ def _signature_objection(order: Order, proof: ApprovalProof, key: bytes | None, 
     if not verify(key, proof.statement(order.request, order.plan_hash), proof.signature, purpose):
         return "its signature is not of this plan"
     return ""
+
+
+def _asker_objection(order: Order, proof: ApprovalProof) -> str:
+    """Why what the approver was told of who asked is not what the order says; "" where it is."""
+    if not proof.asked_by:
+        return "signed without saying who asked: with a newer answerback it is"
+    if proof.asked_by != askers(order.person, order.behalf):
+        said = _names(askers(order.person, order.behalf))
+        return f"they were shown that {_names(proof.asked_by)} asked, and the order says {said}"
+    return ""
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return " and ".join(f"{name[:40]!r}" for name in names[:3]) + (" and others" if len(names) > 3 else "")
 
 
 def _terms_objection(order: Order, proof: ApprovalProof, *, own_approval: bool, second_factor: bool, now: float) -> str:

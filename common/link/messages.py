@@ -54,10 +54,10 @@ from common.link.lineage import MAX_LINEAGE
 from common.link.marks import MAX_MARK
 from common.machine.end_notes import are_valid_notes, fold_notes
 
-PROTOCOL: Final = 4
+PROTOCOL: Final = 5
 """2: `ended` may have notes. 3: an order may have proofs of its approvals, and checks, and `report` may tell a life;
-whose does knows `confirm`. 4: checks may ask for root, and for approvals that people signed themselves. A peer is sent
-a field only from the protocol on that knows it (`for_protocol`, `orders_protocol`).
+whose does knows `confirm`. 4: checks may ask for root, and for approvals that people signed themselves. 5: those
+say who asked. A peer is sent a field only from the protocol on that knows it (`for_protocol`, `orders_protocol`).
 """
 ORDERS_FACT: Final = "orders"
 """The fact of a hello that says which protocol's orders the runner takes: it may be older than the uplink."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from common.approval_proof import CONSOLE, HUB, PERSON, ApprovalProof
+from common.approval_proof import CONSOLE, HUB, PERSON, ApprovalProof, askers
 from common.catalogue import Sentence
 from common.identity.signing import APPROVAL_PURPOSE, PERSON_APPROVAL_PURPOSE, SigningKey, key_id, verify
 from common.plan import Plan
@@ -82,9 +82,9 @@ class OwnSignature:
     signature: bytes
 
     def proof(self, request: Request, person: str) -> ApprovalProof | None:
-        """As the machines will count it; None where it is of another plan or person, or by another key."""
-        by = PERSON + key_id(self.public)
-        proof = ApprovalProof(person, self.at, self.second_factor, self.expires, CONSOLE, by, self.signature)
+        """As the machines will count it; None where it is of another plan, person or requester, or by another key."""
+        by, asked_by = PERSON + key_id(self.public), askers(request.person, request.behalf.split())
+        proof = ApprovalProof(person, self.at, self.second_factor, self.expires, CONSOLE, by, self.signature, asked_by)
         data = proof.statement(request.id, request.plan_hash)
         return proof if verify(self.public, data, self.signature, PERSON_APPROVAL_PURPOSE) else None
 

@@ -22,9 +22,11 @@ from hub.core.judgement import objection
 from hub.core.records import Approval, Job, Request
 
 CHECKS_PROTOCOL: Final = 3
-PERSONS_PROTOCOL: Final = 4
-"""From which a machine knows the checks `run_as` and `persons`."""
 """From which on a machine knows the proofs and the checks in an order."""
+ROOT_PROTOCOL: Final = 4
+"""From which it knows the check `run_as`."""
+PERSONS_PROTOCOL: Final = 5
+"""From which it counts what people signed: the check `persons`, and who asked in their proofs."""
 
 
 def decide_dispatch(
@@ -96,7 +98,7 @@ def _checks_problem(verdict: Verdict, checks: str, agent: str, protocol: int) ->
 
 def _known_checks(verdict: Verdict, protocol: int) -> MachineChecks:
     """Without what an older machine would refuse: one that does not know `run_as` runs commands as it always did."""
-    return verdict.checks if protocol >= PERSONS_PROTOCOL else replace(verdict.checks, run_as="", persons=0)
+    return verdict.checks if protocol >= ROOT_PROTOCOL else replace(verdict.checks, run_as="", persons=0)
 
 
 def build_order(request: Request, plan: Plan, job: Job, approvals: Sequence[Approval], epoch: int) -> Order:
@@ -132,4 +134,8 @@ def build_order(request: Request, plan: Plan, job: Job, approvals: Sequence[Appr
 
 def order_for_protocol(order: Order, protocol: int) -> Order:
     """The order without what a runner of that protocol would refuse."""
-    return order if protocol >= CHECKS_PROTOCOL else replace(order, proofs=(), behalf=(), checks="")
+    if protocol < CHECKS_PROTOCOL:
+        return replace(order, proofs=(), behalf=(), checks="")
+    if protocol < PERSONS_PROTOCOL:
+        return replace(order, proofs=tuple(proof for proof in order.proofs if not proof.asked_by))
+    return order

@@ -301,6 +301,22 @@ CONTROLS: Final[tuple[Control, ...]] = (
         f"{RUNNER}/test_approvals.py",
     ),
     _control(
+        "A3 B6",
+        "the machine holds who asked against what the approver was shown",
+        "agent/runner/approvals.py",
+        "    if proof.asked_by != askers(order.person, order.behalf):",
+        "    if False:",
+        f"{RUNNER}/test_approvals.py",
+    ),
+    _control(
+        "A3 B6",
+        "a person signs who asked",
+        "common/approval_proof.py",
+        """            **({"asked_by": self.asked_by} if self.asked_by else {}),\n        }\n        return json""",
+        "        }\n        return json",
+        "tests/common/test_approval_proof.py",
+    ),
+    _control(
         "A1",
         "what needs root waits for a runner that was made root",
         "agent/runner/local_policy.py",

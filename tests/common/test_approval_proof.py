@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 
 from common.approval_proof import (
+    MAX_ASKED_BY,
     MAX_NAME,
     MAX_PROOFS,
     ApprovalProof,
     BadProof,
+    askers,
     people_of,
     proofs_from_json,
     proofs_to_json,
 )
 
 PROOF = ApprovalProof("bob", 5.0, False, 65.5, "ops", "hub:0123456789abcdef", b"s" * 64)
-OTHER = {"person": "ann", "at": 6.0, "second_factor": True, "expires": 66.0, "via": "console"}
+OTHER = {"person": "ann", "at": 6.0, "second_factor": True, "expires": 66.0, "via": "console", "asked_by": ("carol",)}
 
 
 def test_the_statement_covers_everything_that_counts() -> None:
@@ -33,10 +35,17 @@ def test_the_statement_covers_everything_that_counts() -> None:
 
 def test_what_is_written_is_read() -> None:
     """And who is named, each once."""
-    proofs = (PROOF, replace(PROOF, by="person:0123456789abcdef"), replace(PROOF, person="ann", second_factor=True))
+    proofs = (
+        PROOF,
+        replace(PROOF, by="person:0123456789abcdef"),
+        replace(PROOF, person="ann", second_factor=True),
+        replace(PROOF, asked_by=("carol", "dan")),
+    )
     assert proofs_from_json(proofs_to_json(proofs)) == proofs
     assert people_of(proofs) == ("ann", "bob")
     assert (PROOF.by_hub, proofs[1].by_hub, PROOF.key) == (True, False, "0123456789abcdef")
+    assert askers("dan", ("carol", "dan")) == ("carol", "dan")
+    assert "asked_by" not in proofs_to_json([PROOF])[0]  # which a machine of before would not take
 
 
 def test_anything_else_is_refused() -> None:
@@ -55,6 +64,10 @@ def test_anything_else_is_refused() -> None:
         *([{**good, name: "x" * (MAX_NAME + 1)}] for name in ("person", "via")),
         *([{**good, "by": value}] for value in ("hub:", "hub:XYZ", "0123456789abcdef", "agent:0123456789abcdef", 7)),
         *([{**good, "signature": value}] for value in ("", "0" * 127, "0" * 130, "Z" * 128)),
+        *(
+            [{**good, "asked_by": value}]
+            for value in ([], "carol", [7], ["x" * (MAX_NAME + 1)], ["a"] * (MAX_ASKED_BY + 1))
+        ),
         [good] * (MAX_PROOFS + 1),
     ]
     for value in bad:

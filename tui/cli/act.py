@@ -16,6 +16,7 @@ from common.api import verbs
 from common.api.actions import ApproveArgs, CancelArgs, PauseArgs, RejectArgs, ResumeArgs, SettleArgs
 from common.api.arguments import RequestArgs
 from common.api.requests import RequestDetails
+from common.approval_proof import askers
 from common.errors import EXIT_REFUSED, UserError
 from common.text import clean
 from common.values import parse_duration_option
@@ -115,7 +116,10 @@ def _signed(args: ApproveArgs, request: RequestDetails, profile: Profile) -> App
 
 async def _wants_to_sign(request: RequestDetails, known: str) -> bool:
     """Shows the plan that is to be signed and asks. Whoever gave its hash has seen it; a script has to."""
-    lines = [f"r{request.number} is critical: your signature is what its machines run it by."]
+    lines = [
+        f"r{request.number} is critical: your signature is what its machines run it by.",
+        f"  asked by {' and '.join(name or 'nobody known' for name in askers(request.person, request.behalf))}",
+    ]
     for step in request.plan.steps if request.plan is not None else ():
         words = shlex.join(step.argv)
         lines.append(f"  {words}" + (f"   in {step.cwd}" if step.cwd else ""))

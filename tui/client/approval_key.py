@@ -2,7 +2,8 @@
 
 It is another key than the credential's, which is renewed every few days and which the hub's authority certifies: this
 one stays, and each machine has it from the person (`answerback-agent approvers add`), so that the hub can vouch for
-nobody. What is signed is a hash that is computed here, from the plan that was shown here.
+nobody. What is signed is a hash that is computed here, from the plan that was shown here, and who asked, as it was
+shown here: the machine refuses where it is told somebody else.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 from common.api.actions import OwnSignature
 from common.api.plans import PlanView
 from common.api.requests import RequestDetails
-from common.approval_proof import CONSOLE, PERSON, ApprovalProof
+from common.approval_proof import CONSOLE, PERSON, ApprovalProof, askers
 from common.errors import UserError
 from common.files import write_file
 from common.identity.signing import PERSON_APPROVAL_PURPOSE, BadKey, SigningKey
@@ -81,7 +82,8 @@ def sign_shown(
             "the hub shows one plan and asks for another to be signed", "sign nothing, and have it looked at"
         )
     expires = now + _SLACK + sum(plan.ttl + step.time_limit + _STEP_SLACK for step in plan.steps)
-    proof = ApprovalProof(person, now, second_factor, expires, CONSOLE, PERSON + key.id)
+    asked_by = askers(request.person, request.behalf)
+    proof = ApprovalProof(person, now, second_factor, expires, CONSOLE, PERSON + key.id, asked_by=asked_by)
     signature = key.sign(PERSON_APPROVAL_PURPOSE, proof.statement(request.id, digest))
     signed = OwnSignature(
         at=now, expires=expires, second_factor=second_factor, public=key.public.hex(), signature=signature.hex()

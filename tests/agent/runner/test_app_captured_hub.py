@@ -14,7 +14,7 @@ from typing import Any
 
 from agent.approvers import add_approver
 from agent.machine_policy import new_file
-from common.approval_proof import CONSOLE, HUB, PERSON, ApprovalProof
+from common.approval_proof import CONSOLE, HUB, PERSON, ApprovalProof, askers
 from common.identity.signing import APPROVAL_PURPOSE, PERSON_APPROVAL_PURPOSE, SigningKey
 from common.plan import Order
 from common.policy.machine_checks import MachineChecks, write_checks
@@ -50,9 +50,10 @@ def hub_proof(home: Any, order: Order, person: str, **changes: Any) -> ApprovalP
 
 
 def own_proof(key: SigningKey, order: Order, person: str, **changes: Any) -> ApprovalProof:
-    """What a person's console signs."""
-    expires = time.time() + 60
-    proof = replace(ApprovalProof(person, time.time(), False, expires, CONSOLE, PERSON + key.id), **changes)
+    """What a person's console signs, with who asked as the order says."""
+    expires, asked_by = time.time() + 60, askers(order.person, order.behalf)
+    proof = ApprovalProof(person, time.time(), False, expires, CONSOLE, PERSON + key.id, asked_by=asked_by)
+    proof = replace(proof, **changes)
     return replace(proof, signature=key.sign(PERSON_APPROVAL_PURPOSE, proof.statement(order.request, order.plan_hash)))
 
 
@@ -170,6 +171,24 @@ async def test_what_is_critical(home: Any, kit: Any, tmp_path: Path) -> None:
             "signatures that have expired",
             signed(plain, own_proof(BOB, plain, "bob", expires=1.0), own_proof(ANN, plain, "ann", expires=1.0)),
             "it has expired",
+        ),
+    ]
+    bobs = replace(plain, person="bob")
+    table += [
+        (
+            "a request of bob's own, that the machine is told to be alice's",
+            signed(plain, own_proof(BOB, bobs, "bob"), own_proof(ANN, bobs, "ann")),
+            "they were shown that 'bob' asked, and the order says 'alice'",
+        ),
+        (
+            "a request of bob's own, told as such",
+            signed(bobs, own_proof(BOB, bobs, "bob"), own_proof(ANN, bobs, "ann")),
+            "'bob': their own request",
+        ),
+        (
+            "signatures that do not say who asked",
+            signed(plain, own_proof(BOB, plain, "bob", asked_by=()), own_proof(ANN, plain, "ann", asked_by=())),
+            "without saying who asked",
         ),
     ]
     rooted = signed(plain, own_proof(BOB, plain, "bob"), own_proof(ANN, plain, "ann"))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from agent.runner.approvals import ApprovalCount, count_approvals, count_own_approvals
-from common.approval_proof import HUB, PERSON, ApprovalProof
+from common.approval_proof import HUB, PERSON, ApprovalProof, askers
 from common.identity.signing import APPROVAL_PURPOSE, ORDER_PURPOSE, PERSON_APPROVAL_PURPOSE, SigningKey
 from common.plan import Order
 from tests.agent.runner.test_verify import KEY, order
@@ -81,7 +81,8 @@ def test_what_people_signed_themselves() -> None:
     made = order(behalf=("dave",))
 
     def own(person: str = "bob", key: SigningKey = bobs, of: Order = made, **changes: Any) -> ApprovalProof:
-        return proof(of, person, key=key, **({"purpose": PERSON_APPROVAL_PURPOSE, "by": PERSON} | changes))
+        given = {"purpose": PERSON_APPROVAL_PURPOSE, "by": PERSON, "asked_by": askers(of.person, of.behalf)}
+        return proof(of, person, key=key, **(given | changes))
 
     def found(*proofs: ApprovalProof, **rule: Any) -> ApprovalCount:
         settings = {"own_approval": False, "second_factor": False, "now": NOW, **rule}
@@ -103,6 +104,9 @@ def test_what_people_signed_themselves() -> None:
         (own(expires=NOW - 1), {}, "expired"),
         (own(), {"second_factor": True}, "without a second factor"),
         (own("alice"), {}, "their own request"),
+        (own(asked_by=()), {"own_approval": True}, "without saying who asked"),
+        (own(asked_by=("alice",)), {"own_approval": True}, "the order says 'alice' and 'dave'"),
+        (own(asked_by=("bob", "dave")), {}, "they were shown that 'bob' and 'dave' asked"),
     ]
     for one, rule, why in table:
         counted_now = found(one, **rule)

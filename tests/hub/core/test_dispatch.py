@@ -16,7 +16,7 @@ from common.policy.rules import Script
 from common.policy.types import PathType
 from common.script import ScriptWord, script_digest
 from hub.core.approval_proofs import ApprovalProver
-from hub.core.dispatch import decide_dispatch, order_for_protocol
+from hub.core.dispatch import PERSONS_PROTOCOL, decide_dispatch, order_for_protocol
 from hub.core.job import Withhold
 from hub.core.records import Approval, Request
 from tests.hub.core.test_judgement import verdict
@@ -87,7 +87,11 @@ def test_the_order_names_everything_that_the_runner_checks() -> None:
     assert (order.proofs, order.behalf) == (yes.proofs, ())
     older = order_for_protocol(order, 2)
     assert (older.proofs, older.behalf, older.approvals) == ((), (), order.approvals)
-    assert order_for_protocol(order, 3) is order
+    assert order_for_protocol(order, 3) == order_for_protocol(order, PERSONS_PROTOCOL) == order
+    own = replace(yes.proofs[0], by="person:0123456789abcdef", asked_by=("carol",))
+    with_own = replace(order, proofs=(*order.proofs, own))  # of which a machine of before would take nothing
+    assert order_for_protocol(with_own, PERSONS_PROTOCOL - 1) == order
+    assert order_for_protocol(with_own, PERSONS_PROTOCOL) == with_own
 
 
 def test_the_approvals_are_counted_again() -> None:
@@ -135,6 +139,7 @@ def test_the_checks_of_the_policy_of_now_go_along() -> None:
         assert read_checks(newer.checks) == checks
         before = decide(WORKING, replace(verdict(), checks=checks), protocol=3)
         assert (read_checks(before.checks) if isinstance(before, Order) else None) == sent
+    assert isinstance(decide(WORKING, replace(verdict(), checks=MachineChecks(persons=1)), protocol=4), Withhold)
     long = PathCheck("/" + "x" * 4_000, (PathType(("/",)),))
     paths = tuple(replace(long, path=f"{long.path}{index}") for index in range(MAX_CHECKS // 4_000 + 1))
     refused = decide(WORKING, replace(verdict(), checks=MachineChecks(paths=paths)))

@@ -79,8 +79,13 @@ async def test_what_is_critical_wants_the_person_s_own_signature(harness: HubHar
     assert harness.request(request.id).state is RequestState.ASKING
     key, stranger = SigningKey.generate(), SigningKey.generate()
 
-    def signed(person: str = "bob", digest: str = request.plan_hash, by: SigningKey = key) -> OwnSignature:
-        proof = ApprovalProof(person, NOW, False, NOW + 60, CONSOLE, PERSON + key.id)
+    def signed(
+        person: str = "bob",
+        digest: str = request.plan_hash,
+        by: SigningKey = key,
+        asked_by: tuple[str, ...] = (request.person,),
+    ) -> OwnSignature:
+        proof = ApprovalProof(person, NOW, False, NOW + 60, CONSOLE, PERSON + key.id, asked_by=asked_by)
         signature = by.sign(PERSON_APPROVAL_PURPOSE, proof.statement(request.id, digest))
         return OwnSignature(NOW, NOW + 60, False, key.public, signature)
 
@@ -96,7 +101,14 @@ async def test_what_is_critical_wants_the_person_s_own_signature(harness: HubHar
     for given in longer:
         refused = await approve(harness, request, **given)
         assert (refused.code, "signed each time anew" in str(refused.sentence)) == ("not_allowed", True)
-    for wrong in (signed("ann"), signed(digest="0" * 64), signed(by=stranger), OwnSignature(1, 2, False, b"", b"")):
+    for wrong in (
+        signed("ann"),
+        signed(digest="0" * 64),
+        signed(by=stranger),
+        signed(asked_by=("eve",)),
+        signed(asked_by=()),
+        OwnSignature(1, 2, False, b"", b""),
+    ):
         assert (await act(harness, unit(wrong))).code == "bad_signature"
     assert (await approve(harness, request)).code == "signature_needed"
     assert (await act(harness, unit(signed()))).code == ""

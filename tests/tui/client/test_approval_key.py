@@ -40,6 +40,7 @@ DETAILS = RequestDetails(
     text="x",
     plan=PlanView.of(PLAN),
     plan_hash=plan_hash(PLAN),
+    behalf=("dan", "carol"),
     second_factor=False,
     received_at=1.0,
 )
@@ -63,11 +64,14 @@ def test_what_is_signed_is_the_plan_that_was_shown() -> None:
     key = SigningKey.generate()
     signed, digest = sign_shown(key, "bob", DETAILS, second_factor=True, now=100.0)
     assert digest == plan_hash(PLAN)
-    proof = ApprovalProof("bob", signed.at, True, signed.expires, CONSOLE, PERSON + key.id)
+    proof = ApprovalProof("bob", signed.at, True, signed.expires, CONSOLE, PERSON + key.id, asked_by=("carol", "dan"))
     public, signature = bytes.fromhex(signed.public), bytes.fromhex(signed.signature)
     assert (public, key_id(public)) == (key.public, key.id)
     assert verify(public, proof.statement(ID, digest), signature, PERSON_APPROVAL_PURPOSE)
     assert signed.expires > 100.0 + PLAN.ttl
+    assert not verify(
+        public, replace(proof, asked_by=("dan",)).statement(ID, digest), signature, PERSON_APPROVAL_PURPOSE
+    )
     other = Plan((Step(("/usr/bin/rm", "-r", "/srv"), ("web-1",)),))
     for forged in (
         replace(DETAILS, plan_hash=plan_hash(other)),
