@@ -1,8 +1,11 @@
 """approvers.json: whose own signatures this machine counts where a rule is `critical`; the hub cannot change it.
 
-The file is a JSON object, each person's name to a list of Ed25519 public keys in hex. Whoever has the machine adds them
-(`answerback-agent approvers add NAME KEY`, or `join --approver NAME:KEY`), from what the person's `answerback whoami
---approval-key` printed.
+The file is a JSON object, each person's name to a list of keys: an Ed25519 public key in hex, or the line of a passkey
+(`common.identity.passkey`). Whoever has the machine adds them (`answerback-agent approvers add NAME KEY`, or `join
+--approver NAME:KEY`), from what the person's `answerback whoami --approval-key` printed, or `answerback passkey list`.
+
+A console signs what it has shown itself. A passkey signs what a page of the hub shows: whoever has that hub in their
+hands can show its person another plan than the one that is signed. So none counts that was not added here, by name.
 """
 
 from __future__ import annotations
@@ -15,19 +18,33 @@ from typing import Final
 
 from common.errors import UserError
 from common.files import write_file
+from common.identity.passkey import (
+    PREFIX,
+    ApproverKey,
+    BadPasskey,
+    Passkey,
+    approver_key_text,
+    parse_passkey,
+)
 from common.ids import is_name
 from common.read_file import read_bytes
 
-Approvers = Mapping[str, tuple[bytes, ...]]
-"""A person's name to their public keys, raw Ed25519."""
+Approvers = Mapping[str, tuple[ApproverKey, ...]]
+"""A person's name to their public keys."""
 
 MAX_PEOPLE: Final = 256
 MAX_KEYS: Final = 8
 """Keys of one person: of each console they use."""
 _KEY: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 ADD_HINT: Final = (
-    "answerback-agent approvers add NAME KEY, with the line that `answerback whoami --approval-key` prints"
+    "answerback-agent approvers add NAME KEY, with the line that `answerback whoami --approval-key` prints, or the"
+    " passkey that `answerback passkey list` shows"
 )
+PASSKEY_TRUST: Final = (
+    "a passkey signs what a page of the hub shows, so whoever holds the hub can have another plan signed than its"
+    " person sees; a console's key signs what the console shows"
+)
+"""What the trust in a passkey rests on; for whoever has the machine."""
 
 
 class BadApprovers(ValueError):
@@ -45,24 +62,38 @@ def parse_approvers(data: bytes) -> Approvers:
     return {name: _keys(name, keys) for name, keys in body.items()}
 
 
-def _keys(name: str, keys: object) -> tuple[bytes, ...]:
+def _keys(name: str, keys: object) -> tuple[ApproverKey, ...]:
     if not is_name(name):
         raise BadApprovers(f"{name[:60]!r} is no person's name")
     if not isinstance(keys, list) or not 1 <= len(keys) <= MAX_KEYS:
         raise BadApprovers(f"{name}: a list of 1 to {MAX_KEYS} keys was expected")
-    if not all(isinstance(key, str) and _KEY.fullmatch(key) for key in keys):
-        raise BadApprovers(f"{name}: a key is not 64 hex digits")
-    return tuple(map(bytes.fromhex, keys))
+    return tuple(_key(name, key) for key in keys)
+
+
+def _key(name: str, key: object) -> ApproverKey:
+    if isinstance(key, str) and key.startswith(PREFIX):
+        try:
+            return parse_passkey(key)
+        except BadPasskey as error:
+            raise BadApprovers(f"{name}: a passkey: {error}") from None
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise BadApprovers(f"{name}: a key is neither 64 hex digits nor the line of a passkey")
+    return bytes.fromhex(key)
+
+
+def _as_given(key: str) -> str:
+    """As people paste it: hex in capitals is the same key."""
+    return key if key.lower().startswith(PREFIX) else key.lower()
 
 
 def parse_approver(text: str) -> tuple[str, str]:
     """NAME:KEY, as `join --approver` takes it; raises UserError."""
     name, _, key = text.partition(":")
     try:
-        _keys(name, [key.lower()])
+        _keys(name, [_as_given(key)])
     except BadApprovers as error:
         raise UserError(f"--approver: {error}", ADD_HINT) from None
-    return name, key.lower()
+    return name, _as_given(key)
 
 
 def load_approvers(path: Path) -> Approvers:
@@ -78,9 +109,9 @@ def load_approvers(path: Path) -> Approvers:
 def add_approver(path: Path, name: str, key: str) -> Approvers:
     """Raises UserError where the name or the key is none, or there are too many."""
     known = dict(load_approvers(path))
-    keys = [one.hex() for one in known.get(name, ())]
-    if key.lower() not in keys:
-        keys.append(key.lower())
+    keys = [approver_key_text(one) for one in known.get(name, ())]
+    if _as_given(key) not in keys:
+        keys.append(_as_given(key))
     _save(path, {**known, name: keys})
     return load_approvers(path)
 
@@ -97,7 +128,7 @@ def remove_approver(path: Path, name: str) -> Approvers:
 
 def _save(path: Path, people: Mapping[str, object]) -> None:
     body = {
-        name: [key.hex() if isinstance(key, bytes) else key for key in keys]
+        name: [key if isinstance(key, str) else approver_key_text(key) for key in keys]
         for name, keys in people.items()
         if isinstance(keys, (tuple, list))
     }
@@ -107,3 +138,8 @@ def _save(path: Path, people: Mapping[str, object]) -> None:
     except BadApprovers as error:
         raise UserError(str(error), ADD_HINT) from None
     write_file(path, data)
+
+
+def with_passkeys(people: Approvers) -> list[str]:
+    """Whose passkeys count here, by name."""
+    return sorted(name for name, keys in people.items() if any(isinstance(key, Passkey) for key in keys))

@@ -45,6 +45,8 @@ examples:
       what this machine lets its hub do; `policy use NAME` changes the profile, `policy check -- COMMAND` tries one
   answerback-agent approvers add bob 5f0c…
       bob's own signature counts here where a rule is critical; the line is from his `answerback whoami --approval-key`
+  answerback-agent approvers add bob passkey:es256:Aq_v…:https://hub.example.org
+      the same with his passkey, for who approves on the hub's page; from his `answerback passkey list`
   answerback-agent doctor
       clock, names, ports, certificate, policy, disk, permissions: what is wrong, and what to do
 
@@ -361,11 +363,13 @@ def _add_policy(policy: argparse.ArgumentParser) -> None:
 def _add_approvers(approvers: argparse.ArgumentParser) -> None:
     actions = approvers.add_subparsers(dest="action", required=True, metavar="ACTION")
     shown = actions.add_parser("list", help="people and their public keys")
-    add = actions.add_parser("add", help="a person with the key that `answerback whoami --approval-key` prints")
+    add = actions.add_parser(
+        "add", help="a person with the key that `answerback whoami --approval-key` prints, or a passkey"
+    )
     remove = actions.add_parser("remove", help="a person with all their keys")
     for sub in (add, remove):
         sub.add_argument("name", metavar="NAME", help="as the hub knows them")
-    add.add_argument("key", metavar="KEY", help="64 hex digits, from the person and not from the hub")
+    add.add_argument("key", metavar="KEY", help="64 hex digits, or passkey:…; from the person and not from the hub")
     for sub in (shown, add, remove):
         _add_common(sub)
 

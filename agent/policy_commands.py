@@ -6,11 +6,19 @@ import shutil
 from collections.abc import Sequence
 from typing import Any, Final
 
-from agent.approvers import ADD_HINT, add_approver, load_approvers, remove_approver
+from agent.approvers import (
+    ADD_HINT,
+    PASSKEY_TRUST,
+    add_approver,
+    load_approvers,
+    remove_approver,
+    with_passkeys,
+)
 from agent.machine_policy import PROFILES, READ_ONLY, load_machine_policy, profile_policy, use_profile
 from agent.state import StateFolder
 from common.command.grammar import BadLine, tokenize
 from common.errors import UserError
+from common.identity.passkey import approver_key_text
 from common.policy.check import Policy, Rule, Verdict, check, usage
 from common.roles import ROLES
 
@@ -95,8 +103,10 @@ def approvers(state: StateFolder, action: str, name: str = "", key: str = "") ->
     elif action == "remove":
         remove_approver(state.approvers, name)
     found = load_approvers(state.approvers)
-    lines = [f"{person}  {one.hex()}" for person, keys in sorted(found.items()) for one in keys]
-    body = {person: [one.hex() for one in keys] for person, keys in sorted(found.items())}
+    body = {person: [approver_key_text(one) for one in keys] for person, keys in sorted(found.items())}
+    lines = [f"{person}  {key}" for person, keys in body.items() for key in keys]
+    if by_passkey := with_passkeys(found):
+        lines.append(f"note: {', '.join(by_passkey)}: {PASSKEY_TRUST}")
     return lines or [f"nobody: what a critical rule wants signed is refused; {ADD_HINT}"], {"approvers": body}
 
 

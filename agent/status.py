@@ -16,7 +16,7 @@ from agent.link_report import LinkReport, read_report
 from agent.lock import is_locked
 from agent.place import moved_error
 from agent.state import StateFolder
-from common.errors import EXIT_FAILED, EXIT_OK
+from common.errors import EXIT_FAILED, EXIT_OK, UserError
 from common.ids import is_ulid
 from common.times import format_moment, local_zone
 from common.version import VERSION
@@ -47,6 +47,7 @@ class Status:
     policy: str = ""  # of the machine's own policy: profile, and what was added
     policy_profile: str = ""
     policy_usable: bool | None = None
+    approvers: str = ""  # whose own signatures count here, and by which kind of key
     running_jobs: list[str] | None = None
     unknown_jobs: list[str] | None = None
     hidden: tuple[str, ...] = ()
@@ -74,6 +75,7 @@ class Status:
             f"runner       {_state_text(self.runner)}",
             f"holder       {self.holder or 'cannot tell'}",
             f"policy       {self.policy or 'cannot tell'}",
+            *([f"approvers    {self.approvers}"] if self.approvers else []),
             f"running      {_jobs_text(self.running_jobs)}",
         ]
         if self.unknown_jobs:
@@ -143,7 +145,23 @@ def _policy_fields(state: StateFolder) -> dict[str, Any]:
     from agent.machine_policy import summarize  # not for whom the folder keeps out: status needs little to run
 
     found = summarize(state.policy)
-    return {"policy": found.text, "policy_profile": found.profile, "policy_usable": found.usable}
+    policy = {"policy": found.text, "policy_profile": found.profile, "policy_usable": found.usable}
+    return {**policy, "approvers": _approvers_text(state)}
+
+
+def _approvers_text(state: StateFolder) -> str:
+    """Whose own signatures count where a rule is critical; with what that rests on, where it is a passkey."""
+    if not state.approvers.exists():
+        return ""
+    from agent.approvers import PASSKEY_TRUST, load_approvers, with_passkeys  # as above
+
+    try:
+        people = load_approvers(state.approvers)
+    except UserError as error:
+        return f"none, what is critical is refused: {error.problem}"
+    by_passkey = with_passkeys(people)
+    note = f" ({', '.join(by_passkey)}: {PASSKEY_TRUST})" if by_passkey else ""
+    return f"{', '.join(sorted(people))}{note}"
 
 
 def _may_look(folder: Path) -> bool:

@@ -5,6 +5,9 @@ time, second factor, expiry and entrance, and, where a person signs, of who aske
 says whose key it is: `hub:KEYID`, one of the keys that orders are signed with, under APPROVAL_PURPOSE; or
 `person:KEYID`, the approver's own, under PERSON_APPROVAL_PURPOSE. A proof is of one plan hash: in another order, or in
 the row of another request, it proves nothing.
+
+`passkey:KEYID` is a passkey of the approver's (`common.identity.passkey`): what it has signed, in the form of WebAuthn,
+answers the SHA-256 of what their own key would sign.
 """
 
 from __future__ import annotations
@@ -12,17 +15,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 HUB: Final = "hub:"
 PERSON: Final = "person:"
+PASSKEY: Final = "passkey:"
 CONSOLE: Final = "console"
-"""The entrance of what people sign themselves."""
+"""The entrance of what people sign themselves, at their console."""
+PAGE: Final = "page"
+"""The entrance of what they sign with a passkey, on a page of the hub's."""
 MAX_PROOFS: Final = 64
 """Proofs that one order carries."""
-_BY: Final = re.compile(r"(?:hub|person):[0-9a-f]{16}", re.ASCII)
+_BY: Final = re.compile(r"(?:hub|person|passkey):[0-9a-f]{16}", re.ASCII)
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{128}", re.ASCII)
+_PASSKEY_SIGNATURE: Final = re.compile(r"(?:[0-9a-f]{2}){8,80}", re.ASCII)  # ES256: DER, at most 72 bytes
+_AUTHENTICATOR_DATA: Final = re.compile(r"(?:[0-9a-f]{2}){37}", re.ASCII)
+_CLIENT_DATA: Final = re.compile(r"(?:[0-9a-f]{2}){2,1024}", re.ASCII)
 MAX_NAME: Final = 256
 MAX_ASKED_BY: Final = 64
 """Names of who asked."""
@@ -39,9 +48,11 @@ class ApprovalProof:
     second_factor: bool  # a fresh code was given with it
     expires: float  # seconds since the epoch: no start later than this counts it
     via: str  # the inlet's name, or "console"
-    by: str  # hub:KEYID or person:KEYID
-    signature: bytes = b""  # Ed25519, 64 bytes
+    by: str  # hub:KEYID, person:KEYID or passkey:KEYID
+    signature: bytes = b""  # Ed25519, 64 bytes; a passkey's, of its algorithm
     asked_by: tuple[str, ...] = ()  # who asked and whom it is on behalf of (`askers`); () in the hub's; protocol 5
+    authenticator_data: bytes = b""  # of a passkey alone: what it signed besides
+    client_data: bytes = b""
 
     def statement(self, request: str, plan_hash: str) -> bytes:
         """What is signed: this yes, to this plan of this request (a ULID)."""
@@ -63,6 +74,10 @@ class ApprovalProof:
         return self.by.startswith(HUB)
 
     @property
+    def by_passkey(self) -> bool:
+        return self.by.startswith(PASSKEY)
+
+    @property
     def key(self) -> str:
         """The id of the key that signed it."""
         return self.by.partition(":")[2]
@@ -80,9 +95,16 @@ def proofs_to_json(proofs: Iterable[ApprovalProof]) -> list[dict[str, Any]]:
             "by": proof.by,
             "signature": proof.signature.hex(),
             **({"asked_by": list(proof.asked_by)} if proof.asked_by else {}),
+            **_passkey_fields(proof),
         }
         for proof in proofs
     ]
+
+
+def _passkey_fields(proof: ApprovalProof) -> dict[str, str]:
+    if not proof.by_passkey:
+        return {}
+    return {"authenticator_data": proof.authenticator_data.hex(), "client_data": proof.client_data.hex()}
 
 
 def proofs_from_json(values: Any) -> tuple[ApprovalProof, ...]:
@@ -108,7 +130,7 @@ def _proof(value: Any) -> ApprovalProof:
             "via": str(via),
             "by": str(by),
             "signature": str(signature),
-        } if len(value) == 7 + bool(asked_by):
+        } if len(value) == 7 + bool(asked_by) + (2 if by.startswith(PASSKEY) else 0):
             pass
         case _:
             raise BadProof("proofs: not of the form")
@@ -116,9 +138,23 @@ def _proof(value: Any) -> ApprovalProof:
         raise BadProof(f"proofs: a name longer than {MAX_NAME} characters")
     if not (_is_time(at) and _is_time(expires)):
         raise BadProof("proofs: a finite time was expected")
-    if not _BY.fullmatch(by) or not _SIGNATURE.fullmatch(signature):
+    by_passkey = by.startswith(PASSKEY)
+    form = _PASSKEY_SIGNATURE if by_passkey else _SIGNATURE
+    if not _BY.fullmatch(by) or not form.fullmatch(signature):
         raise BadProof("proofs: by or signature is not of the form")
-    return ApprovalProof(person, at, second_factor, expires, via, by, bytes.fromhex(signature), asked_by)
+    proof = ApprovalProof(person, at, second_factor, expires, via, by, bytes.fromhex(signature), asked_by)
+    return _with_passkey(proof, value) if by_passkey else proof
+
+
+def _with_passkey(proof: ApprovalProof, value: dict[str, Any]) -> ApprovalProof:
+    """With what a passkey signed besides, in its bounds."""
+    found = []
+    for field, form in (("authenticator_data", _AUTHENTICATOR_DATA), ("client_data", _CLIENT_DATA)):
+        text = value.get(field)
+        if not isinstance(text, str) or not form.fullmatch(text):
+            raise BadProof(f"proofs: {field} is not of the form")
+        found.append(bytes.fromhex(text))
+    return replace(proof, authenticator_data=found[0], client_data=found[1])
 
 
 def _asked_by(value: Any) -> tuple[str, ...]:

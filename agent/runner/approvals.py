@@ -6,10 +6,11 @@ it for this very order, it has not expired, it was given with a second factor wh
 its person is not whom the order is for, unless the rule lets requesters approve their own. Each person counts once.
 
 Where a rule is `critical`, of either policy, only proofs count that the people signed with keys of their own, which are
-pinned on this machine (`agent.approvers`): no key of the hub makes one. Each of them says who asked, as the approver
-was shown it: the order has to name the same people, and the approver is none of them. So a hub that names somebody else
-to the machine than to the approver gets nothing started. One that tells both the same untruth is seen by the approver
-alone, who signs it: that two people are needed for what one asks is then that person's word, not this machine's.
+pinned on this machine (`agent.approvers`), their console's or a passkey: no key of the hub makes one. Each of them says
+who asked, as the approver was shown it: the order has to name the same people, and the approver is none of them. So a
+hub that names somebody else to the machine than to the approver gets nothing started. One that tells both the same
+untruth is seen by the approver alone, who signs it: that two people are needed for what one asks is then that person's
+word, not this machine's.
 
 A hub of version 0.1.0 sends no proofs, so a rule of the machine that asks wants a newer hub.
 """
@@ -21,7 +22,15 @@ from dataclasses import dataclass
 
 from agent.approvers import Approvers
 from common.approval_proof import ApprovalProof, askers
-from common.identity.signing import APPROVAL_PURPOSE, PERSON_APPROVAL_PURPOSE, key_id, verify
+from common.identity.passkey import (
+    OBJECTIONS,
+    ApproverKey,
+    Passkey,
+    approval_challenge,
+    approver_key_id,
+    check_assertion,
+)
+from common.identity.signing import APPROVAL_PURPOSE, PERSON_APPROVAL_PURPOSE, verify
 from common.plan import Order
 
 
@@ -61,9 +70,9 @@ def count_own_approvals(
         if proof.by_hub:
             excluded.setdefault(proof.person, "not signed with their own key")
             continue
-        key = next((one for one in approvers.get(proof.person, ()) if key_id(one) == proof.key), None)
+        key = next((one for one in approvers.get(proof.person, ()) if approver_key_id(one) == proof.key), None)
         why = (
-            _signature_objection(order, proof, key, PERSON_APPROVAL_PURPOSE)
+            _own_signature_objection(order, proof, key)
             or _asker_objection(order, proof)
             or _terms_objection(order, proof, own_approval=own_approval, second_factor=second_factor, now=now)
         )
@@ -98,6 +107,17 @@ def _signature_objection(order: Order, proof: ApprovalProof, key: bytes | None, 
     if not verify(key, proof.statement(order.request, order.plan_hash), proof.signature, purpose):
         return "its signature is not of this plan"
     return ""
+
+
+def _own_signature_objection(order: Order, proof: ApprovalProof, key: ApproverKey | None) -> str:
+    """As its key's kind has it: what says that it is a passkey's is one's, and what does not is none."""
+    if key is None or proof.by_passkey != isinstance(key, Passkey):
+        return "signed with a key that this machine does not know"
+    if not isinstance(key, Passkey):
+        return _signature_objection(order, proof, key, PERSON_APPROVAL_PURPOSE)
+    challenge = approval_challenge(proof, order.request, order.plan_hash)
+    why = check_assertion(key, challenge, proof.client_data, proof.authenticator_data, proof.signature)
+    return OBJECTIONS[why] if why else ""
 
 
 def _asker_objection(order: Order, proof: ApprovalProof) -> str:

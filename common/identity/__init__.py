@@ -5,6 +5,7 @@ csr           makes a key and its signing request, checks the certificate that c
 credential    an agent's or operator's key and certificate on disk, and a renewal that survives a crash
 tls           the TLS contexts: 1.3, mutual, one pinned CA
 signing       Ed25519 signatures of orders, approvals and audit checkpoints
+passkey       passkeys as keys of approvers: the line of one, what it signed
 sealing       AES-256-GCM envelopes for secrets at rest
 
 An agent's uplink is to stay small and loads only `credential` and `tls`, which do without `cryptography`.

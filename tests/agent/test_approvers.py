@@ -14,9 +14,11 @@ from agent.approvers import (
     parse_approver,
     parse_approvers,
     remove_approver,
+    with_passkeys,
 )
 from agent.cli import main
 from common.errors import UserError
+from tests.software_authenticator import SoftwareAuthenticator
 
 KEY, OTHER = "ab" * 32, "cd" * 32
 
@@ -63,6 +65,28 @@ def test_what_is_no_key_changes_nothing(tmp_path: Path) -> None:
         load_approvers(path)
 
 
+def test_a_passkey_is_a_key_like_another(tmp_path: Path) -> None:
+    """By its line, beside a console's; a line that is none says what is wrong with it."""
+    path = tmp_path / "approvers.json"
+    passkey = SoftwareAuthenticator().passkey
+    for key in (KEY, passkey.line, passkey.line):
+        add_approver(path, "bob", key)
+    add_approver(path, "ann", OTHER)
+    assert load_approvers(path)["bob"] == (bytes.fromhex(KEY), passkey)
+    assert with_passkeys(load_approvers(path)) == ["bob"]
+    assert parse_approver(f"bob:{passkey.line}") == ("bob", passkey.line)
+    before = path.read_bytes()
+    for key, said in (
+        (passkey.line.upper(), "neither 64 hex digits nor the line of a passkey"),
+        (passkey.line[:-9] + " example", "not of the form"),
+        (passkey.line.replace("https", "http"), "https://"),
+        (passkey.line.replace("es256", "rs256"), "not of the form"),
+    ):
+        with pytest.raises(UserError, match=said):
+            add_approver(path, "bob", key)
+        assert path.read_bytes() == before
+
+
 def test_a_join_may_bring_some(tmp_path: Path) -> None:
     """What is none is told before the token is used."""
     assert parse_approver(f"bob:{KEY.upper()}") == ("bob", KEY)
@@ -84,4 +108,8 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "nobody" in run("list")
     assert run("add", "bob", KEY) == f"bob  {KEY}\n"
     assert f'"{KEY}"' in run("list", "--json")
+    line = SoftwareAuthenticator().passkey.line
+    said = run("add", "ann", line)
+    assert said.startswith(f"ann  {line}\nbob  {KEY}\nnote: ann: a passkey signs what a page of the hub shows")
+    run("remove", "ann")
     assert "nobody" in run("remove", "bob")

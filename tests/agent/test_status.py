@@ -11,10 +11,13 @@ import pytest
 
 import agent.cli
 import agent.doctor  # before the fork: an ordinary user may not read this checkout
+from agent.approvers import add_approver
 from agent.runner.evidence import Evidence, Marker, write_marker
-from agent.status import Status, find_jobs
+from agent.state import StateFolder
+from agent.status import Status, _approvers_text, find_jobs
 from tests.each import each_of
 from tests.forked import NOBODY, Setting, run_forked
+from tests.software_authenticator import SoftwareAuthenticator
 
 JOB = "01J00000000000000000000000"
 WELL = Status(
@@ -86,6 +89,7 @@ def test_a_job_runs_only_while_its_process_does(tmp_path: Path) -> None:
         ({"policy": "read-only: looks"}, "policy       read-only: looks", 0),
         ({"policy": "CANNOT BE USED", "policy_usable": False}, "policy       CANNOT BE USED", 1),
         ({}, "policy       cannot tell", 0),
+        ({"approvers": "bob (bob: why)"}, "approvers    bob (bob: why)", 0),
         ({"unknown_jobs": [JOB]}, f"unknown      {JOB}", 0),
         (
             {"linked": None, "uplink": None, "runner": None, "hidden": ("/s/uplink",)},
@@ -120,3 +124,16 @@ def test_an_ordinary_user_is_told_what_cannot_be_seen(command: str) -> None:
     assert str(state / "uplink") in told
     assert "sudo" in told
     assert "down" not in told
+
+
+def test_it_says_what_the_trust_in_a_passkey_rests_on(tmp_path: Path) -> None:
+    """Beside whose signatures count; nothing where nobody's do; that nothing critical runs where the file is broken."""
+    state = StateFolder(tmp_path)
+    state.runner.mkdir()
+    assert _approvers_text(state) == ""
+    add_approver(state.approvers, "bob", "ab" * 32)
+    assert _approvers_text(state) == "bob"
+    add_approver(state.approvers, "ann", SoftwareAuthenticator().passkey.line)
+    assert _approvers_text(state).startswith("ann, bob (ann: a passkey signs what a page of the hub shows, so whoever")
+    state.approvers.write_text("nonsense")
+    assert _approvers_text(state) == f"none, what is critical is refused: {state.approvers}: not JSON"

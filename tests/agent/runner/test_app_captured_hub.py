@@ -14,10 +14,12 @@ from typing import Any
 
 from agent.approvers import add_approver
 from agent.machine_policy import new_file
-from common.approval_proof import CONSOLE, HUB, PERSON, ApprovalProof, askers
+from common.approval_proof import CONSOLE, HUB, PAGE, PASSKEY, PERSON, ApprovalProof, askers
+from common.identity.passkey import approval_challenge
 from common.identity.signing import APPROVAL_PURPOSE, PERSON_APPROVAL_PURPOSE, SigningKey
 from common.plan import Order
 from common.policy.machine_checks import MachineChecks, write_checks
+from tests.software_authenticator import UP, UV, SoftwareAuthenticator
 
 BOB, ANN = SigningKey.generate(), SigningKey.generate()
 CRITICAL = """
@@ -55,6 +57,15 @@ def own_proof(key: SigningKey, order: Order, person: str, **changes: Any) -> App
     proof = ApprovalProof(person, time.time(), False, expires, CONSOLE, PERSON + key.id, asked_by=asked_by)
     proof = replace(proof, **changes)
     return replace(proof, signature=key.sign(PERSON_APPROVAL_PURPOSE, proof.statement(order.request, order.plan_hash)))
+
+
+def passkey_proof(device: SoftwareAuthenticator, order: Order, person: str, **says: Any) -> ApprovalProof:
+    """What a person's browser gave a page of the hub's; `says`: what browser and authenticator do otherwise."""
+    now, asked_by = time.time(), askers(order.person, order.behalf)
+    proof = ApprovalProof(person, now, False, now + 60, PAGE, PASSKEY + device.passkey.id, asked_by=asked_by)
+    answer = device.get(approval_challenge(proof, order.request, order.plan_hash), **says)
+    signed = {"authenticator_data": answer.authenticator_data, "client_data": answer.client_data}
+    return replace(proof, signature=answer.signature, **signed)
 
 
 def approved_by_the_hub(home: Any, order: Order) -> Order:
@@ -227,3 +238,50 @@ async def test_a_rule_of_the_hub_is_critical_on_a_machine_that_trusts_it(home: A
         add_approver(home.runner / "approvers.json", "bob", BOB.public.hex())
         assert (await tried(uplink, signed)).outcome == "succeeded"
     assert mark.exists()
+
+
+async def test_what_is_critical_and_was_signed_with_a_passkey(home: Any, kit: Any, tmp_path: Path) -> None:
+    """Trust: a hub starts it with an answer of a passkey that the machine was given, once; not with one that it has of
+    another plan, from another page, of nobody in particular, or of a passkey that it made itself.
+    """
+    mark = tmp_path / "mark"
+    home.policy(new_file("read-only").decode() + CRITICAL.format(folder=tmp_path))
+    bobs, anns, made_up = SoftwareAuthenticator("es256"), SoftwareAuthenticator("eddsa"), SoftwareAuthenticator()
+    add_approver(home.runner / "approvers.json", "bob", bobs.passkey.line)
+    plain = approved_by_the_hub(home, home.order("/usr/bin/touch", str(mark)))
+    other = approved_by_the_hub(home, home.order("/usr/bin/touch", str(tmp_path / "else")))
+    good = passkey_proof(bobs, plain, "bob")
+    anns_proof = passkey_proof(anns, plain, "ann")
+    table = [
+        ("a passkey that the machine was not given", anns_proof, "'ann': signed with a key that this machine"),
+        ("a passkey of the hub's own", passkey_proof(made_up, plain, "ann"), "this machine does not know"),
+        ("bob's under another name", passkey_proof(bobs, plain, "ann"), "this machine does not know"),
+        ("an answer to another plan", passkey_proof(bobs, other, "bob"), "'bob': its signature is not of this plan"),
+        ("another site", passkey_proof(bobs, plain, "bob", site="hub.evil"), "for another site"),
+        ("another page", passkey_proof(bobs, plain, "bob", origin="https://hub.evil"), "on another page"),
+        ("a page within another", passkey_proof(bobs, plain, "bob", crossOrigin=True), "within another site's"),
+        ("without knowing who", passkey_proof(bobs, plain, "bob", flags=UP), "without knowing that it was them"),
+        ("without anybody", passkey_proof(bobs, plain, "bob", flags=UV), "without anybody there"),
+        ("a longer time", replace(good, expires=good.expires + 60), "its signature is not of this plan"),
+    ]
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        for what, proof, said in table:
+            refused = await tried(uplink, replace(plain, job=kit.job_id(), proofs=(*plain.proofs, proof)))
+            assert (refused.code, said in refused.reason) == ("policy", True), (what, refused.reason)
+        for what, proof in (
+            ("cut short", replace(good, authenticator_data=good.authenticator_data[:-1])),
+            ("with more behind it", replace(good, authenticator_data=good.authenticator_data + b"0")),
+            ("longer than any browser's", replace(good, client_data=good.client_data + b" " * 1_024)),
+            ("without client data", replace(good, client_data=b"")),
+            ("a signature that is too long", replace(good, signature=b"0" * 81)),
+        ):
+            refused = await tried(uplink, replace(plain, job=kit.job_id(), proofs=(*plain.proofs, proof)))
+            assert "proofs: " in refused.reason, (what, refused.reason)
+        assert not mark.exists()
+        add_approver(home.runner / "approvers.json", "ann", anns.passkey.line)
+        whole = replace(plain, proofs=(*plain.proofs, good, anns_proof))
+        assert (await tried(uplink, whole)).outcome == "succeeded"
+        assert mark.exists()
+        refused = await tried(uplink, replace(whole, job=kit.job_id()))
+        assert "has been used on this machine" in refused.reason
