@@ -32,6 +32,7 @@ inlet_activity, quiet_inlets
                what each inlet did since the hub started; when it was heard last, and which are silent for long
 secret_uses    since when a secret holds, when it was used last, whether it can be retired
 redaction      a delivery with what is private replaced by what has its shape
+arrivals       who waits at a port and has not said who they are, and whose turn is next
 sender_limits, echo_guard, repeated_message
                who talks too much, who repeats our own words, what comes under a known id
 short_refusal  a refusal in one line, for who was refused just before

@@ -1,6 +1,8 @@
 """The port that agents and consoles dial.
 
 server      who may connect, one link an agent, revocation, the goodbye
+listener    the port before anybody is known: who may open a connection, and when; websocket is the library's inside
+paths       what is answered before the upgrade
 peer        who is at the other end: identity, validity, clock
 holders     whether one machine comes under a name, by what its hello says; a copy that says so itself
 renewal     the entrance for certificates that have run out

@@ -16,16 +16,14 @@ break repeats nothing and loses nothing.
 from __future__ import annotations
 
 import asyncio
-import http
 import secrets
+import socket
 import ssl
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from email.utils import formatdate
 from typing import Final, Literal
 
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.datastructures import Headers
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
@@ -58,16 +56,18 @@ from hub.identity.certificates import JoinRefused, NotTrusted, authenticate, joi
 from hub.links.agent import CLOSE_GOING_AWAY, CLOSE_POLICY_VIOLATION, AgentLink
 from hub.links.console import ConsoleLink, VerbTable
 from hub.links.holders import HolderChecks
+from hub.links.listener import LinkListener, bind
+from hub.links.paths import answer_request
 from hub.links.peer import peer_of
 from hub.links.refusals import LinkRefusals
 from hub.links.renewal import FIRST_FRAME_TIMEOUT, RenewalEntrance
 from hub.links.send_queue import SendQueue
+from hub.links.websocket import LinkConnection
 from hub.log import logger
 from hub.store.store import Store
 from hub.store.transaction import Txn
 
 SESSION_TTL: Final = 300.0
-MAX_FRAME: Final = 1024 * 1024
 MAX_FACTS: Final = 32  # of a machine, and characters of each
 MAX_FACT: Final = 200
 MAX_CONCURRENT_CLOSES: Final = 200  # links that are closed at a time
@@ -110,6 +110,7 @@ class LinkServer:
         self._holders = HolderChecks(engine, fleet)
         self._refusals = LinkRefusals(store, fleet, clock)
         self._renewals = RenewalEntrance(engine, self._refusals, clock)
+        self._listener: LinkListener | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self.listening = False
         self.ports: tuple[int, ...] = ()  # what it listens on: tests and port 0
@@ -119,39 +120,37 @@ class LinkServer:
         self._config = config
 
     async def serve(self, started: asyncio.Event, stop: asyncio.Event) -> None:
-        host, port = self._config.links.listen
-        try:
-            server: Server = await serve(
-                self._handle_connection,
-                host,
-                port,
-                ssl=self._tls,
-                compression=None,
-                max_size=MAX_FRAME,
-                max_queue=16,
-                open_timeout=10,
-                close_timeout=2,
-                ping_interval=None,
-                process_request=self._before_upgrade,
-                server_header=None,
-            )
-        except OSError as error:
-            cure = "stop what listens there, or set [links] listen in hub.toml to another port"
-            raise UserError(f"cannot listen for machines on {host}:{port} ({error.strerror})", cure) from None
-        self.ports = tuple(socket.getsockname()[1] for socket in server.sockets)
+        sockets = await self._bind()
+        self.ports = tuple(each.getsockname()[1] for each in sockets)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
+            self._listener = listener = LinkListener(
+                tls=lambda: self._tls,
+                tasks=tasks,
+                before_upgrade=self._before_upgrade,
+                handle=self._handle_connection,
+                tls_failed=self._tls_failed,
+            )
+            listener.start(sockets)
             self.listening = True
             started.set()
             try:
                 await stop.wait()
             finally:
                 self.listening = False
+                listener.close()
                 await self._announce_restart()
-                server.close(close_connections=True)
-                await server.wait_closed()
+                await listener.wait_closed()
                 self._tasks = None
         await self._refusals.flush(everything=True)
+
+    async def _bind(self) -> list[socket.socket]:
+        host, port = self._config.links.listen
+        try:
+            return await bind(host, port)
+        except OSError as error:
+            cure = "stop what listens there, or set [links] listen in hub.toml to another port"
+            raise UserError(f"cannot listen for machines on {host}:{port} ({error.strerror})", cure) from None
 
     async def _announce_restart(self) -> None:
         """Tells every machine over how many seconds to spread its return: about 300 handshakes a second are fine."""
@@ -169,18 +168,22 @@ class LinkServer:
     # ---- before the upgrade
 
     def _before_upgrade(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
-        path, now = request.path.partition("?")[0], self._clock()
-        if path == "/ca":
-            return _plain(http.HTTPStatus.OK, self._authority.certificate, now, "application/x-pem-file")
-        if path not in ("/agent", "/console", "/copied", "/join", "/renew"):
-            return _plain(http.HTTPStatus.NOT_FOUND, b"there is nothing here\n", now)
-        if path != "/join" and peer_of(connection, now).identity is None:
-            return _plain(http.HTTPStatus.FORBIDDEN, b"a certificate of this hub is needed here\n", now)
-        return None
+        answer = answer_request(connection, request, self._authority.certificate, self._clock())
+        if answer is not None:
+            self._count_failure(connection)
+        return answer
+
+    def _tls_failed(self, address: str, code: str, reason: str) -> None:
+        log.info("link.no_tls", address=address, code=code, reason=reason)
+
+    def _count_failure(self, connection: ServerConnection) -> None:
+        """Of those who have proved nothing; what somebody does who is known is not his neighbours' fault."""
+        if self._listener is not None and isinstance(connection, LinkConnection):
+            self._listener.fail(connection)
 
     # ---- connections
 
-    async def _handle_connection(self, connection: ServerConnection) -> None:
+    async def _handle_connection(self, connection: LinkConnection) -> None:
         assert connection.request is not None  # noqa: S101 - set by the handshake
         path = connection.request.path.partition("?")[0]
         try:
@@ -197,9 +200,12 @@ class LinkServer:
         except ConnectionClosed:
             pass
         except TimeoutError:
+            self._count_failure(connection)
             await connection.close(CLOSE_POLICY_VIOLATION, "no first frame in time")
         except BadFrame as error:
             log.warning("link.bad_frame", path=path, error=str(error)[:200])
+            if path == "/join":
+                self._count_failure(connection)
             await connection.close(error.close_code, "bad frame")
 
     async def _receive_first(self, connection: ServerConnection) -> bytes | str:
@@ -217,6 +223,7 @@ class LinkServer:
             )
         except JoinRefused as error:
             answer = Refuse(error.code, error.reason)
+            self._count_failure(connection)
             await self._refusals.record("join", error.code, message.name[:64], error.reason)
         else:
             log.info("join.accepted", name=message.name[:64])
@@ -236,7 +243,7 @@ class LinkServer:
 
     async def _handshake(
         self,
-        connection: ServerConnection,
+        connection: LinkConnection,
         kind: Literal["agent", "operator"],
         find_session: Callable[[str], Session | None],
     ) -> tuple[Identity, Hello, Welcome, bool] | None:
@@ -279,6 +286,8 @@ class LinkServer:
                     now=now,
                 )
         if identity is not None and isinstance(answer, Welcome) and isinstance(hello, Hello):
+            if self._listener is not None:
+                self._listener.let_in(connection)
             return identity, hello, answer, estranged
         assert isinstance(answer, Refuse)  # noqa: S101 - a welcome was returned above
         await self._refusals.record(kind, answer.code, identity.name if identity else "unknown", answer.reason)
@@ -300,7 +309,7 @@ class LinkServer:
 
     # ---- machines
 
-    async def _agent(self, connection: ServerConnection) -> None:
+    async def _agent(self, connection: LinkConnection) -> None:
         welcomed = await self._handshake(connection, "agent", self._session_of)
         if welcomed is None or self._tasks is None:
             return
@@ -384,7 +393,7 @@ class LinkServer:
 
     # ---- people
 
-    async def _console(self, connection: ServerConnection) -> None:
+    async def _console(self, connection: LinkConnection) -> None:
         welcomed = await self._handshake(connection, "operator", lambda name: None)
         if welcomed is None or self._tasks is None:
             return
@@ -466,10 +475,3 @@ async def _close_all(links: Sequence[AgentLink | ConsoleLink], code: int, reason
         async with asyncio.TaskGroup() as closing:
             for link in links[index : index + MAX_CONCURRENT_CLOSES]:
                 closing.create_task(link.close(code, reason, spread))
-
-
-def _plain(status: http.HTTPStatus, body: bytes, now: float, kind: str = "text/plain") -> Response:
-    """A whole answer; its Date lets a machine that joins see that its clock is off."""
-    date = formatdate(now, usegmt=True)
-    headers = Headers({"Content-Type": kind, "Content-Length": str(len(body)), "Date": date, "Connection": "close"})
-    return Response(status.value, status.phrase, headers, body)

@@ -1,0 +1,69 @@
+"""Every inner part of websockets that the links' port stands on: in this file and in no other.
+
+`websockets.serve` opens its port itself and begins TLS with whoever comes. A hub decides first whose turn it is
+(`hub.links.listener`), so it makes the connections of that library one by one. What it takes for granted, with
+websockets 16 and 17; tests/hub/links/test_websocket.py says in words what has moved:
+
+    ServerProtocol     made with max_size
+    ServerConnection   made with (protocol, server, ping_interval=, close_timeout=, max_queue=); handshake(
+                       process_request, process_response, server_header), which asks server.is_serving()
+    Connection         connection_made, connection_lost, transport, protocol.state
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, Protocol, cast
+
+from websockets.asyncio.connection import Connection
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+MAX_FRAME: Final = 1024 * 1024
+MAX_QUEUED: Final = 16  # messages that are read ahead
+CLOSE_TIMEOUT: Final = 2.0
+
+BeforeUpgrade = Callable[[ServerConnection, Request], Response | None]
+
+
+class Owner(Protocol):
+    """Who has opened the port."""
+
+    def is_serving(self) -> bool: ...
+
+    def opened(self, connection: LinkConnection) -> None:
+        """TLS is done."""
+
+    def lost(self, connection: LinkConnection) -> None:
+        """The connection has ended."""
+
+
+class LinkConnection(ServerConnection):
+    """One connection, from the end of its TLS handshake on."""
+
+    def __init__(self, owner: Owner) -> None:
+        super().__init__(
+            ServerProtocol(max_size=MAX_FRAME),
+            cast(Server, owner),
+            ping_interval=None,  # the session has heartbeats of its own
+            close_timeout=CLOSE_TIMEOUT,
+            max_queue=MAX_QUEUED,
+        )
+        self._owner = owner
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        Connection.connection_made(self, transport)
+        self._owner.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._owner.lost(self)
+
+    async def upgrade(self, before: BeforeUpgrade) -> bool:
+        """Reads the opening request and answers it; True where this is a WebSocket now."""
+        handshake: Any = self.handshake
+        await handshake(before, None, None)
+        return self.protocol.state is State.OPEN
