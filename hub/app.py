@@ -18,6 +18,7 @@ from common.process.hangup import StandardError, outlive_hangup
 from common.process.notify import notify, watchdog
 from hub.chat import http_server
 from hub.config import HubConfig
+from hub.core.rate_limits import parse_networks
 from hub.files import Files
 from hub.identity.audit_keys import make_audit_key
 from hub.identity.key_ring import read_ring
@@ -113,7 +114,8 @@ async def run_until(parts: Parts, stop: asyncio.Event) -> None:
         asking = tasks.create_task(parts.outbound.run(), name="outbound")
         background = start_background(tasks, parts)
         tls = parts.base.http_tls.context if parts.base.http_tls is not None else None
-        web = http_server.serve(parts.web, listen, started=web_up, stop=web_stop, tls=tls)
+        proxies = parse_networks(parts.base.config.http.trusted_proxies)
+        web = http_server.serve(parts.web, listen, started=web_up, stop=web_stop, tls=tls, trusted_proxies=proxies)
         serving = tasks.create_task(web, name="http")
         linking = tasks.create_task(parts.links.serve(links_up, stop), name="links")
         await web_up.wait()

@@ -5,6 +5,7 @@ inlets         the inlets of hub.toml, each with its platform
 http_server, listener_tls, uvicorn_private
                the HTTP server and its limits, before any application code runs; its certificate; the parts of uvicorn
                that it uses
+gated_port     a port with TLS before anybody is known: who may open a connection, and when; the links' port is one too
 webhook        one delivery: limits, signature, duplicates, commit, 2xx
 outbound, outbound_pause, outbound_socket
                run the outbound modes of inlets: ask platforms for news, where the hub has no open port

@@ -5,6 +5,9 @@ uvicorn trusts its clients with time and headers; a hub cannot. `BoundedProtocol
 headers, a limit on connections (the one that has kept us waiting longest makes room), no Transfer-Encoding but
 chunked, no trailers taken for headers, and no reading on after an answer was given before the body's end. The body's
 own time and size are the application's (hub/chat/webhook.py).
+
+One address has its share of the connections, and where it speaks TLS here its turns (`hub.chat.gated_port`); a proxy
+that is trusted speaks for many and has no share: whom it forwards for is known, and limited, with each request.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ import errno
 import json
 import socket
 import ssl
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -25,9 +30,15 @@ from starlette.types import ASGIApp
 
 from common.errors import UserError
 from common.values import parse_address
+from hub.chat.gated_port import GatedPort
 from hub.chat.uvicorn_private import EventServer, HttpConnection, status_line
+from hub.core.arrivals import ArrivalLimits
+from hub.core.rate_limits import LOOPBACK, Network, is_within, network_key
+from hub.log import logger
 
 BACKLOG: Final = 2_048
+
+log = logger("http")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,7 @@ class HttpLimits:
     head_lines: int = 64
     line_bytes: int = 8 * 1024
     connections: int = 1_024
+    address: int = 256  # of them from one address (IPv6: one /64) that is no trusted proxy
     keep_alive: int = 15  # seconds that an idle connection is kept
     grace: int = 10  # seconds that requests in hand get at shutdown
 
@@ -49,19 +61,20 @@ async def serve(
     stop: asyncio.Event,
     limits: HttpLimits | None = None,
     tls: ssl.SSLContext | None = None,
+    trusted_proxies: Collection[Network] = LOOPBACK,
 ) -> None:
     """Serves `app` at "HOST:PORT" (or on a bound socket) until `stop` is set, then finishes what is in hand and
-    returns. With `tls` it speaks HTTPS.
+    returns. With `tls` it speaks HTTPS. `trusted_proxies` send for many.
 
     Sets `started` once connections are accepted. Raises UserError where the address cannot be used. Installs no
     signal handlers.
     """
     limits = limits or HttpLimits()
     listener = bind(listen) if isinstance(listen, str) else listen
-    crowd: dict[BoundedProtocol, None] = {}
+    crowd = Crowd(lambda address: "" if is_within(address, trusted_proxies) else network_key(address))
     config = uvicorn.Config(
         app,
-        http=partial(BoundedProtocol, limits=limits, waiting=crowd),  # type: ignore[arg-type]  # called, never subclassed
+        http=partial(BoundedProtocol, limits=limits, crowd=crowd),  # type: ignore[arg-type]  # called, never subclassed
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -74,12 +87,39 @@ async def serve(
         timeout_graceful_shutdown=limits.grace,
         ssl_context_factory=(lambda config, default: tls) if tls is not None else None,
     )
-    server = EventServer(config, started, stop, limits.head_seconds)
     try:
-        await server.serve([listener])
+        async with asyncio.TaskGroup() as tasks:
+
+            def open_port(context: ssl.SSLContext, connect: Callable[[], asyncio.Protocol]) -> GatedPort:
+                return _open_port(context, connect, tasks, limits, crowd.key)
+
+            server = EventServer(config, started, stop, open_port)
+            try:
+                await server.serve([listener])
+            finally:
+                server.abort()
     finally:
-        server.abort()
         listener.close()
+
+
+def _open_port(
+    context: ssl.SSLContext,
+    connect: Callable[[], asyncio.Protocol],
+    tasks: asyncio.TaskGroup,
+    limits: HttpLimits,
+    key: Callable[[str], str],
+) -> GatedPort:
+    """The port with TLS: a connection counts there until TLS is up, and with the protocol's `Crowd` from then on."""
+    return GatedPort(
+        tls=lambda: context,
+        tasks=tasks,
+        connect=lambda arrival: connect(),
+        tls_failed=lambda address, code, reason: log.info("http.no_tls", address=address, code=code, reason=reason),
+        timeout=limits.head_seconds,
+        limits=ArrivalLimits(total=limits.connections, address=limits.address),
+        key=key,
+        counts_open=False,
+    )
 
 
 def bind(listen: str) -> socket.socket:
@@ -116,6 +156,22 @@ def _cannot_bind(listen: str, error: OSError) -> UserError:
     return UserError(f"{listen} cannot be listened on ({error.strerror})", "set another [http] listen in hub.toml")
 
 
+class Crowd:
+    """The open connections by address, and those that keep us waiting, longest first. Shared by all connections."""
+
+    def __init__(self, key: Callable[[str], str]) -> None:
+        """`key` is what an address is counted under; "" has no share of its own."""
+        self.key = key
+        self.waiting: dict[BoundedProtocol, None] = {}
+        self.counts: Counter[str] = Counter()
+
+    def leave(self, connection: BoundedProtocol, address: str) -> None:
+        self.waiting.pop(connection, None)
+        self.counts[address] -= 1
+        if not self.counts[address]:
+            del self.counts[address]
+
+
 class Phase(enum.Enum):
     """What the parser is in the middle of."""
 
@@ -130,12 +186,14 @@ class _StopParsing(Exception):
 
 
 class BoundedProtocol(HttpConnection):
-    """One connection. `crowd` holds those that keep us waiting, longest first; it is shared by all connections."""
+    """One connection."""
 
-    def __init__(self, *args: Any, limits: HttpLimits, waiting: dict[BoundedProtocol, None], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, limits: HttpLimits, crowd: Crowd, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limits = limits
-        self._waiting = waiting
+        self._crowd = crowd
+        self._waiting = crowd.waiting
+        self._address = ""
         self._phase = Phase.HEAD
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_received = 0  # bytes that came while the headers were incomplete
@@ -148,21 +206,27 @@ class BoundedProtocol(HttpConnection):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as theirs
         super().connection_made(transport)
-        if self.connection_count > self._limits.connections:
+        self._address = self._crowd.key(self.client[0] if self.client else "")
+        self._crowd.counts[self._address] += 1
+        if self._address and self._crowd.counts[self._address] > self._limits.address:
+            self._evict_longest_waiting(self._address)
+        elif self.connection_count > self._limits.connections:
             self._evict_longest_waiting()
         if not transport.is_closing():
             self._waiting[self] = None
             self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._waiting.pop(self, None)
+        self._crowd.leave(self, self._address)
         self._cancel_head_timer()
         self.cancel_keepalive()
         super().connection_lost(exc)
 
-    def _evict_longest_waiting(self) -> None:
-        """Closes the connection that has kept us waiting longest; where all are being answered, the new one."""
-        victim = next(iter(self._waiting), self)
+    def _evict_longest_waiting(self, address: str = "") -> None:
+        """Closes the connection that has kept us waiting longest, of this address if one is given; where all are being
+        answered, the new one.
+        """
+        victim = next((each for each in self._waiting if not address or each._address == address), self)
         self._waiting.pop(victim, None)
         victim.abort_connection()
 

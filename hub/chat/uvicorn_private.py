@@ -11,7 +11,7 @@ what has moved.
     ServerState        connections, tasks, total_requests
     HttpToolsProtocol  connection_made, connection_lost, data_received, shutdown, on_message_begin, on_url, on_header,
                        on_headers_complete, on_message_complete, on_response_complete, _unset_keepalive_if_required;
-                       transport, loop, parser, flow, cycle, url, headers, connections, server_state
+                       transport, loop, client, parser, flow, cycle, url, headers, connections, server_state
     its cycle          response_started, response_complete, disconnected, keep_alive, message_event
     its flow           pause_reading
     STATUS_LINE        status -> its line, with the end of line
@@ -22,11 +22,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
 
 import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from hub.chat.gated_port import GatedPort
+
+OpenPort = Callable[[ssl.SSLContext, Callable[[], asyncio.Protocol]], GatedPort]
+"""The port for a context and what speaks in TLS."""
 
 
 class EventServer(uvicorn.Server):
@@ -35,12 +41,13 @@ class EventServer(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, started: asyncio.Event, stop: asyncio.Event, handshake_seconds: float
+        self, config: uvicorn.Config, started: asyncio.Event, stop: asyncio.Event, open_port: OpenPort
     ) -> None:
         super().__init__(config)
-        self._handshake_seconds = handshake_seconds
+        self._open_port = open_port
         self._started = started
         self._stop = stop
+        self._gated: GatedPort | None = None
         self.servers = []
 
     @contextlib.contextmanager
@@ -48,19 +55,19 @@ class EventServer(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """uvicorn's, but for a bound on the time of a TLS handshake, which it leaves at a minute."""
+        """uvicorn's, but that TLS is `open_port`'s: uvicorn begins it with whoever comes, and gives it a minute."""
         loop, config = asyncio.get_running_loop(), self.config
 
         def connection() -> asyncio.Protocol:
             kind = config.http_protocol_class
             return kind(config=config, server_state=self.server_state, app_state={})  # type: ignore[call-arg]
 
-        timeout = self._handshake_seconds if config.ssl is not None else None
-        for listener in sockets or ():
-            server = await loop.create_server(
-                connection, sock=listener, ssl=config.ssl, backlog=config.backlog, ssl_handshake_timeout=timeout
-            )
-            self.servers.append(server)
+        if config.ssl is not None:
+            self._gated = self._open_port(config.ssl, connection)
+            self._gated.start(sockets or ())
+        else:
+            for listener in sockets or ():
+                self.servers.append(await loop.create_server(connection, sock=listener, backlog=config.backlog))
         self.started = True
         self._started.set()
 
@@ -73,8 +80,7 @@ class EventServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accepts no more, closes what is idle, and gives requests in hand their grace."""
-        for listener in self.servers:
-            listener.close()
+        await self._close_ports()
         for connection in list(self.server_state.connections):
             connection.shutdown()
         with contextlib.suppress(TimeoutError):
@@ -82,10 +88,19 @@ class EventServer(uvicorn.Server):
                 while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110  uvicorn has no event
                     await asyncio.sleep(0.02)
 
+    async def _close_ports(self) -> None:
+        for listener in self.servers:
+            listener.close()
+        if self._gated is not None:
+            self._gated.close()
+            await self._gated.wait_closed()
+
     def abort(self) -> None:
         """After a clean end there is nothing left to do; after a cancellation this closes what is open."""
         for listener in self.servers:
             listener.close()
+        if self._gated is not None:
+            self._gated.close()
         for task in list(self.server_state.tasks):
             task.cancel()
         for connection in list(self.server_state.connections):

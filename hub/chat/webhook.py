@@ -49,13 +49,13 @@ from hub.chat.proven_by import receive_noting
 from hub.chat.refusals import Refusals
 from hub.core.inlet_activity import InletActivity
 from hub.core.rate_limits import (
+    LOOPBACK,
     Network,
     RefusalRow,
     TokenBucket,
     TokenBuckets,
     client_address,
     network_key,
-    parse_networks,
 )
 from hub.core.receipt import Receipt
 from hub.log import logger
@@ -63,7 +63,6 @@ from hub.metrics import CONTENT_TYPE, Gauges, Metrics
 
 log = logger("webhook")
 
-LOOPBACK: Final = parse_networks(("127.0.0.1", "::1"))
 T = TypeVar("T")
 _QUERY_FIELDS: Final = 32
 _GAUGES_TTL: Final = 1.0  # seconds for which scrapes share one read of the store

@@ -78,9 +78,11 @@ class ArrivalQueue(Generic[T]):
         return self._failures.wait_time(address, now) > 0
 
     def arrive(self, address: str, item: T, now: float) -> tuple[Arrival[T] | None, Arrival[T] | None]:
-        """Puts a connection in line: its place, None where it is turned away; and one that has to go for it."""
+        """Puts a connection in line: its place, None where it is turned away; and one that has to go for it. The
+        address "" is nobody's in particular, and has no limit of its own.
+        """
         limits, one = self.limits, self._addresses.get(address)
-        most = limits.failing if self.is_failing(address, now) else limits.address
+        most = limits.failing if self.is_failing(address, now) else limits.address if address else limits.total
         if one is not None and len(one.present) >= most:
             return None, None
         going: Arrival[T] | None = None
@@ -131,7 +133,8 @@ class ArrivalQueue(Generic[T]):
 
     def fail(self, address: str, now: float) -> None:
         """A connection of this address has proved nothing."""
-        self._failures.try_acquire(address, now)
+        if address:
+            self._failures.try_acquire(address, now)
 
     def pop_any(self) -> Arrival[T] | None:
         """One of those that are here, for a port that closes; the caller makes it leave."""

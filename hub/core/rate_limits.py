@@ -81,6 +81,9 @@ def parse_networks(entries: Collection[str]) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(entry, strict=False) for entry in entries)
 
 
+LOOPBACK: Final = parse_networks(("127.0.0.1", "::1"))
+
+
 def client_address(peer: str, forwarded_for: str, trusted: Collection[Network]) -> str:
     """Whom a request came from: the peer, or, where the peer is a trusted proxy, the last address in X-Forwarded-For
     that is not.
@@ -88,11 +91,11 @@ def client_address(peer: str, forwarded_for: str, trusted: Collection[Network]) 
     "" where a trusted proxy names nobody: then the proxy speaks for everyone and nobody in particular is to blame.
     Only the right end of the header is believed: what stands left of it was written by the sender.
     """
-    if not _is_within(peer, trusted):
+    if not is_within(peer, trusted):
         return peer
     for entry in reversed(forwarded_for[-2_000:].split(",")):
         address = entry.strip()
-        if _is_within(address, trusted):
+        if is_within(address, trusted):
             continue
         try:
             return str(ipaddress.ip_address(address))
@@ -101,7 +104,8 @@ def client_address(peer: str, forwarded_for: str, trusted: Collection[Network]) 
     return ""
 
 
-def _is_within(address: str, networks: Collection[Network]) -> bool:
+def is_within(address: str, networks: Collection[Network]) -> bool:
+    """Whether an address is of one of these networks; False for what is no address."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

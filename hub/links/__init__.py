@@ -1,7 +1,7 @@
 """The port that agents and consoles dial.
 
 server      who may connect, one link an agent, revocation, the goodbye
-listener    the port before anybody is known: who may open a connection, and when; websocket is the library's inside
+listener    the port's sockets and connections, on hub.chat.gated_port; websocket has the inner parts of the library
 paths       what is answered before the upgrade
 peer        who is at the other end: identity, validity, clock
 holders     whether one machine comes under a name, by what its hello says; a copy that says so itself

@@ -22,6 +22,8 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from hub.chat.gated_port import Place
+
 MAX_FRAME: Final = 1024 * 1024
 MAX_QUEUED: Final = 16  # messages that are read ahead
 CLOSE_TIMEOUT: Final = 2.0
@@ -53,6 +55,7 @@ class LinkConnection(ServerConnection):
             max_queue=MAX_QUEUED,
         )
         self._owner = owner
+        self.place: Place | None = None  # among those who are not known; None once it is
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         Connection.connection_made(self, transport)

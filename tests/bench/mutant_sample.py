@@ -411,7 +411,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "hub/core/rate_limits.py",
-        "        if _is_within(address, trusted):\n            continue\n",
+        "        if is_within(address, trusted):\n            continue\n",
         "",
         f"{CORE}/test_rate_limits.py",
     ),

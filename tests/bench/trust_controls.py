@@ -380,6 +380,31 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "if False:",
         f"{ENGINE}/test_request_actions.py",
     ),
+    # ---- before anybody is known
+    _control(
+        "A6",
+        "one address has its share of the connections that nobody stands behind",
+        "hub/core/arrivals.py",
+        "if one is not None and len(one.present) >= most:",
+        "if False:",
+        "tests/hub/core/test_arrivals.py",
+    ),
+    _control(
+        "A6",
+        "an address that proves nothing has few turns",
+        "hub/core/arrivals.py",
+        "if one.line and not (self.is_failing(address, now) and self._turns.try_acquire(address, now)):",
+        "if one.line:",
+        "tests/hub/core/test_arrivals.py",
+    ),
+    _control(
+        "A6",
+        "one address has its share of the webhooks' connections",
+        "hub/chat/http_server.py",
+        "if self._address and self._crowd.counts[self._address] > self._limits.address:",
+        "if False:",
+        "tests/hub/chat/test_http_server.py",
+    ),
     # ---- the record
     _control(
         "A7",

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
 
 import pytest
@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from common.errors import UserError
 from hub.chat import http_server
 from hub.chat.http_server import HttpLimits
+from hub.core.rate_limits import LOOPBACK, Network
 
 QUICK = HttpLimits(head_seconds=0.2, keep_alive=1, grace=2)
 
@@ -87,14 +88,19 @@ async def one_answer(reader: asyncio.StreamReader) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def running(bounds: HttpLimits = QUICK, held: bool = False) -> AsyncIterator[Running]:
+async def running(
+    bounds: HttpLimits = QUICK,
+    held: bool = False,
+    trusted: Collection[Network] = LOOPBACK,
+) -> AsyncIterator[Running]:
     listener = http_server.bind("127.0.0.1:0")
     app = Echo(asyncio.Event(), asyncio.Event())
     if not held:
         app.gate.set()
     started, stop = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        done = group.create_task(http_server.serve(app, listener, started=started, stop=stop, limits=bounds))
+        serve = http_server.serve(app, listener, started=started, stop=stop, limits=bounds, trusted_proxies=trusted)
+        done = group.create_task(serve)
         await started.wait()
         try:
             yield Running(listener.getsockname()[1], app, stop, done)
@@ -105,6 +111,23 @@ async def running(bounds: HttpLimits = QUICK, held: bool = False) -> AsyncIterat
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+async def test_one_address_has_its_share_of_the_connections() -> None:
+    """Its own that has kept us waiting longest makes room; a trusted proxy, which speaks for many, has no share."""
+    bounds = replace(QUICK, head_seconds=300.0, address=3)
+    for trusted, closes in (((), True), (LOOPBACK, False)):
+        async with running(bounds, trusted=trusted) as server, contextlib.AsyncExitStack() as stack:
+            first, _ = await stack.enter_async_context(server.connection())
+            for _ in range(2):
+                await stack.enter_async_context(server.connection())
+            reader, writer = await stack.enter_async_context(server.connection())
+            writer.write(LAST)
+            assert b" 200 " in await all_of(reader)
+            if closes:
+                assert await all_of(first) == b""
+            else:
+                assert not first.at_eof()
 
 
 async def test_a_request_is_answered_without_banner() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import datetime
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from hub.chat import http_server
 from hub.chat.http_server import HttpLimits
 from hub.chat.listener_tls import ListenerTls
 from hub.core.http_table import HttpTable
+from hub.core.rate_limits import LOOPBACK, Network
 
 
 def write_pair(folder: Path, name: str) -> HttpTable:
@@ -64,12 +65,22 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def serving(tls: ListenerTls, limits: HttpLimits | None = None) -> AsyncIterator[int]:
+async def serving(
+    tls: ListenerTls, limits: HttpLimits | None = None, proxies: Collection[Network] = LOOPBACK
+) -> AsyncIterator[int]:
     """The port of a server with this listener."""
     listening = http_server.bind("127.0.0.1:0")
     started, stop = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        run = http_server.serve(application, listening, started=started, stop=stop, limits=limits, tls=tls.context)
+        run = http_server.serve(
+            application,
+            listening,
+            started=started,
+            stop=stop,
+            limits=limits,
+            tls=tls.context,
+            trusted_proxies=proxies,
+        )
         tasks.create_task(run)
         await started.wait()
         yield listening.getsockname()[1]
@@ -120,6 +131,22 @@ async def test_a_handshake_that_does_not_come_is_ended(tmp_path: Path) -> None:
             assert await reader.read() == b""
         assert time.monotonic() - begun < 30
         writer.close()
+
+
+async def test_a_crowd_that_does_not_begin_is_bounded_by_address(tmp_path: Path) -> None:
+    """Trust (A6, slow): what is beyond an address's share is closed at once, without TLS; a trusted proxy has none."""
+    table = write_pair(tmp_path, "hub")
+    assert table.certificate_file is not None
+    limits = HttpLimits(head_seconds=30.0, address=4)
+    for proxies, closed in (((), 2), (LOOPBACK, 0)):
+        async with serving(listener(table), limits, proxies) as port, asyncio.timeout(45):
+            crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(6)]
+            for reader, _ in crowd[len(crowd) - closed :]:
+                assert await reader.read() == b""
+            if not closed:
+                assert (await shown(port, local_context(table.certificate_file)))[0] == "hub"
+            for _, writer in crowd:
+                writer.close()
 
 
 def test_files_that_do_not_fit_are_named_and_change_nothing(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import ssl
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from hub.chat.gated_port import GatedPort
 from hub.chat.uvicorn_private import EventServer, HttpConnection, status_line
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -154,7 +156,10 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 def connected() -> tuple[HttpConnection, Transport, EventServer]:
-    server = EventServer(uvicorn.Config(application, log_config=None), asyncio.Event(), asyncio.Event(), 5.0)
+    def no_port(context: ssl.SSLContext, connect: Callable[[], asyncio.Protocol]) -> GatedPort:
+        raise AssertionError("without TLS there is none")
+
+    server = EventServer(uvicorn.Config(application, log_config=None), asyncio.Event(), asyncio.Event(), no_port)
     connection = HttpConnection(server.config, server.server_state, {})
     transport = Transport()
     connection.connection_made(transport)
