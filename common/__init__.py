@@ -30,6 +30,7 @@ The ground, values and words that every room stands on; it imports nothing above
                  private files, written whole or not at all; files read within bounds
     approval_proof
                  a signed yes: what an order carries of an approval
+    confirmation the hub's signed word that a job may start
     errors       UserError and the exit codes
     version      the version, in one place
 

@@ -234,6 +234,7 @@ class Order:
     script_text: str = ""  # its content; protocol 3
     checks: str = ""  # of the policy at the hand-out, no part of the plan: common.policy.machine_checks; protocol 3
     confirm: bool = False  # to be started only once the hub has confirmed that it knows the acceptance
+    issued_at: float = 0.0  # the hub's clock when it was made: not_after minus it is its life; protocol 5
 
     def verify(self) -> None:
         """Raises BadPlan unless this step is within bounds and part of the plan that the hash names."""
@@ -287,6 +288,7 @@ class Order:
                 **({"script_text": self.script_text} if self.script_text else {}),
                 **({"checks": self.checks} if self.checks else {}),
                 **({"confirm": True} if self.confirm else {}),  # only for a runner that knows it
+                **({"issued_at": self.issued_at} if self.issued_at else {}),
             }
         )
 
@@ -320,6 +322,8 @@ class Order:
             for key in ("time_limit", "output_cap", "step", "ttl", "epoch"):
                 _integer(key, body[key])
             _number("not_after", body["not_after"])
+            if _number("issued_at", body.get("issued_at", 0.0)) < 0:
+                raise BadPlan("issued_at: negative")
             order = cls(**body)
         except BadPlan:
             raise

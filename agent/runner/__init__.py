@@ -16,6 +16,7 @@ From the ground up (a module imports only modules above it):
     repository    git is started within a trusted repository only, whose configuration names no programs
     start_failure why a program could not be started: the interpreter or loader that is missing, by name
     verify        pure: whether an order may start: signature, name, epoch, expiry, plan hash
+    order_life    pure: how long an order may wait for its start, on which clock
     approvals     pure: whose approvals in an order count here: signature, expiry, second factor, not the requester's
     used_approvals
                   which steps of critical requests were started here: what people sign is good for one start

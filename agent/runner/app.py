@@ -265,8 +265,8 @@ class Runner:
                 link.abort()
             case message if found.epoch < epoch:
                 log.warning("uplink.stale", message=type(message).__name__, epoch=found.epoch, heard=epoch)
-            case Confirm(job=job):
-                self.jobs.confirm(job)
+            case Confirm() as confirm:
+                self.jobs.confirm(confirm)
             case Cancel(job=job, kill=kill):
                 self.jobs.cancel(job, kill)
             case Credit(job=job, seq=seq):

@@ -32,6 +32,7 @@ from agent.runner.limits import RunnerLimits
 from agent.runner.local_policy import LocalPolicy
 from agent.runner.look_aside import LooksAside
 from agent.runner.mounts import SlowMounts
+from agent.runner.order_life import OrderLife, on_confirmation, on_receipt
 from agent.runner.orphans import Orphans
 from agent.runner.output_pipeline import OutputPipeline
 from agent.runner.preparation import PreparedStart, check_program, prepare_start
@@ -43,10 +44,10 @@ from agent.runner.reporter import Reporter
 from agent.runner.spool import OutputWriter, Spool
 from agent.runner.start_failure import explain_start_failure
 from agent.runner.supervise import Supervisor
-from agent.runner.verify import OrderRefusal, Trust, authenticate, check_order, peek_job_id
+from agent.runner.verify import OrderRefusal, Trust, authenticate, check_order, is_confirmed, peek_job_id
 from agent.runner.waiting import WaitingJobs
 from agent.runner.walk import SlowPlace
-from common.link.messages import Dispatch, Ended, Refused, Report, Resync, Unsure
+from common.link.messages import Confirm, Dispatch, Ended, Refused, Report, Resync, Unsure
 from common.machine.end_notes import has_code, make_note
 from common.plan import Order
 
@@ -91,6 +92,7 @@ class JobManager:
         self._slow_mounts = SlowMounts()
         self._looks = LooksAside(loop, limits.look_timeout)
         self._accepting = True
+        self._hub_ahead: float | None = None  # of the boot clock
         self.jobs: dict[str, RunnerJob] = {}
         self.reporter = Reporter(spool, limits)
         self.supervisor = Supervisor(loop, limits, self._enqueue, self._on_end, orphans, reserve)
@@ -130,13 +132,33 @@ class JobManager:
         elif len(self.jobs) >= self._limits.max_open or len(memory.tombstones) >= self._limits.max_remembered:
             self._enqueue_refusal(order.job, OrderRefusal("busy", "this machine remembers as many jobs as it may"))
         else:
-            self._accept_order(order, self._check_order(order, trust))
+            life = on_receipt(order, time.time(), since_boot())
+            self._accept_order(order, life, self._check_order(order, trust, life))
 
-    def confirm(self, job_id: str) -> None:
+    def confirm(self, message: Confirm) -> None:
         """The hub has committed that this machine has accepted the job. It may come more than once."""
-        if (job := self.jobs.get(job_id)) is not None and not job.confirmed:
-            self._waiting.confirm(job)
-            self._start_next()
+        job = self.jobs.get(message.job)
+        if job is None or job.confirmed:
+            return
+        if job.order is not None and job.order.issued_at and not self._take_confirmation(job, message):
+            return
+        self._waiting.confirm(job)
+        self._start_next()
+
+    def _take_confirmation(self, job: RunnerJob, message: Confirm) -> bool:
+        """What is left of the job's life, as the hub has signed it; False where it has not."""
+        trust, lineage = self._local_policy.trust(), self._journal.lineage
+        life = "" if lineage is None else lineage.id
+        if isinstance(trust, OrderRefusal) or not is_confirmed(message, life, trust):
+            log.warning("confirm.unauthentic", job=job.id)
+            return False
+        job.life = on_confirmation(job.life, message.left, time.time(), since_boot())
+        self._hub_ahead = job.life.hub_ahead
+        return True
+
+    def _hub_now(self) -> float:
+        """The hub's clock as the last order has shown it, this machine's before any has."""
+        return time.time() if self._hub_ahead is None else since_boot() + self._hub_ahead
 
     def cancel(self, job_id: str, kill: bool) -> None:
         """Stops a running job, or keeps a waiting one from starting; an ended job stays as it is."""
@@ -176,7 +198,7 @@ class JobManager:
                 self.reporter.start_from(job, message.jobs[job.id])
             elif job.id in self._reported:
                 self.reporter.mute(job)
-                if job.state in TERMINAL_STATES and job.not_after + self._limits.tombstone_ttl < time.time():
+                if job.state in TERMINAL_STATES and job.not_after + self._limits.tombstone_ttl < self._hub_now():
                     self.forget(job.id)
             else:  # came after the report
                 self.reporter.start_from(job, 1)
@@ -220,8 +242,8 @@ class JobManager:
 
     # ---- from order to result
 
-    def _check_order(self, order: Order, trust: Trust) -> OrderRefusal | None:
-        memory, now = self._journal.state, time.time()
+    def _check_order(self, order: Order, trust: Trust, life: OrderLife) -> OrderRefusal | None:
+        memory, now = self._journal.state, life.hub_now(since_boot())
         if not self._accepting:
             return OrderRefusal("stopping", "the runner of this machine is being stopped")
         refusal = check_order(
@@ -243,19 +265,18 @@ class JobManager:
             return OrderRefusal("busy", f"this machine has {self._limits.max_accepted} jobs already")
         return None
 
-    def _accept_order(self, order: Order, refusal: OrderRefusal | None) -> None:
+    def _accept_order(self, order: Order, life: OrderLife, refusal: OrderRefusal | None) -> None:
         if refusal is not None and refusal.code in _PERMANENT_REFUSALS:
             log.info("job.refused", job=order.job, code=refusal.code, reason=refusal.reason)
             self._enqueue_refusal(order.job, refusal)
             return
-        ahead = order.not_after - time.time()
         job = RunnerJob(
             order.job,
             order.plan_hash,
             order.not_after,
             RunnerJobState.WRITING,
             order,
-            since_boot() + ahead,
+            life,
             confirmed=not order.confirm,
         )
         self.jobs[job.id] = job
@@ -311,10 +332,14 @@ class JobManager:
         order = job.order
         if order is None or job.state is not RunnerJobState.ACCEPTED:
             raise RuntimeError(f"job {job.id} is {job.state}, not accepted")
-        if (refusal := self._local_policy.check(order, time.time())) is not None:  # the rules may have changed since
+        now = job.life.hub_now(since_boot())
+        if (refusal := check_expiry(job)) is not None:
             self._refuse(job, refusal)
             return
-        checks = self._local_policy.use(order, time.time()) or self._local_policy.machine_checks(order)
+        if (refusal := self._local_policy.check(order, now)) is not None:  # the rules may have changed since
+            self._refuse(job, refusal)
+            return
+        checks = self._local_policy.use(order, now) or self._local_policy.machine_checks(order)
         if isinstance(checks, OrderRefusal):
             self._refuse(job, checks)
             return
@@ -485,7 +510,7 @@ class JobManager:
             done(error)
             self._on_change()
 
-        self._journal.append(*records, on_done=then, now=time.time())
+        self._journal.append(*records, on_done=then, now=self._hub_now())
 
     def _enqueue(self, job: RunnerJob) -> None:
         self.reporter.enqueue(job)

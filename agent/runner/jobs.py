@@ -8,6 +8,7 @@ from enum import StrEnum
 from math import inf
 from typing import Final
 
+from agent.runner.order_life import OrderLife
 from agent.runner.spool import OutputWriter
 from common.link.messages import MAX_REASON, Ended
 from common.machine.end_notes import MAX_NOTES, has_code, make_note
@@ -63,7 +64,7 @@ class RunnerJob:
     not_after: float  # seconds since the epoch
     state: RunnerJobState
     order: Order | None = None  # until it has ended
-    not_after_boot: float = inf  # the same moment on CLOCK_BOOTTIME, computed at receipt
+    life: OrderLife = OrderLife(inf)  # noqa: RUF009 - frozen; until when it may start
     cancel_requested: bool = False
     confirmed: bool = True  # the hub knows that it was accepted here, or its order does not ask for that
     pid: int = 0

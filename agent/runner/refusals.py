@@ -26,8 +26,8 @@ def disk_refusal(what: str, error: OSError) -> OrderRefusal:
 
 
 def check_expiry(job: RunnerJob) -> OrderRefusal | None:
-    """Refuses a job whose time is over by the wall clock or by the boot clock: the former may have been set back."""
-    over = max(time.time() - job.not_after, since_boot() - job.not_after_boot)
+    """Refuses a job whose time is over (`order_life`)."""
+    over = job.life.over(time.time(), since_boot())
     return OrderRefusal("expired", f"its time ended {over:.1f} s before its turn to start") if over > 0 else None
 
 

@@ -2,11 +2,13 @@
 
 1. `authenticate`: the signature is by a key that was installed when the machine joined. Before that nothing of the
    order is parsed but, to be able to answer, its job id.
-2. `check_order`: it is for this machine; no later hub epoch is known; it has not expired, by the clock or by the
-   journal's fence, and does not expire absurdly late; its step, hashes and plan hash fit together; numbers and names
-   are within bounds.
+2. `check_order`: it is for this machine; no later hub epoch is known; it has not expired, by the hub's clock as far as
+   that is known (`order_life`) or by the journal's fence, and does not expire absurdly late; its step, hashes and plan
+   hash fit together; numbers and names are within bounds.
 3. The caller then asks the local policy (`local_policy`), which the hub cannot overrule, and checks the program file
    and where its paths lead (`preparation`).
+
+`is_confirmed` is the last look before a start that waited for the hub's word.
 
 A refusal carries one of `common.link.messages.REFUSAL_CODES` and a reason for people.
 """
@@ -20,10 +22,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.runner.process import RESERVED_VARIABLES
+from common.confirmation import confirmation
 from common.fields import MAX_INT
-from common.identity.signing import verify
+from common.identity.signing import CONFIRM_PURPOSE, verify
 from common.ids import is_name, is_ulid
-from common.link.messages import Dispatch
+from common.link.messages import Confirm, Dispatch
 from common.plan import BadPlan, Order
 from common.policy.machine_checks import read_checks
 
@@ -98,17 +101,17 @@ def authenticate(message: Dispatch, trust: Trust) -> Order | OrderRefusal:
 def check_order(
     order: Order, trust: Trust, *, epoch: int, fence: float, now: float, max_ahead: float
 ) -> OrderRefusal | None:
-    """Why an authentic order must not be started, None where it may. `epoch` and `fence` are the journal's, `now` and
-    `max_ahead` seconds.
+    """Why an authentic order must not be started, None where it may. `epoch` and `fence` are the journal's, `now` is
+    the hub's clock as far as it is known (`order_life`), `max_ahead` seconds.
     """
     if order.agent != trust.name:
         return OrderRefusal("not_mine", f"the order is for {order.agent!r}, this machine is {trust.name}")
     if order.epoch < epoch:
         return OrderRefusal("epoch", f"the order is of epoch {order.epoch}, and a hub of epoch {epoch} has been heard")
     if order.not_after < now:
-        return OrderRefusal("expired", f"its time ended {now - order.not_after:.0f} s ago by this machine's clock")
+        return OrderRefusal("expired", f"its time ended {now - order.not_after:.0f} s ago{_by_which_clock(order)}")
     if order.not_after <= fence:
-        return OrderRefusal("expired", "its time had ended before; this machine's clock has been turned back")
+        return OrderRefusal("expired", "its time had ended before; a clock has been turned back")
     if order.not_after > now + max_ahead:
         return OrderRefusal("order", "not_after: too far ahead; the hub's clock or this machine's is wrong")
     try:
@@ -118,6 +121,18 @@ def check_order(
     except BadPlan as error:
         return OrderRefusal("order", str(error))
     return None
+
+
+def _by_which_clock(order: Order) -> str:
+    return "" if order.issued_at and order.confirm else " by this machine's clock: is it right?"
+
+
+def is_confirmed(message: Confirm, life: str, trust: Trust) -> bool:
+    """Whether the hub has signed the confirmation for this start of the runner."""
+    key = trust.keys.get(message.key)
+    if key is None or not life:
+        return False
+    return verify(key, confirmation(message.job, life, message.left), message.signature, CONFIRM_PURPOSE)
 
 
 def _check_env_names(order: Order) -> None:

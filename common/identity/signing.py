@@ -1,4 +1,4 @@
-"""Ed25519 signatures (RFC 8032) of orders, of approvals and of audit checkpoints.
+"""Ed25519 signatures (RFC 8032) of orders, confirmations, approvals and audit checkpoints.
 
 A signature is over `purpose + data` (domain separation). A purpose is one line with its newline, so none is a prefix of
 another and a signature for one is never valid for another. Small on purpose: it is all that the agent's runner loads of
@@ -20,6 +20,9 @@ APPROVAL_PURPOSE: Final = b"answerback approval 1\n"
 
 PERSON_APPROVAL_PURPOSE: Final = b"answerback approval by a person 1\n"
 """Of a yes that the person has signed with a key of their own: no key of the hub makes one."""
+
+CONFIRM_PURPOSE: Final = b"answerback confirmation 1\n"
+"""Of the word that a job may start (`common.confirmation`)."""
 
 
 class BadKey(ValueError):

@@ -19,7 +19,8 @@ Keeping it open
     ack        either: carries nothing but the ack in the frame
 Work, hub to agent
     dispatch   a signed order; a repeated order is answered from the journal
-    confirm    its acceptance is committed: the job may start. Only for an order that asks for it (`Order.confirm`)
+    confirm    its acceptance is committed: the job may start. Only for an order that asks for it (`Order.confirm`);
+               signed, with what is left of its life
     cancel     stop this job, or never start it; `kill` skips the grace period
     credit     output chunks up to and including `seq` are committed; more may be sent
     forget     the job's end is committed: its files may be deleted
@@ -57,7 +58,8 @@ from common.machine.end_notes import are_valid_notes, fold_notes
 PROTOCOL: Final = 5
 """2: `ended` may have notes. 3: an order may have proofs of its approvals, and checks, and `report` may tell a life;
 whose does knows `confirm`. 4: checks may ask for root, and for approvals that people signed themselves. 5: those
-say who asked. A peer is sent a field only from the protocol on that knows it (`for_protocol`, `orders_protocol`).
+say who asked; an order says when it was made, and a confirmation is signed. A peer is sent a field only from the
+protocol on that knows it (`for_protocol`, `orders_protocol`).
 """
 ORDERS_FACT: Final = "orders"
 """The fact of a hello that says which protocol's orders the runner takes: it may be older than the uplink."""
@@ -145,6 +147,9 @@ class Dispatch(Message):
 @dataclass(frozen=True, slots=True)
 class Confirm(Message):
     job: str
+    left: float = 0.0  # seconds of its life, when the hub knew of the acceptance
+    key: str = ""  # id of the key that signed it (common/confirmation.py); "": a hub or runner before protocol 5
+    signature: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

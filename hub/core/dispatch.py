@@ -27,6 +27,8 @@ ROOT_PROTOCOL: Final = 4
 """From which it knows the check `run_as`."""
 PERSONS_PROTOCOL: Final = 5
 """From which it counts what people signed: the check `persons`, and who asked in their proofs."""
+ISSUED_PROTOCOL: Final = 5
+"""From which it knows when an order was made, and signed confirmations."""
 
 
 def decide_dispatch(
@@ -134,6 +136,8 @@ def build_order(request: Request, plan: Plan, job: Job, approvals: Sequence[Appr
 
 def order_for_protocol(order: Order, protocol: int) -> Order:
     """The order without what a runner of that protocol would refuse."""
+    if protocol < ISSUED_PROTOCOL:
+        order = replace(order, issued_at=0.0)
     if protocol < CHECKS_PROTOCOL:
         return replace(order, proofs=(), behalf=(), checks="")
     if protocol < PERSONS_PROTOCOL:

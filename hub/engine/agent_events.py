@@ -42,7 +42,7 @@ class AgentReplies:
     credits: dict[str, int] = field(default_factory=dict)
     forgets: list[str] = field(default_factory=list)
     cancels: list[tuple[str, bool]] = field(default_factory=list)
-    confirms: list[str] = field(default_factory=list)  # accepted, and may start now
+    confirms: dict[str, float] = field(default_factory=dict)  # accepted, and may start within so many seconds
     settled: list[str] = field(default_factory=list)
 
 
@@ -108,7 +108,7 @@ class AgentEventHandler:
             uow.effects.stages.append(("start", max(0.0, uow.now - job.leased_at)))
         after = uow.apply_job_event(job, event, agent)
         if isinstance(event, Accepted) and may_start(after, life):
-            replies.confirms.append(after.id)
+            replies.confirms[after.id] = after.not_after - uow.now
         if isinstance(event, Ended):
             replies.credits.pop(job.id, None)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from common.catalogue import Sentence
-from common.identity.signing import ORDER_PURPOSE, SigningKey
-from common.link.messages import PROTOCOL, Dispatch
+from common.confirmation import confirmation
+from common.identity.signing import CONFIRM_PURPOSE, ORDER_PURPOSE, SigningKey
+from common.link.messages import PROTOCOL, Confirm, Dispatch
 from common.plan import Order
 from hub.core.dispatch import decide_dispatch, order_for_protocol
 from hub.core.job import Withhold
@@ -36,6 +38,11 @@ class Dispatcher:
         orders = await self._units.write(lambda uow: self._lease_orders(uow, agent, journal, limit, protocol, life))
         return [(self._sign(order_for_protocol(order, protocol)), order.job) for order in orders]
 
+    def confirm(self, job: str, life: str, left: float) -> Confirm:
+        """The word for the runner of that life that the job may start within `left` seconds of its acceptance."""
+        signature = self._job_key.sign(CONFIRM_PURPOSE, confirmation(job, life, left))
+        return Confirm(job, left, self._job_key.id, signature)
+
     def _lease_orders(
         self, uow: UnitOfWork, agent: str, journal: str, limit: int, protocol: int, life: str
     ) -> list[Order]:
@@ -51,7 +58,7 @@ class Dispatcher:
                 uow.apply_job_event(job, decision, HUB)
                 uow.effects.wake.add(agent)  # there may be more behind it
                 continue
-            orders.append(decision)
+            orders.append(replace(decision, issued_at=uow.now))
             uow.effects.changed.add(job.id)
             uow.effects.stages.append(("queue", uow.now - job.queued_at))
             data = {"agent": agent, "epoch": self.epoch, "plan_hash": job.plan_hash}

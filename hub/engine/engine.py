@@ -18,11 +18,12 @@ from common.identity.certificates import Authority, Identity
 from common.identity.sealing import Sealer
 from common.identity.signing import SigningKey
 from common.link.lineage import Lineage
-from common.link.messages import PROTOCOL, Dispatch, Heartbeat, Hello, Message, Refuse, Renew
+from common.link.messages import PROTOCOL, Confirm, Dispatch, Heartbeat, Hello, Message, Refuse, Renew
 from hub.chat.compose import ReplyComposer
 from hub.chat.confirm_links import ConfirmLinks
 from hub.chat.inlets import Inlet
 from hub.config import HubConfig
+from hub.core.dispatch import ISSUED_PROTOCOL
 from hub.core.echo_guard import EchoGuard
 from hub.core.outcome import PlanningOutcome
 from hub.core.records import Request
@@ -193,6 +194,10 @@ class Engine:
         self, agent: str, journal: str, limit: int, protocol: int = PROTOCOL, life: str = ""
     ) -> list[tuple[Dispatch, str]]:
         return await self.dispatcher.dispatch(agent, journal, limit, protocol, life)
+
+    def confirm(self, job: str, life: str, left: float, protocol: int) -> Confirm:
+        """`protocol` is the one whose orders the runner takes."""
+        return self.dispatcher.confirm(job, life, left) if protocol >= ISSUED_PROTOCOL else Confirm(job)
 
     async def renew(self, identity: Identity, message: Renew, entrance: Entrance = "link") -> Message:
         """The next certificate. A request for one that gives a copy away ends every link of that name."""

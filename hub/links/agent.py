@@ -26,7 +26,6 @@ from common.link.messages import (
     Beat,
     Bye,
     Cancel,
-    Confirm,
     Credit,
     Forget,
     Heartbeat,
@@ -240,7 +239,9 @@ class AgentLink:
             self.outstanding = set(replies.open)
             messages.append(replies.resync)
             self._reconciled = True
-        messages += [Confirm(job) for job in replies.confirms]
+        messages += [
+            self._engine.confirm(job, self.life, left, self.orders_protocol) for job, left in replies.confirms.items()
+        ]
         messages += [Credit(job, seq) for job, seq in replies.credits.items()]
         messages += [Forget(job) for job in replies.forgets]
         messages += [Cancel(job, kill) for job, kill in replies.cancels]

@@ -328,7 +328,7 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "A3 B7",
         "what people signed is good for one start",
         "agent/runner/job_manager.py",
-        "self._local_policy.use(order, time.time()) or ",
+        "self._local_policy.use(order, now) or ",
         "",
         f"{RUNNER}/test_app_captured_hub.py",
     ),
@@ -404,6 +404,23 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "if self._address and self._crowd.counts[self._address] > self._limits.address:",
         "if False:",
         "tests/hub/chat/test_http_server.py",
+    ),
+    # ---- no late start
+    _control(
+        "A3 B7",
+        "a start waits for a word that the hub has signed for it",
+        "agent/runner/verify.py",
+        "    if key is None or not life:\n        return False\n    return verify(",
+        "    return True\n    return verify(",
+        f"{RUNNER}/test_job_manager.py",
+    ),
+    _control(
+        "A3 B7",
+        "a life counts from the acceptance, by a clock that nobody sets",
+        "agent/runner/order_life.py",
+        "min(life.until_boot, life.accepted_boot + left)",
+        "inf",
+        f"{RUNNER}/test_job_manager.py",
     ),
     # ---- the record
     _control(

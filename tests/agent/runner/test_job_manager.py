@@ -97,6 +97,35 @@ async def test_what_is_not_confirmed_never_starts(home: Any, kit: Any, tmp_path:
     assert lines(count) == ["x"]
 
 
+@pytest.mark.parametrize("ahead", [0.0, -240.0, -3_600.0, 3_600.0, -31_557_600.0])
+async def test_no_order_starts_late_by_any_clock(home: Any, kit: Any, tmp_path: Path, ahead: float) -> None:
+    """P5, trust: no late start. The hub's clock is `ahead` of this machine's. What it says is left of a life counts
+    from the acceptance; a word that is recorded, for another start, or not signed, starts nothing.
+    """
+    count, hub_now = tmp_path / "count", time.time() + ahead
+    argv = ("/bin/sh", "-c", f"echo x >> {count}")
+    terms: dict[str, Any] = {"confirm": True, "issued_at": hub_now, "not_after": hub_now + 60}
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        runs, over, waits = uplink.order(*argv, **terms), uplink.order(*argv, **terms), uplink.order(*argv, **terms)
+        await uplink.next(Accepted, waits)
+        uplink.send(
+            Confirm(waits, 60.0),
+            home.confirm(waits, life="0" * 16),
+            home.confirm(waits, key=kit.SigningKey.generate()),
+            replace(home.confirm(waits), left=59.0),
+            replace(home.confirm(runs), job=waits),
+            home.confirm(over, left=-0.1),
+            home.confirm(runs),
+        )
+        assert (await uplink.next(Refused, over)).code == "expired"
+        await uplink.next(Ended, runs)
+        short = uplink.order(*argv, **terms | {"not_after": hub_now + 0.3})
+        assert (await uplink.next(Refused, short)).code == "expired"
+        assert home.files(waits) == set()
+    assert lines(count) == ["x"]
+
+
 async def test_a_duplicate_order_is_answered_and_not_run_again(home: Any, kit: Any, tmp_path: Path) -> None:
     """While it runs, after it has ended, and after a restart of the runner: one program, the same story."""
     count, go = tmp_path / "count", tmp_path / "go"

@@ -8,6 +8,7 @@ import pytest
 
 from agent.boot import since_boot
 from agent.runner.jobs import RunnerJob, RunnerJobState
+from agent.runner.order_life import OrderLife
 from agent.runner.process import CannotEnter
 from agent.runner.programs import CannotRun
 from agent.runner.real_paths import PathRefused
@@ -15,9 +16,9 @@ from agent.runner.refusals import check_expiry, disk_refusal, preparation_refusa
 
 
 def job(ahead: float, ahead_boot: float) -> RunnerJob:
-    return RunnerJob(
-        "J", "hash", time.time() + ahead, RunnerJobState.ACCEPTED, not_after_boot=since_boot() + ahead_boot
-    )
+    until = time.time() + ahead
+    life = OrderLife(until, until_boot=since_boot() + ahead_boot, until_wall=until)
+    return RunnerJob("J", "hash", until, RunnerJobState.ACCEPTED, life=life)
 
 
 def test_a_job_has_expired_by_either_clock() -> None:

@@ -20,9 +20,12 @@ import ulid
 
 from agent.runner.app import run_runner
 from agent.runner.limits import RunnerLimits
-from common.identity.signing import ORDER_PURPOSE, SigningKey
+from agent.state import life_file
+from common.confirmation import confirmation
+from common.identity.signing import CONFIRM_PURPOSE, ORDER_PURPOSE, SigningKey
 from common.link.codec import decode, encode
-from common.link.messages import Credit, Dispatch, Ended, Message, Output, Refused, Report, Resync, Unsure
+from common.link.lineage import parse_lineage
+from common.link.messages import Confirm, Credit, Dispatch, Ended, Message, Output, Refused, Report, Resync, Unsure
 from common.plan import Order, Plan, Step, plan_hash, step_hashes, targets_hash
 
 _LENGTH = struct.Struct(">I")
@@ -118,6 +121,12 @@ class Home:
         key = key or self.key
         data = order.to_bytes()
         return Dispatch(data, key.sign(ORDER_PURPOSE, data), key.id)
+
+    def confirm(self, job: str, left: float = 60.0, key: SigningKey | None = None, life: str = "") -> Confirm:
+        """The hub's signed word to this runner, or to the start of a runner that `life` names."""
+        lineage = parse_lineage(life_file(self.socket).read_text().strip().partition(" ")[2])
+        key, life = key or self.key, life or (lineage.id if lineage is not None else "")
+        return Confirm(job, left, key.id, key.sign(CONFIRM_PURPOSE, confirmation(job, life, left)))
 
 
 class Uplink:

@@ -92,6 +92,8 @@ def test_the_order_names_everything_that_the_runner_checks() -> None:
     with_own = replace(order, proofs=(*order.proofs, own))  # of which a machine of before would take nothing
     assert order_for_protocol(with_own, PERSONS_PROTOCOL - 1) == order
     assert order_for_protocol(with_own, PERSONS_PROTOCOL) == with_own
+    issued = replace(order, issued_at=5.0)
+    assert [order_for_protocol(issued, protocol).issued_at for protocol in (3, 4, 5)] == [0.0, 0.0, 5.0]
 
 
 def test_the_approvals_are_counted_again() -> None:

@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+from common.confirmation import confirmation
 from common.errors import WorkFailed
+from common.identity.signing import CONFIRM_PURPOSE, verify
 from common.link.dial import tell_copy
 from common.link.handshake import make_hello
 from common.link.lineage import Lineage, begin
@@ -93,6 +95,26 @@ async def test_a_job_is_confirmed_on_the_link(harness: HubHarness) -> None:
                 assert await end.expect(Confirm) == Confirm(job.id)
             else:
                 await end.wait_acknowledged()
+
+
+async def test_a_confirmation_is_signed_and_tells_what_is_left(harness: HubHarness) -> None:
+    """Trust: no late start. For the very start of the runner that accepted; its order says when it was made."""
+    life = begin(JOURNAL, b"")
+    async with serve_links(harness) as port:
+        end = await port.connect_agent(hello=hello(life, orders="5"))
+        await end.send(Report(JOURNAL, "boot", {}, str(life)))
+        await end.expect(Resync)
+        job = await harness.queued_job()
+        port.links.wake(["web-1"])
+        order = Order.from_bytes((await end.expect(Dispatch)).order)
+        assert order.issued_at == harness.clock()
+        harness.clock.advance(40)
+        await end.send(Accepted(job.id, job.plan_hash))
+        word = await end.expect(Confirm)
+    assert (word.job, word.left) == (job.id, job.not_after - order.issued_at - 40)
+    key = harness.keys.job_keys[word.key]
+    assert verify(key, confirmation(job.id, life.id, word.left), word.signature, CONFIRM_PURPOSE)
+    assert not verify(key, confirmation(job.id, begin(JOURNAL, b"2").id, word.left), word.signature, CONFIRM_PURPOSE)
 
 
 async def test_a_copy_that_refuses_itself_disturbs_nobody(harness: HubHarness) -> None:
