@@ -24,6 +24,7 @@ From the ground up (a module imports only modules above it):
     jobs          the state of one job, and how much of it has been reported to the hub
     real_paths    whether the paths of a command really lie where its rule wants them; passed as descriptors
     scripts       a script that came with its order, sealed in memory
+    confirmations the hub's signed words that jobs may start, and its clock as they show it
     preparation   what is looked at right before a start, and held open until it
     mounts        which file systems may keep us waiting
     look_aside    looks before a start that may: in a thread, with a time limit

@@ -24,6 +24,7 @@ from typing import Final
 from agent import log
 from agent.boot import since_boot
 from agent.reserve import Reserve
+from agent.runner.confirmations import Confirmations
 from agent.runner.crashpoints import crashpoint
 from agent.runner.evidence import AlreadyStarted, Evidence, Marker, write_marker
 from agent.runner.jobs import TERMINAL_STATES, RunnerJob, RunnerJobState, clean_reason
@@ -32,7 +33,7 @@ from agent.runner.limits import RunnerLimits
 from agent.runner.local_policy import LocalPolicy
 from agent.runner.look_aside import LooksAside
 from agent.runner.mounts import SlowMounts
-from agent.runner.order_life import OrderLife, on_confirmation, on_receipt
+from agent.runner.order_life import OrderLife, on_receipt
 from agent.runner.orphans import Orphans
 from agent.runner.output_pipeline import OutputPipeline
 from agent.runner.preparation import PreparedStart, check_program, prepare_start
@@ -44,7 +45,7 @@ from agent.runner.reporter import Reporter
 from agent.runner.spool import OutputWriter, Spool
 from agent.runner.start_failure import explain_start_failure
 from agent.runner.supervise import Supervisor
-from agent.runner.verify import OrderRefusal, Trust, authenticate, check_order, is_confirmed, peek_job_id
+from agent.runner.verify import OrderRefusal, Trust, authenticate, check_order, peek_job_id
 from agent.runner.waiting import WaitingJobs
 from agent.runner.walk import SlowPlace
 from common.link.messages import Confirm, Dispatch, Ended, Refused, Report, Resync, Unsure
@@ -92,7 +93,7 @@ class JobManager:
         self._slow_mounts = SlowMounts()
         self._looks = LooksAside(loop, limits.look_timeout)
         self._accepting = True
-        self._hub_ahead: float | None = None  # of the boot clock
+        self._confirmations = Confirmations()
         self.jobs: dict[str, RunnerJob] = {}
         self.reporter = Reporter(spool, limits)
         self.supervisor = Supervisor(loop, limits, self._enqueue, self._on_end, orphans, reserve)
@@ -140,25 +141,9 @@ class JobManager:
         job = self.jobs.get(message.job)
         if job is None or job.confirmed:
             return
-        if job.order is not None and job.order.issued_at and not self._take_confirmation(job, message):
-            return
-        self._waiting.confirm(job)
-        self._start_next()
-
-    def _take_confirmation(self, job: RunnerJob, message: Confirm) -> bool:
-        """What is left of the job's life, as the hub has signed it; False where it has not."""
-        trust, lineage = self._local_policy.trust(), self._journal.lineage
-        life = "" if lineage is None else lineage.id
-        if isinstance(trust, OrderRefusal) or not is_confirmed(message, life, trust):
-            log.warning("confirm.unauthentic", job=job.id)
-            return False
-        job.life = on_confirmation(job.life, message.left, time.time(), since_boot())
-        self._hub_ahead = job.life.hub_ahead
-        return True
-
-    def _hub_now(self) -> float:
-        """The hub's clock as the last order has shown it, this machine's before any has."""
-        return time.time() if self._hub_ahead is None else since_boot() + self._hub_ahead
+        if self._confirmations.take(job, message, self._local_policy.trust(), self._journal.lineage):
+            self._waiting.confirm(job)
+            self._start_next()
 
     def cancel(self, job_id: str, kill: bool) -> None:
         """Stops a running job, or keeps a waiting one from starting; an ended job stays as it is."""
@@ -198,7 +183,10 @@ class JobManager:
                 self.reporter.start_from(job, message.jobs[job.id])
             elif job.id in self._reported:
                 self.reporter.mute(job)
-                if job.state in TERMINAL_STATES and job.not_after + self._limits.tombstone_ttl < self._hub_now():
+                if (
+                    job.state in TERMINAL_STATES
+                    and job.not_after + self._limits.tombstone_ttl < self._confirmations.hub_now()
+                ):
                     self.forget(job.id)
             else:  # came after the report
                 self.reporter.start_from(job, 1)
@@ -510,7 +498,7 @@ class JobManager:
             done(error)
             self._on_change()
 
-        self._journal.append(*records, on_done=then, now=self._hub_now())
+        self._journal.append(*records, on_done=then, now=self._confirmations.hub_now())
 
     def _enqueue(self, job: RunnerJob) -> None:
         self.reporter.enqueue(job)

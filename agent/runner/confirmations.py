@@ -1,0 +1,36 @@
+"""The hub's words that jobs may start, and the hub's clock as the last of them has shown it."""
+
+from __future__ import annotations
+
+import time
+
+from agent import log
+from agent.boot import since_boot
+from agent.runner.jobs import RunnerJob
+from agent.runner.order_life import on_confirmation
+from agent.runner.verify import OrderRefusal, Trust, is_confirmed
+from common.link.lineage import Lineage
+from common.link.messages import Confirm
+
+
+class Confirmations:
+    def __init__(self) -> None:
+        self._hub_ahead: float | None = None  # of the boot clock
+
+    def take(self, job: RunnerJob, message: Confirm, trust: Trust | OrderRefusal, runner: Lineage | None) -> bool:
+        """What is left of the job's life, as the hub has signed it for this start of the runner; False where it has
+        not. An order from before protocol 5 takes any word.
+        """
+        if job.order is None or not job.order.issued_at:
+            return True
+        life = "" if runner is None else runner.id
+        if isinstance(trust, OrderRefusal) or not is_confirmed(message, life, trust):
+            log.warning("confirm.unauthentic", job=job.id)
+            return False
+        job.life = on_confirmation(job.life, message.left, time.time(), since_boot())
+        self._hub_ahead = job.life.hub_ahead
+        return True
+
+    def hub_now(self) -> float:
+        """The hub's clock; this machine's before any word has come."""
+        return time.time() if self._hub_ahead is None else since_boot() + self._hub_ahead
