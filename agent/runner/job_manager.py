@@ -258,15 +258,8 @@ class JobManager:
             log.info("job.refused", job=order.job, code=refusal.code, reason=refusal.reason)
             self._enqueue_refusal(order.job, refusal)
             return
-        job = RunnerJob(
-            order.job,
-            order.plan_hash,
-            order.not_after,
-            RunnerJobState.WRITING,
-            order,
-            life,
-            confirmed=not order.confirm,
-        )
+        terms = (order.job, order.plan_hash, order.not_after)
+        job = RunnerJob(*terms, RunnerJobState.WRITING, order, life, confirmed=not order.confirm)
         self.jobs[job.id] = job
         epoch: tuple[Record, ...] = ()
         if order.epoch > self._journal.state.epoch:
@@ -321,10 +314,8 @@ class JobManager:
         if order is None or job.state is not RunnerJobState.ACCEPTED:
             raise RuntimeError(f"job {job.id} is {job.state}, not accepted")
         now = job.life.hub_now(since_boot())
-        if (refusal := check_expiry(job)) is not None:
-            self._refuse(job, refusal)
-            return
-        if (refusal := self._local_policy.check(order, now)) is not None:  # the rules may have changed since
+        # The rules may have changed since.
+        if (refusal := check_expiry(job) or self._local_policy.check(order, now)) is not None:
             self._refuse(job, refusal)
             return
         checks = self._local_policy.use(order, now) or self._local_policy.machine_checks(order)
