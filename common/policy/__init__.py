@@ -7,6 +7,8 @@ rules       what a rule is: who, where, which program, how it is asked for
 machine_checks
             what only the machine can look at: the file behind a name, where paths lead, digests; its form in an order
 real_names  whether the file behind a program's name may be another one than was judged
+runs_anything
+            programs that run whatever they are told, the one list of them
 types       the values that arguments may have: paths beneath roots, names, numbers, choices
 secrets     where machines keep secrets, by name and by place
 safe_regex  patterns that match in linear time

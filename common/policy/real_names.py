@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from common.policy.machine_checks import MachineChecks
+from common.policy.runs_anything import FAMILIES
 
 _MERGED: Final = (("/bin/", "/usr/bin/"), ("/sbin/", "/usr/sbin/"))
 _FLAVOUR: Final = re.compile(
@@ -31,21 +32,6 @@ _FLAVOUR: Final = re.compile(
 )
 _BEFORE_VERSION: Final = re.compile(r"([a-z_]+(?:-[a-z_]+)*?)[-._]?[0-9][0-9a-z.+_~-]*", re.ASCII)
 
-_FAMILIES: Final[tuple[frozenset[str], ...]] = tuple(
-    frozenset(names.split())
-    for names in (
-        "ash bash csh dash elvish fish ksh lksh mksh nu posh pwsh rbash rksh sh static-sh tcsh xonsh yash zsh",
-        "awk gawk mawk nawk original-awk",
-        "bpftrace bun deno erl escript expect gdb ghci groovy guile iex irb java jjs jrunscript jshell julia lua "
-        "luajit m4 node nodejs octave perl php pry pypy python ruby rscript tclsh wish",
-        "at batch capsh chroot chrt doas env flock ionice ltrace nice nohup nsenter parallel pkexec run-parts runuser "
-        "script setarch setpriv setsid start-stop-daemon stdbuf strace su sudo systemd-run taskset time timeout "
-        "unshare valgrind watch xargs",
-        "ed editor emacs ex joe jstar less lesspipe man mc more most nano nvim pager pg pico rview rvim "
-        "sensible-editor sensible-pager vi view vim vimdiff",
-    )
-)
-"""Programs that run whatever they are told. Within a family one may stand for another."""
 _MULTI_CALL: Final = frozenset({"busybox", "coreutils", "sbase-box", "toybox", "ubase-box", "uutils"})
 
 
@@ -89,13 +75,13 @@ def _let_through(asked: frozenset[str], checks: MachineChecks) -> frozenset[str]
     may stand for them is meant too, as dash for sh.
     """
     known = asked & checks.denied.names
-    return known.union(*(family for family in _FAMILIES if family & known))
+    return known.union(*(family for family in FAMILIES if family & known))
 
 
 def _kind_objection(asked: frozenset[str], names: frozenset[str], cure: str) -> str:
     if names & _MULTI_CALL and not asked & _MULTI_CALL:
         return f"one file that is many programs, whose options are others than the rule knows; {cure}"
-    for family in _FAMILIES:
+    for family in FAMILIES:
         if names & family and not asked & family:
             return f"which runs whatever it is told; {cure}"
     return ""
