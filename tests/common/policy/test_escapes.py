@@ -8,7 +8,7 @@ from importlib import resources
 import pytest
 
 from common.policy.check import Policy
-from common.policy.escapes import find_escapes
+from common.policy.escapes import find_escapes, knows_harm
 from common.policy.file import load_policy_bytes, parse_policy
 
 MACHINE = load_policy_bytes(
@@ -71,3 +71,26 @@ def test_the_default_policy_lets_no_known_escape_through() -> None:
     data = resources.files("hub").joinpath("defaults", "policy.toml").read_bytes()
     found = find_escapes(load_policy_bytes(data, "policy.toml"), runs_anything=MACHINE)
     assert {(one.rule, one.verdict) for one in found} == {("container-definition", "ask")}
+
+
+@pytest.mark.parametrize(
+    ("line", "known"),
+    [
+        ("/usr/bin/find /srv -delete", True),
+        ("/usr/bin/find /srv -name x", False),
+        ("/usr/bin/tee /srv/x", True),
+        ("/usr/bin/docker exec db ls", True),
+        ("/usr/bin/docker volume ls", False),
+        ("/usr/bin/python3.11 --version", True),
+        ("/opt/bin/bash", True),
+        ("/usr/bin/sort --compress=x y", True),
+        ("/usr/bin/sort -uo x y", True),
+        ("/usr/bin/sort -u x", False),
+        ("/usr/bin/make install", True),
+        ("/usr/bin/tar xf y.tar", True),
+        ("/usr/bin/uptime -p", False),
+    ],
+)
+def test_what_is_known_of_a_vector(line: str, known: bool) -> None:
+    """Lesson A4: programs, sub-commands and options, also in clusters, abbreviated, with other values."""
+    assert knows_harm(line.split()) is known

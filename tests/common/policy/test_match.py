@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from common.command.grammar import is_printable_text
 from common.policy.file import parse_policy
-from common.policy.match import RuleMatch, RuleMismatch, match_rule
+from common.policy.match import RuleMatch, RuleMismatch, match_rule, read_rule
 from common.policy.rules import Rule
 from tests.each import each_of
 
@@ -308,3 +308,25 @@ def test_any_vector_matches_or_misses_with_a_reason(words: list[str]) -> None:
     else:
         assert 0 <= found.progress <= len(words)
         assert is_printable_text(found.reason.render("en"))
+
+
+def test_a_rule_tells_how_it_reads_what_it_lets_through() -> None:
+    """Sub-commands, options with their values, arguments slot by slot; of a vector as it runs, and of no other."""
+    made = rule("""
+    program = "/usr/bin/tool"
+    words = ["show list"]
+    flags = ["-l --long", "-a"]
+    arguments = [{ name = "A", type = "word" }, { name = "B", type = "word", min = 0, max = 2 }]
+    rest = [{ name = "C", type = "word" }]
+    [rule.options]
+    "-n --lines" = { type = "integer", minimum = 1, maximum = 9 }
+    "-NUM" = { type = "integer", minimum = 0, maximum = 99 }
+    """)
+    found = read_rule(made, ["/usr/bin/tool", "show", "-la", "-n", "3", "-20", "--lines=4", "x", "y", "--", "z"])
+    assert found is not None
+    assert found.words == ("show",)
+    read = [(option.spellings[0], value) for option, value in found.options]
+    assert read == [("-l", None), ("-a", None), ("-n", "3"), ("-NUM", "20"), ("-n", "4")]
+    assert (found.arguments, found.rest) == ((("x",), ("y",)), (("z",),))
+    assert read_rule(made, ["/usr/bin/tool", "list", "x"]) is None  # runs as show
+    assert read_rule(made, ["/usr/bin/tool", "show"]) is None
