@@ -186,7 +186,8 @@ def _approvers(options: argparse.Namespace) -> int:
     from agent import policy_commands
 
     name, key = getattr(options, "name", ""), getattr(options, "key", "")
-    lines, body = policy_commands.approvers(_state(options), options.action, name, key)
+    needed = getattr(options, "needed", 0)
+    lines, body = policy_commands.approvers(_state(options), options.action, name, key, needed)
     print(json.dumps(body, indent=1) if options.json else "\n".join(lines))
     return EXIT_OK
 
@@ -366,11 +367,14 @@ def _add_approvers(approvers: argparse.ArgumentParser) -> None:
     add = actions.add_parser(
         "add", help="a person with the key that `answerback whoami --approval-key` prints, or a passkey"
     )
-    remove = actions.add_parser("remove", help="a person with all their keys")
+    remove = actions.add_parser("remove", help="a person with all their keys, or with the one that is named")
+    needed = actions.add_parser("needed", help="how many of them have to sign a change from afar: 2 at least")
+    needed.add_argument("needed", metavar="N", type=int)
     for sub in (add, remove):
         sub.add_argument("name", metavar="NAME", help="as the hub knows them")
     add.add_argument("key", metavar="KEY", help="64 hex digits, or passkey:…; from the person and not from the hub")
-    for sub in (shown, add, remove):
+    remove.add_argument("key", metavar="KEY", nargs="?", default="", help="64 hex digits, or passkey:…")
+    for sub in (shown, add, remove, needed):
         _add_common(sub)
 
 

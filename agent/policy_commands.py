@@ -1,4 +1,4 @@
-"""`answerback-agent policy show|use|check`, `approvers list|add|remove`: what this machine lets a hub do."""
+"""`answerback-agent policy show|use|check`, `approvers list|add|remove|needed`: what this machine lets a hub do."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from agent.approvers import (
     ADD_HINT,
     PASSKEY_TRUST,
     add_approver,
-    load_approvers,
+    load_known,
     remove_approver,
+    set_needed,
     with_passkeys,
 )
 from agent.machine_policy import PROFILES, READ_ONLY, load_machine_policy, profile_policy, use_profile
@@ -96,18 +97,27 @@ def check_command(state: StateFolder, words: Sequence[str]) -> tuple[list[str], 
     return [line], body, EXIT_DENIED if verdict.kind == "deny" else 0
 
 
-def approvers(state: StateFolder, action: str, name: str = "", key: str = "") -> tuple[list[str], dict[str, Any]]:
-    """Lists whose own signatures count here, after `action` (list, add, remove)."""
+def approvers(
+    state: StateFolder, action: str, name: str = "", key: str = "", needed: int = 0
+) -> tuple[list[str], dict[str, Any]]:
+    """Lists whose own signatures count here, after `action` (list, add, remove, needed)."""
     if action == "add":
         add_approver(state.approvers, name, key)
     elif action == "remove":
-        remove_approver(state.approvers, name)
-    found = load_approvers(state.approvers)
-    body = {person: [approver_key_text(one) for one in keys] for person, keys in sorted(found.items())}
+        remove_approver(state.approvers, name, key)
+    elif action == "needed":
+        set_needed(state.approvers, needed)
+    found = load_known(state.approvers)
+    body = {person: [approver_key_text(one) for one in keys] for person, keys in sorted(found.people.items())}
     lines = [f"{person}  {key}" for person, keys in body.items() for key in keys]
-    if by_passkey := with_passkeys(found):
+    if by_passkey := with_passkeys(found.people):
         lines.append(f"note: {', '.join(by_passkey)}: {PASSKEY_TRUST}")
-    return lines or [f"nobody: what a critical rule wants signed is refused; {ADD_HINT}"], {"approvers": body}
+    if not lines:
+        lines = [f"nobody: what a critical rule wants signed is refused; {ADD_HINT}"]
+    elif action in ("list", "needed"):
+        few = "" if len(found.signers) >= found.needed else f", of whom there are too few: {ADD_HINT}"
+        lines.append(f"a change from afar (`answerback approvers propose`) wants {found.needed} of these people{few}")
+    return lines, {"approvers": body, "needed": found.needed}
 
 
 def _argv(words: Sequence[str]) -> list[str]:

@@ -31,6 +31,7 @@ The ground, values and words that every room stands on; it imports nothing above
     approval_proof
                  a signed yes: what an order carries of an approval
     confirmation the hub's signed word that a job may start
+    key_change   a change from afar of whose own signatures machines count, signed by people
     errors       UserError and the exit codes
     version      the version, in one place
 

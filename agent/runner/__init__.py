@@ -20,6 +20,8 @@ From the ground up (a module imports only modules above it):
     approvals     pure: whose approvals in an order count here: signature, expiry, second factor, not the requester's
     used_approvals
                   which steps of critical requests were started here: what people sign is good for one start
+    key_changes   pure: whether a change from afar of whose own signatures count is carried out here
+    known_keys    approvers.json in the runner: such a change written, and what is known told
     local_policy  trust.json and policy.toml, reloaded when they change; the machine's own verdict
     jobs          the state of one job, and how much of it has been reported to the hub
     real_paths    whether the paths of a command really lie where its rule wants them; passed as descriptors

@@ -27,6 +27,7 @@ from agent.reserve import Reserve
 from agent.runner.evidence import Evidence
 from agent.runner.job_manager import JobManager
 from agent.runner.journal import Journal
+from agent.runner.known_keys import KeyKeeper
 from agent.runner.limits import RunnerLimits
 from agent.runner.local_policy import LocalPolicy
 from agent.runner.orphans import Orphans, become_subreaper
@@ -39,7 +40,7 @@ from agent.state import check_socket_path, life_file, moved_here_file, protocol_
 from common.errors import UserError
 from common.files import create_folder, write_file
 from common.link.codec import Frame
-from common.link.messages import PROTOCOL, Bye, Cancel, Confirm, Credit, Dispatch, Forget, Message, Resync
+from common.link.messages import PROTOCOL, Bye, Cancel, Confirm, Credit, Dispatch, Forget, KeyChange, Message, Resync
 from common.process.hangup import StandardError, outlive_hangup
 from common.version import VERSION
 
@@ -121,6 +122,7 @@ class Runner:
         spool = Spool(evidence, limits.spool_quota, reserve=self._reserve, limits=limits)
         now = time.time()
         self._local_policy = LocalPolicy(folder)
+        self._keys = KeyKeeper(folder / "approvers.json")
         self._standard_error = StandardError()
         trust = self._local_policy.trust()
         hub = "" if isinstance(trust, OrderRefusal) else trust.hub
@@ -230,6 +232,7 @@ class Runner:
             log.info("uplink.replaced")
             older.abort()
         self.jobs.reporter.reset()
+        self._keys.forget_hub()
         log.info("uplink.attached", uid=link.uid)
         self._note_hub()
         self.jobs.after_flush(lambda: self._send_report(link))
@@ -275,8 +278,16 @@ class Runner:
                 self.jobs.forget(job)
             case Resync() as resync if link.report_sent:
                 self.jobs.resync(resync)
+            case KeyChange(change=change):
+                self._take_key_change(change)
             case message:
                 log.warning("uplink.unexpected", message=type(message).__name__)
+
+    def _take_key_change(self, data: bytes) -> None:
+        trust = self._local_policy.trust()
+        answer = self._keys.answer(data, None if isinstance(trust, OrderRefusal) else trust)
+        self.jobs.reporter.enqueue_notice(answer)
+        self.schedule_pump()
 
     def _send_report(self, link: UplinkConnection) -> None:
         if self._link is link:
@@ -335,6 +346,9 @@ class Runner:
                 log.info("orders.taken_again")
                 with suppress(OSError):
                     _remove(refusing_file(socket))
+        if (news := self._keys.news()) is not None:
+            self.jobs.reporter.enqueue_notice(news)
+            self.schedule_pump()
 
     def _fill_reserve(self) -> None:
         """Makes the reserve whole where there is room, and looks again later: disks fill and are made room on."""

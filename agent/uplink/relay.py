@@ -37,6 +37,7 @@ from common.link.messages import (
     Dispatch,
     Forget,
     Heartbeat,
+    KeyChange,
     Message,
     Refuse,
     Renewed,
@@ -53,7 +54,7 @@ MAX_CLOCK_SKEW: Final = 30.0
 _WALL_CLOCK_POLL: Final = 60.0
 """Seconds between checks of what is due by the wall clock, which may be set at any time."""
 
-_TO_RUNNER: Final = (Dispatch, Confirm, Cancel, Credit, Forget, Resync)
+_TO_RUNNER: Final = (Dispatch, Confirm, Cancel, Credit, Forget, Resync, KeyChange)
 
 EndCause = Literal["closed", "lost", "bye", "refused", "runner", "protocol", "renewed"]
 

@@ -91,10 +91,10 @@ class Matches(Constraint):
 
     def __init__(self, pattern: str, expected: str) -> None:
         super().__init__(expected)
-        self._fits = re.compile(pattern, re.ASCII).fullmatch
+        self.pattern = re.compile(pattern, re.ASCII)
 
     def holds(self, value: Any) -> bool:
-        return self._fits(value) is not None
+        return self.pattern.fullmatch(value) is not None
 
 
 class Whole(Constraint):

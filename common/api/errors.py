@@ -50,7 +50,7 @@ OUTCOME_CODES: Final[Mapping[str, str]] = {
     "phrase": "the way to ask for it has to be said, or cannot be learnt from",
     "name": "there is a runbook of that name",
     "other": "the phrase would mean another plan",
-    "full": "too many drafts wait already",
+    "full": "too many wait already",
     "too_long": "it is too long for this",
 }
 """What an act may come to."""

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from common.api import actions, drafts, inlets, lists, models, overview, queries, rights, standing, subscriptions
+from common.api import (
+    actions,
+    drafts,
+    inlets,
+    key_changes,
+    lists,
+    models,
+    overview,
+    queries,
+    rights,
+    standing,
+    subscriptions,
+)
 from common.api.agents import AgentView, VitalsView
 from common.api.arguments import NoArgs, RequestArgs
 from common.api.codec import many, one
@@ -195,6 +207,34 @@ REJECT_DRAFT: Final = Verb(
     errors=("no_right", "unknown", "already_decided"),
 )  # fmt: skip
 
+# ---- whose own signatures machines count
+
+KEY_CHANGES: Final = Verb(
+    name="key_changes", kind="query", right=rights.MACHINES, args=key_changes.KeyChangesArgs,
+    result=many(key_changes.KeyChangeView),
+    summary="Changes of whose own signatures machines count, newest first, and what machines said of them.",
+)  # fmt: skip
+APPROVER_KEYS: Final = Verb(
+    name="approver_keys", kind="query", right=rights.MACHINES, args=key_changes.ApproverKeysArgs,
+    result=many(key_changes.MachineKeysView),
+    summary="Whose own signatures count on which machine, as it told last; as many as fit one frame.",
+)  # fmt: skip
+PROPOSE_KEY: Final = Verb(
+    name="propose_key", kind="action", right=rights.APPROVE, args=key_changes.ProposeKeyArgs,
+    result=one(key_changes.KeyChangeResult), summary="A change of them, with the signature of whoever proposes it.",
+    errors=("no_right", "bad_signature", "expired", "full", "already_decided"),
+)  # fmt: skip
+SIGN_KEY: Final = Verb(
+    name="sign_key", kind="action", right=rights.APPROVE, args=key_changes.SignKeyArgs,
+    result=one(key_changes.KeyChangeResult), summary="One more signature of such a change.",
+    errors=("no_right", "unknown", "bad_signature", "expired", "full"),
+)  # fmt: skip
+WITHDRAW_KEY: Final = Verb(
+    name="withdraw_key", kind="action", right=rights.APPROVE, args=key_changes.WithdrawKeyArgs,
+    result=one(key_changes.KeyChangeResult), summary="Hands such a change to no further machine.",
+    errors=("no_right", "unknown"),
+)  # fmt: skip
+
 # ---- subscriptions
 
 VIEW: Final = Verb(
@@ -235,6 +275,7 @@ _ALL: Final[tuple[Verb[Any, Any], ...]] = (
     LINK_CODE,
     *(RUN, RETRY, APPROVE, REJECT, EDIT, CANCEL, TAKE_BACK, SETTLE, PRIORITY, PAUSE, RESUME, DRAIN, UNDRAIN),
     *(ALLOWED, DISALLOW),
+    *(KEY_CHANGES, APPROVER_KEYS, PROPOSE_KEY, SIGN_KEY, WITHDRAW_KEY),
     *(DRAFTS, DRAFT, PROPOSE, ACCEPT_DRAFT, REJECT_DRAFT),
     *(VIEW, OVERVIEW, OUTPUT, FOLLOW, WATCH, UNSUBSCRIBE),
 )

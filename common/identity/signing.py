@@ -23,6 +23,8 @@ PERSON_APPROVAL_PURPOSE: Final = b"answerback approval by a person 1\n"
 
 CONFIRM_PURPOSE: Final = b"answerback confirmation 1\n"
 """Of the word that a job may start (`common.confirmation`)."""
+KEY_CHANGE_PURPOSE: Final = b"answerback key change 1\n"
+"""Of a change of whose keys machines count (`common.key_change`), signed by people."""
 
 
 class BadKey(ValueError):

@@ -25,6 +25,7 @@ Work, hub to agent
     credit     output chunks up to and including `seq` are committed; more may be sent
     forget     the job's end is committed: its files may be deleted
     resync     answer to report: for each job the next chunk wanted; the hub does not know jobs that are not listed
+    keychange  a change of whose own signatures count, signed by people (common/key_change.py); empty: which do now?
 Work, agent to hub
     report     first in a new (not resumed) session: every job not yet forgotten, its state, and the runner's life
     accepted   journalled durably, not started
@@ -33,6 +34,7 @@ Work, agent to hub
     output     one chunk, numbered from 1 within the job
     ended      how the job ended; `chunks` is the number of its output messages
     unsure     it may have started, and no evidence of its end will come by itself
+    knownkeys  whose own signatures count here, and what became of a change; only for a hub that has sent keychange
 Certificates
     renew      agent or console: a new signing request for the same name
     renewed    the certificate for it and its generation
@@ -51,6 +53,8 @@ from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Final, Literal, get_type_hints
 
 from common.fields import BadField, Validator, build_validator, is_time, with_rule
+from common.ids import is_name
+from common.key_change import MAX_BYTES, NEEDED, is_key
 from common.link.lineage import MAX_LINEAGE
 from common.link.marks import MAX_MARK
 from common.machine.end_notes import are_valid_notes, fold_notes
@@ -58,14 +62,17 @@ from common.machine.end_notes import are_valid_notes, fold_notes
 PROTOCOL: Final = 5
 """2: `ended` may have notes. 3: an order may have proofs of its approvals, and checks, and `report` may tell a life;
 whose does knows `confirm`. 4: checks may ask for root, and for approvals that people signed themselves. 5: those
-say who asked; an order says when it was made, and a confirmation is signed. A peer is sent a field only from the
-protocol on that knows it (`for_protocol`, `orders_protocol`).
+say who asked; an order says when it was made, and a confirmation is signed; there are `keychange` and `knownkeys`. A
+peer is sent a field only from the protocol on that knows it (`for_protocol`, `orders_protocol`).
 """
 ORDERS_FACT: Final = "orders"
 """The fact of a hello that says which protocol's orders the runner takes: it may be older than the uplink."""
 MIN_PROTOCOL: Final = 1
 MAX_REASON: Final = 1_000
 """Characters of an end's reason that a machine sends."""
+MAX_CHANGE_ID: Final = 16
+MAX_KNOWN: Final = 256
+"""Keys of people that a machine tells."""
 CHUNK_BYTES: Final = 32_768
 """The most bytes that one output message carries."""
 
@@ -167,6 +174,20 @@ class Credit(Message):
 @dataclass(frozen=True, slots=True)
 class Forget(Message):
     job: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange(Message):
+    change: bytes = b""  # SignedKeyChange.to_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKeys(Message):
+    change: str  # the id of the change that is answered, "" where none is
+    done: bool
+    reason: str
+    keys: dict[str, str]  # raw Ed25519 in hex -> whose it is
+    needed: int = NEEDED  # people who have to sign a change
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +327,8 @@ _SENDERS: Final[Mapping[type[Message], frozenset[Sender]]] = {
     Credit: frozenset({"hub"}),
     Forget: frozenset({"hub"}),
     Resync: frozenset({"hub"}),
+    KeyChange: frozenset({"hub"}),
+    KnownKeys: frozenset({"agent", "runner"}),
     Report: frozenset({"agent", "runner"}),
     Accepted: frozenset({"agent", "runner"}),
     Refused: frozenset({"agent", "runner"}),
@@ -338,6 +361,12 @@ _FIELD_RULES: Final[Mapping[tuple[type[Message], str], Callable[[Any], bool]]] =
     (Output, "seq"): lambda seq: bool(seq >= 1),
     (Output, "stream"): frozenset({1, 2}).__contains__,
     (Output, "data"): lambda data: len(data) <= CHUNK_BYTES,
+    (KeyChange, "change"): lambda change: len(change) <= MAX_BYTES,
+    (KnownKeys, "change"): lambda change: len(change) <= MAX_CHANGE_ID,
+    (KnownKeys, "reason"): lambda reason: len(reason) <= MAX_REASON,
+    (KnownKeys, "keys"): lambda keys: (
+        len(keys) <= MAX_KNOWN and all(is_key(key) and is_name(name) for key, name in keys.items())
+    ),
     (Ended, "outcome"): _OUTCOMES.__contains__,
     (Ended, "notes"): are_valid_notes,
 }

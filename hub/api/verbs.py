@@ -15,6 +15,7 @@ from hub.api.decisions import DecisionHandlers
 from hub.api.dispatch import Endpoint, Handler
 from hub.api.drafts import DraftHandlers
 from hub.api.inlets import InletHandlers, ReadInlets
+from hub.api.key_changes import KeyChangeHandlers
 from hub.api.live_lists import LiveLists
 from hub.api.models import ModelHandlers
 from hub.api.notifications import Notifications
@@ -129,6 +130,12 @@ class OperatorApi:
         standing = StandingHandlers(context)
         self._add(verbs.ALLOWED, standing.allowed)
         self._add(verbs.DISALLOW, standing.disallow)
+        keys = KeyChangeHandlers(context)
+        self._add(verbs.KEY_CHANGES, keys.key_changes)
+        self._add(verbs.APPROVER_KEYS, keys.approver_keys)
+        self._add(verbs.PROPOSE_KEY, keys.propose)
+        self._add(verbs.SIGN_KEY, keys.sign)
+        self._add(verbs.WITHDRAW_KEY, keys.withdraw)
         self._add(verbs.REJECT, decisions.reject)
         self._add(verbs.EDIT, decisions.edit)
         self._add(verbs.CANCEL, decisions.cancel)

@@ -8,6 +8,7 @@ approval       who may approve what; plain_answer what a bare yes approves
 approval_proofs
                an approval signed when it is given, and what those given are worth at hand-out
 standing       a yes that holds for a while
+key_changes    a change of whose own signatures machines count: what the hub takes of it, and whom it is handed to
 row_mac        which rows this hub wrote: a MAC over what decides over a start
 who_may        whom to ask, where somebody may not
 authorization  authorize(): the one question every entrance asks

@@ -146,6 +146,41 @@ class StandingApproval:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferedKeyChange:
+    """A change of whose own signatures machines count, as far as it is signed."""
+
+    id: str
+    body: bytes  # SignedKeyChange.to_bytes: what machines are handed
+    proposed_by: str
+    proposed_at: float
+    expires_at: float
+    ended_at: float | None = None  # when somebody withdrew it
+    ended_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAnswer:
+    """What became of such a change on a machine."""
+
+    change_id: str
+    agent: str
+    done: bool
+    reason: str
+    signatures: int  # that it had then
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class MachineKeys:
+    """Whose own signatures count on a machine, as it told last."""
+
+    agent: str
+    keys: dict[str, str]  # key in hex -> whose it is
+    needed: int  # people who have to sign a change from afar
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEvent:
     """One audit row; `hash` covers the previous row's hash and everything here (hub/core/audit_chain.py)."""
 

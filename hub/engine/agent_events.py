@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from common.link.messages import Accepted, Ended, Heartbeat, Output, Refused, Report, Resync, Started, Unsure
+from common.link.messages import Accepted, Ended, Heartbeat, KnownKeys, Output, Refused, Report, Resync, Started, Unsure
 from common.machine.vitals import plausible_vitals
 from hub.core.holder import may_start
 from hub.core.job import Release
@@ -21,11 +21,12 @@ from hub.core.reconcile import MAX_ID, Reconciliation, reconcile
 from hub.core.records import Job, StoredChunk
 from hub.engine.effects import split_for_agent
 from hub.engine.holders import note_life
+from hub.engine.key_changes import due_for, note_known
 from hub.engine.recovery import take_jobs
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 from hub.identity.agents import AgentRegistry
 
-AgentEvent = Accepted | Refused | Started | Output | Ended | Unsure | Report
+AgentEvent = Accepted | Refused | Started | Output | Ended | Unsure | Report | KnownKeys
 
 MAX_UNKNOWN_NAMED: Final = 20  # jobs that nobody knows, named in one audit row
 MAX_FOREIGN_ROWS: Final = 5  # audit rows a minute for one machine's events about jobs that are not its own
@@ -44,6 +45,7 @@ class AgentReplies:
     cancels: list[tuple[str, bool]] = field(default_factory=list)
     confirms: dict[str, float] = field(default_factory=dict)  # accepted, and may start within so many seconds
     settled: list[str] = field(default_factory=list)
+    key_changes: list[bytes] = field(default_factory=list)  # that the machine has not carried out, after its report
 
 
 class AgentEventHandler:
@@ -83,6 +85,9 @@ class AgentEventHandler:
                 if estranged:
                     take_jobs(uow, agent, event)
                 _reconcile(uow, agent, event, replies)
+                replies.key_changes = due_for(uow, agent)
+            elif isinstance(event, KnownKeys):
+                note_known(uow, agent, event)
             else:
                 self._apply_event(uow, agent, event, replies, life)
         return replies

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from common.key_change import SignedKeyChange
 from hub.log import logger
 from hub.metrics import Metrics
 
@@ -27,6 +28,7 @@ class Effects:
     cancels: list[tuple[str, str, bool]] = field(default_factory=list)  # machine, job, kill
     forgets: dict[str, list[str]] = field(default_factory=dict)  # machine -> jobs whose end is committed
     settled: list[tuple[str, str]] = field(default_factory=list)  # machine, job
+    key_changes: list[SignedKeyChange] = field(default_factory=list)  # for the machines that they name
     locked: set[str] = field(default_factory=set)  # machines whose identity was found copied: their links end
     replies: bool = False
     changed: set[str] = field(default_factory=set)  # ids of requests and jobs, for those who watch

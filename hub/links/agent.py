@@ -29,6 +29,7 @@ from common.link.messages import (
     Credit,
     Forget,
     Heartbeat,
+    KeyChange,
     Message,
     Renew,
     Report,
@@ -46,6 +47,8 @@ BATCH: Final = 64
 MAX_INBOX: Final = 512  # events that wait to be committed before reading stops
 MAX_INBOX_BYTES: Final = 4 * 1024 * 1024
 MAX_DISPATCH: Final = 32  # jobs in one transaction
+KEYS_PROTOCOL: Final = 5
+"""From which on a machine says whose own signatures it counts."""
 CLOSE_GOING_AWAY: Final = 1001
 CLOSE_POLICY_VIOLATION: Final = 1008
 CLOSE_INTERNAL_ERROR: Final = 1011
@@ -245,6 +248,8 @@ class AgentLink:
         messages += [Credit(job, seq) for job, seq in replies.credits.items()]
         messages += [Forget(job) for job in replies.forgets]
         messages += [Cancel(job, kill) for job, kill in replies.cancels]
+        if replies.resync is not None and self.orders_protocol >= KEYS_PROTOCOL:
+            messages += [KeyChange(), *map(KeyChange, replies.key_changes)]
         await self._send(*messages)
         if replies.settled or replies.resync is not None:
             self.request_dispatch()
@@ -291,6 +296,11 @@ class AgentLink:
         except SessionFull:
             self.end_session()
             await self.close(CLOSE_TRY_AGAIN_LATER, "too much that is not acknowledged")
+
+    async def offer(self, change: bytes) -> None:
+        """A change of whose own signatures count, for a machine that knows of such; others get it with their report."""
+        if self._reconciled and self.orders_protocol >= KEYS_PROTOCOL:
+            await self.send(KeyChange(change))
 
     def job_settled(self, job: str) -> None:
         """A job of this machine has ended otherwise than by the agent's own event."""

@@ -418,6 +418,10 @@ class LinkServer:
         for name, job in effects.settled:
             if (link := self._link_of(name)) is not None:
                 link.job_settled(job)
+        for signed in effects.key_changes:
+            for name, link in self._agents.items():
+                if signed.change.is_for(name) and self._tasks is not None:
+                    self._tasks.create_task(link.offer(signed.to_bytes()), name=f"key change {name}")
         for name in effects.locked:
             self._detached.pop(name, None)
             if (link := self._agents.get(name)) is not None:

@@ -6,6 +6,7 @@ from hub.store.claims import ClaimRepository
 from hub.store.conversion import ConversionRepository
 from hub.store.credentials import CredentialRepository
 from hub.store.events import AuditRepository
+from hub.store.key_changes import KeyChangeRepository
 from hub.store.lists import ListRepository
 from hub.store.outbox import OutboxRepository
 from hub.store.output import OutputRepository
@@ -28,6 +29,7 @@ class Txn(
     TimelineRepository,
     SealedRepository,
     StandingRepository,
+    KeyChangeRepository,
     SealingKeyRepository,
     ConversionRepository,
     ListRepository,

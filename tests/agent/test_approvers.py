@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.approvers import (
+    KEPT_BEYOND,
+    MAX_CHANGES,
     MAX_KEYS,
     MAX_PEOPLE,
+    BadApprovers,
+    KnownKeys,
+    LastChange,
     add_approver,
+    known_bytes,
     load_approvers,
+    load_known,
     parse_approver,
     parse_approvers,
+    parse_known,
     remove_approver,
+    set_needed,
     with_passkeys,
 )
 from agent.cli import main
 from common.errors import UserError
+from common.key_change import MAX_LIFETIME
 from tests.software_authenticator import SoftwareAuthenticator
 
 KEY, OTHER = "ab" * 32, "cd" * 32
@@ -31,7 +43,13 @@ def test_people_are_added_and_taken_out(tmp_path: Path) -> None:
         add_approver(path, "bob", key)
     assert load_approvers(path) == {"bob": (bytes.fromhex(KEY), bytes.fromhex(OTHER))}
     assert path.stat().st_mode & 0o777 == 0o600
-    add_approver(path, "ann", KEY)
+    with pytest.raises(UserError, match="known as bob's"):  # who has it would be two people
+        add_approver(path, "ann", KEY)
+    remove_approver(path, "bob", OTHER)
+    assert load_approvers(path) == {"bob": (bytes.fromhex(KEY),)}
+    with pytest.raises(UserError, match="a key of 'bob' is no approver here"):
+        remove_approver(path, "bob", OTHER)
+    add_approver(path, "ann", OTHER)
     remove_approver(path, "bob")
     assert set(load_approvers(path)) == {"ann"}
     with pytest.raises(UserError, match="is no approver here"):
@@ -53,6 +71,19 @@ def test_what_is_no_key_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="1 to 8 keys"):
         add_approver(path, "bob", "f" * 64)
     many = {f"p{number}": [KEY] for number in range(MAX_PEOPLE + 1)}
+    every = {f"p{number}": [f"{number:064x}" for number in range(8 * number, 8 * number + 8)] for number in range(33)}
+    files: tuple[dict[str, Any], ...] = (
+        {"people": every},
+        {"people": {"bob": [KEY], "ann": [KEY]}},
+        {"people": {}, "more": 1},
+        *({"people": {}, "needed": needed} for needed in (1, 17, "2", True)),
+        *({"people": {}, "changes": {KEY: last}} for last in ([1], ["1", ""], [-1, ""], [1, "x" * 17], 7)),
+        {"people": {}, "changes": {"x": [1, ""]}},
+        {"people": {}, "changes": {f"{number:064x}": [1, ""] for number in range(MAX_CHANGES + 1)}},
+    )
+    for body in files:
+        with pytest.raises(BadApprovers):
+            parse_known(json.dumps(body).encode())
     for text in (b"", b"[]", b"nonsense", str(many).replace("'", '"').encode(), b'{"bob": []}', b'{"bob": "x"}'):
         with pytest.raises(ValueError, match=r"expected|JSON"):
             parse_approvers(text)
@@ -87,6 +118,32 @@ def test_a_passkey_is_a_key_like_another(tmp_path: Path) -> None:
         assert path.read_bytes() == before
 
 
+def test_what_is_done_here_is_the_last_change_of_a_key(tmp_path: Path) -> None:
+    """Trust: what somebody signed earlier, and the hub held back, comes too late then; and only as long as it could
+    come is it remembered.
+    """
+    path = tmp_path / "approvers.json"
+    add_approver(path, "bob", KEY, wall=lambda: 1000.0)
+    assert load_known(path).changes == {KEY: LastChange(1_000_000)}
+    remove_approver(path, "bob", wall=lambda: 2000.0)
+    assert load_known(path) == KnownKeys(changes={KEY: LastChange(2_000_000)})
+    add_approver(path, "ann", OTHER, wall=lambda: 2000.0 + MAX_LIFETIME + KEPT_BEYOND)
+    assert set(load_known(path).changes) == {OTHER}
+
+
+def test_the_file_comes_back(tmp_path: Path) -> None:
+    """What is written is read, and a file of before, with the people alone, is taken."""
+    known = KnownKeys({"bob": (bytes.fromhex(KEY),)}, 3, {OTHER: LastChange(5, "x")})
+    assert parse_known(known_bytes(known)) == known
+    assert parse_known(json.dumps({"bob": [KEY], "people": [OTHER]}).encode()).by_key() == {KEY: "bob", OTHER: "people"}
+    path = tmp_path / "approvers.json"
+    for wrong in (1, 17):
+        with pytest.raises(UserError, match=r"is not 2 to 16"):
+            set_needed(path, wrong)
+    set_needed(path, 3)
+    assert load_known(path).needed == 3
+
+
 def test_a_join_may_bring_some(tmp_path: Path) -> None:
     """What is none is told before the token is used."""
     assert parse_approver(f"bob:{KEY.upper()}") == ("bob", KEY)
@@ -111,5 +168,10 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     line = SoftwareAuthenticator().passkey.line
     said = run("add", "ann", line)
     assert said.startswith(f"ann  {line}\nbob  {KEY}\nnote: ann: a passkey signs what a page of the hub shows")
-    run("remove", "ann")
-    assert "nobody" in run("remove", "bob")
+    assert "of whom there are too few" in run("list")  # no passkey signs a change from afar
+    assert f'"{KEY}"' in run("add", "ann", OTHER, "--json")
+    assert "wants 2 of these people\n" in run("list")
+    assert "wants 3 of these people, of whom there are too few" in run("needed", "3")
+    assert "bob" not in run("remove", "bob", KEY)
+    assert line not in run("remove", "ann", line)
+    assert "nobody" in run("remove", "ann")

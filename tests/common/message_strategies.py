@@ -15,6 +15,8 @@ from common.link.messages import (
     REFUSAL_CODES,
     Ended,
     Hello,
+    KeyChange,
+    KnownKeys,
     Message,
     Output,
     Refused,
@@ -50,6 +52,12 @@ _FIELDS: dict[tuple[type[Message], str], st.SearchStrategy[Any]] = {
     (Output, "data"): st.binary(max_size=200) | st.just(b"\x00" * CHUNK_BYTES),
     (Ended, "outcome"): st.sampled_from(["succeeded", "failed", "timed_out", "cancelled"]),
     (Ended, "notes"): st.lists(TEXTS.filter(lambda text: 0 < len(text) <= MAX_NOTE), max_size=MAX_NOTES).map(tuple),
+    (KeyChange, "change"): st.binary(max_size=200),
+    (KnownKeys, "change"): st.sampled_from(["", "0123456789abcdef"]),
+    (KnownKeys, "reason"): TEXTS,
+    (KnownKeys, "keys"): st.dictionaries(
+        st.integers(0, 2**256 - 1).map(lambda number: f"{number:064x}"), st.sampled_from(["ann", "bob"]), max_size=5
+    ),
     (Report, "open"): st.dictionaries(
         TEXTS, st.sampled_from(["accepted", "started", "ended", "refused", "unsure"]), max_size=5
     ),

@@ -10,6 +10,7 @@ watch     events as they happen; plain prints the console's changes as lines
 whoami    who one is, in chat too
 audit, runbooks, standing
           the audit, drafts of runbooks, approvals that hold for a while
+approvers whose own signatures machines count, and changes of that from afar
 chat      a small chat in the terminal, through the hub's generic inlet
 console   the full-screen console
 """

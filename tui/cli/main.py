@@ -13,7 +13,22 @@ import click
 from common.errors import UserError
 from common.process.click_program import run_click
 from common.version import VERSION
-from tui.cli import act, audit, chat, console, control, inlets, lists, records, run, runbooks, standing, watch, whoami
+from tui.cli import (
+    act,
+    approvers,
+    audit,
+    chat,
+    console,
+    control,
+    inlets,
+    lists,
+    records,
+    run,
+    runbooks,
+    standing,
+    watch,
+    whoami,
+)
 from tui.cli.context import CliContext, pass_context
 from tui.client.profile import PROFILE_VARIABLE, default_path
 
@@ -107,6 +122,7 @@ for command in (
     act.approve_command,
     standing.allowed_command,
     standing.disallow_command,
+    approvers.approvers_group,
     act.reject_command,
     act.cancel_command,
     act.settle_command,

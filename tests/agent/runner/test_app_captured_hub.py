@@ -12,11 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agent.approvers import add_approver
+from agent.approvers import add_approver, load_approvers
 from agent.machine_policy import new_file
 from common.approval_proof import CONSOLE, HUB, PAGE, PASSKEY, PERSON, ApprovalProof, askers
 from common.identity.passkey import approval_challenge
-from common.identity.signing import APPROVAL_PURPOSE, PERSON_APPROVAL_PURPOSE, SigningKey
+from common.identity.signing import APPROVAL_PURPOSE, KEY_CHANGE_PURPOSE, PERSON_APPROVAL_PURPOSE, SigningKey
+from common.key_change import KeyChange, KeySignature, SignedKeyChange
+from common.link import messages as link_messages
+from common.link.messages import KnownKeys
 from common.plan import Order
 from common.policy.machine_checks import MachineChecks, write_checks
 from tests.software_authenticator import UP, UV, SoftwareAuthenticator
@@ -285,3 +288,48 @@ async def test_what_is_critical_and_was_signed_with_a_passkey(home: Any, kit: An
         assert mark.exists()
         refused = await tried(uplink, replace(whole, job=kit.job_id()))
         assert "has been used on this machine" in refused.reason
+
+
+async def test_it_adds_no_key_of_its_own(home: Any, kit: Any, tmp_path: Path) -> None:
+    """Trust: what changes whose keys count is signed by two people whose keys the machine knows. The hub has all that
+    they ever signed, and replays it, widens it, or signs itself; it gets one start at most of what they meant.
+    """
+    path = home.runner / "approvers.json"
+    for name, key in (("bob", BOB), ("ann", ANN)):
+        add_approver(path, name, key.public.hex())
+    own, now = SigningKey.generate(), time.time()
+    old = KeyChange("0" * 16, "h1", "add", "dan", own.public.hex(), ("web-1",), int(now * 1000) - 5, int(now) + 60)
+
+    def change(of: KeyChange, **keys: SigningKey) -> bytes:
+        by = [
+            KeySignature(name, key.public.hex(), key.sign(KEY_CHANGE_PURPOSE, of.statement()))
+            for name, key in keys.items()
+        ]
+        return SignedKeyChange(of, tuple(by)).to_bytes()
+
+    remove = replace(old, id="1" * 16, action="remove", made_at=old.made_at + 1)
+    meant = SignedKeyChange.from_bytes(change(old, bob=BOB, ann=ANN))
+    attempts = [
+        change(old, hub=home.key, h2=own),
+        change(old, bob=own, ann=home.key),
+        change(old, bob=BOB, dan=own),
+        replace(meant, change=replace(old, person="bob")).to_bytes(),
+        replace(meant, change=replace(old, key=home.key.public.hex())).to_bytes(),
+        replace(meant, change=replace(old, made_at=old.made_at + 2)).to_bytes(),
+    ]
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+
+        async def answer(data: bytes) -> KnownKeys:
+            heard = len(uplink.heard)
+            uplink.send(link_messages.KeyChange(data))
+            told: KnownKeys = await uplink.next(KnownKeys, start=heard)
+            return told
+
+        for data in attempts:
+            refused = await answer(data)
+            assert (refused.done, set(refused.keys.values())) == (False, {"bob", "ann"}), data
+        assert (await answer(change(remove, bob=BOB, ann=ANN))).done
+        late = await answer(meant.to_bytes())  # which it had held back
+        assert (late.done, "changed here later" in late.reason) == (False, True)
+    assert set(load_approvers(path)) == {"bob", "ann"}

@@ -61,8 +61,8 @@ def _of_constraint(mark: Any, hint: Any) -> st.SearchStrategy[Any] | None:
     match mark:
         case c.Chars(least=least):
             return st.text(st.characters(codec="utf-8"), min_size=least, max_size=least + 8)
-        case c.Matches():
-            return st.sampled_from(["disk", "a-b_1"])
+        case c.Matches(pattern=pattern):
+            return st.from_regex(pattern, fullmatch=True)
         case c.Whole(low=low, high=high) | c.Clamp(low=low, high=high):
             return st.integers(low, high)
         case c.Range(low=low, high=high):

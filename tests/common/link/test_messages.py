@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.fields import MAX_BYTES, MAX_INT, MAX_STR, MAX_TIME
+from common.key_change import MAX_BYTES as MAX_CHANGE
 from common.link import messages
 from common.link.lineage import MAX_LINEAGE
 from common.link.messages import (
     CHUNK_BYTES,
+    MAX_KNOWN,
     MAX_REASON,
     MESSAGE_TYPES,
     ORDERS_FACT,
@@ -25,6 +27,8 @@ from common.link.messages import (
     Cancel,
     Ended,
     Hello,
+    KeyChange,
+    KnownKeys,
     Message,
     Output,
     Refused,
@@ -52,19 +56,19 @@ MAY_SEND = {
     "anyone": {"join"},
     "agent": {
         *("hello", "bye", "heartbeat", "ack", "renew"),
-        *("report", "accepted", "refused", "started", "output", "ended", "unsure"),
+        *("report", "accepted", "refused", "started", "output", "ended", "unsure", "knownkeys"),
     },
-    "runner": {"bye", "report", "accepted", "refused", "started", "output", "ended", "unsure"},
+    "runner": {"bye", "report", "accepted", "refused", "started", "output", "ended", "unsure", "knownkeys"},
     "console": {"hello", "bye", "heartbeat", "ack", "renew", "call"},
     "hub": {
         *("welcome", "refuse", "bye", "beat", "ack"),
-        *("dispatch", "confirm", "cancel", "credit", "forget", "resync"),
+        *("dispatch", "confirm", "cancel", "credit", "forget", "resync", "keychange"),
         *("renewed", "joined", "answer", "push"),
     },
 }
 FACTS = {
-    *("dispatch", "confirm", "cancel", "credit", "forget", "resync", "renew", "renewed"),
-    *("report", "accepted", "refused", "started", "output", "ended", "unsure"),
+    *("dispatch", "confirm", "cancel", "credit", "forget", "resync", "keychange", "renew", "renewed"),
+    *("report", "accepted", "refused", "started", "output", "ended", "unsure", "knownkeys"),
 }
 WITH_FIELDS = MESSAGES.filter(lambda message: bool(fields(message)))
 
@@ -204,6 +208,11 @@ REFUSED: list[tuple[Message, str, Any]] = [
     (Hello(1, "agent", "web-1", "1"), "protocol", "1"),
     (Hello(1, "agent", "web-1", "1"), "facts", {"os": 1}),
     (Beat(1.0), "now", -0.5),
+    (KeyChange(), "change", b"x" * (MAX_CHANGE + 1)),
+    (KnownKeys("", True, "", {}), "change", "x" * 17),
+    (KnownKeys("", True, "", {}), "reason", "x" * (MAX_REASON + 1)),
+    *((KnownKeys("", True, "", {}), "keys", keys) for keys in ({"x": "bob"}, {"0" * 64: "../x"}, {"A" * 64: "bob"})),
+    (KnownKeys("", True, "", {}), "keys", {f"{number:064x}": "bob" for number in range(MAX_KNOWN + 1)}),
 ]
 
 

@@ -148,6 +148,11 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     "approve": ("approver", NOTHING),
     "allowed": ("viewer", {}),
     "disallow": ("viewer", {"number": 1}),  # for whom it is; others' are an approver's
+    "key_changes": ("viewer", {}),
+    "approver_keys": ("viewer", {}),
+    "propose_key": ("approver", {"change": "none"}),
+    "sign_key": ("approver", {"id": "0" * 16, "key": "0" * 64, "signature": "0" * 128}),
+    "withdraw_key": ("approver", {"id": "0" * 16}),
     "edit": ("approver", {**NOTHING, "steps": [], "base_hash": ""}),
     "settle": ("approver", {"job": "01JZZZZZ", "done": True}),
     "priority": ("approver", {"jobs": ["01JZZZZZ"], "priority": 5}),
@@ -255,6 +260,11 @@ FLAGS = ["yes", 1, 0, [], {}, b""]
 NUMBERS = ["7", True, [7], {}, -1.0, 1e18]
 ARGUMENTS: dict[str, dict[str, list[Any]]] = {
     "disallow": {"number": [*WHOLE, 0, -1]},
+    "key_changes": {"id": TEXT, "limit": [*WHOLE, 0, 65]},
+    "approver_keys": {"after": TEXT},
+    "propose_key": {"change": [*TEXT, "{}"]},
+    "sign_key": {"id": [*TEXT, ""], "key": [*TEXT, "0" * 63], "signature": [*TEXT, "0" * 127]},
+    "withdraw_key": {"id": [*TEXT, "", "0" * 15]},
     "requests": {
         "states": [*LISTS, ["nonsense"]],
         "limit": WHOLE,

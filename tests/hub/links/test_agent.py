@@ -11,11 +11,14 @@ import pytest
 
 from common.identity.certificates import identity_from_pem, make_request, new_key
 from common.identity.signing import ORDER_PURPOSE, verify
+from common.key_change import KeyChange as ApproverChange
+from common.key_change import KeySignature, SignedKeyChange
 from common.lifecycle import JobState
 from common.link.codec import encode
 from common.link.handshake import make_hello
 from common.link.messages import (
     ORDERS_FACT,
+    PROTOCOL,
     Accepted,
     Beat,
     Bye,
@@ -24,6 +27,8 @@ from common.link.messages import (
     Dispatch,
     Forget,
     Heartbeat,
+    KeyChange,
+    KnownKeys,
     Message,
     Output,
     Refuse,
@@ -36,9 +41,11 @@ from common.link.messages import (
 )
 from common.plan import Order
 from hub.core import job as jobs_of_hub
-from hub.core.records import Job
+from hub.core.records import Job, OfferedKeyChange
+from hub.engine.effects import Effects
 from hub.engine.unit_of_work import UnitOfWork
 from hub.links import agent as agent_link
+from hub.links.agent import KEYS_PROTOCOL
 from hub.store.errors import StoreFull
 from tests.hub.hub_harness import JOURNAL, FakeClock, HubHarness, ended_message
 from tests.hub.link_harness import LinkPeer, blocked_writer, serve_links
@@ -69,6 +76,38 @@ async def settle(other: LinkPeer) -> None:
 
 
 # ---- hearing
+
+
+async def test_a_machine_is_asked_whose_keys_it_knows(harness: HubHarness) -> None:
+    """With the answer to its report, and only where its runner takes orders of that protocol; what was signed while it
+    was away comes with it, what is signed now comes at once, and its answer is kept.
+    """
+    now = int(harness.clock.now)
+    made = ApproverChange("0" * 16, harness.keys.hub_id, "remove", "dan", "ab" * 32, ("*",), now * 1000, now + 600)
+    signed = SignedKeyChange(made, (KeySignature("dan", "ab" * 32, b"s" * 64),))
+    row = OfferedKeyChange(made.id, signed.to_bytes(), "dan", harness.clock.now, float(made.expires))
+    harness.write(lambda txn: txn.add_key_change(row))
+    async with serve_links(harness) as port:
+        before = KEYS_PROTOCOL - 1
+        older = await port.connect_agent(hello=make_hello("agent", "web-1", None, facts={ORDERS_FACT: str(before)}))
+        await older.send(Report(JOURNAL, "boot", {}))
+        await older.expect(Resync)
+        await older.round_trip()
+        end = await port.connect_agent(hello=make_hello("agent", "web-1", None, facts={ORDERS_FACT: str(PROTOCOL)}))
+        await end.send(Report(JOURNAL, "boot", {}))
+        await end.expect(Resync)
+        assert (await end.expect(KeyChange)).change == b""
+        assert (await end.expect(KeyChange)).change == signed.to_bytes()
+        await end.send(KnownKeys(made.id, True, "", {"cd" * 32: "bob"}))
+        await end.wait_acknowledged()
+        harness.fan_out.publish(Effects(key_changes=[signed]))
+        assert (await end.expect(KeyChange)).change == signed.to_bytes()
+    known = harness.read(lambda txn: txn.keys_of("web-1"))
+    assert known is not None
+    assert known.keys == {"cd" * 32: "bob"}
+    answer = harness.read(lambda txn: txn.key_answer(made.id, "web-1"))
+    assert answer is not None
+    assert answer.done
 
 
 async def test_the_whole_way_of_a_job(harness: HubHarness) -> None:

@@ -53,6 +53,9 @@ def test_the_tables_know_the_lifecycles(
         (records.SealedItem, schema.sealed),
         (records.Draft, schema.drafts),
         (records.StandingApproval, schema.standing_approvals),
+        (records.OfferedKeyChange, schema.key_changes),
+        (records.KeyAnswer, schema.key_answers),
+        (records.MachineKeys, schema.machine_keys),
     ],
 )
 def test_tables_hold_their_records_and_nothing_else(record: type, table: sa.Table) -> None:
