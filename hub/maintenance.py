@@ -18,6 +18,7 @@ from hub.core import request as requests_of_hub
 from hub.engine.engine import Engine
 from hub.engine.unit_of_work import UnitOfWork
 from hub.identity.agents import REFRESH_SECONDS, AgentRegistry
+from hub.identity.logins import end_due
 from hub.identity.people import PeopleDirectory
 from hub.links.server import LinkServer
 from hub.log import logger
@@ -165,6 +166,8 @@ class MaintenanceTasks:
         """What other processes may have changed: revocations, people, machines, files; and links gone silent."""
         now = self._clock()
         since = self._refreshed_at - REVOCATION_LAG
+        if await self._store.read(lambda txn: txn.due_retirements(now)):
+            await self._store.write(lambda txn: end_due(txn, now))
         revoked = await self._store.read(lambda txn: txn.revoked_since(since))
         await self._people.refresh()
         await self._fleet.refresh()

@@ -106,6 +106,18 @@ class CredentialFiles:
         write_file(self.authority, authority)
         write_file(self.validity_file, validity.to_bytes())
 
+    def replace(self, key: bytes, certificate: bytes, validity: Validity) -> None:
+        """Takes another credential of the same owner and authority in place of this one. Whoever reads meanwhile, with
+        the lock of the folder's owner where it has one, finds one or the other; a crash half-way is gone on from like
+        a renewal's.
+        """
+        for leftover in (self.next_certificate, self.next_validity, self.next_key, self.next_request):
+            leftover.unlink(missing_ok=True)
+        write_file(self.next_key, key)
+        write_file(self.next_validity, validity.to_bytes())
+        write_file(self.next_certificate, certificate)
+        self.activate_renewal()
+
     def activate_renewal(self) -> bool:
         """Puts a staged renewal into use, also after a crash half-way; True where there was one.
 

@@ -12,6 +12,7 @@ backup           a hub in one file, and put back; backup_file: the form of that 
 keys             the keys that seal the store; key_rotation: a new one, and an old one's end
 recover          after a restored backup: what is in doubt, and going on
 people           `operator`; register: people of hub.toml and of the store, and what commands may change of them
+logins           people's logins rotated and listed
 machines         `agent` and `token`; fleet does their work; expiry: until when a certificate counts, in words
 inlets           `inlet`; inlet_setup asks for what a platform needs, inlet_proof tries it, config_edit writes hub.toml;
                  inlet_record keeps what comes to it as fixtures

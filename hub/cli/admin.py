@@ -101,11 +101,23 @@ def invite_agent(config: HubConfig, name: str, labels: Sequence[str], ttl: float
 def invite(
     config: HubConfig, kind: certificates.JoinKind, name: str, labels: dict[str, str], ttl: float, now: float
 ) -> dict[str, Any]:
-    if not 1 <= ttl <= MAX_TTL:
-        raise UserError(f"--ttl {format_duration(ttl)} is out of range", "use 1s to 7d; 10m is plenty for a paste")
+    check_ttl(ttl)
     with open_store(config, now) as store:
         token = store.write_now(lambda txn: certificates.create_token(txn, kind, name, labels, ttl, "terminal", now))
         known = store.read_now(lambda txn: txn.agent(name)) if kind == "agent" else None
+    return invitation(config, kind, name, token, now + ttl, _replaced(known, labels) if known is not None else "")
+
+
+def check_ttl(ttl: float) -> None:
+    """Raises UserError for seconds that no invitation may live."""
+    if not 1 <= ttl <= MAX_TTL:
+        raise UserError(f"--ttl {format_duration(ttl)} is out of range", "use 1s to 7d; 10m is plenty for a paste")
+
+
+def invitation(
+    config: HubConfig, kind: certificates.JoinKind, name: str, token: str, expires_at: float, replaces: str
+) -> dict[str, Any]:
+    """What the commands that invite print: the one command for the other side, and its parts."""
     pin, url = load_keys(config).authority.pin, f"wss://{config.links.dial_address}"
     program = "answerback-agent join" if kind == "agent" else "answerback login"
     return {
@@ -114,8 +126,8 @@ def invite(
         "url": url,
         "token": token,
         "ca_pin": pin,
-        "expires_at": now + ttl,
-        "replaces": _replaced(known, labels) if known is not None else "",
+        "expires_at": expires_at,
+        "replaces": replaces,
         "command": f"{program} {url} --token {token} --ca-pin {pin}",
     }
 

@@ -12,9 +12,9 @@ import click
 
 from common.errors import UserError
 from common.roles import ROLES
-from common.times import local_zone
+from common.times import format_moment, local_zone
 from common.values import parse_duration_option
-from hub.cli import register
+from hub.cli import logins, register
 from hub.cli.options import config_option, show_invitation, table_lines
 from hub.config import HubConfig
 
@@ -22,9 +22,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="one JSON obj
 _TRIES = 3
 
 
-@click.group("operator", short_help="People: list, add, role, remove, totp.")
+@click.group("operator", short_help="People: list, add, rotate, role, remove, totp.")
 def operator_group() -> None:
-    """People, in chat and at the console alike: list, add, role, remove, totp.
+    """People, in chat and at the console alike: list, add, rotate, role, remove, totp.
 
     \b
     Somebody who stands in hub.toml ([people.NAME]) has the roles that stand there, and who they are in chat stands
@@ -38,11 +38,16 @@ def people_group() -> None:
     """Who people are in chat, also those who stand in hub.toml. Everything else about them: answerback-hub operator."""
 
 
-@operator_group.command("list", short_help="Everybody: roles, chat names, second factor, until when they can log in.")
+@operator_group.command("list", short_help="Everybody: roles, chat names, second factor, login, last seen.")
 @click.option("--json", "as_json", is_flag=True, help="one JSON list")
 @config_option
 def operator_list(config: HubConfig, as_json: bool) -> None:
     """Everybody, also those who were removed: roles, where these stand, chat names, second factor, login.
+
+    \b
+    LOGIN UNTIL   when their certificate ends; consoles renew it by themselves
+    LAST SEEN     when somebody last came with it, to the minute
+    OLD LOGIN     until when, at the latest, one that `operator rotate` replaces still counts
 
     \b
     answerback-hub operator list
@@ -53,7 +58,7 @@ def operator_list(config: HubConfig, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([entry.to_json(now) for entry in found]))
         return
-    rows = [("NAME", "ROLES", "SECOND FACTOR", "LOGIN UNTIL", "CHAT", "STANDS IN")]
+    rows = [("NAME", "ROLES", "SECOND FACTOR", "LOGIN UNTIL", "LAST SEEN", "OLD LOGIN", "CHAT", "STANDS IN")]
     for entry in found:
         roles = "removed" if entry.revoked_at is not None else ", ".join(entry.roles) or "none"
         until = "-"
@@ -61,7 +66,11 @@ def operator_list(config: HubConfig, as_json: bool) -> None:
             again = f"answerback-hub operator add {entry.name} --role {next(iter(entry.roles), 'ROLE')}"
             until = entry.login.text(now, local_zone, again)
         factor = {"none": "-", "yes": "yes", "new": "yes; a new one waits for its code"}[entry.factor]
-        rows.append((entry.name, roles, factor, until, ", ".join(entry.chat) or "-", entry.source))
+        seen, old = (
+            format_moment(at, now, local_zone, seconds=False) if at is not None else "-"
+            for at in (entry.logins.last_seen, entry.logins.old_until(now))
+        )
+        rows.append((entry.name, roles, factor, until, seen, old, ", ".join(entry.chat) or "-", entry.source))
     for line in table_lines(rows):
         click.echo(line)
     for entry in found:
@@ -92,6 +101,30 @@ def operator_add(
     seconds = parse_duration_option("--ttl", ttl)
     invitation = register.add(config, name, role, chat, seconds, time.time())
     show_invitation(invitation, ttl, f"by {name}", as_json)
+
+
+@operator_group.command("rotate", short_help="A new login; the old one holds until the new one is used.")
+@click.argument("name")
+@click.option("--now", "at_once", is_flag=True, help="end the old login at once: for a machine that is lost")
+@click.option("--keep", default="24h", show_default=True, help="how long the old login holds at most, 1m to 7d")
+@click.option("--ttl", default="10m", show_default=True, help="how long the login command can be used")
+@json_option
+@config_option
+def operator_rotate(config: HubConfig, name: str, at_once: bool, keep: str, ttl: str, as_json: bool) -> None:
+    """Replace a person's login without a restart, and print the one login command for the new one.
+
+    \b
+    answerback-hub operator rotate bob
+    answerback-hub operator rotate bob --now
+
+    Whatever bob logged in with before goes on until the new login is used first, and for --keep at most; then it is
+    refused, with this cure. Renewing it does not lengthen that. With --now it is refused from now on, and open links
+    are closed within 5 seconds. Roles, chat names, second factor and requests stay; so does the key that signs what is
+    critical, which is no part of the login.
+    """
+    seconds = None if at_once else parse_duration_option("--keep", keep)
+    invited = logins.rotate(config, name, ttl=parse_duration_option("--ttl", ttl), keep=seconds, now=time.time())
+    show_invitation(invited, ttl, f"by {name}", as_json)
 
 
 @operator_group.command("role", short_help="Give a person another role.")

@@ -18,8 +18,9 @@ from common.policy.source import Span
 from common.roles import ROLES, rank
 from hub.cli.admin import invite, open_store
 from hub.cli.expiry import Expiry
+from hub.cli.logins import Logins
 from hub.config import HubConfig
-from hub.core.records import Person
+from hub.core.records import IssuedCertificate, Person
 from hub.identity import certificates, chat_links, recovery_codes, totp
 from hub.identity.keys import load_keys
 from hub.identity.people import PeopleSnapshot, snapshot
@@ -39,7 +40,8 @@ class PersonEntry:
     chat: tuple[str, ...]
     revoked_at: float | None
     factor: str  # none | yes | new: a new one waits for its first code
-    login: Expiry  # of the newest certificate that was not revoked
+    logins: Logins
+    login: Expiry  # of what they can log in with longest
     ignored: tuple[str, ...] = ()  # roles in the store that hub.toml's take the place of
 
     def to_json(self, now: float) -> dict[str, Any]:
@@ -54,6 +56,7 @@ class PersonEntry:
             "login_expired": self.login.has_run_out(now),
             "login_renewable_until": self.login.renewable_until,
             "ignored_roles": self.ignored,
+            **self.logins.to_json(now),
         }
 
 
@@ -63,15 +66,20 @@ def list_people(config: HubConfig, now: float) -> list[PersonEntry]:
     def unit(txn: Txn) -> list[PersonEntry]:
         rows = {row.name: row for row in txn.people()}
         people = snapshot(config.people, rows.values())
-        logins = txn.certificate_ends("operator")
-        return [_entry(config, people, rows.get(name), name, logins.get(name), now) for name in people.names()]
+        logins: dict[str, list[IssuedCertificate]] = {}
+        for one in txn.credentials("operator"):
+            logins.setdefault(one.name, []).append(one)
+        return [
+            _entry(config, people, rows.get(name), name, Logins.of(logins.get(name, ())), now)
+            for name in people.names()
+        ]
 
     with open_store(config, now) as store:
         return store.read_now(unit)
 
 
 def _entry(
-    config: HubConfig, people: PeopleSnapshot, row: Person | None, name: str, login: float | None, now: float
+    config: HubConfig, people: PeopleSnapshot, row: Person | None, name: str, logins: Logins, now: float
 ) -> PersonEntry:
     table = config.people.get(name)
     return PersonEntry(
@@ -81,7 +89,8 @@ def _entry(
         chat=tuple(sorted(identity for identity, owner in people.chat.items() if owner == name)),
         revoked_at=row.revoked_at if row is not None else None,
         factor=_factor(row, now),
-        login=Expiry.of(login, config.links.grace("operator")),
+        logins=logins,
+        login=logins.expiry(config.links.grace("operator")),
         ignored=tuple(role for role in row.roles if role not in table.roles) if row and table is not None else (),
     )
 

@@ -283,6 +283,8 @@ class IssuedCertificate:
     not_after: float
     revoked_at: float | None = None
     key_hash: str = ""  # hex SHA-256 of its public key: a renewal asked for again is told from a clone's
+    used_at: float | None = None  # a person's: when they last came with it, to the minute
+    retires_at: float | None = None  # a person's, replaced by a rotation: it ends with the new one's first use, or then
 
 
 @dataclass(frozen=True, slots=True)

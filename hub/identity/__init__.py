@@ -3,6 +3,7 @@
 people        people of hub.toml and of the store, their roles, their chat names
 agents        the registry of agents: state, labels, vitals, which are online
 certificates  enrolment tokens, certificates, renewal, revocation
+logins        people's logins rotated: the old one holds until the new one is used
 chat_links    links of chat users to people by command, and the codes that people link themselves with
 totp          second factors: RFC 6238 codes, single use, rate limited
 recovery_codes

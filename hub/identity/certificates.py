@@ -299,7 +299,7 @@ def _next_certificate(
         return Refuse("generation", f"not the generation of this certificate; {again('operator', owner.name)}")
     labels = owner.labels if isinstance(owner, Agent) else {}
     certificate, issued = _issue(authority, message.request, credential.kind, credential.name, generation, now, labels)
-    txn.add_credential(issued)
+    txn.add_credential(replace(issued, retires_at=credential.retires_at))  # renewing is no way around a rotation
     if isinstance(owner, Agent) and generation != owner.generation:
         txn.save_agent(owner, replace(owner, generation=generation))
     data = {"kind": credential.kind, "generation": generation, "fingerprint": issued.fingerprint}
@@ -356,6 +356,8 @@ def _valid_credential(
     credential, cure = txn.credential(identity.fingerprint), again(identity.kind, identity.name)
     if credential is None or (credential.kind, credential.name) != (identity.kind, identity.name):
         raise NotTrusted("unknown", f"this hub knows no such certificate of {identity.name}; {cure}")
+    if credential.retires_at is not None and (credential.revoked_at is not None or now >= credential.retires_at):
+        raise NotTrusted("revoked", _replaced(identity.name, credential.revoked_at or credential.retires_at))
     if credential.revoked_at is not None:
         raise NotTrusted("revoked", f"the certificate of {identity.name} has been revoked; {cure}")
     owner: Agent | Person | None
@@ -387,6 +389,13 @@ def again(kind: str, name: str, role: str = "ROLE") -> str:
     if kind == "agent":
         return f"run `answerback-hub token --agent {name}` on the hub, and on the machine the command that it prints"
     return f"run `answerback-hub operator add {name} --role {role}` on the hub, and the command that it prints"
+
+
+def _replaced(name: str, at: float) -> str:
+    return (
+        f"this login of {name} was replaced and ended at {format_iso(at)}: use the new one; where there is none, run"
+        f" `answerback-hub operator rotate {name}` on the hub, and the command that it prints"
+    )
 
 
 def _stale(name: str) -> str:

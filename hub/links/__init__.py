@@ -6,6 +6,7 @@ paths       what is answered before the upgrade
 peer        who is at the other end: identity, validity, clock
 holders     whether one machine comes under a name, by what its hello says; a copy that says so itself
 renewal     the entrance for certificates that have run out
+logins      when people came with which certificate; what a new one replaces ends
 refusals    who was refused, in audit and log, bounded
 agent       one agent's link: facts in, committed and acknowledged; jobs out; its session over short breaks
 console     one operator's link: calls and subscriptions

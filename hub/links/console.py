@@ -26,6 +26,8 @@ from hub.log import logger
 
 MAX_CALLS: Final = 64
 MAX_SUBSCRIPTIONS: Final = 32
+LAST_ANSWERS: Final = 1.0
+"""Seconds that a link whose person is trusted no more has for the answers to what was asked before."""
 
 log = logger("console")
 
@@ -79,6 +81,9 @@ class ConsoleLink:
         self._tasks = tasks
         self._clock = clock
         self._calls = 0
+        self._no_calls = asyncio.Event()  # none is under way
+        self._no_calls.set()
+        self._ending = ""  # why no further call is taken; "" while they are
         self._pushing = False
         self._notified = asyncio.Event()
         self.closed = False
@@ -97,7 +102,11 @@ class ConsoleLink:
                         if self._calls >= MAX_CALLS:
                             await self._send(Answer(call.id, None, "busy", "too many calls at once; wait for answers"))
                             continue
+                        if self._ending:
+                            await self._send(Answer(call.id, None, "refused", self._ending))
+                            continue
                         self._calls += 1
+                        self._no_calls.clear()
                         self._tasks.create_task(self._handle_call(call), name=f"call {call.verb[:20]}")
                     case Heartbeat():
                         await self._send(Beat(self._clock()))
@@ -125,6 +134,8 @@ class ConsoleLink:
             self._schedule_push()
         finally:
             self._calls -= 1
+            if not self._calls:
+                self._no_calls.set()
 
     async def _execute(self, call: Call) -> Answer:
         """The answer to a call; whatever goes wrong in it is answered to its caller and affects nobody else."""
@@ -219,6 +230,10 @@ class ConsoleLink:
             last = [Bye(reason, spread)]
         elif code == 1008:
             last = [Refuse("revoked", reason)]
+            self._ending = f"this login ended: {reason}"
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_ANSWERS):
+                    await self._no_calls.wait()
         await self._send_queue.close(code, reason, *map(self.session.send, last))
 
     def abort(self) -> None:

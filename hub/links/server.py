@@ -57,6 +57,7 @@ from hub.links.agent import CLOSE_GOING_AWAY, CLOSE_POLICY_VIOLATION, AgentLink
 from hub.links.console import ConsoleLink, VerbTable
 from hub.links.holders import HolderChecks
 from hub.links.listener import LinkListener, bind
+from hub.links.logins import LoginUses
 from hub.links.paths import answer_request
 from hub.links.peer import peer_of
 from hub.links.refusals import LinkRefusals
@@ -109,6 +110,7 @@ class LinkServer:
         self._detached: dict[str, AgentLink] = {}
         self._holders = HolderChecks(engine, fleet)
         self._refusals = LinkRefusals(store, fleet, clock)
+        self._logins = LoginUses(store, clock)
         self._renewals = RenewalEntrance(engine, self._refusals, clock)
         self._listener: LinkListener | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -398,9 +400,14 @@ class LinkServer:
         if welcomed is None or self._tasks is None:
             return
         identity, _, welcome, _ = welcomed
+        ended, tasks = await self._logins.note(identity), self._tasks
+        if tasks is None:
+            return
         session = Session("console", id=welcome.session, epoch=self._engine.epoch, interval=welcome.heartbeat)
-        link = ConsoleLink(identity, connection, session, self._verb_table, self._tasks, self._clock)
+        link = ConsoleLink(identity, connection, session, self._verb_table, tasks, self._clock)
         self._consoles.add(link)
+        if ended:
+            tasks.create_task(self.close_untrusted(set(ended), ()), name=f"replaced {identity.name}")
         try:
             await link.run(welcome)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from hub.core.records import EnrolmentToken, IssuedCertificate
 from hub.store.base import Repository
 from hub.store.errors import Conflict
 from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper, from_json, to_json
-from hub.store.schema import credentials, tokens
+from hub.store.schema import RETIRING, credentials, tokens
 from hub.store.sql import Statement
 
 _TOKEN: Final = Mapper(EnrolmentToken, tokens, key="hash", converters={"labels": (to_json, from_json)})
@@ -44,15 +45,23 @@ _PURGE_TOKENS: Final = Statement(tokens.delete().where(tokens.c.expires_at <= sa
 _PURGE_CREDENTIALS: Final = Statement(credentials.delete().where(credentials.c.not_after <= sa.bindparam("before")))
 _ADD_CREDENTIAL: Final = Statement(_CREDENTIAL.insert, ON_CONFLICT_DO_NOTHING)
 _BY_FINGERPRINT: Final = Statement(_CREDENTIAL.select.where(credentials.c.fingerprint == sa.bindparam("fingerprint")))
-_REVOKE: Final = Statement(
-    credentials.update()
-    .where(
+_HOLDING: Final = Statement(
+    _CREDENTIAL.select.where(
         credentials.c.kind == sa.bindparam("of_kind"),
         credentials.c.name == sa.bindparam("of_name"),
         credentials.c.revoked_at.is_(None),
+    ).order_by(credentials.c.fingerprint)
+)
+_RETIRED: Final = Statement(
+    sa.select(credentials.c.name)
+    .where(RETIRING, credentials.c.kind == "operator", credentials.c.retires_at <= sa.bindparam("now"))
+    .distinct()
+    .order_by(credentials.c.name)
+)
+_UNUSED_OF: Final = Statement(
+    sa.select(tokens.c.hash).where(
+        tokens.c.kind == sa.bindparam("of_kind"), tokens.c.name == sa.bindparam("of_name"), tokens.c.used_at.is_(None)
     )
-    .values(revoked_at=sa.bindparam("now")),
-    " RETURNING fingerprint",
 )
 _REVOKED: Final = Statement(
     sa.select(credentials.c.fingerprint).where(credentials.c.revoked_at >= sa.bindparam("since"))
@@ -92,6 +101,13 @@ class CredentialRepository(Repository):
         """From now on the token is refused as expired; one that was used stays as it is."""
         self._db.change(_VOID_TOKEN, {"key": hash, "now": now})
 
+    def void_tokens_of(self, kind: str, name: str, now: float) -> int:
+        """The same for all of a name that nobody has used; returns how many."""
+        found = self._db.rows(_UNUSED_OF, {"of_kind": kind, "of_name": name})
+        for (hash_,) in found:
+            self.void_token(hash_, now)
+        return len(found)
+
     def purge_tokens(self, before: float) -> int:
         """Deletes tokens that expired at `before` or earlier; returns how many. Until then they are refused as
         expired.
@@ -127,8 +143,22 @@ class CredentialRepository(Repository):
 
     def revoke_credentials(self, kind: str, name: str, now: float) -> list[str]:
         """Revokes all certificates of a name; returns their fingerprints, so that the caller can close their links."""
-        rows = self._db.rows(_REVOKE, {"of_kind": kind, "of_name": name, "now": now})
-        return sorted(fingerprint for (fingerprint,) in rows)
+        found = self.holding_credentials(kind, name)
+        for before in found:
+            self.save_credential(before, replace(before, revoked_at=now))
+        return [one.fingerprint for one in found]
+
+    def holding_credentials(self, kind: str, name: str) -> list[IssuedCertificate]:
+        """Those of a name that are not revoked, by fingerprint; some may have run out."""
+        return _CREDENTIAL.from_rows(self._db.rows(_HOLDING, {"of_kind": kind, "of_name": name}))
+
+    def save_credential(self, before: IssuedCertificate, after: IssuedCertificate) -> None:
+        """Updates the fields that differ; raises Conflict where it was revoked meanwhile, or its end was changed."""
+        _CREDENTIAL.save(self._db, before, after, ("revoked_at", "retires_at"))
+
+    def due_retirements(self, now: float) -> list[str]:
+        """People with a login that was replaced, and whose time is over."""
+        return [name for (name,) in self._db.rows(_RETIRED, {"now": now})]
 
     def revoked_since(self, since: float) -> list[str]:
         """Fingerprints revoked at `since` or later, also by other processes, so that their links can be closed."""

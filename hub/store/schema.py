@@ -360,10 +360,14 @@ credentials: Final = sa.Table(
     time("not_after", nullable=False),
     time("revoked_at"),
     text("key_hash"),
+    time("used_at"),
+    time("retires_at"),
     check("kind", one_of("kind", ("agent", "operator"))),
 )
 index("ix_credentials_name", credentials.c.kind, credentials.c.name)
 index("ix_credentials_revoked", credentials.c.revoked_at)
+RETIRING: Final = sa.text("retires_at IS NOT NULL AND revoked_at IS NULL")
+index("ix_credentials_retiring", credentials.c.retires_at, where=RETIRING)
 
 tokens: Final = sa.Table(
     "tokens",

@@ -112,6 +112,39 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "if False:",
         f"{RUNNER}/test_programs.py",
     ),
+    # ---- logins that are replaced
+    _control(
+        "A7",
+        "a login that was replaced ends with the new one's first use",
+        "hub/identity/logins.py",
+        'return [] if used.retires_at is not None else _end(txn, identity.name, "used", now)',
+        "return []",
+        "tests/hub/identity/test_logins.py",
+    ),
+    _control(
+        "A7",
+        "a login that is being replaced ends by its time",
+        "hub/identity/certificates.py",
+        "(credential.revoked_at is not None or now >= credential.retires_at)",
+        "credential.revoked_at is not None",
+        "tests/hub/identity/test_logins.py",
+    ),
+    _control(
+        "A7",
+        "renewing is no way around a rotation",
+        "hub/identity/certificates.py",
+        "txn.add_credential(replace(issued, retires_at=credential.retires_at))",
+        "txn.add_credential(issued)",
+        "tests/hub/identity/test_logins.py",
+    ),
+    _control(
+        "A7",
+        "invitations of before end with a rotation",
+        "hub/identity/logins.py",
+        'voided = txn.void_tokens_of("operator", name, now)',
+        "voided = 1",
+        "tests/hub/identity/test_logins.py",
+    ),
     # ---- approvals
     _control(
         "A1",

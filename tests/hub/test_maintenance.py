@@ -15,7 +15,7 @@ from common.lifecycle import JobState, RequestState
 from common.link.messages import Output, Report, Started
 from hub import maintenance as module
 from hub.core.records import Agent, EnrolmentToken, IssuedCertificate, Person
-from hub.identity import certificates
+from hub.identity import certificates, logins
 from hub.maintenance import MaintenanceTasks
 from hub.store.errors import StoreFull
 from hub.store.transaction import Txn
@@ -438,3 +438,21 @@ async def test_a_full_store_is_a_problem_until_there_is_room(
         ticking.cancel()
     assert harness.request(request.id).state is RequestState.EXPIRED
     assert work.timers.health.problems() == []
+
+
+async def test_a_login_that_was_replaced_ends_by_its_time(awake: HubHarness) -> None:
+    """Nobody used the new one: the look after its time revokes the old one and closes its links, and says so once."""
+    async with serve_links(awake) as port:
+        work = Clockwork(awake, port)
+        bob = await port.connect_console("bob")
+        now = awake.clock.now
+        awake.write(lambda txn: logins.rotate(txn, "bob", ttl=600.0, keep=60.0, by="terminal", now=now))
+        awake.clock.advance(20)
+        await work.timers.refresh()
+        await bob.round_trip()
+        awake.clock.advance(40)
+        await work.timers.refresh()
+        assert await bob.wait_closed() == 1008
+        awake.clock.advance(2)
+        await work.timers.refresh()
+        assert [row.data["why"] for row in awake.events("login.ended")] == ["time"]

@@ -32,6 +32,7 @@ from common.link.dial import HubRefused, OpenLink, UntimelyHub, close, measure_c
 from common.link.handshake import make_hello
 from common.link.messages import Answer, Beat, Bye, Call, Heartbeat, Refuse, Renew, Renewed, Welcome
 from common.link.session import Session
+from common.read_file import read_bytes
 from common.text import clean
 from common.times import format_in_zone, format_skew, local_zone
 from tui.client.errors import FAILED_CODES, USAGE_CODES, CallFailed, CallRefused, InvalidCall, LinkLost
@@ -264,14 +265,18 @@ async def connect(profile: Profile) -> AsyncIterator[Client]:
 
 
 async def _open(profile: Profile) -> OpenLink:
-    """A welcomed link; where the certificate has run out, with its successor."""
+    """A welcomed link; where the certificate has run out, with its successor, and where it was replaced while this
+    dialled, with the new one.
+    """
     try:
+        dialled = read_bytes(profile.credential.certificate, cure=LOGIN_HINT)
         try:
             return await _dial(profile)
         except HubRefused as error:
-            if error.refusal.code != "expired":
+            if error.refusal.code == "expired":
+                await renew_late(profile)
+            elif error.refusal.code != "revoked" or read_bytes(profile.credential.certificate) == dialled:
                 raise
-            await renew_late(profile)
             return await _dial(profile)
     except HubRefused as error:
         reason = clean(error.refusal.reason, limit=500)

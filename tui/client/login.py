@@ -24,7 +24,8 @@ async def login(
 ) -> Profile:
     """Makes the profile in the absolute `folder`; raises UserError, and then leaves what was there as it was."""
     name = token_name(token, "operator")
-    if file_in(folder).exists() and not force and not _is_same_person(folder, name, ca_pin):
+    same = file_in(folder).exists() and _is_same_person(folder, name, ca_pin)
+    if file_in(folder).exists() and not force and not same:
         raise UserError(f"there is a profile in {folder} already", _login_hint(folder))
     authority = await fetch_pinned_authority(url, ca_pin, "operator", clock())
     create_folder(folder)
@@ -34,8 +35,11 @@ async def login(
         accepted = await redeem_token(url, authority, token, made, "operator", clock())
         profile = Profile(folder, name, f"wss://{parse_url(url)}", accepted.joined.hub)
         with locked(profile):
-            file_in(folder).unlink(missing_ok=True)
-            profile.credential.install(made.key, accepted.joined.certificate, authority.encode(), accepted.validity)
+            if same:  # programs that run with this profile meanwhile have one login or the other
+                profile.credential.replace(made.key, accepted.joined.certificate, accepted.validity)
+            else:
+                file_in(folder).unlink(missing_ok=True)
+                profile.credential.install(made.key, accepted.joined.certificate, authority.encode(), accepted.validity)
             write_file(file_in(folder), profile.to_bytes())
     finally:
         key.unlink(missing_ok=True)

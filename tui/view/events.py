@@ -63,6 +63,8 @@ def event_words(event: EventView, ctx: RenderContext) -> str:
         return translate(ctx.language, "console_told_plain", kind=kind, said=said)
     if name == "message_accepted" and _count(event.data.get("images")):
         name = "message_accepted_pictures"
+    if name == "login_rotated" and not event.data.get("until"):
+        name = "login_rotated_now"
     return one_line(translate(ctx.language, f"console_event_{name}", **_names(event, ctx), **_parts(event, ctx)))
 
 

@@ -42,6 +42,37 @@ def test_a_new_credential_ends_a_renewal_of_the_old_one(ours: CredentialFiles) -
     assert not list(ours.folder.glob("*.next"))
 
 
+def test_a_credential_is_replaced_whole(ours: CredentialFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash after any write leaves the old pair, or the new one once it is gone on from; leftovers do not count."""
+    write_file(ours.next_request, b"of the old one")
+    written: list[int] = []
+
+    def crash_at(count: int) -> None:
+        def write(path: Path, data: bytes) -> None:
+            if len(written) == count:
+                raise OSError("the power is gone")
+            written.append(1)
+            write_file(path, data)
+
+        written.clear()
+        monkeypatch.setattr("common.identity.credential.write_file", write)
+
+    for count in range(3):
+        crash_at(count)
+        with pytest.raises(OSError, match="power"):
+            ours.replace(b"other key", b"other certificate", NEW)
+        ours.activate_renewal()
+        assert (ours.key.read_bytes(), ours.certificate.read_bytes()) == (b"key", b"certificate"), count
+    crash_at(9)
+    ours.replace(b"other key", b"other certificate", NEW)
+    assert (ours.key.read_bytes(), ours.certificate.read_bytes(), ours.validity()) == (
+        b"other key",
+        b"other certificate",
+        NEW,
+    )
+    assert not list(ours.folder.glob("*.next*"))
+
+
 @pytest.mark.parametrize("mode", [0o604, 0o666])
 def test_a_key_that_others_can_read_is_refused(mode: int, ours: CredentialFiles) -> None:
     """The mode is named with the command that mends it."""

@@ -46,7 +46,21 @@ def people_of(folder: Path, *words: str) -> CommandResult:
 def test_the_list_for_people_and_for_scripts(folder: Path) -> None:
     """One line each under a heading; JSON with everything."""
     told = operator(folder, "list").text.splitlines()
-    assert told[0].split() == ["NAME", "ROLES", "SECOND", "FACTOR", "LOGIN", "UNTIL", "CHAT", "STANDS", "IN"]
+    assert told[0].split() == [
+        "NAME",
+        "ROLES",
+        "SECOND",
+        "FACTOR",
+        "LOGIN",
+        "UNTIL",
+        "LAST",
+        "SEEN",
+        "OLD",
+        "LOGIN",
+        "CHAT",
+        "STANDS",
+        "IN",
+    ]
     assert told[-1].startswith("vera")
     assert "hub.toml, line " in told[-1]
     vera = operator(folder, "list", "--json").json[-1]
@@ -76,6 +90,30 @@ def test_a_login_that_ran_out_is_told(folder: Path) -> None:
         assert vera["login_renewable_until"] == end + 14 * 86_400
     alice = operator(folder, "list", "--json").json[0]
     assert (alice["name"], alice["login_expired"]) == ("alice", False)
+
+
+def test_a_login_is_rotated(folder: Path) -> None:
+    """The one command on standard output, what becomes of the old one on standard error; the list has both; --now."""
+    ended = operator(folder, "rotate", "alice")
+    assert ended.text.startswith("answerback login wss://")
+    assert ended.text.count("\n") == 1
+    assert "holds until the new one is used, and until" in ended.err
+    alice = operator(folder, "list", "--json").json[0]
+    assert 86_000 < alice["old_login_until"] - time.time() < 87_000
+    assert alice["login_until"] == alice["old_login_until"]
+    (login,) = alice["logins"]
+    assert (login["last_seen"], login["ends_at"]) == (None, alice["old_login_until"])
+    told = operator(folder, "rotate", "alice", "--now", "--json").json
+    assert (told["ended"], told["old_until"]) == (1, None)
+    assert operator(folder, "list", "--json").json[0]["logins"] == []
+    for words, told in (
+        (("nobody",), "nobody has no login here"),
+        (("alice", "--keep", "8d"), "--keep 8d is out of range"),
+        (("alice", "--ttl", "8d"), "--ttl 8d is out of range"),
+    ):
+        ended = operator(folder, "rotate", *words)
+        assert (ended.code, ended.out) == (2, b"")
+        assert told in ended.err
 
 
 def test_a_role_is_given_or_refused(folder: Path) -> None:

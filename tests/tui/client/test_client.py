@@ -287,6 +287,21 @@ async def test_a_hub_that_refuses(refusal: Refuse, words: str, hub: FakeHub, ali
     assert ("operator add" in raised.value.cure) == (refusal.code != "revoked")  # whose reason has the cure itself
 
 
+async def test_a_login_that_was_replaced_while_it_dialled(hub: FakeHub, alice: Profile, tmp_path: Path) -> None:
+    """The old one is refused, another is on disk by then: that is dialled with, and nobody is told anything."""
+    other = create_profile(hub, tmp_path / "new")
+
+    class Replaced(list[Refuse]):
+        def pop(self, *at: Any) -> Refuse:
+            theirs = other.credential
+            alice.credential.replace(theirs.key.read_bytes(), theirs.certificate.read_bytes(), theirs.validity())
+            return super().pop(*at)
+
+    hub.refusals = Replaced([Refuse("revoked", "this login of alice was replaced")])
+    async with connect(alice) as client:
+        assert client.welcome.session
+
+
 async def test_a_hub_that_is_away(hub: FakeHub, alice: Profile, tmp_path: Path) -> None:
     """Status 1, with the address and what to look at."""
     with socket.socket() as unused:

@@ -70,8 +70,17 @@ async def test_a_profile_that_is_there_is_kept(hub: FakeHub, tmp_path: Path) -> 
 async def test_the_same_person_logs_in_again(hub: FakeHub, tmp_path: Path) -> None:
     """With the printed command and no option: key and certificate are new, in the same folder."""
     before = await login(hub.url, TOKEN, hub.authority.pin, tmp_path / "p")
-    old_key = before.credential.key.read_bytes()
+    old_key, there = before.credential.key.read_bytes(), []
+    answer = hub.join
+    assert answer is not None
+
+    async def look(message: Join) -> Message:
+        there.append(read_profile(before.path) == before)  # whoever runs a command meanwhile still finds it
+        return await answer(message)
+
+    hub.join = look
     after = await login(hub.url, "alice.other-token", hub.authority.pin, tmp_path / "p")
+    assert there == [True]
     assert (after.name, after.path) == ("alice", before.path)
     assert after.credential.key.read_bytes() != old_key
 
