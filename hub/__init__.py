@@ -23,6 +23,8 @@ Beside that way:
     files        what people may change while the hub serves: policy, runbooks, hub.toml
     status       why the hub is not ready, and its gauges
     maintenance  what is due by the clock: expiries, checkpoints, clean-up; deadlines are data in the store
+    clock        the hub's own time, which goes on whatever is done to the wall clock
+    time_steps   the wall clock was set: told and audited
     sealing      sealing at rest while the hub serves: rows of before, a ring with a new key, which keys are in use
     config       hub.toml
     log          structured logs

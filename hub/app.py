@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import signal
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -17,6 +16,7 @@ from common.process.confine import forbid_inspection
 from common.process.hangup import StandardError, outlive_hangup
 from common.process.notify import notify, watchdog
 from hub.chat import http_server
+from hub.clock import HubClock, read_tick
 from hub.config import HubConfig
 from hub.core.rate_limits import parse_networks
 from hub.files import Files
@@ -37,13 +37,13 @@ def serve(config: HubConfig) -> None:
     forbid_inspection()  # before any key is read
     outlive_hangup()
     configure(config.log.level, config.log.format)
-    uvloop.run(Hub(config, time.time).run())
+    uvloop.run(Hub(config, HubClock()).run())
 
 
 class Hub:
     """One hub process."""
 
-    def __init__(self, config: HubConfig, clock: Callable[[], float]) -> None:
+    def __init__(self, config: HubConfig, clock: HubClock) -> None:
         self._config = config
         self._clock = clock
         authority = load_keys(config).authority
@@ -53,9 +53,10 @@ class Hub:
 
     async def run(self) -> None:
         config, clock = self._config, self._clock
-        refresh_certificate(config.folder, self._keys.authority, clock())
+        refresh_certificate(config.folder, self._keys.authority, clock.wall())
         store = Store.open(config.store.url, folder=config.folder.path, clock=clock, sealer=self._keys.sealer)
         try:
+            clock.resume(store.read_now(read_tick))
             parts = build(build_base(config, clock, self._keys, self._files, store, store.acquire()))
             await prepare(parts)
             try:

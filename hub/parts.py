@@ -32,6 +32,7 @@ from hub.chat.proven_by import remember_secrets
 from hub.chat.recorder import DeliveryRecorder
 from hub.chat.refusals import Refusals
 from hub.chat.webhook import WebhookDeps, WebhookLimits, build_app
+from hub.clock import HubClock
 from hub.config import HubConfig
 from hub.core.approval_proofs import ApprovalProver
 from hub.core.echo_guard import EchoGuard
@@ -66,6 +67,7 @@ from hub.planning.ocr.reader import OcrLimits, OcrService, is_installed
 from hub.planning.service import PlanningService
 from hub.status import file_warnings, inlet_warnings, read_gauges, readiness_problems, witness_warnings
 from hub.store.store import Store
+from hub.time_steps import TimeSteps
 from hub.witness.build import build_witnesses
 from hub.witness.service import Witnesses
 
@@ -77,7 +79,7 @@ class Base:
     """What every other part stands on: none of it needs any of them."""
 
     config: HubConfig
-    clock: Callable[[], float]
+    clock: HubClock
     keys: HubKeys
     files: Files
     store: Store
@@ -140,7 +142,7 @@ def build(base: Base) -> Parts:
     outbound = build_outbound(base, engine, inlets, sockets)
     recorder = DeliveryRecorder(base.store, inlets, base.config.folder.path)
     status = InletStatusReader(inlets, base.activity, outbound.states, base.clock, recorder.left)
-    witnesses = build_witnesses(base.config, base.keys, base.store, base.composer, delivery.wake, base.clock)
+    witnesses = build_witnesses(base.config, base.keys, base.store, base.composer, delivery.wake, base.clock.wall)
     api = build_api(base, planning, engine, actions, status, witnesses)
     verb_table = VerbTable(refresh=base.people.refresh, renew=engine.renew)
     links = build_links(base, engine, api, verb_table)
@@ -152,9 +154,7 @@ def build(base: Base) -> Parts:
     )
 
 
-def build_base(
-    config: HubConfig, clock: Callable[[], float], keys: HubKeys, files: Files, store: Store, epoch: int
-) -> Base:
+def build_base(config: HubConfig, clock: HubClock, keys: HubKeys, files: Files, store: Store, epoch: int) -> Base:
     metrics = Metrics()
     fan_out = EffectFanOut(metrics)
     people, fleet = PeopleDirectory(config, store), AgentRegistry(store, fan_out.publish_agent, clock)
@@ -180,7 +180,7 @@ def build_base(
         inlets=inlets,
         composer=composer,
         world=world,
-        units=UnitOfWorkRunner(store, composer, world, fan_out, clock, ApprovalProver(keys.job_key)),
+        units=UnitOfWorkRunner(store, composer, world, fan_out, clock, ApprovalProver(keys.job_key), clock.wall),
         recovery=recovery,
         echo_guard=EchoGuard(),
         activity=activity,
@@ -188,7 +188,9 @@ def build_base(
 
 
 def build_delivery(base: Base, inlets: Mapping[str, Inlet], sockets: OpenSockets) -> DeliveryWorker:
-    delivery = DeliveryWorker(base.store, inlets, base.clock, base.metrics, base.echo_guard, sockets, base.activity)
+    delivery = DeliveryWorker(
+        base.store, inlets, base.clock, base.metrics, base.echo_guard, sockets, base.activity, wall=base.clock.wall
+    )
 
     def wake_for_replies(effects: Effects) -> None:
         if effects.replies:
@@ -274,9 +276,10 @@ def build_engine(base: Base, planning: Planning, actions: RequestActions, inlets
         config=base.config,
         metrics=base.metrics,
         clock=base.clock,
+        wall=base.clock.wall,
         recovery=base.recovery,
         inlets=base.inlets,
-        fetch_pictures=PictureFetcher(inlets, base.clock).fetch,
+        fetch_pictures=PictureFetcher(inlets, base.clock.wall).fetch,
     )
 
 
@@ -304,6 +307,7 @@ def build_api(
         models=planning.models,
         inlets=inlets.read,
         witnesses=witnesses.states,
+        hub_ahead=lambda: base.clock.ahead,
     )
     base.fan_out.subscribe(api.on_commit)
     base.fan_out.subscribe_agents(api.on_agent_changed)
@@ -323,6 +327,7 @@ def build_links(base: Base, engine: Engine, api: OperatorApi, verb_table: VerbTa
         config=base.config,
         tls=base.tls,
         clock=base.clock,
+        wall=base.clock.wall,
     )
     base.fan_out.subscribe(links.on_commit)
     engine.on_epoch = links.raise_epoch
@@ -337,6 +342,7 @@ def build_outbound(base: Base, engine: Engine, inlets: Mapping[str, Inlet], sock
         accept=engine.intake.accept,
         refusals=refusals,
         clock=base.clock,
+        wall=base.clock.wall,
         sockets=sockets,
         activity=base.activity,
         code_forms=CodeFormDeps(engine.code_forms.form_for, engine.code_forms.take),
@@ -381,6 +387,7 @@ def build_http(
             activity=base.activity,
             record=recorder.note,
             clock=base.clock,
+            wall=base.clock.wall,
             limits=WebhookLimits(
                 concurrency=base.config.http.concurrency,
                 trusted_proxies=parse_networks(base.config.http.trusted_proxies),
@@ -406,12 +413,15 @@ def build_maintenance(
     partial = PartialResults(base.store, base.units, base.composer, base.clock)
     base.fan_out.subscribe(partial.on_commit)
 
+    steps = TimeSteps(base.clock, base.units, base.keys.hub_id)
+
     async def run_due() -> None:
         if models.current is not None and models.current.cache.forget_if_cleared():
             log.info("plans.cleared")
         await pauses.run_due()
         await partial.run_due()
         await recorder.run_due(base.clock())
+        await steps.run_due()
         await write_uses(base.store, base.activity.secrets, base.clock())
 
     async def flush(now: float) -> None:
@@ -445,7 +455,7 @@ def renew_certificate(base: Base) -> None:
     if base.http_tls is not None:
         base.http_tls.reload()
     folder = base.config.folder
-    if refresh_certificate(folder, base.keys.authority, base.clock()):
+    if refresh_certificate(folder, base.keys.authority, base.clock.wall()):
         base.tls.load_cert_chain(folder.certificate, folder.key, password="")
         log.info("hub.certificate_renewed", hub=base.keys.hub_id)
 

@@ -6,6 +6,7 @@
     unknown   a job whose outcome nobody knows; a late report of the machine, or a person, ends that
     anomaly   something that contradicts what was recorded before
     drain     a machine that takes nothing new, and how far it is
+    clock     the clock of the hub's machine was set: what waits keeps its life, and the hub's time catches up
     file      a file that is not in force as it stands: a policy of the hub that does not read, or one of a machine that
               refuses every order for that
     witness   nothing signs the audit, or a place outside that keeps its checkpoints gets none for long, and why
@@ -37,6 +38,7 @@ from hub.api.views import drain_view
 from hub.chat.inlet_status import InletStatus
 from hub.core.absence import why_away
 from hub.core.chat_text import inline_text
+from hub.core.hub_time import TOLD
 from hub.core.records import Agent, AuditEvent, Job, Request, StandingApproval
 from hub.core.recovery import Recovery
 from hub.engine.standing_approvals import line_of
@@ -102,18 +104,20 @@ def attention_list(
     clocks: Mapping[str, float] | None = None,
     inlets: Iterable[InletStatus] = (),
     witnesses: Iterable[PlaceState] = (),
+    hub_ahead: float = 0.0,
 ) -> tuple[NeedView, ...]:
     """The most pressing first: what holds everything back, files that are not in force, what has gone wrong, then
     approvals by expiry, then the machines. A console may have room for the first few alone.
 
     `refusing` are machines that refuse every order, and when they said so last; `clocks` is how far ahead of the
-    hub's those of linked machines are, in seconds.
+    hub's those of linked machines are, in seconds; `hub_ahead` is the hub's time of its own wall clock.
     """
     left = Counter({entry.agent: 0 for entry in facts.handed_out})
     for entry in facts.handed_out:
         left[entry.agent] += entry.jobs if entry.state != "unknown" else 0
     needs = [
         *([] if recovery is None or not recovery.active else [_recovery(recovery, now, language)]),
+        *([_hub_clock(hub_ahead, now, language)] if abs(hub_ahead) >= TOLD else []),
         *(_file(problem, now, language) for problem in files),
         *(_witness(state, now, language) for state in witnesses if state.needs_person(now)),
         *_inlets(inlets, now, language),
@@ -132,6 +136,12 @@ def attention_list(
 def _recovery(recovery: Recovery, now: float, language: Language) -> NeedView:
     text = Sentence("recovery_now").render(language)
     return NeedView(kind="recovery", since=recovery.since, age=max(0.0, now - recovery.since), text=text)
+
+
+def _hub_clock(ahead: float, now: float, language: Language) -> NeedView:
+    """The machine's clock was set: `ahead` is what the hub's time has left of that."""
+    text = Sentence("need_hub_clock", {"why": clock_text(-ahead, language)}).render(language)
+    return NeedView(kind="clock", since=now, text=text)
 
 
 def _offline(

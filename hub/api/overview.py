@@ -67,6 +67,7 @@ class OverviewReader:
         recovery: RecoveryState | None = None,
         inlets: ReadInlets = lambda waiting: (),
         witnesses: Callable[[], Sequence[PlaceState]] = lambda: (),
+        hub_ahead: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """`hub` has what does not change: id, version, epoch. `count_planning` counts messages that a planner has."""
         self.latency = PipelineLatency(started_at=clock())
@@ -77,6 +78,7 @@ class OverviewReader:
         self._files = files
         self._inlets = inlets
         self._witnesses = witnesses
+        self._hub_ahead = hub_ahead
         self._clock = clock
         self._recovery = recovery or RecoveryState()
         self._subscribers: dict[OverviewSubscription, None] = {}
@@ -157,6 +159,7 @@ class OverviewReader:
                 self._clocks(),
                 self._inlets(facts.replies),
                 self._witnesses(),
+                self._hub_ahead(),
             ),
             needs=api.NeedCounts(
                 approve=facts.requests.get("asking", (0, 0.0))[0],

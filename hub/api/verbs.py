@@ -63,9 +63,11 @@ class OperatorApi:
         models: LiveModels | None = None,
         inlets: ReadInlets = lambda waiting: (),
         witnesses: Callable[[], Sequence[PlaceState]] = lambda: (),
+        hub_ahead: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """`choices` gives the values of a field of the filter language that come from the hub's files: inlets,
-        runbooks. `files` are those that are not in force as they stand. Without `models` there is no verb of that name.
+        runbooks. `files` are those that are not in force as they stand. `hub_ahead` is how far the hub's time is ahead
+        of its wall clock. Without `models` there is no verb of that name.
         """
         self._people = people
         self.decide_within = decide_within
@@ -82,6 +84,7 @@ class OperatorApi:
             recovery=engine.recovery_state,
             inlets=inlets,
             witnesses=witnesses,
+            hub_ahead=hub_ahead,
         )
         self._notifications = Notifications(self.live_lists, self.overview)
         self.table: dict[str, Endpoint[Any, Any]] = {}

@@ -96,9 +96,10 @@ class DeliveryWorker:
         echo_guard: EchoGuard | None = None,
         sockets: OpenSockets | None = None,
         activity: InletActivity | None = None,
+        wall: Callable[[], float] | None = None,
     ) -> None:
         """`echo_guard` hears what is said, before it is posted: its echo may be here before the answer is. `sockets`
-        are the open ones of outbound modes.
+        are the open ones of outbound modes. `wall` is the wall clock, by which calls are signed; None: `clock`.
         """
         self._sockets = sockets or OpenSockets()
         self._store = store
@@ -106,6 +107,7 @@ class DeliveryWorker:
         self._activity = activity or InletActivity()
         self._inlets = inlets
         self._clock = clock
+        self._wall = wall or clock
         self._metrics = metrics
         self._hosts = reply_policy.HostBreaker()
         self._pacer = reply_policy.ConversationPacer()
@@ -299,7 +301,7 @@ class DeliveryWorker:
                 return uploaded
             log.warning("reply.no_file", request=reply.request_id, reply=reply.id, reason=uploaded.reason)
             posting = replace(posting, body=_without_file(posting.content, uploaded.reason).to_json())
-        first = removals.removal_call(platform, posting) if removing else platform.render(posting, self._clock())
+        first = removals.removal_call(platform, posting) if removing else platform.render(posting, self._wall())
         if isinstance(first, DeliveryFailed):
             return first
         call = first
@@ -317,7 +319,7 @@ class DeliveryWorker:
             result: DeliveryResult = (
                 removals.removal_result(platform, posting, call, answer)
                 if removing
-                else platform.handle_response(posting, call, answer, self._clock())
+                else platform.handle_response(posting, call, answer, self._wall())
             )
             match result:
                 case NextCall(call):
@@ -325,7 +327,7 @@ class DeliveryWorker:
                 case CardGone(reason):
                     log.info("replies.card_gone", request=reply.request_id, reply=reply.id, reason=reason)
                     posting = replace(posting, ref="", lost=posting.ref)
-                    call = platform.render(posting, self._clock())
+                    call = platform.render(posting, self._wall())
                 case _:
                     return result
         return DeliveryFailed(f"still not posted after {MAX_CALLS} calls")
@@ -340,7 +342,7 @@ class DeliveryWorker:
         content = await read_output_file(self._store, said.file, said.language)
         if content is None:
             return UploadRefused("none of it is kept any more")
-        calls = platform.upload(posting, content, self._clock())
+        calls = platform.upload(posting, content, self._wall())
         try:
             call = next(calls)
             for _ in range(MAX_UPLOAD_CALLS):

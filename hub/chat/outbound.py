@@ -120,6 +120,7 @@ class OutboundSupervisor:
         accept: Callable[[str, IncomingMessage], Awaitable[Receipt]],
         refusals: Refusals,
         clock: Callable[[], float],
+        wall: Callable[[], float] | None = None,
         pause: Pause = asyncio.sleep,
         draw: Callable[[], float] = random.random,
         sockets: OpenSockets | None = None,
@@ -137,6 +138,7 @@ class OutboundSupervisor:
         self._accept = accept
         self._refusals = refusals
         self._clock = clock
+        self._wall = wall or clock
         self._pause = pause
         self._draw = draw
         self._changed = asyncio.Event()
@@ -221,14 +223,14 @@ class OutboundSupervisor:
             feed.cursor = await self._store.read(lambda txn: txn.get_meta(feed.key)) or ""
         if isinstance(feed.mode, SocketMode):
             return await self._connection(session, feed, feed.mode)
-        polled = await self._drive(session, feed, feed.mode.poll(feed.cursor, self._clock()))
+        polled = await self._drive(session, feed, feed.mode.poll(feed.cursor, self._wall()))
         await self._settle(feed, polled.messages, polled.cursor)
         for call in polled.after:
             await self._try_once(session, feed, call)
         return bool(polled.messages)
 
     async def _connection(self, session: aiohttp.ClientSession, feed: _Feed, mode: SocketMode) -> bool:
-        socket = await self._drive(session, feed, mode.connect(feed.cursor or "", self._clock()))
+        socket = await self._drive(session, feed, mode.connect(feed.cursor or "", self._wall()))
         if (missed := socket.missed) is not None:
             await self._settle(feed, missed.messages, missed.cursor)
         target = self._checked(feed, http_form(socket.url), socket.domain, what="the socket")
@@ -257,7 +259,7 @@ class OutboundSupervisor:
         def opened(send: Send) -> None:
             self._sockets.open(feed.inlet.name, send)
 
-        hearing = Hearing(mode, target.authority, self._clock, settle, try_once, opened)
+        hearing = Hearing(mode, target.authority, self._wall, settle, try_once, opened)
         try:
             wait = await follow_socket(session, socket, hearing, feed.lingering)
         finally:

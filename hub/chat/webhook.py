@@ -98,6 +98,7 @@ class WebhookDeps:
     confirm: ConfirmDeps | None = None  # of the confirm page; None: there is none
     code_forms: CodeFormDeps | None = None  # of forms for a second factor's code; None: there are none
     activity: InletActivity | None = None  # where deliveries and refusals are noted besides
+    wall: Callable[[], float] | None = None  # the wall clock, by which deliveries are fresh; None: `clock`
     record: Callable[[Inlet, WebhookRequest, float], None] = lambda inlet, request, now: None  # a proven delivery
 
 
@@ -265,7 +266,8 @@ class Webhook:
         return body.joined()
 
     async def _accept(self, inlet: Inlet, request: WebhookRequest) -> Response:
-        received = receive_noting(inlet, request, now := self._deps.clock(), self._activity.secrets)
+        now, wall = self._deps.clock(), (self._deps.wall or self._deps.clock)()
+        received = receive_noting(inlet, request, wall, self._activity.secrets)
         self._deps.record(inlet, request, now)
         if self._quiet.note(inlet.name, now):
             log.info("inlet.heard_again", inlet=inlet.name)

@@ -22,6 +22,7 @@ from common.text import clean
 from common.values import format_duration
 from hub.chat.inlets import load_config
 from hub.cli.init import InitSummary
+from hub.clock import hub_time_of
 from hub.config import HubConfig
 from hub.core import audit_chain
 from hub.core.records import Agent
@@ -103,6 +104,7 @@ def invite(
 ) -> dict[str, Any]:
     check_ttl(ttl)
     with open_store(config, now) as store:
+        now = hub_time_of(store, now)
         token = store.write_now(lambda txn: certificates.create_token(txn, kind, name, labels, ttl, "terminal", now))
         known = store.read_now(lambda txn: txn.agent(name)) if kind == "agent" else None
     return invitation(config, kind, name, token, now + ttl, _replaced(known, labels) if known is not None else "")
@@ -149,6 +151,7 @@ def revoke(config: HubConfig, kind: certificates.JoinKind, name: str, now: float
     name.
     """
     with open_store(config, now) as store:
+        now = hub_time_of(store, now)
         return len(store.write_now(lambda txn: certificates.revoke(txn, kind, name, "terminal", now)))
 
 

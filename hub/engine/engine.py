@@ -71,6 +71,7 @@ class Engine:
         config: HubConfig,
         metrics: Metrics,
         clock: Callable[[], float],
+        wall: Callable[[], float] | None = None,
         recovery: RecoveryState | None = None,
         inlets: Mapping[str, Inlet] = MappingProxyType({}),
         fetch_pictures: FetchPictures | None = None,
@@ -107,6 +108,7 @@ class Engine:
             config=config,
             metrics=metrics,
             clock=clock,
+            wall=wall or clock,
             recovery=self.recovery_state,
             fetch_pictures=fetch_pictures,
             standing=actions.standing,
@@ -207,9 +209,9 @@ class Engine:
             record = self.recovery_state.record
             if record is not None and uow.txn.credential(identity.fingerprint) is None:
                 with suppress(NotTrusted):  # which `renew` then says in its own words
-                    take_over(uow.txn, identity, record, uow.now)
+                    take_over(uow.txn, identity, record, uow.wall)
             before = uow.txn.agent(identity.name)
-            answer = renew(uow.txn, self._authority, identity, message, uow.now, grace=grace, entrance=entrance)
+            answer = renew(uow.txn, self._authority, identity, message, uow.wall, grace=grace, entrance=entrance)
             if isinstance(answer, Refuse) and answer.code == "locked":
                 uow.effects.locked.add(identity.name)
                 if before is not None and before.state == "active":

@@ -83,6 +83,7 @@ class Intake:
         config: HubConfig,
         metrics: Metrics,
         clock: Callable[[], float],
+        wall: Callable[[], float],
         recovery: RecoveryState | None = None,
         fetch_pictures: FetchPictures | None = None,
         standing: StandingApprovals,
@@ -99,6 +100,7 @@ class Intake:
         self._config = config
         self._metrics = metrics
         self._clock = clock
+        self._wall = wall  # by which a second factor's codes are good
         self._standing = standing
         self._backlog: asyncio.Queue[tuple[Request, str, int]] = asyncio.Queue(MAX_BACKLOG)
         self._echo_guard = echo_guard
@@ -228,7 +230,7 @@ class Intake:
         """The request of a message, and the steps of the codes that were said in it."""
         now, person = self._clock(), self._people.find_by_chat(inlet, incoming.user)
         row = self._people.row(person)
-        text, steps = self._said_codes.find(incoming.text, row, now)
+        text, steps = self._said_codes.find(incoming.text, row, self._wall())
         request = Request(
             id=str(ULID()),
             number=0,
@@ -326,7 +328,8 @@ class Intake:
             self._active -= 1
 
     def _find_codes(self, request: Request, text: str) -> tuple[str, tuple[int, ...]]:
-        return self._said_codes.find(text, self._people.row(request.person), request.received_at)
+        since = self._clock() - request.received_at
+        return self._said_codes.find(text, self._people.row(request.person), self._wall() - since)
 
     async def _commit(
         self, request: Request, outcome: PlanningOutcome, started_at: float, steps: tuple[int, ...]

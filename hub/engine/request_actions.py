@@ -161,7 +161,7 @@ class RequestActions:
         if recovery_codes.is_one(code) and person.totp_secret:
             verdict = self._check_recovery_code(uow, actor, person, code)
         else:
-            verdict = totp.check_code(person, self._sealer, code, uow.now, place)
+            verdict = totp.check_code(person, self._sealer, code, uow.wall, place)
         match verdict.code:
             case "not_enrolled":
                 return ActionResult(Sentence("code_not_enrolled", {"person": actor.person}), verdict.code)
@@ -175,7 +175,7 @@ class RequestActions:
             return None
         if place == "chat":
             self._wrong_codes.try_acquire(uow.now)
-        locked = uow.now < totp.locked_until(verdict.person, place)
+        locked = uow.wall < totp.locked_until(verdict.person, place)
         left = 0 if locked else totp.MAX_FAILURES - totp.failures(verdict.person, place)
         return ActionResult(verdict.reason, verdict.code, {"left": left})
 
@@ -183,10 +183,10 @@ class RequestActions:
         """A recovery code counts where nobody else reads along; a wrong one is a wrong code."""
         if actor.code_place != "console":
             return totp.CodeCheck(False, person, Sentence("recovery_code_elsewhere"), "bad_code")
-        if uow.now < totp.locked_until(person, actor.code_place):
-            return totp.check_code(person, self._sealer, code, uow.now, actor.code_place)  # says for how long
+        if uow.wall < totp.locked_until(person, actor.code_place):
+            return totp.check_code(person, self._sealer, code, uow.wall, actor.code_place)  # says for how long
         if not uow.txn.use_recovery_code(person.name, recovery_codes.digest(person.name, code), uow.now):
-            return totp.failed(person, uow.now, actor.code_place)
+            return totp.failed(person, uow.wall, actor.code_place)
         left = uow.txn.count_recovery_codes(person.name)
         uow.audit("person.recovery_code_used", person.name, person.name, {"via": actor.via, "left": left})
         free = totp.forgiven(person, actor.code_place)

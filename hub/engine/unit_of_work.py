@@ -38,9 +38,11 @@ class UnitOfWork:
     """Rows are read and written through `txn`; everything else that a unit decides from is in `world`."""
 
     def __init__(
-        self, txn: Txn, now: float, composer: ReplyComposer, world: WorldSnapshot, prover: ApprovalProver
+        self, txn: Txn, now: float, wall: float, composer: ReplyComposer, world: WorldSnapshot, prover: ApprovalProver
     ) -> None:
+        """`wall` is the wall clock, by which codes and certificates are good; `now` the hub's time (`hub.clock`)."""
         self.txn = txn
+        self.wall = wall
         self.prover = prover
         self.now = now
         self.world = world
@@ -233,7 +235,10 @@ class UnitOfWorkRunner:
         fan_out: EffectFanOut,
         clock: Callable[[], float],
         prover: ApprovalProver,
+        wall: Callable[[], float] | None = None,
     ) -> None:
+        """`wall` is the wall clock, where `clock` is not."""
+        self._wall = wall or clock
         self._store = store
         self._prover = prover
         self._composer = composer
@@ -249,10 +254,10 @@ class UnitOfWorkRunner:
 
     async def commit(self, unit: Callable[[UnitOfWork], T]) -> tuple[T, Effects]:
         """Runs `unit` in one transaction. Its effects are the caller's to publish."""
-        now, world = self._clock(), self._world()
+        now, wall, world = self._clock(), self._wall(), self._world()
 
         def in_transaction(txn: Txn) -> tuple[T, Effects]:
-            uow = UnitOfWork(txn, now, self._composer, world, self._prover)
+            uow = UnitOfWork(txn, now, wall, self._composer, world, self._prover)
             return unit(uow), uow.effects
 
         return await self._store.write(in_transaction)

@@ -112,10 +112,17 @@ def create_token(
 
 
 def join(
-    txn: Txn, authority: Authority, message: Join, job_keys: Mapping[str, bytes], hub_id: str, now: float
+    txn: Txn,
+    authority: Authority,
+    message: Join,
+    job_keys: Mapping[str, bytes],
+    hub_id: str,
+    now: float,
+    wall: float | None = None,
 ) -> Joined:
     """The certificate for a token and a signing request; raises JoinRefused. A token sent for a name that is not its
-    own is not used up: its owner can still join.
+    own is not used up: its owner can still join. `now` is the hub's time, by which tokens live; `wall` the wall clock,
+    by which certificates are valid, None: the same.
     """
     token = txn.token(_hash(message.token))
     if token is None:
@@ -133,7 +140,9 @@ def join(
     elif _is_unknown_person(txn, token.name):
         raise JoinRefused("person_unknown", f"there is no person {token.name} any more; have them added again")
     try:
-        certificate, credential = _issue(authority, message.request, token.kind, token.name, 1, now, labels)
+        certificate, credential = _issue(
+            authority, message.request, token.kind, token.name, 1, now if wall is None else wall, labels
+        )
     except BadRequest as error:
         raise JoinRefused("bad_request", str(error)) from None
     if not txn.use_token(token.hash, now):

@@ -67,9 +67,10 @@ class AgentLink:
         session: Session,
         engine: Engine,
         tasks: asyncio.TaskGroup,
-        clock: Callable[[], float],
+        clocks: tuple[Callable[[], float], Callable[[], float]],
         window: int,
     ) -> None:
+        """`clocks` are one that never jumps, and the wall clock, which machines compare with their own."""
         self.name = name
         self.identity = identity
         self.session = session
@@ -86,7 +87,7 @@ class AgentLink:
         self._send_queue: SendQueue | None = None
         self._engine = engine
         self._tasks = tasks
-        self._clock = clock
+        self._clock, self._wall = clocks
         self._window = window
         self._inbox: deque[tuple[Frame, int]] = deque()
         self._inbox_bytes = 0
@@ -146,9 +147,9 @@ class AgentLink:
         """The clock, and the hub's position where it has moved and the machine keeps it."""
         mark = self._engine.sealed_mark() if self._tells_marks else ""
         if mark == self._told_mark:
-            return Beat(self._clock())
+            return Beat(self._wall())
         self._told_mark = mark
-        return Beat(self._clock(), mark)
+        return Beat(self._wall(), mark)
 
     async def _enqueue(self, frame: Frame, size: int) -> None:
         """Puts an event into the inbox; where that is full, nothing is read until the store has caught up."""

@@ -94,7 +94,12 @@ class LinkServer:
         config: HubConfig,
         tls: ssl.SSLContext,
         clock: Callable[[], float],
+        wall: Callable[[], float] | None = None,
     ) -> None:
+        """`clock` never jumps: sessions and their deadlines go by it. `wall` is the wall clock, by which certificates
+        are valid and a machine's clock is off; None: the same.
+        """
+        self._wall = wall or clock
         self._store = store
         self._fleet = fleet
         self._engine = engine
@@ -170,7 +175,7 @@ class LinkServer:
     # ---- before the upgrade
 
     def _before_upgrade(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
-        answer = answer_request(connection, request, self._authority.certificate, self._clock())
+        answer = answer_request(connection, request, self._authority.certificate, self._wall())
         if answer is not None:
             self._count_failure(connection)
         return answer
@@ -192,7 +197,7 @@ class LinkServer:
             if path == "/join":
                 await self._join(connection)
             elif path == "/renew":
-                await self._renewals.serve(connection, peer_of(connection, self._clock()))
+                await self._renewals.serve(connection, peer_of(connection, self._wall()))
             elif path == "/agent":
                 await self._agent(connection)
             elif path == "/copied":
@@ -217,11 +222,11 @@ class LinkServer:
     async def _join(self, connection: ServerConnection) -> None:
         message = codec.decode(await self._receive_first(connection), "anyone", codec.HANDSHAKE_LIMITS).message
         assert isinstance(message, Join)  # noqa: S101 - the only type that `anyone` may send
-        now = self._clock()
+        now, wall = self._clock(), self._wall()
         answer: Message
         try:
             answer = await self._store.write(
-                lambda txn: join(txn, self._authority, message, self._job_keys, self._hub_id, now)
+                lambda txn: join(txn, self._authority, message, self._job_keys, self._hub_id, now, wall)
             )
         except JoinRefused as error:
             answer = Refuse(error.code, error.reason)
@@ -254,8 +259,8 @@ class LinkServer:
 
         Where it is a welcome nothing is awaited between `kept` and the return: the answer still holds for the caller.
         """
-        now = self._clock()
-        peer = peer_of(connection, now)
+        now, wall = self._clock(), self._wall()
+        peer = peer_of(connection, wall)
         identity = peer.identity
         role: handshake.LinkRole = "agent" if kind == "agent" else "console"
         hello = codec.decode(await self._receive_first(connection), role, codec.HANDSHAKE_LIMITS).message
@@ -267,7 +272,7 @@ class LinkServer:
             try:
                 if kind == "agent" and isinstance(hello, Hello):
                     estranged = await self._engine.hear(hello, identity.name)
-                await self._engine.admit(identity, now)
+                await self._engine.admit(identity, wall)
                 refusal = None
                 if kind == "agent" and isinstance(hello, Hello):
                     refusal = await self._holders.note(identity.name, hello, estranged, now)
@@ -285,7 +290,7 @@ class LinkServer:
                     parameters=terms,
                     session=find_session(identity.name),
                     new_session=secrets.token_hex(8),
-                    now=now,
+                    now=wall if kind == "agent" else now,
                 )
         if identity is not None and isinstance(answer, Welcome) and isinstance(hello, Hello):
             if self._listener is not None:
@@ -302,7 +307,7 @@ class LinkServer:
         """A copy of a machine's state folder says so, and goes; the machine's own link goes on."""
         now = self._clock()
         hello = codec.decode(await self._receive_first(connection), "agent", codec.HANDSHAKE_LIMITS).message
-        answer = await self._holders.note_copy(peer_of(connection, now).identity, hello, now)
+        answer = await self._holders.note_copy(peer_of(connection, self._wall()).identity, hello, now)
         await connection.send(codec.encode(answer, epoch=self._engine.epoch))
         await connection.close(CLOSE_POLICY_VIOLATION, answer.code)
 
@@ -319,7 +324,7 @@ class LinkServer:
         link, wire = self._attach_agent(self._tasks, connection, identity, hello, welcome)
         link.estranged = link.estranged or estranged
         try:
-            await self._record_connected(identity, hello, peer_of(connection, self._clock()).clock_ahead)
+            await self._record_connected(identity, hello, peer_of(connection, self._wall()).clock_ahead)
             self._fleet.set_online(identity.name)
             log.info("agent.connected", agent=identity.name, resumed=welcome.resumed, version=hello.version[:40])
             await link.run(wire)
@@ -346,20 +351,21 @@ class LinkServer:
                 older.close_nowait("a newer link of the same machine is here")
                 older.end_session()
             session = Session("agent", id=welcome.session, epoch=self._engine.epoch)
-            link = AgentLink(name, identity, session, self._engine, tasks, self._clock, self._config.links.window)
+            clocks = self._clock, self._wall
+            link = AgentLink(name, identity, session, self._engine, tasks, clocks, self._config.links.window)
         self._agents[name] = link
         link.orders_protocol = orders_protocol(hello, welcome.protocol)
         return link, link.attach(connection, identity, welcome, hello.received if welcome.resumed else None)
 
     async def _record_connected(self, identity: Identity, hello: Hello, clock_ahead: float | None) -> None:
         """Records who is here; raises NotTrusted where that has ended since the hello was answered."""
-        now = self._clock()
+        now, wall = self._clock(), self._wall()
         facts = {key[:MAX_FACT]: value[:MAX_FACT] for key, value in list((hello.facts or {}).items())[:MAX_FACTS]}
         for name in (PROCESS_FACT, LINEAGE_FACT, ORDERS_FACT):
             facts.pop(name, None)
 
         def unit(txn: Txn) -> Agent:
-            before = authenticate(txn, identity, now)
+            before = authenticate(txn, identity, wall)
             if not isinstance(before, Agent):
                 raise NotTrusted("identity", "not the certificate of a machine")
             seen = replace(before, last_seen=now, version=hello.version[:40], facts=facts, clock_ahead=clock_ahead)

@@ -26,10 +26,12 @@ from hub.chat.compose import ReplyComposer
 from hub.chat.inlets import Inlet, load_config
 from hub.chat.platforms.base import IncomingMessage
 from hub.cli.init import init
+from hub.clock import HubClock
 from hub.config import HubConfig, QueueTable
 from hub.core import audit_chain
 from hub.core.approval_proofs import ApprovalProver
 from hub.core.echo_guard import EchoGuard
+from hub.core.hub_time import Reading
 from hub.core.receipt import Receipt
 from hub.core.records import Agent, AuditEvent, Job, Person, Reply, Request
 from hub.engine.agent_events import AgentReplies
@@ -90,6 +92,7 @@ class HubHarness:
 
     def __init__(self, folder: Path, clock: FakeClock, extra_toml: str = "") -> None:
         self.clock = clock
+        self.hub_clock = HubClock(lambda: Reading(clock(), clock()), lambda: "")  # which nobody sets
         self.folder = folder / "hub"
         self.event_ids = itertools.count(1)
         init(self.folder, now=clock.now, admin="alice")

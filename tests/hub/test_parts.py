@@ -17,7 +17,9 @@ from tests.hub.hub_harness import HubHarness
 async def parts(harness: HubHarness) -> Parts:
     """The parts on the harness's folder and store."""
     files = Files.of(harness.config, harness.clock)
-    made = build(build_base(harness.config, harness.clock, harness.keys, files, harness.store, harness.engine.epoch))
+    made = build(
+        build_base(harness.config, harness.hub_clock, harness.keys, files, harness.store, harness.engine.epoch)
+    )
     await made.base.people.refresh()
     await made.base.fleet.refresh()
     return made

@@ -21,7 +21,9 @@ MODEL = '\n[models.local]\nurl = "http://127.0.0.1:9"\nmodel = "tiny"\n'
 @pytest.fixture
 async def parts(harness: HubHarness) -> Parts:
     files = Files.of(harness.config, harness.clock)
-    made = build(build_base(harness.config, harness.clock, harness.keys, files, harness.store, harness.engine.epoch))
+    made = build(
+        build_base(harness.config, harness.hub_clock, harness.keys, files, harness.store, harness.engine.epoch)
+    )
     await made.base.people.refresh()
     return made
 

@@ -209,3 +209,13 @@ def test_a_machine_that_refuses_every_order_is_told() -> None:
     assert len(found) == MAX_MINOR_ITEMS
     assert (found[0].kind, found[0].agent, found[0].id, found[0].age) == ("file", "web-0", "web-0:policy.toml", 2.0)
     assert "web-0 refuses every order" in found[0].text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_clock_of_the_hub_that_was_set(harness: HubHarness, language: Any) -> None:
+    """Told until the hub's time has caught up; what a clock drifts by is nobody's business."""
+    facts = harness.read(lambda txn: read_facts(txn, harness.clock.now))
+    for ahead, told in ((0.0, []), (4.9, []), (3_600.0, ["clock"]), (-70.0, ["clock"])):
+        found = attention_list(facts, (), lambda name: False, harness.clock.now, language, hub_ahead=ahead)
+        assert [need.kind for need in found] == told
+        assert all("1" in need.text for need in found)
