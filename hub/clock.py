@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from hub.core.hub_time import Reading, Step, Tick, parse_tick, resumed, slewed, step_between
+from hub.core.hub_time import ClockStep, Reading, Tick, parse_tick, resumed, slewed, step_between
 from hub.store.store import Store
 from hub.store.transaction import Txn
 
@@ -42,7 +42,7 @@ class HubClock:
         self._last = read()
         self._ahead = 0.0
         self._time = self._last.wall
-        self._steps: list[Step] = []
+        self._steps: list[ClockStep] = []
 
     def __call__(self) -> float:
         with self._lock:
@@ -65,14 +65,14 @@ class HubClock:
             self._time = resumed(tick, now, self._boot_id)
             self._ahead = self._time - now.wall
             if tick is not None and step_between(Reading(0.0, 0.0), Reading(before - self._ahead, 0.0)):
-                self._note(Step(self._time, before - self._ahead))
+                self._note(ClockStep(self._time, before - self._ahead))
 
     def tick(self) -> Tick:
         """What is to be stored."""
         with self._lock:
             return Tick(self._advance(), self._last.wall, self._last.boot, self._boot_id)
 
-    def take_steps(self) -> list[Step]:
+    def take_steps(self) -> list[ClockStep]:
         """The steps that were not told yet."""
         with self._lock:
             self._advance()
@@ -83,13 +83,13 @@ class HubClock:
         now = self._read()
         if by := step_between(self._last, now):
             self._ahead -= by
-            self._note(Step(now.wall + self._ahead, by))
+            self._note(ClockStep(now.wall + self._ahead, by))
         self._ahead = slewed(self._ahead, now.boot - self._last.boot)
         self._last = now
         self._time = max(self._time, now.wall + self._ahead)
         return self._time
 
-    def _note(self, step: Step) -> None:
+    def _note(self, step: ClockStep) -> None:
         self._steps = [*self._steps, step][-MAX_STEPS:]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from hub.clock import TICK_EVERY, HubClock, write_tick
-from hub.core.hub_time import Step
+from hub.core.hub_time import ClockStep
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 from hub.log import logger
 
@@ -37,7 +37,7 @@ class TimeSteps:
         self._stored_at = now
 
 
-def describe_step(step: Step) -> str:
+def describe_step(step: ClockStep) -> str:
     """`+70 s`, `-1 h`."""
     seconds = round(step.by)
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):

@@ -42,7 +42,7 @@ class Reading(NamedTuple):
     boot: float  # CLOCK_BOOTTIME
 
 
-class Step(NamedTuple):
+class ClockStep(NamedTuple):
     """The wall clock was set."""
 
     at: float  # the hub's time

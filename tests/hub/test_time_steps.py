@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hub.clock import TICK_EVERY, HubClock, read_tick
-from hub.core.hub_time import Step
+from hub.core.hub_time import ClockStep
 from hub.time_steps import TimeSteps, describe_step
 from tests.hub.hub_harness import HubHarness
 from tests.hub.test_clock import TwoClocks
@@ -36,4 +36,4 @@ async def test_a_step_is_audited_once_and_the_time_is_stored(harness: HubHarness
 def test_a_step_is_told_in_few_words() -> None:
     """The largest unit that it is a whole number of."""
     told = {70.2: "+70 s", -3_599.9: "-1 h", 120: "+2 min", 172_800: "+2 d", -7_261: "-7261 s"}
-    assert {by: describe_step(Step(0.0, by)) for by in told} == told
+    assert {by: describe_step(ClockStep(0.0, by)) for by in told} == told
