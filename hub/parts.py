@@ -27,6 +27,7 @@ from hub.chat.inlets import Inlet, build_inlets
 from hub.chat.listener_tls import ListenerTls
 from hub.chat.open_sockets import OpenSockets
 from hub.chat.outbound import OutboundSupervisor
+from hub.chat.passkey_page import PasskeyDeps
 from hub.chat.picture_fetch import PictureFetcher
 from hub.chat.proven_by import remember_secrets
 from hub.chat.recorder import DeliveryRecorder
@@ -393,6 +394,7 @@ def build_http(
                 trusted_proxies=parse_networks(base.config.http.trusted_proxies),
             ),
             confirm=ConfirmDeps(engine.confirm_links, engine.confirmations.show, engine.confirmations.act),
+            passkeys=PasskeyDeps(engine.passkey_links, engine.passkeys.ask, engine.passkeys.add),
             code_forms=CodeFormDeps(engine.code_forms.form_for, engine.code_forms.take),
         )
     )

@@ -35,6 +35,7 @@ OUTCOME_CODES: Final[Mapping[str, str]] = {
     "code_needed": "a code of the second factor is needed",
     "signature_needed": "the rule is critical: the caller has to sign the plan with a key of their own",
     "bad_signature": "what is signed is not this plan, or not by that key",
+    "no_page": "the hub has no pages that could have passkeys: public_url in hub.toml",
     "not_enrolled": "the caller has no second factor",
     "needs_second_person": "another person has to approve: the request is the caller's own",
     "already_decided": "somebody was first: `by`, `state`",

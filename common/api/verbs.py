@@ -13,6 +13,7 @@ from common.api import (
     lists,
     models,
     overview,
+    passkeys,
     queries,
     rights,
     standing,
@@ -99,6 +100,21 @@ INLETS: Final = Verb(
 LINK_CODE: Final = Verb(
     name="link_code", kind="action", right=rights.WHOAMI, args=NoArgs, result=one(LinkCodeResult),
     summary="A code by which a chat gets to know the caller; the one before it ends.",
+)  # fmt: skip
+
+PASSKEY_LINK: Final = Verb(
+    name="passkey_link", kind="action", right=rights.APPROVE, args=passkeys.PasskeyLinkArgs,
+    result=one(passkeys.PasskeyLinkResult),
+    summary="A page that makes a passkey of the caller's; the one before it ends.", errors=("no_page", "full"),
+)  # fmt: skip
+PASSKEYS: Final = Verb(
+    name="passkeys", kind="query", right=rights.WHOAMI, args=NoArgs, result=many(passkeys.PasskeyView),
+    summary="The caller's passkeys, with which they sign on pages of the hub what is critical.",
+)  # fmt: skip
+PASSKEY_REMOVE: Final = Verb(
+    name="passkey_remove", kind="action", right=rights.WHOAMI, args=passkeys.PasskeyRemoveArgs,
+    result=one(passkeys.PasskeyRemoveResult),
+    summary="The hub's pages ask for it no more; machines that were given it count it still.", errors=("unknown",),
 )  # fmt: skip
 
 # ---- asking for work
@@ -276,6 +292,7 @@ _ALL: Final[tuple[Verb[Any, Any], ...]] = (
     *(RUN, RETRY, APPROVE, REJECT, EDIT, CANCEL, TAKE_BACK, SETTLE, PRIORITY, PAUSE, RESUME, DRAIN, UNDRAIN),
     *(ALLOWED, DISALLOW),
     *(KEY_CHANGES, APPROVER_KEYS, PROPOSE_KEY, SIGN_KEY, WITHDRAW_KEY),
+    *(PASSKEY_LINK, PASSKEYS, PASSKEY_REMOVE),
     *(DRAFTS, DRAFT, PROPOSE, ACCEPT_DRAFT, REJECT_DRAFT),
     *(VIEW, OVERVIEW, OUTPUT, FOLLOW, WATCH, UNSUBSCRIBE),
 )

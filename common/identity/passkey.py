@@ -239,6 +239,17 @@ def _is_key(passkey: Passkey) -> bool:
     return True
 
 
+def passkey_of_point(x: bytes, y: bytes, origin: str) -> Passkey:
+    """That of ES256 with this point of P-256, 32 bytes each; raises BadPasskey where it is none."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    try:
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + x + y)
+    except ValueError:
+        raise BadPasskey("its key is no point of the curve") from None
+    return Passkey("es256", bytes([2 + (y[-1] & 1)]) + x, origin)  # SEC 1, 2.3.3
+
+
 def encode_base64(data: bytes) -> str:
     """base64url without padding (RFC 4648, 5), as browsers write challenges."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -20,6 +20,7 @@ from hub.api.live_lists import LiveLists
 from hub.api.models import ModelHandlers
 from hub.api.notifications import Notifications
 from hub.api.overview import OverviewReader
+from hub.api.passkeys import PasskeyHandlers
 from hub.api.pause_drain import PauseDrainHandlers
 from hub.api.queries import QueryHandlers
 from hub.api.run import RunHandlers
@@ -139,6 +140,10 @@ class OperatorApi:
         self._add(verbs.PROPOSE_KEY, keys.propose)
         self._add(verbs.SIGN_KEY, keys.sign)
         self._add(verbs.WITHDRAW_KEY, keys.withdraw)
+        passkeys = PasskeyHandlers(context)
+        self._add(verbs.PASSKEY_LINK, passkeys.link)
+        self._add(verbs.PASSKEYS, passkeys.list)
+        self._add(verbs.PASSKEY_REMOVE, passkeys.remove)
         self._add(verbs.REJECT, decisions.reject)
         self._add(verbs.EDIT, decisions.edit)
         self._add(verbs.CANCEL, decisions.cancel)

@@ -19,6 +19,9 @@ admission, refusals
 compose        composes replies from records and puts them into the outbox
 confirm_page, confirm_links
                a page on which to decide, for chats without buttons; the links to it
+passkey_page, passkey_links
+               a page on which a person makes a passkey, to sign with on the former; the links to it
+html_page      what these pages have in common; passkey.js is their script
 code_form_door forms for a second factor's code, at the webhook and over sockets: opened before a click is answered
 removals       the removal of a message in which such a code was said, from the outbox
 output_file    the whole output of a request as one file, read when it is posted

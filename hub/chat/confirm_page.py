@@ -1,51 +1,40 @@
 """The confirm page, /confirm/TOKEN: shows exactly what would run, and takes a yes or a no, for chats without buttons.
 
 GET shows and acts on nothing, whoever asks: chats look at links by themselves. POST with the form of that page acts as
-the person whose link it is, with the same checks as in chat, and with the second factor where the rule asks for it. No
-scripts; nothing is kept by browsers or told to other sites.
+the person whose link it is, with the same checks as in chat, and with the second factor where the rule asks for it.
+Where the rule is critical the person's passkey signs the yes (`hub.core.passkeys`), for which the page has a script;
+else it has none.
 """
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import hashlib
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from common.catalogue import Language, translate
 from hub.chat.confirm_links import ConfirmLink, ConfirmLinks
-from hub.chat.markup import Block, Code, split_blocks
+from hub.chat.html_page import (
+    blocks,
+    data_attributes,
+    is_from_here,
+    page,
+    paragraph,
+    passkey_button,
+    read_body,
+)
 from hub.core import strict_form
+from hub.core.passkeys import PasskeyAnswer, read_answer
 from hub.core.rate_limits import Network, TokenBuckets, client_address, network_key
 from hub.core.strict_json import BadBody
 
-MAX_FORM: Final = 4_096
 MAX_WHY: Final = 300
 TRIES: Final = 20.0  # a minute from one address (IPv6: one /64)
-_BODY_SECONDS: Final = 10.0
-_STYLE: Final = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:46em;margin:1em auto;padding:0 1em}"
-    "pre{background:#f2f2f2;padding:.6em;white-space:pre-wrap;overflow-wrap:anywhere}"
-    "button,input{font:inherit;padding:.5em 1em;margin:.3em .3em .3em 0}"
-    "button.approve{background:#0a5;color:#fff;border:0}button.reject{background:#c33;color:#fff;border:0}"
-)
-_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-HEADERS: Final[Mapping[str, str]] = {
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "X-Robots-Tag": "noindex",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +44,8 @@ class Shown:
     text: str  # what would run exactly, in the marks of `hub.core.chat_text`
     open: bool = True  # it waits for this very decision
     second_factor: bool = False
+    approvable: bool = True  # by this person, here
+    ask: Mapping[str, Any] | None = None  # what a passkey is asked, where one has to sign (`request_options`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +57,19 @@ class Done:
     again: bool = False
 
 
+class Act(Protocol):
+    async def __call__(
+        self, link: ConfirmLink, act: str, code: str, why: str, answer: PasskeyAnswer | None
+    ) -> Done: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ConfirmDeps:
     """What the page needs from the rest of the hub."""
 
     links: ConfirmLinks
     show: Callable[[ConfirmLink], Awaitable[Shown]]
-    act: Callable[[ConfirmLink, str, str, str], Awaitable[Done]]  # link, act, code, why
+    act: Act
 
 
 class ConfirmPage:
@@ -101,86 +98,57 @@ class ConfirmPage:
         link = self._deps.links.find(token, now)
         if link is None:
             if self._tries.try_acquire(network_key(remote), now):
-                return _page("en", _text("confirm_gone"), 429)
+                return page("en", paragraph("confirm_gone"), 429)
             await self._count_refusal("", "confirm_link", remote)
-            return _page("en", _text("confirm_gone"), 404)
+            return page("en", paragraph("confirm_gone"), 404)
         if request.method != "POST":
-            return _page(link.language, _form(link, await self._deps.show(link)))
+            return _page(link, await self._deps.show(link))
         try:
-            fields = strict_form.parse(await _body(request))
+            fields = strict_form.parse(await read_body(request))
         except (BadBody, TimeoutError, ClientDisconnect):
-            return _page(link.language, _text("confirm_gone", link.language), 400)
+            return page(link.language, paragraph("confirm_gone", link.language), 400)
         act = fields.get("act", "")
         if act not in link.acts:
-            return _page(link.language, _text("confirm_gone", link.language), 400)
-        taken = self._deps.links.take(token, fields.get("form", ""), now)
+            return page(link.language, paragraph("confirm_gone", link.language), 400)
+        taken = self._deps.links.take(token, fields.get("form", ""), now) if is_from_here(request) else None
         if taken is None:
             await self._count_refusal(link.inlet, "confirm_form", remote)
-            return _page(link.language, _text("confirm_gone", link.language), 403)
+            return page(link.language, paragraph("confirm_gone", link.language), 403)
         code = fields.get("code", "").replace(" ", "")[:16]
-        done = await self._deps.act(taken, act, code, fields.get("why", "")[:MAX_WHY])
+        done = await self._deps.act(taken, act, code, fields.get("why", "")[:MAX_WHY], read_answer(fields))
         if done.again and self._deps.links.give_back(token, taken):
-            return _page(link.language, _blocks(done.text) + _form(taken, await self._deps.show(taken)), 403)
-        return _page(link.language, _blocks(done.text), 200 if done.ok else 409)
+            return _page(taken, await self._deps.show(taken), blocks(done.text), 403)
+        return page(link.language, blocks(done.text), 200 if done.ok else 409)
 
 
-async def _body(request: Request) -> bytes:
-    """Raises BadBody where it is none of our forms."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
-        raise BadBody("not a form")
-    data = bytearray()
-    async with asyncio.timeout(_BODY_SECONDS):
-        async for piece in request.stream():
-            data += piece
-            if len(data) > MAX_FORM:
-                raise BadBody("the form is too large")
-    return bytes(data)
-
-
-def _form(link: ConfirmLink, shown: Shown) -> str:
+def _page(link: ConfirmLink, shown: Shown, before: str = "", status: int = 200) -> Response:
+    """The request with its forms; `before` is HTML that stands above it."""
+    language, body = link.language, before + blocks(shown.text)
     if not shown.open:
-        return _blocks(shown.text)
-    language = link.language
-    parts = [_blocks(shown.text), f"<p>{escape(translate(language, 'confirm_as', person=link.person))}</p>"]
-    parts.append(f'<form method="post"><input type="hidden" name="form" value="{escape(link.form)}">')
-    if shown.second_factor:
-        label = escape(translate(language, "confirm_code"))
-        parts.append(
-            f'<p><label>{label}<br><input name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="8">'
-            "</label></p>"
-        )
-    if "reject" in link.acts:
-        label = escape(translate(language, "confirm_why"))
-        parts.append(f'<p><label>{label}<br><input name="why" maxlength="{MAX_WHY}"></label></p>')
-    for act in link.acts:
-        label = escape(translate(language, f"button_{act}"))
-        parts.append(f'<button class="{act}" name="act" value="{act}">{label}</button>')
-    return "".join([*parts, "</form>"])
-
-
-def _text(key: str, language: Language | None = None) -> str:
-    """In both languages where it is not known which one is read."""
-    languages: tuple[Language, ...] = ("en", "zh") if language is None else (language,)
-    return "".join(f"<p>{escape(translate(one, key))}</p>" for one in languages)
-
-
-def _blocks(text: str) -> str:
-    return "".join(map(_block, split_blocks(text)))
-
-
-def _block(block: Block) -> str:
-    if isinstance(block, Code):
-        return f"<pre>{escape(block.text)}</pre>"
-    spans = "".join(
-        f"<code>{escape(span.text)}</code>" if span.code else escape(span.text) for span in block.spans
-    )  # fmt: skip
-    return f"<blockquote>{spans}</blockquote>" if block.quote else f"<p>{spans}</p>"
-
-
-def _page(language: Language, body: str, status: int = 200) -> Response:
-    head = (
-        f'<!doctype html><html lang="{language}"><meta charset="utf-8"><title>Answerback</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
+        return page(language, body, status)
+    body += f"<p>{escape(translate(language, 'confirm_as', person=link.person))}</p>"
+    code = _input(
+        language, "confirm_code", 'name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="8"'
     )
-    more: dict[str, Any] = {"Retry-After": "60"} if status == 429 else {}
-    return Response(f"{head}<body>{body}</body></html>", status, {**HEADERS, **more}, "text/html")
+    why = _input(language, "confirm_why", f'name="why" maxlength="{MAX_WHY}"') if "reject" in link.acts else ""
+    secret = f'<input type="hidden" name="form" value="{escape(link.form)}">'
+    if shown.ask is None:
+        acts = [act for act in link.acts if shown.approvable or act != "approve"]
+        fields = (code if shown.second_factor and shown.approvable else "") + why
+        buttons = "".join(_button(language, act) for act in acts)
+        return page(language, f'{body}<form method="post">{secret}{fields}{buttons}</form>' if acts else body, status)
+    texts = {what: translate(language, f"passkey_{what}") for what in ("unable", "failed", "wait")}
+    said = {"ask": json.dumps(shown.ask), "act": "approve", **texts}
+    body += f'<form method="post" id="passkey"{data_attributes(said)}>{secret}{code if shown.second_factor else ""}'
+    body += passkey_button(language, "passkey_sign") + "</form>"
+    if "reject" in link.acts:
+        body += f'<form method="post">{secret}{why}{_button(language, "reject")}</form>'
+    return page(language, body, status, script=True)
+
+
+def _input(language: Language, label: str, attributes: str) -> str:
+    return f"<p><label>{escape(translate(language, label))}<br><input {attributes}></label></p>"
+
+
+def _button(language: Language, act: str) -> str:
+    return f'<button class="{act}" name="act" value="{act}">{escape(translate(language, f"button_{act}"))}</button>'

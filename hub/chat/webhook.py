@@ -1,4 +1,5 @@
-"""The HTTP endpoints: /webhook/NAME, /confirm/TOKEN, /healthz, /readyz, /metrics. A 2xx to a webhook means: committed.
+"""The HTTP endpoints: /webhook/NAME, /confirm/TOKEN, /passkey/TOKEN, /healthz, /readyz, /metrics. A 2xx to a webhook
+means: committed.
 
 The checks of a delivery, in this order, each cheaper than what it guards: inlet, method, encoding, announced size, the
 inlet's rate, time and size of the body, concurrency, the signature, the body's form, the reply address. Then `accept`
@@ -9,8 +10,8 @@ Every refusal is a small JSON object, {"error": a stable code, "message": what i
 becomes an audit row (of a flood: ten rows a minute, then one with the count). None quotes the body.
 
 /metrics and the health pages ask for no authentication: anyone who reaches the port may read them. Keep `[http] listen`
-on loopback or a private address, and let the proxy that faces the internet pass on /webhook/ and
-/confirm/ alone.
+on loopback or a private address, and let the proxy that faces the internet pass on /webhook/,
+/confirm/ and /passkey/ alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
@@ -35,6 +36,7 @@ from hub.chat.admission import ReplyUrlRefused, admit
 from hub.chat.code_form_door import CodeFormDeps, CodeFormDoor
 from hub.chat.confirm_page import ConfirmDeps, ConfirmPage
 from hub.chat.inlets import Inlet
+from hub.chat.passkey_page import PasskeyDeps, PasskeyPage
 from hub.chat.platforms.base import (
     BadBody,
     BadSignature,
@@ -96,6 +98,7 @@ class WebhookDeps:
     limits: WebhookLimits = field(default_factory=WebhookLimits)
     recovery: Callable[[], str] = lambda: ""  # what is said while the hub is in recovery; "" where it is not
     confirm: ConfirmDeps | None = None  # of the confirm page; None: there is none
+    passkeys: PasskeyDeps | None = None  # of the page that makes one; None: there is none
     code_forms: CodeFormDeps | None = None  # of forms for a second factor's code; None: there are none
     activity: InletActivity | None = None  # where deliveries and refusals are noted besides
     wall: Callable[[], float] | None = None  # the wall clock, by which deliveries are fresh; None: `clock`
@@ -115,17 +118,26 @@ def build_app(deps: WebhookDeps) -> Starlette:
         ],
         exception_handlers={HTTPException: _http_error},
     )
-    if deps.confirm is not None:
-        page = ConfirmPage(
-            deps.confirm,
-            clock=deps.clock,
-            trusted_proxies=deps.limits.trusted_proxies,
-            count_refusal=webhook.count_refusal,
-        )
-        app.router.routes.append(Route("/confirm/{token}", page.respond, methods=["GET", "POST"]))
+    for path, page in _link_pages(deps, webhook):
+        app.router.routes.append(Route(path, page.respond, methods=["GET", "POST"]))
     app.router.redirect_slashes = False
     app.state.webhook = webhook
     return app
+
+
+def _link_pages(deps: WebhookDeps, webhook: Webhook) -> Iterator[tuple[str, ConfirmPage | PasskeyPage]]:
+    """The pages behind one-time links."""
+    proxies, count = deps.limits.trusted_proxies, webhook.count_refusal
+    if deps.confirm is not None:
+        yield (
+            "/confirm/{token}",
+            ConfirmPage(deps.confirm, clock=deps.clock, trusted_proxies=proxies, count_refusal=count),
+        )
+    if deps.passkeys is not None:
+        yield (
+            "/passkey/{token}",
+            PasskeyPage(deps.passkeys, clock=deps.clock, trusted_proxies=proxies, count_refusal=count),
+        )
 
 
 class WebhookRefused(Exception):

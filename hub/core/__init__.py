@@ -7,6 +7,7 @@ learning/      rules proposed from what was asked and approved
 approval       who may approve what; plain_answer what a bare yes approves
 approval_proofs
                an approval signed when it is given, and what those given are worth at hand-out
+passkeys       a new passkey: what a browser is asked, what its answer must be
 standing       a yes that holds for a while
 key_changes    a change of whose own signatures machines count: what the hub takes of it, and whom it is handed to
 row_mac        which rows this hub wrote: a MAC over what decides over a start

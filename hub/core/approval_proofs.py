@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from common.approval_proof import CONSOLE, HUB, PERSON, ApprovalProof, askers
+from common.approval_proof import CONSOLE, HUB, PAGE, PASSKEY, PERSON, ApprovalProof, askers
 from common.catalogue import Sentence
+from common.identity.passkey import Objection, Passkey, approval_challenge, check_assertion
 from common.identity.signing import APPROVAL_PURPOSE, PERSON_APPROVAL_PURPOSE, SigningKey, key_id, verify
 from common.plan import Plan
 from hub.core.authorization import may
@@ -87,6 +88,49 @@ class OwnSignature:
         proof = ApprovalProof(person, self.at, self.second_factor, self.expires, CONSOLE, by, self.signature, asked_by)
         data = proof.statement(request.id, request.plan_hash)
         return proof if verify(self.public, data, self.signature, PERSON_APPROVAL_PURPOSE) else None
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeySignature:
+    """What a page of ours got from somebody's passkey: its answer to `challenge`, which asks for this yes.
+
+    `at` and `expires` are those of the question; a second factor is given with it where the request wants one.
+    """
+
+    passkey: Passkey
+    at: float
+    expires: float
+    client_data: bytes
+    authenticator_data: bytes
+    signature: bytes
+
+    def objection(self, request: Request, person: str) -> Objection:
+        """Why it is not that passkey's answer; "" where it is."""
+        challenge = passkey_challenge(request, person, self.at, self.expires)
+        return check_assertion(self.passkey, challenge, self.client_data, self.authenticator_data, self.signature)
+
+    def proof(self, request: Request, person: str) -> ApprovalProof | None:
+        """As the machines will count it; None where it is not that passkey's answer."""
+        if self.objection(request, person):
+            return None
+        asked = _asked_of_passkey(request, person, self.at, self.expires)
+        return replace(
+            asked,
+            by=PASSKEY + self.passkey.id,
+            signature=self.signature,
+            authenticator_data=self.authenticator_data,
+            client_data=self.client_data,
+        )
+
+
+def passkey_challenge(request: Request, person: str, at: float, expires: float) -> bytes:
+    """What a passkey is asked to sign for this person's yes: the same bytes, whichever of theirs it is."""
+    return approval_challenge(_asked_of_passkey(request, person, at, expires), request.id, request.plan_hash)
+
+
+def _asked_of_passkey(request: Request, person: str, at: float, expires: float) -> ApprovalProof:
+    asked_by = askers(request.person, request.behalf.split())
+    return ApprovalProof(person, at, request.second_factor, expires, PAGE, PASSKEY, asked_by=asked_by)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,9 @@ class HttpTable:
         " nobody else gets at this port.",
     )
     public_url: str | None = setting(
-        None, 'How chats reach it from outside, such as "https://hub.example.org", for what setting up an inlet prints.'
+        None,
+        'How chats and browsers reach it from outside, such as "https://hub.example.org": for what setting up an inlet'
+        " prints, the links to the confirm page, and passkeys, which are good for exactly this address.",
     )
     body_limit: Size = setting(
         Size(256 * 1024), "The largest body of a webhook; a larger one is answered 413.", low=1024, high=MAX_BODY

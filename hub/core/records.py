@@ -272,6 +272,18 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonPasskey:
+    """A passkey that a person has made; machines count it only where it was given to them."""
+
+    id: str  # of the line: `common.identity.passkey`
+    person: str
+    line: str  # passkey:ALGORITHM:KEY:ORIGIN
+    credential_id: str  # base64url, by which a page asks for it
+    label: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class IssuedCertificate:
     """A certificate that the hub's authority has issued."""
 

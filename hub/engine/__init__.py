@@ -17,6 +17,7 @@ said_codes       a second factor's code that was said in chat: used up, its mess
 code_forms       the forms for such a code: who is shown one, what a sent one does
 earlier_messages what was said in a conversation before a message
 confirm          the confirm page's part: who gets a link, what it shows and does
+passkeys         the passkeys of people: a link to the page that makes one, what it made
 example_phrases  phrases that a person may send at once, tried; model_hint is told to admins, once
 request_actions  approve, reject, cancel, settle; edit_plan, queue_actions, pause_drain, runbook_drafts the others;
                  draft_trial tries a runbook out before it is proposed

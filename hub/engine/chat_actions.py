@@ -76,6 +76,8 @@ class ChatActions:
         result = self._act(uow, actor, command, request.language)
         if result.code == "code_needed" and self._confirmations.has_pages:
             result = replace(result, sentence=Sentence("code_needed_page", result.sentence.values))
+        if result.code == "signature_needed" and self._confirmations.has_pages:
+            result = replace(result, sentence=Sentence("signature_needed_page", result.sentence.values))
         return "" if request.button and not result.code else result.sentence.render(request.language)
 
     def plan_retry(

@@ -22,6 +22,7 @@ from common.link.messages import PROTOCOL, Confirm, Dispatch, Heartbeat, Hello, 
 from hub.chat.compose import ReplyComposer
 from hub.chat.confirm_links import ConfirmLinks
 from hub.chat.inlets import Inlet
+from hub.chat.passkey_links import PasskeyLinks
 from hub.config import HubConfig
 from hub.core.dispatch import ISSUED_PROTOCOL
 from hub.core.echo_guard import EchoGuard
@@ -35,6 +36,7 @@ from hub.engine.dispatch import Dispatcher
 from hub.engine.effects import Effects
 from hub.engine.holders import after_lock, lock_holders, note_links, note_moved
 from hub.engine.intake import Intake
+from hub.engine.passkeys import Passkeys
 from hub.engine.picture_records import FetchPictures
 from hub.engine.recovery import RecoveryControl
 from hub.engine.recovery_state import RecoveryState
@@ -92,6 +94,14 @@ class Engine:
             links=self.confirm_links,
             public_url=lambda: self._config.http.public_url,
             inlet_of=inlets.get,
+        )
+        self.passkey_links = PasskeyLinks()
+        self.passkeys = Passkeys(
+            store=store,
+            units=units,
+            links=self.passkey_links,
+            public_url=lambda: self._config.http.public_url,
+            hub_id=authority.hub,
         )
         self.code_forms = CodeForms(store=store, units=units, actions=actions, people=people, clock=clock)
         self.intake = Intake(

@@ -25,7 +25,7 @@ from hub.core import job as jobs_of_hub
 from hub.core import request as requests_of_hub
 from hub.core.action_checks import check_cancel, check_cancel_job, check_resolve_unknown
 from hub.core.approval import DecisionAccepted, DecisionRefused, check_approve, check_reject
-from hub.core.approval_proofs import GivenApprovals, OwnSignature, approval_expiry, count_given
+from hub.core.approval_proofs import GivenApprovals, OwnSignature, PasskeySignature, approval_expiry, count_given
 from hub.core.authorization import VERB_ROLES
 from hub.core.rate_limits import TokenBucket
 from hub.core.records import Approval, Job, Person, Request
@@ -63,7 +63,7 @@ class RequestActions:
         reason: str = "",
         nonce: str = "",
         allow_for: float | None = None,
-        signed: OwnSignature | None = None,
+        signed: OwnSignature | PasskeySignature | None = None,
     ) -> ActionResult:
         """One yes to exactly the plan of `request`; the second factor is used up in the same transaction. The same
         `nonce` from the same person again is the same yes, sent twice. `signed` is wanted where a rule is critical.
@@ -288,7 +288,7 @@ def new_request(
 def _signature_refusal(
     uow: UnitOfWork,
     request: Request,
-    signed: OwnSignature | None,
+    signed: OwnSignature | PasskeySignature | None,
     proof: ApprovalProof | None,
     allow_for: float | None,
 ) -> ActionResult | None:

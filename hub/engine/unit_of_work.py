@@ -242,7 +242,7 @@ class UnitOfWorkRunner:
         self._store = store
         self._prover = prover
         self._composer = composer
-        self._world = world
+        self.world = world
         self._fan_out = fan_out
         self._clock = clock
 
@@ -254,7 +254,7 @@ class UnitOfWorkRunner:
 
     async def commit(self, unit: Callable[[UnitOfWork], T]) -> tuple[T, Effects]:
         """Runs `unit` in one transaction. Its effects are the caller's to publish."""
-        now, wall, world = self._clock(), self._wall(), self._world()
+        now, wall, world = self._clock(), self._wall(), self.world()
 
         def in_transaction(txn: Txn) -> tuple[T, Effects]:
             uow = UnitOfWork(txn, now, wall, self._composer, world, self._prover)

@@ -351,6 +351,7 @@ def revoke(txn: Txn, kind: JoinKind, name: str, by: str, now: float) -> list[str
             raise UserError(f"there is no person {name[:64]}", "check the name")
         if person.revoked_at is None:
             txn.save_person(person, replace(person, revoked_at=now))
+        txn.remove_passkeys(name)
     fingerprints = txn.revoke_credentials(kind, name, now)
     txn.audit(f"{kind}.revoked", name, by, {"fingerprints": fingerprints}, now)
     return fingerprints

@@ -318,6 +318,18 @@ recovery_codes: Final = sa.Table(
     time("used_at"),
 )
 
+passkeys: Final = sa.Table(
+    "passkeys",  # of people, for the confirm page (hub/core/passkeys.py)
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    text("person"),
+    text("line"),
+    text("credential_id"),
+    text("label"),
+    time("created_at", nullable=False),
+    sa.Index("ix_passkeys_person", "person"),
+)
+
 agents: Final = sa.Table(
     "agents",
     metadata,

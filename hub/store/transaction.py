@@ -11,6 +11,7 @@ from hub.store.lists import ListRepository
 from hub.store.outbox import OutboxRepository
 from hub.store.output import OutputRepository
 from hub.store.overview import OverviewRepository
+from hub.store.passkeys import PasskeyRepository
 from hub.store.people import PeopleRepository
 from hub.store.requests import RequestRepository
 from hub.store.sealed import SealedRepository
@@ -26,6 +27,7 @@ class Txn(
     OutboxRepository,
     PeopleRepository,
     CredentialRepository,
+    PasskeyRepository,
     TimelineRepository,
     SealedRepository,
     StandingRepository,

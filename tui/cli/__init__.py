@@ -7,7 +7,7 @@ act       approve, reject, cancel, settle, pause, resume
 control   priority, take-back, drain, undrain, edit, broadcast
 lists     agents, jobs, requests, queue; inlets: the chats; records: one job or request in full
 watch     events as they happen; plain prints the console's changes as lines
-whoami    who one is, in chat too
+whoami    who one is, in chat too; passkey: what one signs with on the hub's pages
 audit, runbooks, standing
           the audit, drafts of runbooks, approvals that hold for a while
 approvers whose own signatures machines count, and changes of that from afar

@@ -22,6 +22,7 @@ from tui.cli import (
     control,
     inlets,
     lists,
+    passkey,
     records,
     run,
     runbooks,
@@ -137,6 +138,7 @@ for command in (
     runbooks.runbook_group,
     chat.chat_command,
     whoami.whoami_command,
+    passkey.passkey_group,
 ):
     answerback.add_command(command)
 

@@ -153,6 +153,9 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     "propose_key": ("approver", {"change": "none"}),
     "sign_key": ("approver", {"id": "0" * 16, "key": "0" * 64, "signature": "0" * 128}),
     "withdraw_key": ("approver", {"id": "0" * 16}),
+    "passkey_link": ("approver", {}),
+    "passkeys": ("viewer", {}),
+    "passkey_remove": ("viewer", {"id": "f" * 16}),  # their own
     "edit": ("approver", {**NOTHING, "steps": [], "base_hash": ""}),
     "settle": ("approver", {"job": "01JZZZZZ", "done": True}),
     "priority": ("approver", {"jobs": ["01JZZZZZ"], "priority": 5}),
@@ -265,6 +268,8 @@ ARGUMENTS: dict[str, dict[str, list[Any]]] = {
     "propose_key": {"change": [*TEXT, "{}"]},
     "sign_key": {"id": [*TEXT, ""], "key": [*TEXT, "0" * 63], "signature": [*TEXT, "0" * 127]},
     "withdraw_key": {"id": [*TEXT, "", "0" * 15]},
+    "passkey_link": {"label": [*TEXT, "x" * 41]},
+    "passkey_remove": {"id": [*TEXT, "", "f" * 17]},
     "requests": {
         "states": [*LISTS, ["nonsense"]],
         "limit": WHOLE,
@@ -355,7 +360,7 @@ async def test_arguments_that_are_none_are_the_callers_to_mend(harness: HubHarne
 
 def test_the_table_of_arguments_is_whole() -> None:
     """Every verb that takes any is in it."""
-    without = {"whoami", "link_code", "queue", "overview", "inlets", "drafts", "allowed"}
+    without = {"whoami", "link_code", "queue", "overview", "inlets", "drafts", "allowed", "passkeys"}
     assert VERBS.keys() - ARGUMENTS.keys() == without
 
 

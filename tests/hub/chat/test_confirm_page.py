@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hashlib
+import html
+import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -15,6 +19,7 @@ from starlette.routing import Route
 from hub.chat import http_server
 from hub.chat.confirm_links import SECONDS, ConfirmLink, ConfirmLinks
 from hub.chat.confirm_page import ConfirmDeps, ConfirmPage, Done, Shown
+from hub.core.passkeys import PasskeyAnswer, request_options
 from tests.each import each_of
 
 NOW = 1_700_000_000.0
@@ -30,14 +35,16 @@ class Rig:
     shown: Shown = field(default_factory=lambda: Shown(PLAN))
     done: Done = field(default_factory=lambda: Done("done", ok=True))
     acts: list[tuple[ConfirmLink, str, str, str]] = field(default_factory=list)
+    answers: list[PasskeyAnswer | None] = field(default_factory=list)
     refused: list[tuple[str, str, str]] = field(default_factory=list)
     now: float = NOW
 
     async def show(self, link: ConfirmLink) -> Shown:
         return self.shown
 
-    async def act(self, link: ConfirmLink, act: str, code: str, why: str) -> Done:
+    async def act(self, link: ConfirmLink, act: str, code: str, why: str, answer: PasskeyAnswer | None) -> Done:
         self.acts.append((link, act, code, why))
+        self.answers.append(answer)
         return self.done
 
     async def count(self, inlet: str, code: str, remote: str) -> None:
@@ -161,7 +168,7 @@ async def test_forms_that_are_not_ours_do_nothing() -> None:
         assert (await rig.post(token, form="other", act="approve"))[0] == 403
         assert (await rig.post(token, form="f" * 43, act="reject"))[0] == 400
         assert (await rig.post(token, form="f" * 43))[0] == 400
-        assert (await rig.post(token, form="f" * 43, act="approve", why="x" * 5_000))[0] == 400
+        assert (await rig.post(token, form="f" * 43, act="approve", why="x" * 7_000))[0] == 400
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         for data, headers in (
             (b"{}", {"Content-Type": "application/json"}),
@@ -174,6 +181,74 @@ async def test_forms_that_are_not_ours_do_nothing() -> None:
         assert (await rig.call(token, "PUT"))[0] == 405
         assert rig.acts == []
         assert (await rig.post(token, form="f" * 43, act="approve"))[0] == 200
+
+
+ASK = request_options("https://hub.example", b"c" * 32, ["AAAA"])
+
+
+async def test_where_a_passkey_signs_the_page_has_our_one_script() -> None:
+    """Trust: named by its hash, and nothing else runs; what it is to ask stands escaped in an attribute; rejecting
+    takes no script; without scripts the page says what else can be done, in the link's language.
+    """
+    async with rigged() as rig:
+        rig.shown = replace(rig.shown, ask={**ASK, "odd": '"><script>alert(1)</script>'}, second_factor=True)
+        for language, said in (("en", "Turn them on for this page"), ("zh", "请为本页启用脚本")):
+            token = rig.links.give(replace(LINK, language=language))  # type: ignore[arg-type]
+            status, text, headers = await rig.call(token)
+            assert status == 200
+            assert re.findall(r"<script[^>]*>", text) == ["<script>"]
+            script = text.split("<script>")[1].split("</script>")[0]
+            digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+            policy = headers["Content-Security-Policy"]
+            assert f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'sha256-" in policy
+            assert "frame-ancestors 'none'" in policy
+            assert "unsafe" not in policy
+            assert not re.search(r"\son[a-z]+=|javascript:|(?:src|href)=", text.replace(script, ""))
+            found = re.search(r'data-ask="([^"]*)"', text)
+            assert found is not None
+            assert json.loads(html.unescape(found[1])) == rig.shown.ask
+            forms = text.split("<form ")[1:]
+            assert [('name="code"' in one, 'value="reject"' in one) for one in forms] == [(True, False), (False, True)]
+            assert 'value="approve"' not in text
+            assert said in text.split("<noscript>")[1].split("</noscript>")[0]
+
+
+async def test_what_the_passkey_answered_goes_to_the_act() -> None:
+    """As bytes, with the code; what is no base64url is empty, and the hub says so."""
+    async with rigged() as rig:
+        rig.shown = replace(rig.shown, ask=ASK)
+        given = {"credential": "AAAA", "client_data": "e30", "authenticator_data": "AAE", "signature": "AQ"}
+        for fields, answer in (
+            (given, PasskeyAnswer("AAAA", b"{}", b"\x00\x01", b"\x01")),
+            ({**given, "signature": "A Q", "client_data": "="}, PasskeyAnswer("AAAA", b"", b"\x00\x01", b"")),
+            ({}, None),
+        ):
+            token = rig.links.give(LINK)
+            assert (await rig.post(token, form=LINK.form, act="approve", code="123456", **fields))[0] == 200
+            assert rig.acts[-1][1:3] == ("approve", "123456")
+            assert rig.answers[-1] == answer
+
+
+async def test_who_cannot_sign_can_reject() -> None:
+    """No button that would only refuse; no script."""
+    async with rigged() as rig:
+        rig.shown = replace(rig.shown, approvable=False, second_factor=True)
+        _, text, _ = await rig.call(rig.links.give(LINK))
+        assert ('value="reject"' in text, 'value="approve"' in text, 'name="code"' in text) == (True, False, False)
+        assert "<script" not in text
+        _, text, _ = await rig.call(rig.links.give(replace(LINK, acts=("approve",))))
+        assert "<form" not in text
+
+
+async def test_a_form_from_another_site_does_nothing() -> None:
+    """Trust: the browser says so; also where somebody has the form's secret. The link holds."""
+    async with rigged() as rig:
+        token = rig.links.give(LINK)
+        fields = {"form": LINK.form, "act": "approve"}
+        for site in ("cross-site", "same-site", "x"):
+            assert (await rig.call(token, "POST", data=fields, headers={"Sec-Fetch-Site": site}))[0] == 403
+        assert rig.acts == []
+        assert (await rig.call(token, "POST", data=fields, headers={"Sec-Fetch-Site": "same-origin"}))[0] == 200
 
 
 async def test_guessing_is_slowed_down() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from common.approval_proof import proofs_from_json, proofs_to_json
 from common.identity.signing import ORDER_PURPOSE, SigningKey
 from common.lifecycle import RequestState
 from common.plan import plan_hash
@@ -13,12 +14,15 @@ from hub.core.approval_proofs import (
     STEP_SLACK,
     ApprovalProver,
     GivenApprovals,
+    PasskeySignature,
     approval_expiry,
     count_given,
     lacking,
+    passkey_challenge,
 )
 from hub.core.records import Approval
 from tests.hub.core.test_request import PLAN, request
+from tests.software_authenticator import UP, SoftwareAuthenticator
 
 KEY = SigningKey.generate()
 PROVER = ApprovalProver(KEY)
@@ -115,3 +119,34 @@ def test_an_approval_outlives_what_it_allows() -> None:
     assert approval_expiry(WORKING, PLAN, 7.0) == 100.0 + length
     assert approval_expiry(replace(WORKING, decide_by=None, hold=5.0), PLAN, 7.0) == 7.0 + 5.0 + length
     assert approval_expiry(WORKING, replace(PLAN, steps=(step, step)), 7.0) == 100.0 + 2 * length
+
+
+def test_what_a_passkey_signed_is_this_yes() -> None:
+    """Trust: of this request, plan, person, time, requester and second factor; it travels as a proof of the person."""
+    device = SoftwareAuthenticator()
+
+    def signed_for(of: Any = WORKING, person: str = "bob", at: float = 7.0, **says: Any) -> PasskeySignature:
+        made = device.get(passkey_challenge(of, person, at, 60.0), **says)
+        return PasskeySignature(device.passkey, 7.0, 60.0, made.client_data, made.authenticator_data, made.signature)
+
+    good = signed_for()
+    assert good.objection(WORKING, "bob") == ""
+    proof = good.proof(WORKING, "bob")
+    assert proof is not None
+    assert (proof.by, proof.via, proof.by_passkey) == (f"passkey:{device.passkey.id}", "page", True)
+    assert (proof.person, proof.at, proof.expires, proof.asked_by) == ("bob", 7.0, 60.0, (WORKING.person,))
+    assert proofs_from_json(proofs_to_json([proof])) == (proof,)
+    others = (
+        signed_for(replace(WORKING, id="Q")),
+        signed_for(replace(WORKING, plan_hash="0" * 64)),
+        signed_for(replace(WORKING, person="eve")),
+        signed_for(replace(WORKING, behalf="eve")),
+        signed_for(replace(WORKING, second_factor=True)),
+        signed_for(person="ann"),
+        signed_for(at=8.0),
+    )
+    for other in others:
+        assert other.objection(WORKING, "bob") == "challenge"
+        assert other.proof(WORKING, "bob") is None
+    assert signed_for(flags=UP).objection(WORKING, "bob") == "verification"
+    assert replace(good, passkey=SoftwareAuthenticator().passkey).objection(WORKING, "bob") == "signature"

@@ -94,6 +94,8 @@ def test_the_order_names_everything_that_the_runner_checks() -> None:
     assert order_for_protocol(with_own, PERSONS_PROTOCOL) == with_own
     issued = replace(order, issued_at=5.0)
     assert [order_for_protocol(issued, protocol).issued_at for protocol in (3, 4, 5)] == [0.0, 0.0, 5.0]
+    by_passkey = replace(own, by="passkey:0123456789abcdef", authenticator_data=b"a" * 37, client_data=b"{}")
+    assert order_for_protocol(replace(order, proofs=(*order.proofs, by_passkey)), PERSONS_PROTOCOL - 1) == order
 
 
 def test_the_approvals_are_counted_again() -> None:

@@ -56,6 +56,7 @@ def test_the_tables_know_the_lifecycles(
         (records.OfferedKeyChange, schema.key_changes),
         (records.KeyAnswer, schema.key_answers),
         (records.MachineKeys, schema.machine_keys),
+        (records.PersonPasskey, schema.passkeys),
     ],
 )
 def test_tables_hold_their_records_and_nothing_else(record: type, table: sa.Table) -> None:
