@@ -6,7 +6,7 @@
     cli       `answerback-agent`: the commands, each loading only what it needs
     join      first contact: key made on the machine, token used once, CA pinned
     init      the duties of process 1, where the agent is a container's only program
-    detach    starts a runner that outlives its starter, where there is no systemd
+    detach    starts a runner that outlives its starter, where there is no systemd; restarts when it is started again
     state     the files of the state folder, and which user owns which
     machine_policy
               the machine's own policy: policy.toml, and the profile that it begins with

@@ -18,6 +18,7 @@ from typing import Final, NoReturn
 
 from agent import log
 from agent.init import become_child_of_init
+from agent.restarts import RunnerDown
 from agent.state import DEFAULT_STATE, SOCKET_VARIABLE, StateFolder, check_socket_path
 from common.errors import EXIT_OK, UserError
 from common.process.hangup import outlive_hangup
@@ -106,7 +107,7 @@ def _uplink(options: argparse.Namespace) -> int:
     return _serve(options, None)
 
 
-def _serve(options: argparse.Namespace, start_runner: Callable[[], None] | None) -> int:
+def _serve(options: argparse.Namespace, start_runner: Callable[[], RunnerDown | None] | None) -> int:
     from agent.uplink.app import run_uplink  # in both processes, which share its memory
 
     become_child_of_init()

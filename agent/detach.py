@@ -12,16 +12,17 @@ import signal
 import site
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from agent import log
+from agent.restarts import SERVED_FOR, RestartBackoff, RunnerDown
 from agent.state import StateFolder
-from common.errors import UserError, WorkFailed
+from common.errors import UserError
 from common.files import create_folder
 
 _NOT_INHERITED: Final = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "ANSWERBACK_TOKEN"})
-_EARLY_EXIT_WITHIN: Final = 10.0
 
 
 def self_command(*arguments: str) -> list[str]:
@@ -39,37 +40,56 @@ def child_environment() -> dict[str, str]:
 
 
 class RunnerProcess:
-    """The runner that this process started, if it did."""
+    """The runner that this process started, if it did. It outlives every end of its runner."""
 
-    def __init__(self, state: StateFolder, socket: Path) -> None:
+    def __init__(
+        self,
+        state: StateFolder,
+        socket: Path,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._state = state
         self._socket = socket
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._backoff = RestartBackoff()
         self._pid = 0
         self._started = 0.0
-        self._starts = 0
+        self._down: RunnerDown | None = None
 
-    def ensure_started(self) -> None:
-        """Starts a runner unless the last one still lives.
-
-        Raises WorkFailed where the first runner exited with an error within ten seconds, UserError where none can
-        start.
+    def ensure_started(self) -> RunnerDown | None:
+        """Starts a runner unless the last one still lives, or it is too early for the next. None where one was started
+        and may be about to serve.
         """
         if self._pid:
             ended, status = os.waitpid(self._pid, os.WNOHANG)
             if not ended:
-                return
+                return None
             self._pid = 0
-            self._report_exit(os.waitstatus_to_exitcode(status))
-        self._spawn()
+            self._note_end(_how_it_ended(os.waitstatus_to_exitcode(status)))
+        if self._clock() >= self._backoff.due:
+            self._start()
+        return self._down if not self._pid else None
 
-    def _report_exit(self, status: int) -> None:
-        if status == 0:
-            log.info("runner.ended", status=status)
-            return
-        last = last_line(self._state.runner_log)
-        if self._starts == 1 and time.monotonic() - self._started < _EARLY_EXIT_WITHIN:
-            raise WorkFailed(f"the runner ended with status {status}", last or f"see {self._state.runner_log}")
-        log.error("runner.ended", status=status, last_line=last, log=self._state.runner_log)
+    def _note_end(self, why: str) -> None:
+        said = last_line(self._state.runner_log)
+        log.error("runner.ended", why=why, last_line=said, log=self._state.runner_log)
+        self._wait(f"{why}: {said}" if said else why, lived=self._clock() - self._started)
+
+    def _wait(self, why: str, lived: float) -> None:
+        now = self._wall_clock()
+        wait = self._backoff.ended(self._clock(), lived)
+        since = self._down.since if self._down is not None and lived < SERVED_FOR else now
+        self._down = RunnerDown(since, why, now + wait)
+
+    def _start(self) -> None:
+        try:
+            self._spawn()
+        except UserError as error:
+            log.error("runner.not_started", reason=error.problem, cure=error.cure)
+            self._wait(f"{error.problem}; {error.cure}", lived=0.0)
 
     def _spawn(self) -> None:
         create_folder(self._state.runtime_folder)
@@ -93,9 +113,12 @@ class RunnerProcess:
         except OSError as error:
             cure = f"see {self._state.runtime_folder}"
             raise UserError(f"cannot start the runner ({error.strerror})", cure) from None
-        self._starts += 1
-        self._started = time.monotonic()
+        self._started = self._clock()
         log.info("runner.started", pid=self._pid, log=self._state.runner_log)
+
+
+def _how_it_ended(status: int) -> str:
+    return f"the runner was ended by signal {-status}" if status < 0 else f"the runner ended with status {status}"
 
 
 def last_line(file: Path) -> str:

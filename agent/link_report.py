@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from agent import log
+from agent.restarts import RunnerDown
 from common.errors import UserError
 from common.files import write_file
 from common.read_file import read_bytes
@@ -33,6 +34,9 @@ class LinkReport:
     version: str = ""  # of the uplink that wrote it
     hub_version: str = ""
     pid: int = 0
+    runner_down_since: float = 0.0  # seconds since the epoch; 0 where the uplink has a runner
+    runner_next_start: float = 0.0  # when it is started again; 0 where that is not the uplink's to do
+    runner_end: str = ""  # how the last one ended
     runner_version: str = ""  # "" where the runner did not say it, or the uplink is too old to ask
 
 
@@ -57,10 +61,12 @@ def _is_sound(report: LinkReport) -> bool:
         report.version,
         report.hub_version,
         report.runner_version,
+        report.runner_end,
     )
     return (
         report.state in get_args(LinkState)
-        and isinstance(report.since, (int, float))
+        and all(isinstance(each, (int, float)) for each in (report.since, report.runner_down_since))
+        and isinstance(report.runner_next_start, (int, float))
         and isinstance(report.pid, int)
         and all(isinstance(text, str) for text in texts)
     )
@@ -77,7 +83,16 @@ class LinkReporter:
         self._last: LinkReport | None = None
         self._failed = False
 
-    def tell(self, state: LinkState, now: float, *, reason: str = "", cure: str = "", hub_version: str = "") -> None:
+    def tell(
+        self,
+        state: LinkState,
+        now: float,
+        *,
+        reason: str = "",
+        cure: str = "",
+        hub_version: str = "",
+        runner_down: RunnerDown | None = None,
+    ) -> None:
         """`since` is when the state began: another reason for the same state does not begin it again."""
         last = self._last
         since = last.since if last is not None and last.state == state and state != "linked" else now
@@ -89,8 +104,16 @@ class LinkReporter:
             self._version,
             hub_version[:80],
             os.getpid(),
-            self._runner_version(),
+            runner_version=self._runner_version(),
         )
+        if runner_down is not None:
+            told = runner_down.why[:MAX_TEXT]
+            report = replace(
+                report,
+                runner_down_since=runner_down.since,
+                runner_next_start=runner_down.next_start,
+                runner_end=told,
+            )
         if last is not None and replace(report, since=last.since) == last and state != "linked":
             return
         self._last = report

@@ -37,6 +37,9 @@ class Status:
     certificate_left: float = 0.0  # seconds
     uplink: bool | None = None
     runner: bool | None = None
+    runner_down_since: float = 0.0  # as the uplink knows it; seconds since the epoch
+    runner_next_start: float = 0.0
+    runner_end: str = ""
     linked: bool | None = None
     link_since: float = 0.0  # when it was linked, or when the link was lost
     link_state: str = ""  # linked, away, refused
@@ -72,7 +75,7 @@ class Status:
             f"certificate  {self._certificate_text()}",
             f"link         {self._link_text()}",
             f"uplink       {_state_text(self.uplink)}",
-            f"runner       {_state_text(self.runner)}",
+            f"runner       {self._runner_text()}",
             f"holder       {self.holder or 'cannot tell'}",
             f"policy       {self.policy or 'cannot tell'}",
             *([f"approvers    {self.approvers}"] if self.approvers else []),
@@ -91,6 +94,15 @@ class Status:
                 " `sudo answerback-agent status` sees all"
             )
         return "\n".join(lines)
+
+    def _runner_text(self) -> str:
+        """Of one that is down also since when, why, and when it is started again, as the uplink knows."""
+        if self.runner is not False or not self.runner_down_since:
+            return _state_text(self.runner)
+        text = f"NOT RUNNING since {format_moment(self.runner_down_since, None, local_zone)}"
+        if self.runner_next_start:
+            text += f", next start at {format_moment(self.runner_next_start, None, local_zone)}"
+        return f"{text} ({self.runner_end})" if self.runner_end else text
 
     def _certificate_text(self) -> str:
         if not self.certificate_until:
@@ -197,6 +209,9 @@ def _link_fields(report: LinkReport | None) -> dict[str, Any]:
         "link_state": report.state,
         "link_reason": report.reason,
         "link_cure": report.cure,
+        "runner_down_since": report.runner_down_since,
+        "runner_next_start": report.runner_next_start,
+        "runner_end": report.runner_end,
     }
 
 

@@ -22,7 +22,9 @@ and ends as succeeded (exit status 0), failed (another status, a signal, or it c
 cancelled, not_started (the agent proved that it never ran and never will: its own policy, an expiry, a cancel in time)
 or expired (never handed to a machine before its time ran out).
 
-`leased -> queued` is the one way back: the agent, asked on reconnect, has no record, so it provably never ran.
+`leased -> queued` and `accepted -> queued` are the ways back. The agent, asked on reconnect, has no record of a leased
+job; or it says that it never started it and will not for now: its runner was restarted or is being stopped, it is busy,
+its disk is full. Either way the job provably never ran, and is handed to the same machine again until its time is over.
 """
 
 from __future__ import annotations
@@ -84,7 +86,7 @@ class JobEvent(StrEnum):
     CANCEL = "cancel"  # it has been stopped, or will never be handed out
     REFUSE = "refuse"  # the agent: never ran and never will
     LAPSE = "lapse"  # not_after passed in the queue
-    RELEASE = "release"  # the agent has no record of it: back to the queue
+    RELEASE = "release"  # the agent has no start marker of it and will make none by itself: back to the queue
     LOSE = "lose"  # no evidence can come by itself any more
     SETTLE_DONE = "settle_done"  # a person decides how an unknown job counts
     SETTLE_FAILED = "settle_failed"
@@ -117,6 +119,7 @@ JOB_TRANSITIONS: Final[Mapping[tuple[JobState, JobEvent], JobState]] = {
     (J.LEASED, JE.REFUSE): J.NOT_STARTED,
     (J.LEASED, JE.LOSE): J.UNKNOWN,
     (J.ACCEPTED, JE.START): J.RUNNING,
+    (J.ACCEPTED, JE.RELEASE): J.QUEUED,
     (J.ACCEPTED, JE.REFUSE): J.NOT_STARTED,
     (J.ACCEPTED, JE.LOSE): J.UNKNOWN,
     (J.RUNNING, JE.LOSE): J.UNKNOWN,

@@ -30,6 +30,8 @@ From the ground up (a module imports only modules above it):
     preparation   what is looked at right before a start, and held open until it
     mounts        which file systems may keep us waiting
     look_aside    looks before a start that may: in a thread, with a time limit
+    acceptance    whether a genuine order is accepted: its time, the machine's policy, its program, room
+    markers       the start marker made, with room from the reserve
     waiting       accepted jobs in the order in which they may start, confirmed by the hub or not
     refusals      what is said of a job that could not be started
     reporter      the next message to the hub, derived from the jobs' states; nothing is queued

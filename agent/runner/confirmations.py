@@ -23,6 +23,9 @@ class Confirmations:
         """
         if job.order is None or not job.order.issued_at:
             return True
+        if job.came_again and message.left > job.order.not_after - job.order.issued_at:
+            log.warning("confirm.outdated", job=job.id)  # of the delivery before this one: its seconds count from there
+            return False
         life = "" if runner is None else runner.id
         if isinstance(trust, OrderRefusal) or not is_confirmed(message, life, trust):
             log.warning("confirm.unauthentic", job=job.id)

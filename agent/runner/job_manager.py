@@ -6,6 +6,9 @@ An order that asks for it waits for the hub's word that it knows the acceptance 
 of one state folder, and were both handed the job, one at most starts it: the hub confirms to one. And a job that the
 hub has not confirmed was started nowhere, whatever became of the link and of this machine.
 
+A job that was refused for a while (RETRY_CODES) has no marker, and is taken when the hub dispatches it once more; a
+replay of its order starts nothing, for it waits for the hub's word again.
+
 The start fence is in `_spawn_fenced`: the marker is created with O_EXCL, then the program is spawned. No other code
 starts a job, and a job that has a marker never gets there again. Before the marker a job can be refused and provably
 never ran; after it only evidence ends it.
@@ -24,6 +27,7 @@ from typing import Final
 from agent import log
 from agent.boot import since_boot
 from agent.reserve import Reserve
+from agent.runner.acceptance import check_acceptance, check_again
 from agent.runner.confirmations import Confirmations
 from agent.runner.crashpoints import crashpoint
 from agent.runner.evidence import AlreadyStarted, Evidence, Marker, write_marker
@@ -32,20 +36,21 @@ from agent.runner.journal import Journal, Record
 from agent.runner.limits import RunnerLimits
 from agent.runner.local_policy import LocalPolicy
 from agent.runner.look_aside import LooksAside
+from agent.runner.markers import create_marker
 from agent.runner.mounts import SlowMounts
 from agent.runner.order_life import OrderLife, on_receipt
 from agent.runner.orphans import Orphans
 from agent.runner.output_pipeline import OutputPipeline
-from agent.runner.preparation import PreparedStart, check_program, prepare_start
+from agent.runner.preparation import PreparedStart, prepare_start
 from agent.runner.process import JOB_VARIABLE, CannotEnter, Spawner
 from agent.runner.programs import CannotRun
 from agent.runner.read_only import only_reads
-from agent.runner.refusals import check_expiry, disk_refusal, preparation_refusal, refuse_record, spawn_failure
+from agent.runner.refusals import STOPPED, check_expiry, disk_refusal, preparation_refusal, refuse_record, spawn_failure
 from agent.runner.reporter import Reporter
 from agent.runner.spool import OutputWriter, Spool
 from agent.runner.start_failure import explain_start_failure
 from agent.runner.supervise import Supervisor
-from agent.runner.verify import OrderRefusal, Trust, authenticate, check_order, peek_job_id
+from agent.runner.verify import OrderRefusal, Trust, authenticate, peek_job_id
 from agent.runner.waiting import WaitingJobs
 from agent.runner.walk import SlowPlace
 from common.link.messages import Confirm, Dispatch, Ended, Refused, Report, Resync, Unsure
@@ -121,7 +126,13 @@ class JobManager:
             self._reject_unauthentic(peek_job_id(message.order), order)
             return
         memory = self._journal.state
-        if (known := self.jobs.get(order.job)) is not None:
+        known = self.jobs.get(order.job)
+        if known is not None and known.may_come_again and order.confirm:
+            log.info("order.once_more", job=known.id, refused=known.code)
+            self.reporter.discard(known)
+            life = on_receipt(order, time.time(), since_boot())
+            self._accept_order(order, life, self._check_order(order, trust, life), True)
+        elif known is not None:
             log.info("order.again", job=known.id, state=known.state)
             self.reporter.resend(known)
             self._on_change()
@@ -134,7 +145,7 @@ class JobManager:
             self._enqueue_refusal(order.job, OrderRefusal("busy", "this machine remembers as many jobs as it may"))
         else:
             life = on_receipt(order, time.time(), since_boot())
-            self._accept_order(order, life, self._check_order(order, trust, life))
+            self._accept_order(order, life, self._check_order(order, trust, life), False)
 
     def confirm(self, message: Confirm) -> None:
         """The hub has committed that this machine has accepted the job. It may come more than once."""
@@ -177,19 +188,10 @@ class JobManager:
         """The hub's answer to our report: from which output chunk on it wants each job; everything after is sent
         again.
         """
-        self.reporter.ready = True
-        for job in list(self.jobs.values()):
-            if job.id in message.jobs:
-                self.reporter.start_from(job, message.jobs[job.id])
-            elif job.id in self._reported:
-                self.reporter.mute(job)
-                if (
-                    job.state in TERMINAL_STATES
-                    and job.not_after + self._limits.tombstone_ttl < self._confirmations.hub_now()
-                ):
-                    self.forget(job.id)
-            else:  # came after the report
-                self.reporter.start_from(job, 1)
+        forgotten = self._confirmations.hub_now() - self._limits.tombstone_ttl
+        for job in self.reporter.resync(list(self.jobs.values()), message.jobs, self._reported):
+            if job.state in TERMINAL_STATES and job.not_after < forgotten:
+                self.forget(job.id)
         for job_id in message.cancel:
             self.cancel(job_id, kill=False)
         for job_id in message.forget:
@@ -215,7 +217,7 @@ class JobManager:
         """Takes no more orders and refuses the waiting ones; running jobs may end by themselves."""
         self._accepting = False
         for job in self._waiting:
-            self._refuse(job, OrderRefusal("stopping", "not started: the runner was stopped before its turn"))
+            self._refuse(job, STOPPED)
 
     def kill_all(self) -> None:
         for job_id in list(self.supervisor.runs):
@@ -231,35 +233,28 @@ class JobManager:
     # ---- from order to result
 
     def _check_order(self, order: Order, trust: Trust, life: OrderLife) -> OrderRefusal | None:
-        memory, now = self._journal.state, life.hub_now(since_boot())
         if not self._accepting:
             return OrderRefusal("stopping", "the runner of this machine is being stopped")
-        refusal = check_order(
-            order, trust, epoch=memory.epoch, fence=memory.fence, now=now, max_ahead=self._limits.max_expiry_ahead
-        ) or self._local_policy.check(order, now)
-        if refusal is not None:
-            return refusal
-        checks = self._local_policy.machine_checks(order)
-        if isinstance(checks, OrderRefusal):
-            return checks
-        try:
-            check_program(order, checks, self._slow_mounts)
-        except CannotRun as error:
-            return OrderRefusal("program", str(error))
-        if (
-            len(self._waiting) + len(self._looks) + len(self.supervisor.runs) + self._journal.pending_count
-            >= self._limits.max_accepted
-        ):
-            return OrderRefusal("busy", f"this machine has {self._limits.max_accepted} jobs already")
-        return None
+        load = len(self._waiting) + len(self._looks) + len(self.supervisor.runs) + self._journal.pending_count
+        return check_acceptance(
+            order,
+            trust,
+            journal=self._journal.state,
+            policy=self._local_policy,
+            limits=self._limits,
+            slow_mounts=self._slow_mounts,
+            load=load,
+            now=life.hub_now(since_boot()),
+        )
 
-    def _accept_order(self, order: Order, life: OrderLife, refusal: OrderRefusal | None) -> None:
+    def _accept_order(self, order: Order, life: OrderLife, refusal: OrderRefusal | None, again: bool) -> None:
         if refusal is not None and refusal.code in _PERMANENT_REFUSALS:
             log.info("job.refused", job=order.job, code=refusal.code, reason=refusal.reason)
             self._enqueue_refusal(order.job, refusal)
             return
         terms = (order.job, order.plan_hash, order.not_after)
         job = RunnerJob(*terms, RunnerJobState.WRITING, order, life, confirmed=not order.confirm)
+        job.came_again = job.on_disk = again
         self.jobs[job.id] = job
         epoch: tuple[Record, ...] = ()
         if order.epoch > self._journal.state.epoch:
@@ -273,10 +268,12 @@ class JobManager:
     def _on_accept_written(self, job: RunnerJob, error: OSError | None) -> None:
         if error is not None:
             log.error("journal.failed", job=job.id, error=error)
-            if not self._may_run_from_memory(job):
+            if job.on_disk or not self._may_run_from_memory(job):
                 self._set_refused(job, disk_refusal("the journal of this machine cannot be written", error))
                 return
             self._run_from_memory(job)
+        else:
+            job.on_disk = True
         crashpoint("accept.durable")
         job.state = RunnerJobState.ACCEPTED
         log.info("job.accepted", job=job.id)
@@ -284,7 +281,7 @@ class JobManager:
             self._refuse(job, OrderRefusal("cancelled", "cancelled before it started"))
             return
         if not self._accepting:
-            self._refuse(job, OrderRefusal("stopping", "not started: the runner was stopped before its turn"))
+            self._refuse(job, STOPPED)
             return
         self._waiting.add(job)
         self._enqueue(job)
@@ -292,12 +289,9 @@ class JobManager:
         if self._waiting and self._sweeper is None:
             self._sweeper = self._loop.call_later(_SWEEP_INTERVAL, self._sweep)
 
-    @property
-    def _has_slot(self) -> bool:
-        return len(self.supervisor.runs) + len(self._looks) < self._limits.max_running
-
     def _start_next(self) -> None:
-        while self._waiting.has_ready and self._has_slot and self._accepting:
+        most = self._limits.max_running
+        while self._waiting.has_ready and self._accepting and len(self.supervisor.runs) + len(self._looks) < most:
             self._start(self._waiting.pop_ready())
 
     def _sweep(self) -> None:
@@ -313,12 +307,7 @@ class JobManager:
         order = job.order
         if order is None or job.state is not RunnerJobState.ACCEPTED:
             raise RuntimeError(f"job {job.id} is {job.state}, not accepted")
-        now = job.life.hub_now(since_boot())
-        # The rules may have changed since.
-        if (refusal := check_expiry(job) or self._local_policy.check(order, now)) is not None:
-            self._refuse(job, refusal)
-            return
-        checks = self._local_policy.use(order, now) or self._local_policy.machine_checks(order)
+        checks = check_expiry(job) or check_again(order, self._local_policy, job.life.hub_now(since_boot()))
         if isinstance(checks, OrderRefusal):
             self._refuse(job, checks)
             return
@@ -338,7 +327,7 @@ class JobManager:
             if isinstance(found, PreparedStart):
                 found.close()
             if job.state is RunnerJobState.ACCEPTED:
-                self._refuse(job, OrderRefusal("stopping", "not started: the runner was stopped before its turn"))
+                self._refuse(job, STOPPED)
         else:
             self._on_prepared(job, order, found)
         self._start_next()
@@ -359,22 +348,23 @@ class JobManager:
             return
         crashpoint("start.before_marker")
         try:
-            marker = self._create_marker(job)
+            marker = create_marker(job, self._evidence, self._reserve)
         except AlreadyStarted:
             log.error("job.marker_exists", job=job.id)
             self._set_unsure(job, "a start marker was here already: the job may have run before this journal was begun")
             return
         except OSError as error:
-            self._refuse(job, disk_refusal("the start marker cannot be made", error))
+            if self._may_run_from_memory(job) and not job.from_memory:
+                self._start_without_marker(job, error)
+            else:
+                self._refuse(job, disk_refusal("the start marker cannot be made", error))
             return
         crashpoint("start.after_marker")
         try:
             job.started_at = time.time()
             spawned_at = since_boot()
             try:
-                variables = (*order.env, (JOB_VARIABLE, job.id))
-                paths = prepared.paths
-                child = self._spawner.spawn(prepared.program, paths.argv, variables, prepared.folder, paths.descriptors)
+                child = prepared.spawn(self._spawner, (*order.env, (JOB_VARIABLE, job.id)))
             except OSError as error:
                 reason = explain_start_failure(prepared.program.real, order.argv[0], error)
                 self._record_end(job, spawn_failure(job, reason, since_boot() - spawned_at))
@@ -393,29 +383,36 @@ class JobManager:
         self.supervisor.watch(job, child, job.output, order.time_limit, filters)
         self._enqueue(job)
 
-    def _create_marker(self, job: RunnerJob) -> int | None:
-        """The marker's descriptor; None where no disk takes one and the job only reads. Raises as `create_marker`."""
-        try:
-            return self._reserve.retry(lambda: self._evidence.create_marker(job.id))
-        except OSError as error:
-            if not self._may_run_from_memory(job):
-                raise
-            log.error("job.no_marker", job=job.id, error=error)
-            self._run_from_memory(job)
-            return None
+    def _start_without_marker(self, job: RunnerJob, error: OSError) -> None:
+        """A job that only reads, and no disk takes its marker. That it was accepted is on disk: without a marker the
+        next runner would say that it never started, and it would be handed out again. So first the journal says that
+        this is not known; where not even that can be written, it is not started.
+        """
+        log.error("job.no_marker", job=job.id, error=error)
+
+        def on_written(failure: OSError | None) -> None:
+            job.state = RunnerJobState.ACCEPTED
+            if job.cancel_requested:
+                self._refuse(job, OrderRefusal("cancelled", "cancelled before it started"))
+            elif failure is not None and job.on_disk:
+                self._refuse(job, disk_refusal("the start marker cannot be made", error))
+            else:
+                self._start(job)
+                self._start_next()
+
+        job.state = RunnerJobState.WRITING
+        self._run_from_memory(job, on_written)
 
     def _may_run_from_memory(self, job: RunnerJob) -> bool:
         return job.order is not None and only_reads(job.order.argv)
 
-    def _run_from_memory(self, job: RunnerJob) -> None:
+    def _run_from_memory(self, job: RunnerJob, then: Callable[[OSError | None], None] = lambda _: None) -> None:
         """Goes on without a durable record. Should the journal be written again while the job runs, and the runner die
         then, what it finds is that it does not know, never that the job was not started.
         """
-        if not job.from_memory:
-            job.from_memory = True
-            log.warning("job.from_memory", job=job.id)
-            reason = "it ran from memory, since no disk took a record of it"
-            self._append(("unsure", job.id, reason), done=lambda _: None)
+        job.from_memory = True
+        log.warning("job.from_memory", job=job.id)
+        self._append(("unsure", job.id, "it ran from memory, since no disk took a record of it"), done=then)
 
     def _on_end(self, job: RunnerJob, ended: Ended) -> None:
         self._record_end(job, ended)
@@ -481,8 +478,6 @@ class JobManager:
         self._evidence.remove(job_id)
         if self._reserve.is_used():
             self._reserve.restore()
-
-    # ---- helpers
 
     def _append(self, *records: Record, done: Callable[[OSError | None], None]) -> None:
         def then(error: OSError | None) -> None:

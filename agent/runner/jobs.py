@@ -10,7 +10,7 @@ from typing import Final
 
 from agent.runner.order_life import OrderLife
 from agent.runner.spool import OutputWriter
-from common.link.messages import MAX_REASON, Ended
+from common.link.messages import MAX_REASON, RETRY_CODES, Ended
 from common.machine.end_notes import MAX_NOTES, has_code, make_note
 from common.plan import Order
 
@@ -66,6 +66,8 @@ class RunnerJob:
     order: Order | None = None  # until it has ended
     life: OrderLife = OrderLife(inf)  # noqa: RUF009 - frozen; until when it may start
     cancel_requested: bool = False
+    came_again: bool = False  # this machine refused it for a while before
+    on_disk: bool = False  # the journal's file has it, by which the next runner would say that it never started
     confirmed: bool = True  # the hub knows that it was accepted here, or its order does not ask for that
     pid: int = 0
     started_at: float = 0.0
@@ -81,6 +83,11 @@ class RunnerJob:
     def reported_state(self) -> str:
         """The state as `Report` names it."""
         return RunnerJobState.ACCEPTED.value if self.state is RunnerJobState.WRITING else self.state.value
+
+    @property
+    def may_come_again(self) -> bool:
+        """Whether it was refused for a while only, so that it is taken if the hub dispatches it once more."""
+        return self.state is RunnerJobState.REFUSED and self.code in RETRY_CODES
 
     @property
     def chunks(self) -> int:

@@ -420,6 +420,8 @@ class Journal:
         except OSError as error:
             # What the kernel could not write it may have dropped: a later sync that succeeds would prove nothing.
             self._broken, self._needs_rewrite = error, True
+            with suppress(OSError):  # or the next runner would read what was never acknowledged
+                os.ftruncate(self._file, self._size)
             return error
         self._size += len(data)
         return None

@@ -10,7 +10,7 @@ from collections.abc import Container
 from contextlib import suppress
 from dataclasses import dataclass
 
-from agent.runner.process import open_folder
+from agent.runner.process import ChildProcess, Spawner, open_folder
 from agent.runner.programs import OpenProgram, open_program
 from agent.runner.real_paths import CheckedPaths, check_paths
 from agent.runner.repository import verify_repository
@@ -27,6 +27,10 @@ class PreparedStart:
     program: OpenProgram
     folder: int
     paths: CheckedPaths
+
+    def spawn(self, spawner: Spawner, variables: tuple[tuple[str, str], ...]) -> ChildProcess:
+        """Starts the program; raises OSError."""
+        return spawner.spawn(self.program, self.paths.argv, variables, self.folder, self.paths.descriptors)
 
     def close(self) -> None:
         self.program.close()

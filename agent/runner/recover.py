@@ -1,7 +1,7 @@
 """After a restart: gives every job the one state that journal, marker, result and boot id prove.
 
     boot     marker   result   the job is
-    same     no       -        refused: no program was started, and none is started late
+    same     no       -        refused: no program was started, and none is started unless the hub hands it out again
     same     yes      yes      ended, as the result says
     same     yes      no       unsure: the runner died while it ran; the program may still run
     other    any      yes      ended: a whole result is proof, synced or not
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from agent import log
 from agent.runner.evidence import OUTPUT_SUFFIX, RESULT_SUFFIX, STARTED_SUFFIX, Evidence, Marker
@@ -22,6 +23,10 @@ from agent.runner.journal import JournalEntry, JournalState, Record
 from agent.runner.limits import RunnerLimits
 from agent.runner.spool import Spool, count_chunks
 from common.link.messages import Ended
+
+STOPPING: Final = "stopping"
+"""What the journal has of both: an older runner that reads it knows this code and not the other."""
+RESTARTED: Final = "restarted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class JobEvidence:
 def recover_state(entry: JournalEntry, evidence: JobEvidence, boot: str) -> tuple[RunnerJobState, str, str]:
     """The state, the code of a refusal ("" for others), and the reason for people."""
     if entry.end == "refused":
-        return RunnerJobState.REFUSED, entry.code, entry.reason
+        return RunnerJobState.REFUSED, _now(entry.code), entry.reason
     if evidence.result is not None:
         return RunnerJobState.ENDED, "", ""
     if entry.end == "unsure":
@@ -49,7 +54,7 @@ def recover_state(entry: JournalEntry, evidence: JobEvidence, boot: str) -> tupl
             "the machine was restarted, and nothing on its disk says what became of the job",
         )
     if not evidence.started:
-        return RunnerJobState.REFUSED, "stopping", "not started: the runner was restarted before its turn"
+        return RunnerJobState.REFUSED, RESTARTED, "not started: the runner was restarted before its turn"
     if evidence.alive and evidence.marker is not None:
         return (
             RunnerJobState.UNSURE,
@@ -57,6 +62,11 @@ def recover_state(entry: JournalEntry, evidence: JobEvidence, boot: str) -> tupl
             f"the runner was killed while it ran; process {evidence.marker.pid} is still there, unwatched",
         )
     return RunnerJobState.UNSURE, "", "the runner was killed while it ran, and took the exit status with it"
+
+
+def _now(code: str) -> str:
+    """A refusal by a runner that was being stopped is, once another one runs, one by a runner that was restarted."""
+    return RESTARTED if code == STOPPING else code
 
 
 def recover(
@@ -79,10 +89,10 @@ def recover(
         found = JobEvidence(STARTED_SUFFIX in suffixes, marker, result, alive)
         state, code, reason = recover_state(entry, found, boot)
         if not entry.end and state is RunnerJobState.REFUSED:
-            records.append(("refuse", job_id, entry.plan_hash, entry.not_after, entry.boot, code, reason))
+            records.append(("refuse", job_id, entry.plan_hash, entry.not_after, entry.boot, STOPPING, reason))
         elif not entry.end and state is RunnerJobState.UNSURE:
             records.append(("unsure", job_id, reason))
-        job = RunnerJob(job_id, entry.plan_hash, entry.not_after, state, code=code, reason=reason)
+        job = RunnerJob(job_id, entry.plan_hash, entry.not_after, state, code=code, reason=reason, on_disk=True)
         if marker is not None:
             job.pid, job.started_at = marker.pid, marker.at
         if state is RunnerJobState.ENDED and result is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from agent.boot import since_boot
 from agent.runner.jobs import RunnerJob, clean_reason
@@ -12,6 +13,8 @@ from agent.runner.programs import CannotRun
 from agent.runner.spool import EMPTY_DIGEST
 from agent.runner.verify import OrderRefusal
 from common.link.messages import Ended
+
+STOPPED: Final = OrderRefusal("stopping", "not started: the runner was stopped before its turn")
 
 
 def refuse_record(job: RunnerJob, refusal: OrderRefusal, boot: str) -> Record:

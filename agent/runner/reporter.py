@@ -6,6 +6,7 @@ So a slow or stuck uplink costs no memory, and after a reconnect reporting resum
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Container, Iterable, Mapping
 
 from agent.runner.jobs import ReportCursor, RunnerJob, RunnerJobState, without_chunks
 from agent.runner.limits import RunnerLimits
@@ -28,6 +29,22 @@ class Reporter:
         self.ready = False
         self._pending.clear()
         self._notices.clear()
+
+    def resync(self, jobs: Iterable[RunnerJob], wanted: Mapping[str, int], reported: Container[str]) -> list[RunnerJob]:
+        """The hub has answered the report: of each job it wants the output from a chunk on. Returns those that were in
+        the report and that it does not know; one that came after the report is told whole.
+        """
+        self.ready = True
+        unknown = []
+        for job in jobs:
+            if job.id in wanted:
+                self.start_from(job, wanted[job.id])
+            elif job.id in reported:
+                self.mute(job)
+                unknown.append(job)
+            else:
+                self.start_from(job, 1)
+        return unknown
 
     def enqueue(self, job: RunnerJob) -> None:
         """The job may have something to report."""

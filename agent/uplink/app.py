@@ -29,6 +29,7 @@ from agent.boot import since_boot
 from agent.link_report import LinkReporter
 from agent.place import Moved
 from agent.reserve import keep_room_for_renewal
+from agent.restarts import RunnerDown
 from agent.state import AgentSettings, StateFolder, protocol_file, version_file
 from agent.uplink.backoff import UniformRandom, UplinkBackoff
 from agent.uplink.hub_position import HubPosition
@@ -66,8 +67,8 @@ MAX_VERSION: Final = 40  # bytes
 _IDENTITY_POLL: Final = 2.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
-StartRunner = Callable[[], None]
-"""Called whenever nothing serves the socket, so possibly many times; raises UserError to give up."""
+StartRunner = Callable[[], RunnerDown | None]
+"""Called whenever nothing serves the socket, so possibly many times; None where one has been started."""
 
 
 async def run_uplink(state: StateFolder, socket: Path, *, start_runner: StartRunner | None = None) -> None:
@@ -159,7 +160,7 @@ class Uplink:
         self._settings = found
 
     async def serve(self) -> NoReturn:
-        """Ends only by cancellation, or by a UserError of `start_runner`."""
+        """Ends only by cancellation."""
         self._reporter.tell("away", time.time(), reason="the uplink has just been started")
         try:
             while True:
@@ -356,18 +357,20 @@ class Uplink:
     # ---- the runner
 
     async def _wait_for_runner(self) -> RunnerConnection:
-        """The connection to the runner; waits for a runner without limit and warns once a minute."""
-        wait, warned_at = _FIRST_RUNNER_WAIT, 0.0
+        """The connection to the runner; waits for a runner without limit, tells since when there is none, and warns
+        once a minute.
+        """
+        wait, warned_at, since = _FIRST_RUNNER_WAIT, 0.0, time.time()
         while self._runner is None:
             try:
                 self._runner = await RunnerConnection.attach(self._socket)
             except RunnerUnavailable as error:
-                if self._start_runner is not None:
-                    self._start_runner()
+                down = self._start_runner() if self._start_runner is not None else RunnerDown(since, error.problem)
+                if down is not None:
+                    self._tell_runner_down(down, error)
                 if since_boot() - warned_at >= _WARN_INTERVAL and (wait >= 1.0 or self._start_runner is None):
                     log.warning("runner.missing", reason=error.problem, cure=error.cure)
                     _notify_status(f"waiting for the runner: {error.problem}")
-                    self._tell_away(f"waiting for the runner: {error.problem}", error.cure)
                     warned_at = since_boot()
                 await asyncio.sleep(wait)
                 wait = min(MAX_RUNNER_WAIT, wait * 2)
@@ -392,6 +395,12 @@ class Uplink:
         if self._runner is not None:
             self._runner.close()
             self._runner = None
+
+    def _tell_runner_down(self, down: RunnerDown, error: RunnerUnavailable) -> None:
+        starts = "; it is started again by itself" if down.next_start else ""
+        self._reporter.tell(
+            "away", time.time(), reason=f"no runner: {down.why}{starts}", cure=error.cure, runner_down=down
+        )
 
     def _tell_away(self, reason: str, cure: str) -> None:
         self._reporter.tell("away", time.time(), reason=reason, cure=cure)

@@ -29,7 +29,8 @@ Work, hub to agent
 Work, agent to hub
     report     first in a new (not resumed) session: every job not yet forgotten, its state, and the runner's life
     accepted   journalled durably, not started
-    refused    never ran and never will; `code` is one of REFUSAL_CODES
+    refused    never ran: there is no start marker; `code` is one of REFUSAL_CODES. It never will either, unless the
+               code is one of RETRY_CODES and the hub dispatches the same job once more
     started    the start marker exists and the program has been spawned
     output     one chunk, numbered from 1 within the job
     ended      how the job ended; `chunks` is the number of its output messages
@@ -59,11 +60,12 @@ from common.link.lineage import MAX_LINEAGE
 from common.link.marks import MAX_MARK
 from common.machine.end_notes import are_valid_notes, fold_notes
 
-PROTOCOL: Final = 5
+PROTOCOL: Final = 6
 """2: `ended` may have notes. 3: an order may have proofs of its approvals, and checks, and `report` may tell a life;
 whose does knows `confirm`. 4: checks may ask for root, and for approvals that people signed themselves. 5: those
-say who asked; an order says when it was made, and a confirmation is signed; there are `keychange` and `knownkeys`. A
-peer is sent a field only from the protocol on that knows it (`for_protocol`, `orders_protocol`).
+say who asked; an order says when it was made, and a confirmation is signed; there are `keychange` and `knownkeys`. 6: a
+job that was refused for a while is taken when it is dispatched again, and `refused` may say "restarted". A peer is sent
+a field only from the protocol on that knows it (`for_protocol`, `orders_protocol`).
 """
 ORDERS_FACT: Final = "orders"
 """The fact of a hello that says which protocol's orders the runner takes: it may be older than the uplink."""
@@ -309,8 +311,14 @@ class Push(Message):
     data: Any
 
 
-REFUSAL_CODES: Final = frozenset(
-    {"signature", "not_mine", "expired", "epoch", "policy", "order", "busy", "cancelled", "program", "stopping", "disk"}
+RETRY_PROTOCOL: Final = 6
+"""From which on a runner takes a job again that it refused with one of RETRY_CODES."""
+RETRY_CODES: Final = frozenset({"restarted", "stopping", "busy", "disk"})
+"""Refusals that say nothing against the job: the runner was restarted or is being stopped, the machine or its disk is
+full. The start marker does not exist, and guards the next delivery as it did this one.
+"""
+REFUSAL_CODES: Final = RETRY_CODES | frozenset(
+    {"signature", "not_mine", "expired", "epoch", "policy", "order", "cancelled", "program"}
 )
 
 _SENDERS: Final[Mapping[type[Message], frozenset[Sender]]] = {
@@ -426,6 +434,8 @@ def for_protocol(message: Message, protocol: int) -> Message:
         return replace(message, reason=fold_notes(message.reason, message.notes)[:MAX_REASON], notes=())
     if protocol < 3 and isinstance(message, Report) and message.life:
         return replace(message, life="")
+    if protocol < RETRY_PROTOCOL and isinstance(message, Refused) and message.code == "restarted":
+        return replace(message, code="stopping")
     return message
 
 

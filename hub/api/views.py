@@ -167,6 +167,8 @@ def job_view(
         source=text(job.source),
         time_limit=job.time_limit,
         not_before=job.not_before,
+        redeliveries=job.redeliveries,
+        redelivery_code=text(job.redelivery_code),
         agent_online=agent_online,
         agent_paused=agent_paused,
         stuck=stuck,

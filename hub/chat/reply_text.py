@@ -14,6 +14,7 @@ from typing import Final
 from common.catalogue import Language, Sentence, translate
 from common.lifecycle import JOB_SETTLED, JOB_TERMINAL, JobState, RequestState
 from common.machine.absence import Absence, absence_text
+from common.machine.redelivery import redelivery_sentence
 from common.plan import Plan
 from common.text import clean_output
 from common.times import format_moment, utc
@@ -108,7 +109,9 @@ def job_line(job: Job, now: float, language: Language) -> str:
     values = {"machine": job.agent, "state": state, "duration": age}
     if job.state in JOB_SETTLED and job.reason:
         return translate(language, "job_line_why", reason=inline_text(job.reason), **values)
-    return translate(language, "job_line_since" if job.state not in JOB_SETTLED else "job_line_ago", **values)
+    line = translate(language, "job_line_since" if job.state not in JOB_SETTLED else "job_line_ago", **values)
+    again = None if job.state in JOB_SETTLED else redelivery_sentence(job.redeliveries, job.redelivery_code)
+    return line if again is None else f"{line} ({again.render(language)})"
 
 
 # ---- how it ended

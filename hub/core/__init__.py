@@ -19,6 +19,7 @@ inventory      which machines there are, which are meant, which are online; abse
 action_checks  who may cancel, take back, settle, edit
 admission      a planned request: refused, answered, asked about, or queued; queue_limits its bounds
 dispatch       the order that a job goes to its machine with, or why it is withheld
+redelivery     whether a job that came back, provably not started, is handed out again, and when
 reconcile      a machine's report beside the hub's own rows; job_output what is stored of a job's output
 plan_edit, pause_drain, queue_order    an edited plan, a paused or drained machine, places in a queue
 recovery       when a store is a restored backup, and what follows

@@ -15,11 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from common.lifecycle import JOB_TERMINAL, JobEvent, JobState, next_job_state
+from common.lifecycle import JOB_TERMINAL, InvalidTransition, JobEvent, JobState, next_job_state
 from common.link.messages import Accepted, Ended, Refused, Started, Unsure
 from common.machine.end_notes import clean_notes
 from hub.core.audit import WriteAudit
 from hub.core.records import Job
+from hub.core.redelivery import LOST, wait_before
 
 MAX_REASON: Final = 1_000
 """Characters that are stored of a reason; a machine may send more."""
@@ -40,6 +41,14 @@ class Expire:
 @dataclass(frozen=True, slots=True)
 class Release:
     """The agent, asked, has no record of a leased job."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComeBack:
+    """The machine has proven that it did not start the job, and may be handed it again (`hub.core.redelivery`)."""
+
+    code: str  # of RETRY_CODES
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ class ResolveUnknown:
 
 
 JobReport = Accepted | Refused | Started | Ended | Unsure
-JobInput = JobReport | Expire | Release | MarkUnknown | Withhold | AskCancel | ResolveUnknown
+JobInput = JobReport | Expire | Release | ComeBack | MarkUnknown | Withhold | AskCancel | ResolveUnknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +121,23 @@ def decide(job: Job, event: JobInput, now: float) -> tuple[Job, list[JobAction]]
             return _mark_unknown(job, reason, now)
         case Withhold(reason=reason):
             after = replace(_transition(job, JobEvent.REFUSE), ended_at=now, reason=reason)
-            return after, [WriteAudit("job.withheld", {"reason": reason}), Settled(late=False)]
+            return after, [WriteAudit("job.withheld", {"reason": reason}), *_forget_again(job), Settled(late=False)]
         case Expire():
-            after = replace(
-                _transition(job, JobEvent.LAPSE), ended_at=now, reason="its time ran out before the machine took it"
-            )
-            return after, [WriteAudit("job.expired", {"not_after": job.not_after}), Settled(late=False)]
+            reason = "its time ran out before the machine took it"
+            if job.redeliveries:
+                reason += f"; it came back {job.redeliveries} times, not started ({job.redelivery_code})"
+            after = replace(_transition(job, JobEvent.LAPSE), ended_at=now, reason=reason)
+            return after, [
+                WriteAudit("job.expired", {"not_after": job.not_after}),
+                *_forget_again(job),
+                Settled(late=False),
+            ]
         case Release():
-            return _released(job, now)
+            if job.state is not JobState.LEASED:  # what was accepted has a record, or is unknown
+                raise InvalidTransition(job.state, JobEvent.RELEASE)
+            return _back_in_queue(job, LOST, "", now)
+        case ComeBack(code=code, reason=reason):
+            return _back_in_queue(job, code, reason, now)
         case AskCancel():
             return _cancel(job, event, now)
         case ResolveUnknown():
@@ -136,14 +154,33 @@ def _transition(job: Job, event: JobEvent) -> Job:
     return replace(job, state=next_job_state(job.state, event))
 
 
-def _released(job: Job, now: float) -> tuple[Job, list[JobAction]]:
-    """Back into the queue; where it was to be cancelled, it never was anywhere else and is."""
-    after = replace(_transition(job, JobEvent.RELEASE), leased_at=None)
-    audit = WriteAudit("job.released", {"epoch": job.epoch})
+def _back_in_queue(job: Job, code: str, reason: str, now: float) -> tuple[Job, list[JobAction]]:
+    """Back into the queue; where it was to be cancelled, it never was anywhere else and is. A machine that has no
+    record of it had nothing to keep: then any holder of the name may have it, for nobody was told to start it.
+    """
+    count = job.redeliveries + 1
+    wait = wait_before(code, count)
+    after = replace(
+        _transition(job, JobEvent.RELEASE),
+        leased_at=None,
+        accepted_at=None,
+        life="",
+        journal="" if code == LOST else job.journal,
+        redeliveries=count,
+        redelivery_code=code,
+        not_before=now + wait if wait else job.not_before,
+    )
+    data = {"epoch": job.epoch, "code": code, "count": count}
+    audit = WriteAudit("job.released", {**data, "reason": reason[:MAX_REASON]} if reason else data)
     if job.cancel_asked_at is None:
         return after, [audit]
     cancelled, actions = _cancel_queued(after, job.cancel_asked_by, "", now)
     return cancelled, [audit, *actions]
+
+
+def _forget_again(job: Job) -> list[JobAction]:
+    """A queued job that has ended: its machine may still keep that it refused it once."""
+    return [SendForget()] if job.redeliveries else []
 
 
 def _started(job: Job, event: Started, now: float) -> tuple[Job, list[JobAction]]:
@@ -247,7 +284,11 @@ def _cancel_queued(job: Job, by: str, why: str, now: float) -> tuple[Job, list[J
     """A queued job is cancelled here and now: no machine has it."""
     reason = why or f"cancelled by {by} before it was handed out"
     after = replace(_transition(job, JobEvent.CANCEL), ended_at=now, reason=reason)
-    return after, [WriteAudit("job.cancelled", {"by": by, "reason": reason}), Settled(late=False)]
+    return after, [
+        WriteAudit("job.cancelled", {"by": by, "reason": reason}),
+        *_forget_again(job),
+        Settled(late=False),
+    ]
 
 
 def _anomaly(job: Job, what: str) -> WriteAudit:

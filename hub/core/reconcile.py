@@ -6,6 +6,7 @@ it is not, and the journal is another one   unknown: the machine's memory of the
 it is not, and the job was only leased      released: back into the queue (machines that do not wait for our word)
 it is not, and it had been accepted         unknown: the machine has no record of it any more
 the report names a job whose end is stored  the machine may forget it
+it names as refused one that came back      nothing: it is in the queue, and will be handed out again
 the report names any other job              written down in the audit
 """
 
@@ -52,6 +53,8 @@ def reconcile(agent: str, report: Report, open_jobs: Sequence[Job], others: Mapp
         row = others.get(job_id)
         if row is not None and row.agent == agent and row.state in JOB_TERMINAL:
             forget.append(job_id)
+        elif row is not None and row.agent == agent and row.state is JobState.QUEUED and stage == "refused":
+            continue  # it came back: the machine keeps that until it has the job again, or the job has ended
         else:
             unknown.append(f"{job_id[:MAX_ID]} {stage}")
     return Reconciliation(

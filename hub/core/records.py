@@ -68,7 +68,7 @@ class Job:
     queued_at: float
     priority: int = 5  # 0 to 9, 9 first
     epoch: int = 0  # of the last lease
-    journal: str = ""  # the agent's journal id at the last lease
+    journal: str = ""  # the agent's journal id at the last lease; kept in the queue where only that one may have it
     leased_at: float | None = None
     accepted_at: float | None = None
     started_at: float | None = None  # by the agent's clock, within what the hub's can have seen
@@ -97,6 +97,8 @@ class Job:
     not_before: float = 0.0  # held back until then; 0: never was
     replied_at: float | None = None  # when chat was told its end, where that was before the request's
     life: str = ""  # the runner's at the last lease, where it starts the job only once we have confirmed its acceptance
+    redeliveries: int = 0  # how often it came back, provably not started, and was queued again
+    redelivery_code: str = ""  # why it did last: one of RETRY_CODES, or "lost" where the machine had no record
     mac: str = field(default="", compare=False, repr=False)  # the store's, over what matters of the row
 
 

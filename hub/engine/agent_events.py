@@ -11,14 +11,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from common.link.messages import Accepted, Ended, Heartbeat, KnownKeys, Output, Refused, Report, Resync, Started, Unsure
+from common.link.messages import (
+    MIN_PROTOCOL,
+    Accepted,
+    Ended,
+    Heartbeat,
+    KnownKeys,
+    Output,
+    Refused,
+    Report,
+    Resync,
+    Started,
+    Unsure,
+)
 from common.machine.vitals import plausible_vitals
 from hub.core.holder import may_start
-from hub.core.job import Release
+from hub.core.job import ComeBack, Release
 from hub.core.job_output import MarkTruncated, StoreChunk, decide_output
 from hub.core.rate_limits import RefusalLimiter
 from hub.core.reconcile import MAX_ID, Reconciliation, reconcile
 from hub.core.records import Job, StoredChunk
+from hub.core.redelivery import comes_back
 from hub.engine.effects import split_for_agent
 from hub.engine.holders import note_life
 from hub.engine.key_changes import due_for, note_known
@@ -46,6 +59,15 @@ class AgentReplies:
     confirms: dict[str, float] = field(default_factory=dict)  # accepted, and may start within so many seconds
     settled: list[str] = field(default_factory=list)
     key_changes: list[bytes] = field(default_factory=list)  # that the machine has not carried out, after its report
+    returned: list[str] = field(default_factory=list)  # back in the queue: they take up no room any more
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerBehind:
+    """The runner that an agent's events are of."""
+
+    life: str  # "" of a version that does not wait for confirmations
+    protocol: int  # the one whose orders it takes
 
 
 class AgentEventHandler:
@@ -55,13 +77,19 @@ class AgentEventHandler:
         self._foreign_limiter = RefusalLimiter(MAX_FOREIGN_ROWS)  # touched by units only: one thread
 
     async def handle(
-        self, agent: str, events: Sequence[AgentEvent], estranged: bool = False, life: str = ""
+        self,
+        agent: str,
+        events: Sequence[AgentEvent],
+        estranged: bool = False,
+        life: str = "",
+        protocol: int = MIN_PROTOCOL,
     ) -> AgentReplies:
         """Commits a batch of one agent's events; the replies may be sent once this returns. `estranged`: the machine
         has heard a hub whose work this store does not know, so what it reports is taken. `life` is that of the runner
-        behind the link.
+        behind the link, and `protocol` the one whose orders it takes.
         """
-        replies, effects = await self._units.commit(lambda uow: self._apply(uow, agent, events, estranged, life))
+        runner = RunnerBehind(life, MIN_PROTOCOL if estranged else protocol)
+        replies, effects = await self._units.commit(lambda uow: self._apply(uow, agent, events, estranged, runner))
         own, others = split_for_agent(effects, agent)
         self._units.publish(others)
         replies.forgets, replies.cancels, replies.settled = own.forgets, own.cancels, own.settled
@@ -75,7 +103,7 @@ class AgentEventHandler:
             self._fleet.record_vitals(agent, {**{name[:MAX_VITAL]: value for name, value in few}, **own}, now)
 
     def _apply(
-        self, uow: UnitOfWork, agent: str, events: Sequence[AgentEvent], estranged: bool, life: str
+        self, uow: UnitOfWork, agent: str, events: Sequence[AgentEvent], estranged: bool, runner: RunnerBehind
     ) -> AgentReplies:
         replies = AgentReplies()
         for event in events:
@@ -89,7 +117,7 @@ class AgentEventHandler:
             elif isinstance(event, KnownKeys):
                 note_known(uow, agent, event)
             else:
-                self._apply_event(uow, agent, event, replies, life)
+                self._apply_event(uow, agent, event, replies, runner)
         return replies
 
     def _apply_event(
@@ -98,7 +126,7 @@ class AgentEventHandler:
         agent: str,
         event: Accepted | Refused | Started | Output | Ended | Unsure,
         replies: AgentReplies,
-        life: str,
+        runner: RunnerBehind,
     ) -> None:
         job = uow.txn.job(event.job)
         if job is None or job.agent != agent:
@@ -111,11 +139,23 @@ class AgentEventHandler:
             return
         if isinstance(event, Started) and job.leased_at is not None:
             uow.effects.stages.append(("start", max(0.0, uow.now - job.leased_at)))
+        if isinstance(event, Refused) and _comes_back(uow, job, event, runner):
+            uow.apply_job_event(job, ComeBack(event.code, event.reason or event.code), agent)
+            uow.effects.wake.add(agent)
+            replies.returned.append(job.id)
+            return
         after = uow.apply_job_event(job, event, agent)
-        if isinstance(event, Accepted) and may_start(after, life):
+        if isinstance(event, Accepted) and may_start(after, runner.life):
             replies.confirms[after.id] = after.not_after - uow.now
         if isinstance(event, Ended):
             replies.credits.pop(job.id, None)
+
+
+def _comes_back(uow: UnitOfWork, job: Job, event: Refused, runner: RunnerBehind) -> bool:
+    """Whether the refused job goes back into the queue. The journal is the one that the machine has reported last."""
+    row = uow.txn.agent(job.agent)
+    journal = "" if row is None else row.journal
+    return comes_back(job, event.code, journal=journal, protocol=runner.protocol, now=uow.now)
 
 
 def _store_output(uow: UnitOfWork, job: Job, chunk: Output) -> None:

@@ -13,6 +13,7 @@ from common.plan import Order
 from hub.core.dispatch import decide_dispatch, order_for_protocol
 from hub.core.job import Withhold
 from hub.core.records import Job, Request
+from hub.core.redelivery import may_take
 from hub.engine.standing_approvals import StandingApprovals
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 
@@ -53,7 +54,7 @@ class Dispatcher:
             return []
         orders: list[Order] = []
         for job in uow.txn.claim_jobs(agent, limit, self.epoch, journal, uow.now, life):
-            decision = self._decide(uow, job, row.joined_at, protocol)
+            decision = self._decide(uow, job, row.joined_at, journal, protocol)
             if isinstance(decision, Withhold):
                 uow.apply_job_event(job, decision, HUB)
                 uow.effects.wake.add(agent)  # there may be more behind it
@@ -65,7 +66,9 @@ class Dispatcher:
             uow.audit("job.dispatched", job.id, HUB, data)
         return orders
 
-    def _decide(self, uow: UnitOfWork, job: Job, joined_at: float, protocol: int) -> Order | Withhold:
+    def _decide(self, uow: UnitOfWork, job: Job, joined_at: float, journal: str, protocol: int) -> Order | Withhold:
+        if not may_take(job, journal):
+            return Withhold(str(Sentence("redelivery_elsewhere", {"agent": job.agent})))
         request = uow.txn.request(job.request_id)
         if (forged := _forged(uow, request, job)) is not None:
             return Withhold(str(forged))

@@ -18,7 +18,7 @@ from common.identity.certificates import Authority, Identity
 from common.identity.sealing import Sealer
 from common.identity.signing import SigningKey
 from common.link.lineage import Lineage
-from common.link.messages import PROTOCOL, Confirm, Dispatch, Heartbeat, Hello, Message, Refuse, Renew
+from common.link.messages import MIN_PROTOCOL, PROTOCOL, Confirm, Dispatch, Heartbeat, Hello, Message, Refuse, Renew
 from hub.chat.compose import ReplyComposer
 from hub.chat.confirm_links import ConfirmLinks
 from hub.chat.inlets import Inlet
@@ -194,10 +194,15 @@ class Engine:
         await self.units.write(lambda uow: note_moved(uow, name, facts))
 
     async def handle_agent_events(
-        self, agent: str, events: Sequence[AgentEvent], estranged: bool = False, life: str = ""
+        self,
+        agent: str,
+        events: Sequence[AgentEvent],
+        estranged: bool = False,
+        life: str = "",
+        protocol: int = MIN_PROTOCOL,
     ) -> AgentReplies:
         """`estranged`: the machine has heard a hub whose work this store does not know."""
-        return await self.agent_events.handle(agent, events, estranged, life)
+        return await self.agent_events.handle(agent, events, estranged, life, protocol)
 
     def heartbeat(self, agent: str, beat: Heartbeat, now: float, round_trip: float | None = None) -> None:
         self.agent_events.heartbeat(agent, beat, now, round_trip)

@@ -223,7 +223,7 @@ class AgentLink:
                 self.life = "" if lineage is None else lineage.id
             events.append(frame.message)  # type: ignore[arg-type]  # the session lets only an agent's types through
         replies = (
-            await self._engine.handle_agent_events(self.name, events, self.estranged, self.life)
+            await self._engine.handle_agent_events(self.name, events, self.estranged, self.life, self.orders_protocol)
             if events and not self.broken
             else None
         )
@@ -237,7 +237,7 @@ class AgentLink:
             await self._send_frames(ack)
 
     async def _send_replies(self, replies: AgentReplies) -> None:
-        self.outstanding.difference_update(replies.settled)
+        self.outstanding.difference_update(replies.settled, replies.returned)
         messages: list[Message] = []
         if replies.resync is not None:
             self.outstanding = set(replies.open)
@@ -252,7 +252,7 @@ class AgentLink:
         if replies.resync is not None and self.orders_protocol >= KEYS_PROTOCOL:
             messages += [KeyChange(), *map(KeyChange, replies.key_changes)]
         await self._send(*messages)
-        if replies.settled or replies.resync is not None:
+        if replies.settled or replies.returned or replies.resync is not None:
             self.request_dispatch()
 
     # ---- jobs out

@@ -66,7 +66,8 @@ class ClaimRepository(JobRepository):
 
         def lease(job: Job) -> Job:
             state = next_job_state(job.state, JobEvent.LEASE)
-            leased = replace(job, state=state, epoch=epoch, journal=journal, leased_at=now, life=life)
+            holder = job.journal or journal  # one that came back stays that journal's (`hub.core.redelivery`)
+            leased = replace(job, state=state, epoch=epoch, journal=holder, leased_at=now, life=life)
             return self.save_job(job, leased)
 
         if limit < 1:

@@ -169,15 +169,21 @@ async def test_a_second_run_of_the_same_folder_is_refused(hub: AgentFakeHub, sta
         assert first.returncode is None
 
 
-async def test_a_runner_that_cannot_start_ends_run_with_its_reason(hub: AgentFakeHub, state: StateFolder) -> None:
-    """A folder that others can write to is the runner's reason; `run` shows it and ends 1."""
+async def test_a_runner_that_cannot_start_is_told_and_tried_again(hub: AgentFakeHub, state: StateFolder) -> None:
+    """A folder that others can write to is the runner's reason; `run` and `status` say it, and once it is mended the
+    machine links by itself.
+    """
     state.runner.chmod(0o777)
     async with command("run", "--state", str(state.path)) as process:
-        _, errors = await process.communicate()
-    assert process.returncode == 1
-    assert "the runner ended with status 2" in errors.decode()
-    assert f"chmod 700 {state.runner}" in errors.decode()
-    assert b"Traceback" not in errors
+        async with asyncio.timeout(30):
+            while (found := read_report(state.link_report)) is None or not found.runner_down_since:
+                await asyncio.sleep(0.05)
+        assert "the runner ended with status 2" in found.runner_end
+        assert f"chmod 700 {state.runner}" in found.runner_end
+        assert "it is started again by itself" in found.reason
+        state.runner.chmod(0o700)
+        await reported(hub)
+        assert process.returncode is None
 
 
 async def test_the_uplink_is_small_and_loads_no_cryptography(

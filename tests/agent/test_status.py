@@ -41,6 +41,18 @@ WELL = Status(
 )
 
 
+def test_a_runner_that_is_down_says_since_when() -> None:
+    """And how it ended, and when it is started again; nothing of it once one runs."""
+    told = replace(
+        WELL, runner=False, runner_down_since=60.0, runner_next_start=70.0, runner_end="the runner ended with status 2"
+    )
+    (line,) = (line for line in told.to_text().splitlines() if line.startswith("runner"))
+    assert "NOT RUNNING since" in line
+    assert "next start at" in line
+    assert "(the runner ended with status 2)" in line
+    assert "NOT RUNNING" not in replace(told, runner=True).to_text()
+
+
 def start_of(pid: int) -> float:
     """When a process was started, by the clock of the boot."""
     fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()

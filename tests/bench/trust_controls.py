@@ -416,9 +416,9 @@ CONTROLS: Final[tuple[Control, ...]] = (
     _control(
         "A3 B7",
         "what people signed is good for one start",
-        "agent/runner/job_manager.py",
-        "self._local_policy.use(order, now) or ",
-        "",
+        "agent/runner/acceptance.py",
+        "policy.check(order, now) or policy.use(order, now) or",
+        "policy.check(order, now) or",
         f"{RUNNER}/test_app_captured_hub.py",
     ),
     _control(
@@ -624,6 +624,31 @@ CONTROLS: Final[tuple[Control, ...]] = (
         " and prover.proof_of(one) is not None",
         "",
         "tests/hub/cli/test_policy_learn.py",
+    ),
+    # ---- a job that comes back starts once
+    _control(
+        "F12",
+        "what came back is started by the hub's word only",
+        "agent/runner/job_manager.py",
+        "known.may_come_again and order.confirm:",
+        "known.may_come_again:",
+        f"{RUNNER}/test_acceptance.py",
+    ),
+    _control(
+        "F12",
+        "a job comes back by the word of the journal that had it",
+        "hub/core/redelivery.py",
+        'job.journal == journal != ""',
+        "True",
+        "tests/hub/core/test_redelivery.py",
+    ),
+    _control(
+        "F12",
+        "a job that came back goes to the journal that had it",
+        "hub/engine/dispatch.py",
+        "if not may_take(job, journal):",
+        "if False:",
+        f"{ENGINE}/test_agent_events.py",
     ),
     # ---- the record
     _control(

@@ -48,7 +48,7 @@ JOB_ROWS = {
         **{"accept": "accepted", "start": "running", "release": "queued", "refuse": "not_started", "lose": "unknown"},
         **TRUTH,
     },
-    "accepted": {"start": "running", "refuse": "not_started", "lose": "unknown", **TRUTH},
+    "accepted": {"start": "running", "release": "queued", "refuse": "not_started", "lose": "unknown", **TRUTH},
     "running": {"lose": "unknown", **TRUTH},
     "unknown": {
         **{"start": "running", "refuse": "not_started", "settle_done": "succeeded", "settle_failed": "failed"},
@@ -124,11 +124,14 @@ def test_every_event_is_in_a_row(table: Table, states: Any, events: Any, ends: A
 
 
 def test_a_job_is_never_handed_out_again_once_it_may_have_started() -> None:
-    """From accepted, running and unknown there is no way back to the queue (delivery P2 and P4)."""
-    maybe_started = reachable(JOB_TRANSITIONS, [JobState.ACCEPTED, JobState.RUNNING, JobState.UNKNOWN])
-    assert not maybe_started & {JobState.QUEUED, JobState.LEASED}
+    """From running and unknown there is no way back to the queue (delivery P2 and P4); from leased and accepted only by
+    the machine's proof that there is no start marker.
+    """
+    maybe_started = reachable(JOB_TRANSITIONS, [JobState.RUNNING, JobState.UNKNOWN])
+    assert not maybe_started & {JobState.QUEUED, JobState.LEASED, JobState.ACCEPTED}
     assert [pair for pair, target in JOB_TRANSITIONS.items() if target is JobState.QUEUED] == [
-        (JobState.LEASED, JobEvent.RELEASE)
+        (JobState.LEASED, JobEvent.RELEASE),
+        (JobState.ACCEPTED, JobEvent.RELEASE),
     ]
 
 

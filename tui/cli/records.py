@@ -12,6 +12,7 @@ from common.api.plans import PlanView
 from common.api.queries import JobArgs
 from common.api.requests import RequestDetails
 from common.api.subscriptions import JobChunk
+from common.machine.redelivery import redelivery_sentence
 from common.text import clean
 from common.values import format_duration
 from tui.cli.context import CliContext, json_option, parse_request_number, pass_context, print_json, to_json
@@ -64,6 +65,7 @@ def job_facts(job: JobView) -> list[tuple[str, str]]:
     if job.max_rss:  # 0: the machine could not tell
         used += f"; memory {tables.format_size(job.max_rss)}"
     written = f"{tables.format_size(job.output_bytes)}{', cut' if job.truncated else ''}  {job.output_digest[:16]}"
+    again = redelivery_sentence(job.redeliveries, job.redelivery_code)
     return [
         ("job", job.id),
         ("request", f"{f'r{job.number}' if job.number else '-'} by {clean(job.person)}"),
@@ -72,6 +74,7 @@ def job_facts(job: JobView) -> list[tuple[str, str]]:
         ("state", tables.describe_end(job)),
         ("plan", job.plan_hash),
         ("queued", tables.format_local_time(job.queued_at)),
+        *([] if again is None else [("again", again.render("en"))]),
         ("started", tables.format_local_time(job.started_at)),
         ("took", "-" if job.duration is None else f"{job.duration:.3f} s"),
         ("cpu", used),

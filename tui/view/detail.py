@@ -19,6 +19,7 @@ from common.api.plans import AnyStep, StepView
 from common.api.requests import ApprovalView, RequestDetails, RequestFields
 from common.catalogue import translate
 from common.machine.end_notes import note_sentences
+from common.machine.redelivery import redelivery_sentence
 from common.text import clean, escape_argv
 from common.values import format_duration
 from tui.model.window import Row
@@ -255,6 +256,8 @@ def job_lines(job: JobView, ctx: RenderContext) -> list[PaneLine]:
     if job.output_digest:
         size = tables.format_size(job.output_bytes)
         lines.append(fact_line(ctx, "output", f"{size}  sha256 {group_hash(job.output_digest)}"))
+    if (again := redelivery_sentence(job.redeliveries, job.redelivery_code)) is not None:
+        lines.append(PaneLine(again.render(ctx.language), "warn" if job.is_open else "dim"))
     return lines + note_lines(job, ctx)
 
 

@@ -442,7 +442,7 @@ async def test_term_lets_what_runs_end_and_starts_nothing_more(home: Any, kit: A
         assert await runner.ended() == 0
     async with kit.process(home):
         uplink = await kit.Uplink.known(home)
-        assert (await uplink.next(Refused, waits)).code == "stopping"
+        assert (await uplink.next(Refused, waits)).code == "restarted"
         assert (await uplink.next(Ended, runs)).outcome == "succeeded"
         assert uplink.output(runs) == b"done\n"
 
@@ -526,7 +526,7 @@ async def test_a_killed_runner_leaves_the_running_unsure(home: Any, kit: Any, tm
     async with kit.process(home):
         uplink = await kit.Uplink.known(home)
         assert f"process {pid} is still there" in (await uplink.next(Unsure, runs.job)).reason
-        assert (await uplink.next(Refused, waits.job)).code == "stopping"
+        assert (await uplink.next(Refused, waits.job)).code == "restarted"
         assert (await uplink.next(Ended, ended)).outcome == "succeeded"
         before = len(uplink.heard)
         uplink.send(home.dispatch(runs), home.dispatch(waits))

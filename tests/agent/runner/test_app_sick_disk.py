@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from agent.reserve import PIECES
 from agent.runner.limits import RunnerLimits
-from common.link.messages import Ended, Forget, Refused
+from common.link.messages import Accepted, Confirm, Ended, Forget, Refused, Report, Started
 
 SMALL_DISK = """
 cp -a "$STATE" "$STATE.old"
@@ -75,3 +77,27 @@ async def test_a_read_only_disk_answers_what_only_reads(home: Any, kit: Any, tmp
         assert "Read-only file system" in refused.reason
         assert "what only reads can be run" in refused.reason
         assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("writes", [True, False])
+async def test_a_job_without_a_marker_never_looks_as_if_it_had_not_started(home: Any, kit: Any, writes: bool) -> None:
+    """Trust: a job starts once. It was accepted on disk, only reads, and no marker can be made: it starts only once the
+    journal has that nobody will know; where that cannot be written, it does not. The next runner says no other thing.
+    """
+    async with kit.process(home) as runner:
+        uplink = await kit.Uplink.known(home)
+        job = uplink.order("/bin/ls", "/", confirm=True)
+        await uplink.next(Accepted, job)
+        shutil.rmtree(home.runner / "jobs")
+        if not writes:
+            resource.prlimit(runner.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        uplink.send(Confirm(job))
+        if writes:
+            await uplink.next(Started, job)
+        else:
+            assert (await uplink.next(Refused, job)).code == "disk"
+        assert ("Started" in uplink.kinds(job)) is writes
+        runner.kill()
+    async with kit.process(home):
+        report = await (await kit.Uplink.attach(home)).next(Report)
+        assert report.open == {job: "unsure" if writes else "refused"}

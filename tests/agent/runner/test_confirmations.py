@@ -54,3 +54,14 @@ def test_a_word_that_proves_nothing_changes_nothing() -> None:
     assert job.order is not None
     job.order = replace(job.order, issued_at=0.0)
     assert found.take(job, Confirm(job.id), TRUST, RUNNER)
+
+
+def test_a_word_for_an_earlier_delivery_is_none_for_this_one() -> None:
+    """Trust: no late start. The seconds of a word count from the acceptance that it is for; one that was signed before
+    the order was made again is of an earlier one.
+    """
+    found, job = Confirmations(), waiting(0.0)
+    assert job.order is not None
+    job.came_again = True
+    assert not found.take(job, word(job, 600.5), TRUST, RUNNER)
+    assert found.take(job, word(job, 599.5), TRUST, RUNNER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from random import Random
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent.runner import crashpoints
-from common.link.messages import Ended, Forget, Refused, Report, Resync, Unsure
+from common.link.messages import Accepted, Confirm, Ended, Forget, Refused, Report, Resync, Unsure
 
 # The point, what the next runner reports, and how often the program may have run.
 AFTERWARDS = {
@@ -73,6 +74,54 @@ async def test_killed_on_the_way_of_an_order(home: Any, kit: Any, tmp_path: Path
     assert starts(count) - ran in ({0, 1} if point == "start.after_spawn" else {0})
     if state == "refused":
         assert "Started" not in told
+
+
+@pytest.mark.parametrize("second", sorted(set(AFTERWARDS) - {"journal.before_sync"}))  # which is before it listens
+@pytest.mark.parametrize("first", sorted(AFTERWARDS))
+async def test_handed_out_again_after_a_kill_at_any_point(
+    home: Any, kit: Any, tmp_path: Path, first: str, second: str
+) -> None:
+    """Trust: a job starts once. Killed at one point, handed out again, killed at another, handed out again: where no
+    marker was made it runs at the last, once; where one was, never again. And not before the hub's word.
+    """
+    count = tmp_path / "count"
+    order = home.order("/bin/sh", "-c", f"echo x >> {count}", confirm=True)
+    states = []
+    for point in (first, second):
+        async with kit.process(home, crash=point) as runner:
+            uplink = await kit.Uplink.known(home)
+            uplink.send(home.dispatch(order), Confirm(order.job))
+            if states and states[-1] != "refused":
+                await uplink.end(order.job)
+                runner.kill()
+            else:
+                # The word may be there before the order is accepted; once more, as a hub that has committed it says it.
+                with contextlib.suppress(AssertionError):
+                    await uplink.next(Accepted, order.job)
+                uplink.send(Confirm(order.job))
+                await uplink.closed()
+                assert await runner.ended() == -9
+        states.append(AFTERWARDS[point][0] if not states or states[-1] == "refused" else states[-1])
+    ran = starts(count)
+    async with kit.process(home):
+        uplink = await kit.Uplink.attach(home)
+        assert (await uplink.next(Report)).open == {order.job: states[-1]}
+        uplink.send(Resync({order.job: 1}))
+        await uplink.end(order.job)
+        before = len(uplink.heard)
+        uplink.send(home.dispatch(order))
+        if states[-1] != "refused":
+            uplink.send(Confirm(order.job))
+        else:
+            await uplink.next(Accepted, order.job, before)
+            await uplink.next(Ended, uplink.order("/bin/true"))
+            assert home.files(order.job) == set()  # not before the hub's word
+            uplink.send(Confirm(order.job))
+            assert (await uplink.next(Ended, order.job)).outcome == "succeeded"
+            assert starts(count) == 1
+        await uplink.next(Ended, uplink.order("/bin/true"))
+    assert starts(count) <= 1
+    assert ran <= 1
 
 
 @pytest.mark.parametrize("point", sorted(FORGETTING))

@@ -91,7 +91,7 @@ async def test_what_is_not_confirmed_never_starts(home: Any, kit: Any, tmp_path:
         await again.next(Ended, told)
     async with kit.serving(home):
         uplink = await kit.Uplink.known(home)
-        assert (await uplink.next(Refused, waits)).code == "stopping"
+        assert (await uplink.next(Refused, waits)).code == "restarted"
         uplink.send(Confirm(waits))
         await uplink.next(Ended, uplink.order("/bin/true"))
     assert lines(count) == ["x"]

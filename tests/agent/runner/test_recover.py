@@ -80,11 +80,13 @@ def test_what_is_decided_is_to_be_journalled(evidence: Evidence) -> None:
     """Accepted and never started: refused, in memory and in the record; what was decided earlier is not repeated."""
     memory = accepted()
     jobs, records = found(evidence, memory)
-    assert [(job.state, job.code) for job in jobs] == [(RunnerJobState.REFUSED, "stopping")]
+    assert [(job.state, job.code) for job in jobs] == [(RunnerJobState.REFUSED, "restarted")]
     assert len(records) == 1
     for record in records:
         memory.apply(record)
-    assert found(evidence, memory)[1] == []
+    assert memory.entries[JOB].code == "stopping"  # which an older runner that reads it knows too
+    jobs, records = found(evidence, memory)
+    assert (jobs[0].code, jobs[0].may_come_again, jobs[0].on_disk, records) == ("restarted", True, True, [])
 
 
 def test_a_job_that_ended_comes_back_with_its_story(evidence: Evidence) -> None:

@@ -13,6 +13,7 @@ from common.link.messages import Accepted, Ended, Refused, Started, Unsure
 from hub.core.audit import WriteAudit
 from hub.core.job import (
     AskCancel,
+    ComeBack,
     Expire,
     JobInput,
     MarkUnknown,
@@ -173,6 +174,40 @@ def test_only_a_lease_can_be_released() -> None:
         if state is not JobState.LEASED:
             with pytest.raises(InvalidTransition):
                 decide(job(state), Release(), 3.0)
+
+
+def test_a_job_that_comes_back_waits_for_its_machine_again() -> None:
+    """It says how often and why; nothing tells the machine to forget that it refused it, until the job ends."""
+    had = job(JobState.ACCEPTED, journal="j", life="l", leased_at=2.0, accepted_at=2.5)
+    after, actions = decide(had, ComeBack("restarted", "not started"), 3.0)
+    assert (after.state, after.redeliveries, after.redelivery_code) == (JobState.QUEUED, 1, "restarted")
+    assert (after.journal, after.life, after.leased_at, after.accepted_at, after.not_before) == ("j", "", None, None, 0)
+    assert actions == [
+        WriteAudit("job.released", {"epoch": 0, "code": "restarted", "count": 1, "reason": "not started"})
+    ]
+    again, _ = decide(replace(after, state=JobState.LEASED), ComeBack("busy", "full"), 4.0)
+    assert (again.redeliveries, again.redelivery_code, again.not_before) == (2, "busy", 6.0)
+    lapsed, actions = decide(again, Expire(), 700.0)
+    assert "came back 2 times" in lapsed.reason
+    assert SendForget() in actions
+    cancelled, actions = decide(again, AskCancel("bob"), 5.0)
+    assert cancelled.state is JobState.CANCELLED
+    assert SendForget() in actions
+
+
+def test_a_job_that_comes_back_after_a_cancel_is_cancelled() -> None:
+    """It was started nowhere, and nobody waits for it any more."""
+    asked = job(JobState.ACCEPTED, cancel_asked_at=2.0, cancel_asked_by="bob")
+    after, actions = decide(asked, ComeBack("restarted", ""), 3.0)
+    assert after.state is JobState.CANCELLED
+    assert SendForget() in actions
+
+
+def test_what_may_have_started_never_comes_back() -> None:
+    """Trust: a job starts once."""
+    for state in set(JobState) - {JobState.LEASED, JobState.ACCEPTED}:
+        with pytest.raises(InvalidTransition):
+            decide(job(state), ComeBack("restarted", ""), 3.0)
 
 
 def test_withheld_and_lapsed_jobs_settle() -> None:

@@ -98,6 +98,14 @@ def test_what_the_report_names_beside_the_open_jobs(row: Job | None, forget: tup
     assert (found.forget, found.unknown) == (forget, () if forget else ("J running",))
 
 
+def test_one_that_came_back_and_is_named_as_refused() -> None:
+    """It is in the queue: the machine goes on keeping that it refused it, and nobody is alarmed."""
+    kept = Report("j", "b", {"J": "refused"})
+    found = reconciled(kept, [], [mine(JobState.QUEUED)])
+    assert (found.forget, found.unknown, found.wanted) == ((), (), ())
+    assert reconciled(kept, [], [mine(JobState.QUEUED, agent="web-2")]).unknown == ("J refused",)
+
+
 def test_names_of_strangers_are_cut() -> None:
     """What a machine calls a job may be long."""
     (unknown,) = reconciled(report("x" * 1_000), []).unknown

@@ -29,7 +29,7 @@ FIGURES: dict[type, set[str]] = {  # what decides over no start
     Job: {"priority", "epoch", "journal", "leased_at", "accepted_at", "started_at", "ended_at", "exit_code", "signal"}
     | {"reason", "duration", "output_bytes", "output_digest", "truncated", "chunks", "cpu_user", "cpu_system"}
     | {"max_rss", "notes", "cancel_asked_at", "cancel_asked_by", "number", "inlet", "source", "command"}
-    | {"time_limit", "replied_at"},
+    | {"time_limit", "replied_at", "redeliveries", "redelivery_code"},
     StandingApproval: {"number", "command", "targets"},
 }
 

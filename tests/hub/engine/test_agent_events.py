@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 from ulid import ULID
 
 from common.lifecycle import JOB_TERMINAL, JobState, RequestState
-from common.link.messages import REFUSAL_CODES, Accepted, Heartbeat, Output, Refused, Report, Started, Unsure
+from common.link.messages import (
+    PROTOCOL,
+    REFUSAL_CODES,
+    RETRY_PROTOCOL,
+    Accepted,
+    Heartbeat,
+    Message,
+    Output,
+    Refused,
+    Report,
+    Started,
+    Unsure,
+)
 from common.plan import MAX_OUTPUT_CAP
 from hub.core import job_output
 from hub.core.records import Job
@@ -382,3 +394,81 @@ async def test_vitals_are_kept_in_bounds(harness: HubHarness) -> None:
     assert kept["at"] == 5.0
     harness.engine.heartbeat("web-1", Heartbeat(), 9.0)
     assert harness.fleet.vitals["web-1"]["at"] == 5.0
+
+
+# ---- jobs that come back
+
+
+async def handed_out(harness: HubHarness, life: str = "L1", journal: str = JOURNAL, line: str = "@web-1 uptime") -> Job:
+    """A job that the runner of this life has, and whose acceptance is committed and confirmed."""
+    job = await harness.queued_job(line)
+    await said(harness, Report(journal, "boot", {}), life=life)
+    ((_, handed),) = await harness.engine.dispatch("web-1", journal, 10, PROTOCOL, life)
+    assert handed == job.id
+    replies = await said(harness, Accepted(job.id, job.plan_hash), life=life)
+    assert list(replies.confirms) == [job.id]
+    return harness.job(job.id)
+
+
+async def said(harness: HubHarness, *events: Message, life: str = "L1", protocol: int = PROTOCOL) -> Any:
+    return await harness.engine.handle_agent_events("web-1", events, False, life, protocol)  # type: ignore[arg-type]
+
+
+async def test_a_job_whose_runner_was_killed_before_its_start_is_handed_out_again(harness: HubHarness) -> None:
+    """The same job, to the next life of the same journal, which is told to start it; the request waits on."""
+    job = await handed_out(harness)
+    replies = await said(
+        harness, Report(JOURNAL, "boot", {job.id: "refused"}), Refused(job.id, "restarted", "?"), life="L2"
+    )
+    assert (replies.forgets, replies.settled, replies.returned) == ([], [], [job.id])
+    assert harness.job(job.id).state is JobState.QUEUED
+    ((_, again),) = await harness.engine.dispatch("web-1", JOURNAL, 10, PROTOCOL, "L2")
+    assert again == job.id
+    assert (await said(harness, Accepted(job.id, job.plan_hash), life="L1")).confirms == {}
+    assert harness.job(job.id).state is JobState.ACCEPTED
+    assert list((await said(harness, Accepted(job.id, job.plan_hash), life="L2")).confirms) == [job.id]
+    assert harness.request(job.request_id).state is RequestState.WORKING
+    kinds = ["job.dispatched", "job.accepted", "job.released", "job.dispatched", "job.accepted"]
+    assert harness.kinds(job.id) == kinds
+    assert (harness.job(job.id).redeliveries, harness.job(job.id).redelivery_code) == (1, "restarted")
+    (row,) = harness.events("job.released")
+    assert row.data == {"epoch": harness.engine.epoch, "code": "restarted", "count": 1, "reason": "?"}
+
+
+@pytest.mark.parametrize("protocol", [PROTOCOL, RETRY_PROTOCOL - 1])
+async def test_an_older_runner_refuses_for_good(harness: HubHarness, protocol: int) -> None:
+    """It would answer the same order with the same refusal."""
+    job = await handed_out(harness)
+    await said(harness, Refused(job.id, "stopping", "?"), protocol=protocol)
+    again = protocol >= RETRY_PROTOCOL
+    assert harness.job(job.id).state is (JobState.QUEUED if again else JobState.NOT_STARTED)
+
+
+async def test_a_job_that_came_back_goes_to_no_other_journal(harness: HubHarness) -> None:
+    """Trust: one holder of a name. A journal that was begun anew is handed nothing that the one before had."""
+    job = await handed_out(harness)
+    await said(harness, Refused(job.id, "restarted", "?"))
+    await said(harness, Report("journal-2", "boot", {}), life="M1")
+    assert await harness.engine.dispatch("web-1", "journal-2", 10, PROTOCOL, "M1") == []
+    assert harness.job(job.id).state is JobState.NOT_STARTED
+    assert "another journal" in harness.job(job.id).reason
+
+
+async def test_by_the_word_of_another_journal_no_job_comes_back(harness: HubHarness) -> None:
+    """Trust: one holder of a name. What it never had it cannot prove not to have started."""
+    job = await handed_out(harness)
+    await said(harness, Report("journal-2", "boot", {job.id: "refused"}), life="M1")
+    await said(harness, Refused(job.id, "restarted", "?"), life="M1")
+    assert harness.job(job.id).state is JobState.NOT_STARTED
+
+
+async def test_a_machine_that_is_full_is_asked_again_later(harness: HubHarness) -> None:
+    """Not before the wait is over, and not after the job's time is."""
+    job = await handed_out(harness)
+    await said(harness, Refused(job.id, "busy", "full"))
+    assert await harness.engine.dispatch("web-1", JOURNAL, 10, PROTOCOL, "L1") == []
+    harness.clock.advance(1.0)
+    assert len(await harness.engine.dispatch("web-1", JOURNAL, 10, PROTOCOL, "L1")) == 1
+    harness.clock.advance(job.not_after - harness.clock.now)
+    await said(harness, Refused(job.id, "busy", "full"))
+    assert harness.job(job.id).state is JobState.NOT_STARTED

@@ -1,0 +1,81 @@
+"""The runner killed again and again under load: no job is lost that had not started, and none runs twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.system import SystemHarness
+
+COUNTED = """
+echo "$1" >> {folder}/starts
+sleep 1.5
+"""
+
+
+def starts(rig: SystemHarness) -> Counter[str]:
+    """How often each job's program has begun, by the word it was given."""
+    file = rig.folder / "starts"
+    return Counter(file.read_text().split()) if file.exists() else Counter()
+
+
+async def kill_again_and_again(rig: SystemHarness, kills: int, burst: int = 40, seed: int = 0) -> Counter[str]:
+    """As many jobs at once as more than fill the machine, and its runner killed, so often; the states in which they
+    ended. How often each program has begun is checked against what the hub says.
+    """
+    chance = random.Random(seed)
+    rig.add_program("counted", COUNTED.format(folder=rig.folder))
+    await rig.start_hub()
+    await rig.add_agent("web-1")
+    asked: dict[str, str] = {}
+
+    async def ask(word: str) -> None:
+        event, status, _ = await rig.post("carol", f"@web-1 counted {word}")
+        assert status == 200
+        asked[word] = event
+
+    async def has_runner() -> bool:
+        return rig.runner_pid("web-1") is not None
+
+    for number in range(kills):
+        await rig.wait_until(has_runner)
+        await asyncio.gather(*(ask(f"w{number}.{each}") for each in range(burst)))
+        await asyncio.sleep(chance.uniform(0.0, 0.6))
+        pid = rig.runner_pid("web-1")
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    ended: Counter[str] = Counter()
+    ran = Counter[str]()
+    for word, event in asked.items():
+        (job,) = (await rig.receiver.wait_final(event))["jobs"]
+        ended[job["state"]] += 1
+        ran[word] = starts(rig)[word]
+        expected = {"succeeded": {1}, "unknown": {0, 1}}.get(job["state"], {0})
+        assert ran[word] in expected, (word, job)
+    assert max(ran.values()) <= 1
+    return ended
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(30, marks=pytest.mark.slow)])
+async def test_no_job_is_lost_that_had_not_started(rig: SystemHarness, kills: int) -> None:
+    """What ran when its runner was killed is unknown, and that is said; all else runs, once."""
+    ended = await kill_again_and_again(rig, kills)
+    assert set(ended) <= {"succeeded", "unknown"}, ended
+    again = Counter(row["data"]["code"] for row in rig.events() if row["kind"] == "job.released")
+    assert again["restarted"] > 0, "no job waited for its turn when its runner was killed: the load is too small"
+    print(dict(ended), dict(again))
+
+
+def test_starts_are_counted_by_word(tmp_path: Path) -> None:
+    """The oracle: a word that was written twice is seen twice."""
+    rig = SystemHarness(tmp_path)
+    (tmp_path / "starts").write_text("w1\nw2\nw1\n")
+    assert starts(rig) == {"w1": 2, "w2": 1}
