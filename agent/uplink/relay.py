@@ -51,6 +51,8 @@ ACK_DELAY: Final = 0.05
 RENEWAL_TIMEOUT: Final = 60.0
 UNACKED_TIMEOUT: Final = 30.0
 MAX_CLOCK_SKEW: Final = 30.0
+CLOCK_STEP: Final = 2.0
+"""Seconds by which the wall clock must leave the boot clock between two beats to count as set."""
 _WALL_CLOCK_POLL: Final = 60.0
 """Seconds between checks of what is due by the wall clock, which may be set at any time."""
 
@@ -109,6 +111,7 @@ class Relay:
         self._end_future: asyncio.Future[LinkEnd] = asyncio.get_running_loop().create_future()
         self._renewing = False
         self._clock_off = False
+        self._wall_base = wall_clock() - clock()
         self._clock_ahead = 0.0
         self._compare_clocks(opened.welcome.now)
 
@@ -248,8 +251,12 @@ class Relay:
     def _compare_clocks(self, hub_now: float) -> None:
         ahead = self._wall_clock() - hub_now
         off = abs(ahead) > MAX_CLOCK_SKEW
+        stepped = (self._wall_clock() - self._clock()) - self._wall_base
+        if abs(stepped) >= CLOCK_STEP:
+            log.warning("clock.stepped", seconds=stepped)
+        self._wall_base += stepped
         if off and not self._clock_off:
-            log.warning("clock.off", ahead_of_hub=ahead, cure="set this machine's clock: orders expire by it")
+            log.warning("clock.off", ahead_of_hub=ahead, cure="set this machine's clock (`timedatectl set-ntp true`)")
         self._clock_off = off
         self._clock_ahead = ahead
         self._renewal.set_clock_ahead(ahead)

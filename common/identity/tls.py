@@ -7,7 +7,8 @@ CA's PEM, whose pin is checked before anything else is sent.
 Chain, signature, purpose and possession of the key are OpenSSL's to verify. The time is not, at the hub's side: OpenSSL
 would end the handshake of a client whose certificate has run out, and the hub would never learn whose it was. So the
 hub's context leaves the time to the application, which checks it for every path (`hub.links.peer`), and a certificate
-that has run out opens nothing but the renewal entrance.
+that has run out opens nothing but the renewal entrance. Nor at the dialling side of a link: a machine whose clock is
+behind would take the hub's certificate for one of the future, and be offline for it.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def client_context(
 ) -> ssl.SSLContext:
     """The dialling side: trusts only the given CA, presents `cert` if given. Call `check_hub` after the handshake.
 
-    Without `check_time` for one purpose: to compare clocks with a hub whose certificate this clock does not take.
+    Without `check_time` the caller looks at the time too, with `has_run_out` (`common.link.dial`).
     """
     context = _context(ssl.PROTOCOL_TLS_CLIENT)
     if not check_time:
@@ -97,6 +98,17 @@ def check_hub(connection: ssl.SSLObject | ssl.SSLSocket, hub_id: str) -> None:
             f"the machine that answered is not the hub {hub_id}",
             "check the address, or join or log in again if the hub was set up anew",
         )
+
+
+def has_run_out(connection: ssl.SSLObject | ssl.SSLSocket, now: float) -> bool:
+    """Whether the verified peer certificate is over. One that is not valid yet is not asked about: the authority has
+    issued it, so it is the clock that is behind, and whoever sees it thus is to get a link and be told.
+    """
+    until = (connection.getpeercert() or {}).get("notAfter", "")
+    try:
+        return ssl.cert_time_to_seconds(str(until)) <= now
+    except ValueError:
+        return True
 
 
 def compute_pin(ca_pem: str | bytes) -> str:

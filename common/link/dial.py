@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
 from common.errors import WorkFailed
-from common.identity.tls import check_hub, explain_tls_error, is_untimely
+from common.identity.tls import check_hub, explain_tls_error, has_run_out, is_untimely
 from common.link.codec import FORBIDDEN, BadFrame, decode, encode
 from common.link.handshake import check_welcome
 from common.link.messages import Hello, Message, Refuse, Renew, Renewed, Welcome
@@ -68,15 +68,18 @@ class OpenLink:
     epoch: int
 
 
-async def open_link(url: str, hub: str, context: ssl.SSLContext, hello: Hello, session: Session | None) -> OpenLink:
-    """Dials the hub with id `hub` at `url`, in the hello's role.
+async def open_link(
+    url: str, hub: str, context: ssl.SSLContext, hello: Hello, session: Session | None, *, known: float = 0.0
+) -> OpenLink:
+    """Dials the hub with id `hub` at `url`, in the hello's role. `known` is a moment that is certainly past, in seconds
+    since the epoch: it may be later than this machine's clock.
 
     Raises WorkFailed where no link comes about (NotUnderstood is one), HubRefused, or BadFrame where the welcome is
     malformed.
     """
     connection = await dial(url, hello.role, context)
     try:
-        check_hub(connection.transport.get_extra_info("ssl_object"), hub)
+        _check_peer(connection, hub, known)
         async with asyncio.timeout(OPEN_TIMEOUT):
             await connection.send(encode(hello, epoch=hello.epoch))
             data = await connection.recv()
@@ -134,7 +137,7 @@ async def _ask_once(connection: ClientConnection, hub: str, frame: bytes, silent
     where no answer comes), WrongHub, or BadFrame.
     """
     try:
-        check_hub(connection.transport.get_extra_info("ssl_object"), hub)
+        _check_peer(connection, hub)
         async with asyncio.timeout(OPEN_TIMEOUT):
             await connection.send(frame)
             return decode(await connection.recv(), "hub").message
@@ -144,6 +147,17 @@ async def _ask_once(connection: ClientConnection, hub: str, frame: bytes, silent
         raise WorkFailed(f"the hub closed the connection ({close_reason(error)})", "see its log") from None
     finally:
         connection.transport.abort()
+
+
+def _check_peer(connection: ClientConnection, hub: str, known: float = 0.0) -> None:
+    """Raises WrongHub, or UntimelyHub where the hub's certificate has run out by this machine's clock, or by what is
+    `known` where that clock is behind. Contexts here need not look at the time.
+    """
+    tls = connection.transport.get_extra_info("ssl_object")
+    check_hub(tls, hub)
+    if has_run_out(tls, max(time.time(), known)):
+        cure = "check the clock of this machine; restart the hub, which renews its own"
+        raise UntimelyHub("the hub's certificate has expired", cure)
 
 
 async def measure_clock(url: str, hub: str, context: ssl.SSLContext) -> float:

@@ -298,7 +298,7 @@ async def _open(profile: Profile) -> OpenLink:
 async def _explain_clock(profile: Profile, error: UntimelyHub) -> UserError:
     """The hub's certificate is not valid by this clock: which of the two is wrong."""
     try:
-        ahead = await measure_clock(profile.url, profile.hub, ssl_context(profile, check_time=False))
+        ahead = await measure_clock(profile.url, profile.hub, ssl_context(profile))
     except UserError:
         return LinkLost(error.problem, error.cure)
     if abs(ahead) > MAX_CLOCK_SKEW:
@@ -310,7 +310,8 @@ async def _explain_clock(profile: Profile, error: UntimelyHub) -> UserError:
 
 async def _dial(profile: Profile) -> OpenLink:
     hello = make_hello("console", profile.name, None)
-    return await open_link(profile.url, profile.hub, ssl_context(profile), hello, None)
+    known = profile.credential.validity().not_before
+    return await open_link(profile.url, profile.hub, ssl_context(profile), hello, None, known=known)
 
 
 async def _renewal_loop(client: Client, profile: Profile) -> None:

@@ -349,20 +349,40 @@ async def test_a_renewal_that_the_hub_does_not_give_is_told_with_its_words(
 async def test_a_clock_that_does_not_take_the_hubs_certificate_is_told_by_how_much(
     hub: AgentFakeHub, runner: FakeRunner, tmp_path: Path, running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A hub's certificate from the future, and a hub whose clock agrees with that: this machine's clock is behind."""
+    """A hub's certificate that is over, and a hub whose clock does not agree with that: this machine's is ahead."""
     state = hub.create_joined_state(tmp_path / "early")
     with caplog.at_level(logging.WARNING, "answerback.agent"):
         async with running(state), asyncio.timeout(TIMEOUT):
             link = await hub.next_link()
             await link.expect(Report)
-            hub.date = time.time() + 7_200
-            hub.renew_certificate(now=time.time() + 7_200)
+            hub.date = time.time() - 8_640_000
+            hub.renew_certificate(now=time.time() - 8_640_000)
             link.abort()
             while "clock.off" not in [record.msg for record in caplog.records]:
                 await asyncio.sleep(0.01)
     told = next(record for record in caplog.records if record.msg == "clock.off").__dict__["fields"]
-    assert told["clock"] == "2 hours behind the hub's"
+    assert told["clock"] == "100 days ahead of the hub's"
     assert "timedatectl" in told["cure"]
+
+
+async def test_a_machine_whose_clock_is_behind_is_linked_and_told(
+    hub: AgentFakeHub, runner: FakeRunner, tmp_path: Path, running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By any amount: the hub's certificate is of its future, and it takes that clock for the wrong one."""
+    state = hub.create_joined_state(tmp_path / "early")
+    with caplog.at_level(logging.WARNING, "answerback.agent"):
+        async with running(state), asyncio.timeout(TIMEOUT):
+            link = await hub.next_link()
+            await link.expect(Report)
+            year = 365 * 86_400
+            hub.renew_certificate(now=time.time() + year)
+            hub.now = lambda: time.time() + year
+            link.abort()
+            link = await hub.next_link()
+            while "clock.off" not in [record.msg for record in caplog.records]:
+                await asyncio.sleep(0.01)
+    told = next(record for record in caplog.records if record.msg == "clock.off").__dict__["fields"]
+    assert told["ahead_of_hub"] == pytest.approx(-year, abs=60)
 
 
 async def test_a_machine_that_joins_anew_is_taken_up(

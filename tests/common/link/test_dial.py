@@ -18,7 +18,7 @@ from common.errors import UserError, WorkFailed
 from common.identity.certificates import Authority
 from common.identity.tls import client_context
 from common.link.codec import BadFrame
-from common.link.dial import HubRefused, OpenLink, connect_error, open_link
+from common.link.dial import HubRefused, OpenLink, UntimelyHub, connect_error, open_link
 from common.link.handshake import LinkRole, make_hello
 from common.link.messages import Refuse
 from common.link.session import StaleEpoch
@@ -34,12 +34,15 @@ async def hub(tmp_path: Path) -> AsyncIterator[FakeHub]:
         yield hub
 
 
-async def opening(hub: FakeHub, role: LinkRole = "agent", epoch: int = 0) -> OpenLink:
+async def opening(
+    hub: FakeHub, role: LinkRole = "agent", epoch: int = 0, *, check_time: bool = True, known: float = 0.0
+) -> OpenLink:
     """One try to open a link with a good credential; a link that came to be is closed again."""
     kind, name = ("operator", "alice") if role == "console" else ("agent", "web-1")
     ours = hub.create_credential(hub.folder / "ours", name, kind=kind)  # type: ignore[arg-type]
-    context = client_context(ours.authority.read_bytes(), ours.certificate, ours.key)
-    opened = await open_link(hub.url, "h1", context, make_hello(role, name, None, epoch=epoch), None)
+    context = client_context(ours.authority.read_bytes(), ours.certificate, ours.key, check_time=check_time)
+    hello = make_hello(role, name, None, epoch=epoch)
+    opened = await open_link(hub.url, "h1", context, hello, None, known=known)
     await opened.connection.close()
     return opened
 
@@ -103,6 +106,23 @@ async def test_clocks_that_do_not_agree_are_named(age: float, words: str, tmp_pa
         with pytest.raises(WorkFailed, match=words) as raised:
             await opening(hub)
     assert "clock" in str(raised.value)
+
+
+async def test_a_clock_that_is_behind_is_no_reason_to_stay_away(tmp_path: Path) -> None:
+    """Trust: the hub's certificate. One of the future is the authority's all the same; one that has run out is refused,
+    also where this clock, being behind, does not see it: a moment that is certainly past is known.
+    """
+    now = time.time()
+    hub = FakeHub(tmp_path / "hub", now=now - 86_400)
+    hub.use_certificate(hub.authority, "h1", now=now + 31_557_600)
+    async with hub.serving():
+        await opening(hub, check_time=False)
+        await opening(hub, check_time=False, known=now + 31_557_600)
+        with pytest.raises(UntimelyHub, match="expired"):
+            await opening(hub, check_time=False, known=now + 2 * 31_557_600)
+        hub.renew_certificate(now=now - 31_557_600)
+        with pytest.raises(UntimelyHub, match="expired"):
+            await opening(hub, check_time=False)
 
 
 async def test_a_closed_port_is_said_to_be_one(tmp_path: Path) -> None:
