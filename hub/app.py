@@ -137,6 +137,7 @@ async def run_until(parts: Parts, stop: asyncio.Event) -> None:
             task.cancel()
         await parts.web.state.webhook.flush(parts.base.clock(), all_of_them=True)
         await parts.outbound.flush(parts.base.clock(), all_of_them=True)
+        await parts.engine.agent_events.flush(everything=True)
 
 
 def start_background(tasks: asyncio.TaskGroup, parts: Parts) -> list[asyncio.Task[None]]:

@@ -429,6 +429,7 @@ def build_maintenance(
     async def flush(now: float) -> None:
         await web.state.webhook.flush(now)
         await outbound.flush(now)
+        await engine.agent_events.flush()
 
     return MaintenanceTasks(
         store=base.store,

@@ -12,6 +12,7 @@ renders them here, with moments in the reader's zone.
     unknown        it came with a certificate that this hub does not know
     not_yet_valid  its certificate is from this hub's future: the hub's own clock is behind
     protocol       its agent is too old for this hub
+    penalty        it sends what is no frame, again and again, and has to stay away for a while
     refused        it was refused for another reason
     never_joined   a token was made for it and not used
     never_linked   it has joined and never come
@@ -38,6 +39,7 @@ CODES: Final = frozenset(
         "unknown",
         "not_yet_valid",
         "protocol",
+        "penalty",
         "refused",
         "never_joined",
         "never_linked",

@@ -84,7 +84,9 @@ EVENT_KINDS: Final = (
     "queue.*",
     "agent.*",
     "join.*",
+    "link.*",
     "link.refused",
+    "link.bad_frame",
     "hub.*",
 )
 """Kinds of events that a filter of events is completed with."""

@@ -15,7 +15,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, cast
 
 from common.identity.tls import explain_tls_error
 from hub.core.arrivals import Arrival, ArrivalLimits, ArrivalQueue
@@ -76,7 +76,7 @@ class GatedPort:
         self._loop = asyncio.get_running_loop()
         self.queue: ArrivalQueue[socket.socket] = ArrivalQueue(limits or limits_here())
         self._opening: dict[Place, asyncio.Task[None]] = {}
-        self._open: dict[Place, asyncio.BaseTransport] = {}
+        self._open: dict[Place, asyncio.Transport] = {}
         self._sockets: Sequence[socket.socket] = ()
         self._turn: asyncio.Handle | None = None
         self._turned_at = -PACE
@@ -154,7 +154,7 @@ class GatedPort:
         self.leave(arrival)
         if task is not None:
             self._loop.call_soon(task.cancel)  # not at once: what has not begun to run would leave the socket open
-        elif transport is not None and isinstance(transport, asyncio.WriteTransport):
+        elif transport is not None:
             transport.abort()
         else:
             arrival.item.close()
@@ -199,7 +199,7 @@ class GatedPort:
             if not self._counts_open:
                 self.leave(arrival)
             elif arrival.present:
-                self._open[arrival] = transport
+                self._open[arrival] = cast(asyncio.Transport, transport)  # uvloop's is none by class
         finally:
             del self._opening[arrival]
 

@@ -38,6 +38,8 @@ inlet_activity, quiet_inlets
 secret_uses    since when a secret holds, when it was used last, whether it can be retired
 redaction      a delivery with what is private replaced by what has its shape
 arrivals       who waits at a port and has not said who they are, and whose turn is next
+link_penalty   how long one stays away who is known and sends what is no frame
+machine_rows   how many audit rows one machine can cause by what it merely says
 sender_limits, echo_guard, repeated_message
                who talks too much, who repeats our own words, what comes under a known id
 short_refusal  a refusal in one line, for who was refused just before

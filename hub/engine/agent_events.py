@@ -28,6 +28,7 @@ from common.machine.vitals import plausible_vitals
 from hub.core.holder import may_start
 from hub.core.job import ComeBack, Release
 from hub.core.job_output import MarkTruncated, StoreChunk, decide_output
+from hub.core.machine_rows import MachineRows
 from hub.core.rate_limits import RefusalLimiter
 from hub.core.reconcile import MAX_ID, Reconciliation, reconcile
 from hub.core.records import Job, StoredChunk
@@ -74,6 +75,7 @@ class AgentEventHandler:
     def __init__(self, units: UnitOfWorkRunner, fleet: AgentRegistry) -> None:
         self._units = units
         self._fleet = fleet
+        self.rows = MachineRows()
         self._foreign_limiter = RefusalLimiter(MAX_FOREIGN_ROWS)  # touched by units only: one thread
 
     async def handle(
@@ -95,6 +97,16 @@ class AgentEventHandler:
         replies.forgets, replies.cancels, replies.settled = own.forgets, own.cancels, own.settled
         return replies
 
+    async def flush(self, *, everything: bool = False) -> None:
+        """Writes the sums of what machines have said beyond their share; at shutdown all of them."""
+
+        def unit(uow: UnitOfWork) -> None:
+            for machine, row in self.rows.due(uow.now, everything=everything):
+                uow.audit(row.kind, machine, machine, row.data)
+
+        if self.rows.holding:
+            await self._units.write(unit)
+
     def heartbeat(self, agent: str, beat: Heartbeat, now: float, round_trip: float | None = None) -> None:
         """`round_trip` is the link's, in seconds, as the hub's own kernel measures it."""
         if beat.vitals:
@@ -106,6 +118,7 @@ class AgentEventHandler:
         self, uow: UnitOfWork, agent: str, events: Sequence[AgentEvent], estranged: bool, runner: RunnerBehind
     ) -> AgentReplies:
         replies = AgentReplies()
+        uow.count_rows_of(agent, self.rows)
         for event in events:
             if isinstance(event, Report):
                 if not note_life(uow, agent, event, estranged):

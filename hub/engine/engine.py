@@ -187,7 +187,12 @@ class Engine:
 
     async def note_links(self, name: str, told: Lineage, estranged: bool) -> Refuse | None:
         """Notes the link that a machine opens; the refusal where there are two of that name, which is locked then."""
-        return await self.units.write(lambda uow: note_links(uow, name, told, estranged))
+
+        def unit(uow: UnitOfWork) -> Refuse | None:
+            uow.count_rows_of(name, self.agent_events.rows)
+            return note_links(uow, name, told, estranged)
+
+        return await self.units.write(unit)
 
     async def note_moved(self, name: str, facts: Mapping[str, str]) -> None:
         """A copy of the machine's state folder was started elsewhere, and serves nothing."""

@@ -22,6 +22,7 @@ from hub.core import job as jobs_of_hub
 from hub.core import request as requests_of_hub
 from hub.core.approval_proofs import ApprovalProver
 from hub.core.audit import WriteAudit
+from hub.core.machine_rows import MachineRows
 from hub.core.records import Job, Request
 from hub.engine.effects import EffectFanOut, Effects
 from hub.engine.snapshot import WorldSnapshot
@@ -48,9 +49,16 @@ class UnitOfWork:
         self.world = world
         self.effects = Effects()
         self._composer = composer
+        self._said: tuple[MachineRows, str] | None = None
+
+    def count_rows_of(self, machine: str, rows: MachineRows) -> None:
+        """From now on what this machine says is written as far as its share of the audit reaches."""
+        self._said = rows, machine
 
     def audit(self, kind: str, subject: str, actor: str, data: Mapping[str, Any]) -> None:
         """Writes one audit row: the only place in this room that does."""
+        if self._said is not None and not self._said[0].admit(self._said[1], kind, self.now):
+            return
         self.txn.audit(kind, subject, actor, data, self.now)
 
     def roles_now(self, person: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from websockets.asyncio.server import ServerConnection
@@ -69,6 +69,7 @@ class AgentLink:
         tasks: asyncio.TaskGroup,
         clocks: tuple[Callable[[], float], Callable[[], float]],
         window: int,
+        renew: Callable[[Identity, Renew], Awaitable[Message]],
     ) -> None:
         """`clocks` are one that never jumps, and the wall clock, which machines compare with their own."""
         self.name = name
@@ -89,6 +90,7 @@ class AgentLink:
         self._tasks = tasks
         self._clock, self._wall = clocks
         self._window = window
+        self._renew = renew
         self._inbox: deque[tuple[Frame, int]] = deque()
         self._inbox_bytes = 0
         self._inbox_free = asyncio.Event()
@@ -215,7 +217,7 @@ class AgentLink:
         events: list[AgentEvent] = []
         for frame in batch:
             if isinstance(frame.message, Renew):
-                await self._send(await self._engine.renew(self.identity, frame.message))
+                await self._send(await self._renew(self.identity, frame.message))
                 continue
             if isinstance(frame.message, Report):
                 self.journal = frame.message.journal[:MAX_ID]

@@ -60,6 +60,13 @@ class RenewalEntrance:
         await connection.send(codec.encode(answer, epoch=self._engine.epoch))
         await connection.close()
 
+    async def on_link(self, identity: Identity, message: Renew) -> Message:
+        """The answer to one who renews over a link, which a machine does once in its certificate's life."""
+        wait = self._names.try_acquire(f"{identity.kind} {identity.name}", self._clock())
+        if wait:
+            return Refuse("busy", "too many renewals at once; come again", max(1.0, wait))
+        return await self._engine.renew(identity, message)
+
     def _wait(self, identity: Identity, address: str) -> Refuse | None:
         """A refusal with the time to wait, where this address or name has asked too often."""
         now = self._clock()

@@ -16,6 +16,7 @@ break repeats nothing and loses nothing.
 from __future__ import annotations
 
 import asyncio
+import http
 import secrets
 import socket
 import ssl
@@ -48,6 +49,7 @@ from common.link.session import Session
 from hub.config import HubConfig
 from hub.core.copied_identity import PROCESS_FACT
 from hub.core.holder import LINEAGE_FACT
+from hub.core.link_penalty import LinkPenalties
 from hub.core.records import Agent
 from hub.engine.effects import Effects
 from hub.engine.engine import Engine
@@ -60,7 +62,7 @@ from hub.links.listener import LinkListener, bind
 from hub.links.logins import LoginUses
 from hub.links.paths import answer_request
 from hub.links.peer import peer_of
-from hub.links.refusals import LinkRefusals
+from hub.links.refusals import BAD_FRAME, TLS, LinkRefusals
 from hub.links.renewal import FIRST_FRAME_TIMEOUT, RenewalEntrance
 from hub.links.send_queue import SendQueue
 from hub.links.websocket import LinkConnection
@@ -73,6 +75,8 @@ MAX_FACTS: Final = 32  # of a machine, and characters of each
 MAX_FACT: Final = 200
 MAX_CONCURRENT_CLOSES: Final = 200  # links that are closed at a time
 GOODBYE_TIMEOUT: Final = 5.0
+PENALTY: Final = "penalty"
+"""The code with which one is refused for a while who has sent what is no frame."""
 
 IdentityKey = tuple[str, str]
 """Kind and name of an identity: ("agent", "web-1")."""
@@ -116,6 +120,7 @@ class LinkServer:
         self._holders = HolderChecks(engine, fleet)
         self._refusals = LinkRefusals(store, fleet, clock)
         self._logins = LoginUses(store, clock)
+        self._penalties = LinkPenalties()
         self._renewals = RenewalEntrance(engine, self._refusals, clock)
         self._listener: LinkListener | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -178,10 +183,25 @@ class LinkServer:
         answer = answer_request(connection, request, self._authority.certificate, self._wall())
         if answer is not None:
             self._count_failure(connection)
+            if answer.status_code == http.HTTPStatus.FORBIDDEN:
+                address = peer_of(connection, self._clock()).address
+                self._tell(request.path.partition("?")[0].strip("/"), "no_certificate", address, "", address)
         return answer
 
     def _tls_failed(self, address: str, code: str, reason: str) -> None:
-        log.info("link.no_tls", address=address, code=code, reason=reason)
+        self._tell(TLS, code, address, reason, address)
+
+    def _tell(self, path: str, code: str, name: str, reason: str, address: str = "") -> None:
+        """Has it written, where nothing can wait for that. A store that takes nothing now is told by its own alarm."""
+
+        async def tell() -> None:
+            try:
+                await self._refusals.record(path, code, name, reason, address)
+            except WorkFailed as error:
+                log.warning("link.refusal_unsaved", path=path, code=code, name=name, reason=str(error))
+
+        if self._tasks is not None:
+            self._tasks.create_task(tell(), name="tell of a refusal")
 
     def _count_failure(self, connection: ServerConnection) -> None:
         """Of those who have proved nothing; what somebody does who is known is not his neighbours' fault."""
@@ -210,10 +230,28 @@ class LinkServer:
             self._count_failure(connection)
             await connection.close(CLOSE_POLICY_VIOLATION, "no first frame in time")
         except BadFrame as error:
-            log.warning("link.bad_frame", path=path, error=str(error)[:200])
-            if path == "/join":
-                self._count_failure(connection)
+            await self._note_bad_frame(connection, path.strip("/"), error)
             await connection.close(error.close_code, "bad frame")
+
+    async def _note_bad_frame(self, connection: LinkConnection, path: str, error: BadFrame) -> None:
+        """A row of it; who has proved who they are stays away for a while, of others the address has fewer turns."""
+        now = self._clock()
+        peer = peer_of(connection, now)
+        if peer.identity is None or path == "join":
+            self._count_failure(connection)
+            await self._refusals.record(path, BAD_FRAME, peer.address, str(error), peer.address)
+            return
+        name = peer.identity.name
+        wait = self._penalties.note(f"{peer.identity.kind} {name}", now)
+        log.warning("link.bad_frame", path=path, name=name, error=str(error)[:200], stays_away=wait)
+        await self._refusals.record(path, BAD_FRAME, name, str(error))
+
+    def _penalty(self, identity: Identity, now: float) -> Refuse | None:
+        """The refusal of one who has sent what is no frame and has to stay away; nothing is read for it."""
+        wait = self._penalties.wait(f"{identity.kind} {identity.name}", now)
+        if not wait:
+            return None
+        return Refuse(PENALTY, f"{identity.name} has sent what is no frame, again and again: wait", max(1.0, wait))
 
     async def _receive_first(self, connection: ServerConnection) -> bytes | str:
         async with asyncio.timeout(FIRST_FRAME_TIMEOUT):
@@ -231,7 +269,8 @@ class LinkServer:
         except JoinRefused as error:
             answer = Refuse(error.code, error.reason)
             self._count_failure(connection)
-            await self._refusals.record("join", error.code, message.name[:64], error.reason)
+            address = peer_of(connection, now).address
+            await self._refusals.record("join", error.code, message.name[:64], error.reason, address)
         else:
             log.info("join.accepted", name=message.name[:64])
             await self._fleet.reload(message.name)
@@ -268,6 +307,8 @@ class LinkServer:
         estranged = False
         if identity is None or identity.kind != kind:
             answer = Refuse("identity", f"this path takes the certificate of an {kind}")
+        elif (penalty := self._penalty(identity, now)) is not None:
+            answer = penalty
         else:
             try:
                 if kind == "agent" and isinstance(hello, Hello):
@@ -351,8 +392,8 @@ class LinkServer:
                 older.close_nowait("a newer link of the same machine is here")
                 older.end_session()
             session = Session("agent", id=welcome.session, epoch=self._engine.epoch)
-            clocks = self._clock, self._wall
-            link = AgentLink(name, identity, session, self._engine, tasks, clocks, self._config.links.window)
+            clocks, renew = (self._clock, self._wall), self._renewals.on_link
+            link = AgentLink(name, identity, session, self._engine, tasks, clocks, self._config.links.window, renew)
         self._agents[name] = link
         link.orders_protocol = orders_protocol(hello, welcome.protocol)
         return link, link.attach(connection, identity, welcome, hello.received if welcome.resumed else None)

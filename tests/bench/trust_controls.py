@@ -650,6 +650,38 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "if False:",
         f"{ENGINE}/test_agent_events.py",
     ),
+    _control(
+        "A6",
+        "who sends what is no frame stays away, without a look at the store",
+        "hub/links/server.py",
+        "elif (penalty := self._penalty(identity, now)) is not None:",
+        "elif (penalty := self._penalty(identity, now)) is not None and not penalty:",
+        "tests/hub/links/test_server.py",
+    ),
+    _control(
+        "A7",
+        "one that is refused again and again is one row in ten minutes",
+        "hub/links/refusals.py",
+        "if before is not None and now >= before.at and (now - before.at < SAME_AGAIN or before.count):",
+        "if False:",
+        "tests/hub/links/test_refusals.py",
+    ),
+    _control(
+        "A7",
+        "one machine has its share of the audit",
+        "hub/core/machine_rows.py",
+        "        if not one.bucket.try_acquire(now):\n            return True\n",
+        "        return True\n",
+        "tests/hub/core/test_machine_rows.py",
+    ),
+    _control(
+        "A7",
+        "one address that proves nothing has a few rows",
+        "hub/links/refusals.py",
+        "if address and self._addresses.try_acquire(network_key(address), now):",
+        "if False:",
+        "tests/hub/links/test_refusals.py",
+    ),
     # ---- the record
     _control(
         "A7",

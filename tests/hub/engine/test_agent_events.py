@@ -27,6 +27,7 @@ from common.link.messages import (
 )
 from common.plan import MAX_OUTPUT_CAP
 from hub.core import job_output
+from hub.core.machine_rows import BURST, SUM, SUM_AFTER
 from hub.core.records import Job
 from hub.engine.agent_events import MAX_FOREIGN_ROWS, MAX_UNKNOWN_NAMED, MAX_VITALS
 from tests.hub.hub_harness import JOURNAL, NOW, HubHarness, ended_message
@@ -129,6 +130,30 @@ async def test_odd_words_do_not_flood_the_audit(harness: HubHarness) -> None:
     harness.clock.advance(61)
     await harness.handle_agent_events("web-1", Unsure(str(ULID()), "?"))
     assert [row.data["count"] for row in harness.events("job.foreign")[MAX_FOREIGN_ROWS:]] == [20, 1]
+
+
+async def test_a_machine_that_talks_for_ever_does_not_fill_the_audit(harness: HubHarness) -> None:
+    """Reports and contradictions without end are its share of rows and a sum; what happens to its job is written as
+    ever, and so is what another machine says.
+    """
+    await harness.add_machine("web-2")
+    job = await harness.leased_job()
+    await harness.handle_agent_events("web-1", Accepted(job.id, job.plan_hash))
+    lies = [Report(JOURNAL, "boot", {job.id: "accepted"}), Report(JOURNAL, "boot", {"nobody": "ended"})]
+    before = len(harness.events())
+    for number in range(40):
+        await harness.handle_agent_events("web-1", *lies * 10)
+        harness.clock.advance(0.1 * number)
+    assert len(harness.events()) - before <= BURST + 5
+    await harness.handle_agent_events("web-2", Report(JOURNAL, "boot", {}))
+    assert harness.events("agent.reported")[-1].actor == "web-2"
+    harness.clock.advance(SUM_AFTER)
+    await harness.engine.agent_events.flush()
+    await harness.engine.agent_events.flush()
+    (row,) = harness.events(SUM)
+    assert (row.subject, row.actor) == ("web-1", "web-1")
+    assert row.data["count"] > 1_000
+    assert {"agent.reported", "job.unheard_of"} <= set(row.data["kinds"])
 
 
 async def test_a_job_that_was_never_handed_out_cannot_have_ended(harness: HubHarness) -> None:

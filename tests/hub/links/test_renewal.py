@@ -35,6 +35,21 @@ async def ask(
     return (await ask_successor(port.url, port.harness.keys.hub_id, context, request)).renewed
 
 
+async def test_a_link_renews_a_few_times_at_once_and_no_more(harness: HubHarness) -> None:
+    """A machine does so once in its certificate's life: one that asks without end fills no audit."""
+    async with serve_links(harness) as port:
+        end = await port.connect_reported_agent()
+        answers = []
+        for generation in range(1, 12):
+            await end.send(Renew(create_key_request("agent", "web-1").request, generation))
+            answers.append(await end.receive())
+        assert [type(answer) for answer in answers] == [Renewed] * 5 + [Refuse] * 6
+        last = answers[-1]
+        assert isinstance(last, Refuse)
+        assert (last.code, last.retry_after) == ("busy", 60.0)
+        assert len(harness.events("credential.renewed")) == 5
+
+
 async def refused(port: LinkHarness, context: ssl.SSLContext, **other: str) -> Refuse:
     with pytest.raises(HubRefused) as caught:
         await ask(port, context, **other)  # type: ignore[arg-type]

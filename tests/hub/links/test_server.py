@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 import ssl
 import time
+from collections.abc import Callable
 
 import pytest
 from websockets.asyncio.client import ClientConnection
@@ -48,7 +49,7 @@ from hub.identity import certificates
 from hub.links import refusals, server
 from hub.maintenance import MaintenanceTasks
 from tests.hub.hub_harness import JOURNAL, FakeClock, HubHarness
-from tests.hub.link_harness import TIMEOUT, LinkHarness, LinkPeer, serve_links
+from tests.hub.link_harness import TIMEOUT, LinkHarness, LinkPeer, blocked_writer, serve_links
 
 
 @pytest.fixture
@@ -83,6 +84,13 @@ UPGRADE = (
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 )
+
+
+async def settled(holds: Callable[[], bool]) -> None:
+    """Waits for what the other end of a socket does, of which nothing else tells."""
+    async with asyncio.timeout(TIMEOUT):
+        while not holds():
+            await asyncio.sleep(0.005)
 
 
 async def code_of(connection: ClientConnection) -> int:
@@ -230,19 +238,18 @@ async def test_two_who_use_one_token_at_once_are_one_machine(harness: HubHarness
 async def test_a_flood_of_bad_tokens_does_not_fill_the_audit(
     harness: HubHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A few rows a minute, and then one with how many there were; at the end of the hub too."""
-    monkeypatch.setattr(refusals, "RefusalLimiter", lambda: RefusalLimiter(rows=2))
-    monkeypatch.setattr(refusals, "SAME_AGAIN", 0.0)
+    """A few rows in ten minutes, and then one with how many there were; at the end of the hub too."""
+    monkeypatch.setattr(refusals, "RefusalLimiter", lambda window: RefusalLimiter(rows=2, window=window))
     async with serve_links(harness) as port:
 
         async def attempts(count: int) -> None:
-            for _ in range(count):
+            for number in range(count):
                 with pytest.raises(WorkFailed):
-                    await join(harness, port, "web-9.abt_guess")
+                    await join(harness, port, f"web-{number}.abt_guess", name=f"web-{number}")
 
         await attempts(5)
         assert len(harness.events("join.refused")) == 2
-        harness.clock.advance(61)
+        harness.clock.advance(601)
         await port.links.close_lost(harness.clock.now)
         assert [row.data["count"] for row in harness.events("join.refused")] == [1, 1, 3]
         await attempts(4)
@@ -264,16 +271,18 @@ BAD_FIRST: dict[str, tuple[str | bytes, int]] = {
 
 @pytest.mark.parametrize("path", ["agent", "join"])
 async def test_a_first_frame_that_is_none_ends_the_connection(harness: HubHarness, path: str) -> None:
-    """With the code that says what was wrong; nothing is written to the store, and the next one is served."""
+    """With the code that says what was wrong; of all of them there is one row, and the next one is served."""
     async with serve_links(harness) as port:
         context = port.tls_context("agent", "web-1")
-        events = len(harness.events())
         for what, (data, code) in BAD_FIRST.items():
             connection = await dial(port.url, path, context)
             await connection.send(data)
             assert await code_of(connection) == code, what
-        assert len(harness.events()) == events
+        (row,) = harness.events()
+        who = {"agent": ("web-1", "web-1"), "join": ("127.0.0.1", "unknown")}[path]
+        assert (row.kind, row.subject, row.actor) == ("link.bad_frame", *who)
         assert port.links.count_links() == (0, 0)
+        harness.clock.advance(3_600)
         await port.connect_reported_agent()
 
 
@@ -345,8 +354,52 @@ async def test_a_bad_frame_on_a_link_ends_it(harness: HubHarness) -> None:
             await end.connection.send(bad)
             assert await end.wait_closed() == code
             await port.wait_until(lambda: not harness.fleet.online("web-1"))
+            harness.clock.advance(60)
             end = await port.connect_agent(session=end.session)
             assert end.resumed
+
+
+async def test_a_machine_that_sends_broken_frames_has_to_stay_away(harness: HubHarness) -> None:
+    """After two that are forgiven, for longer each time, without a look at the store; the audit has a row and the
+    machine's own row says why it is away; another machine is not concerned, and nobody is for ever.
+    """
+    await harness.add_machine("web-2")
+    async with serve_links(harness) as port:
+        for _ in range(3):
+            end = await port.connect_agent()
+            await end.connection.send(b"\xc1")
+            assert await end.wait_closed() == 1007
+            await port.wait_until(lambda: not harness.fleet.online("web-1"))
+        refused = await port.expect_refusal("web-1")
+        assert (refused.code, refused.retry_after) == ("penalty", 10.0)
+        (row,) = harness.events("link.bad_frame")
+        assert (row.subject, row.actor, row.data["count"]) == ("web-1", "web-1", 1)
+        assert row.data["why"] == "an extension type or a byte that is never used"
+        agent = harness.fleet.agent("web-1")
+        assert agent is not None
+        assert agent.refused_code == "penalty"
+        with blocked_writer(harness):
+            assert (await port.expect_refusal("web-1")).code == "penalty"
+        await port.connect_reported_agent("web-2")
+        harness.clock.advance(11)
+        end = await port.connect_reported_agent()
+        await end.connection.send(b"\xc1")
+        await end.wait_closed()
+        assert (await port.expect_refusal("web-1")).retry_after == 20.0
+        assert len(harness.events("link.bad_frame")) == 1
+
+
+async def test_what_comes_to_no_path_is_a_row_too(harness: HubHarness) -> None:
+    """A certificate of another hub, and none; by address, and once."""
+    async with serve_links(harness) as port:
+        foreign = port.tls_context("agent", "web-1", authority=Authority.create("hub-other", time.time()))
+        for _ in range(2):
+            assert (await get(port, "/agent", anybody(harness)))[0] == 403
+            with pytest.raises(WorkFailed):
+                await dial(port.url, "agent", foreign)
+        await settled(lambda: len(harness.events("link.")) == 2)
+        kinds = {row.kind: (row.subject, row.data["code"]) for row in harness.events("link.")}
+        assert kinds == {"link.no_tls": ("127.0.0.1", "tls"), "link.refused": ("127.0.0.1", "no_certificate")}
 
 
 # ---- one link a machine, sessions
