@@ -15,7 +15,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final, cast
+from typing import Final
 
 from common.identity.tls import explain_tls_error
 from hub.core.arrivals import Arrival, ArrivalLimits, ArrivalQueue
@@ -199,7 +199,7 @@ class GatedPort:
             if not self._counts_open:
                 self.leave(arrival)
             elif arrival.present:
-                self._open[arrival] = cast(asyncio.Transport, transport)  # uvloop's is none by class
+                self._open[arrival] = transport
         finally:
             del self._opening[arrival]
 
