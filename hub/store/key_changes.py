@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from hub.core.records import KeyAnswer, MachineKeys, OfferedKeyChange
 from hub.store.base import Repository
+from hub.store.key_schema import key_answers, key_changes, machine_keys
 from hub.store.mapping import Mapper, from_json, to_json
-from hub.store.schema import key_answers, key_changes, machine_keys
 from hub.store.sql import Statement
 
 MAX_LISTED: Final = 256

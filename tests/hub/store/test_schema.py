@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from common.lifecycle import JOB_TERMINAL, REQUEST_TERMINAL, JobState, RequestState
 from hub.core import records
-from hub.store import claims, events, jobs, outbox, output, requests, schema, sealed
+from hub.store import claims, events, jobs, key_schema, outbox, output, requests, schema, sealed
 from hub.store.sql import Statement
 from hub.store.store import Store
 from tests.each import each_of
@@ -53,9 +53,9 @@ def test_the_tables_know_the_lifecycles(
         (records.SealedItem, schema.sealed),
         (records.Draft, schema.drafts),
         (records.StandingApproval, schema.standing_approvals),
-        (records.OfferedKeyChange, schema.key_changes),
-        (records.KeyAnswer, schema.key_answers),
-        (records.MachineKeys, schema.machine_keys),
+        (records.OfferedKeyChange, key_schema.key_changes),
+        (records.KeyAnswer, key_schema.key_answers),
+        (records.MachineKeys, key_schema.machine_keys),
         (records.PersonPasskey, schema.passkeys),
     ],
 )
