@@ -84,6 +84,8 @@ def _join(options: argparse.Namespace) -> int:
     if not token.strip():
         raise UserError("no token", f"give --token, --token - (standard input) or ${TOKEN_VARIABLE}")
     approvers = [parse_approver(text) for text in options.approver]
+    if len({key for _, key in approvers}) < len(set(approvers)):
+        raise UserError("--approver: one key is two people's", "one key is one person's: make the command anew")
     joined = asyncio.run(
         join(options.url, token.strip(), options.ca_pin, state, force=options.force, profile=options.policy)
     )
@@ -91,6 +93,8 @@ def _join(options: argparse.Namespace) -> int:
         add_approver(state.approvers, name, key)
     print(f"joined as {joined.name} to hub {joined.hub}; state in {state.path}")
     print(f"  this machine's own policy: {state.policy}, {summarize(state.policy).text}")
+    for name, key in approvers:
+        print(f"  counts approvals that {name} signs with {key}")
     where = "" if state.path == DEFAULT_STATE else f" --state {state.path}"
     print(f"  next: answerback-agent run{where}")
     return EXIT_OK

@@ -13,7 +13,8 @@ keys             the keys that seal the store; key_rotation: a new one, and an o
 recover          after a restored backup: what is in doubt, and going on
 people           `operator`; register: people of hub.toml and of the store, and what commands may change of them
 logins           people's logins rotated and listed
-machines         `agent` and `token`; fleet does their work; expiry: until when a certificate counts, in words
+machines         `agent` and `token`; fleet does their work; expiry: until when a certificate counts, in words;
+                 approver_pins: whose keys stand in a join command
 inlets           `inlet`; inlet_setup asks for what a platform needs, inlet_proof tries it, config_edit writes hub.toml;
                  inlet_record keeps what comes to it as fixtures
 secret_commands  `rotate`, `secrets`, `retire` of inlets and models; rotation does their work

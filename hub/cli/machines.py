@@ -11,6 +11,7 @@ import click
 from common.times import format_moment, local_zone
 from common.values import parse_duration_option
 from hub.cli import admin, fleet
+from hub.cli.approver_pins import note_of, pins_of, with_pins
 from hub.cli.expiry import Expiry
 from hub.cli.options import config_file_option, config_option, read_config, show_invitation, table_lines
 from hub.config import HubConfig
@@ -25,6 +26,9 @@ json_list_option = click.option("--json", "as_json", is_flag=True, help="one JSO
 @click.group("token", invoke_without_command=True, short_help="Print the one command that joins a machine.")
 @click.option("--agent", metavar="NAME", help="the machine's name")
 @click.option("--label", "labels", multiple=True, metavar="K=V", help="a label; may be given several times")
+@click.option(
+    "--approver", "approvers", multiple=True, metavar="NAME:KEY|FILE", help="whose own signatures count on it, pinned"
+)
 @click.option("--ttl", default="10m", show_default=True, help="how long the token can be used: 30s, 10m, 2h")
 @json_option
 @config_file_option
@@ -34,6 +38,7 @@ def token_group(
     config_file: str | None,
     agent: str | None,
     labels: tuple[str, ...],
+    approvers: tuple[str, ...],
     ttl: str,
     as_json: bool,
 ) -> None:
@@ -42,8 +47,13 @@ def token_group(
 
     A machine that is known already joins again with it, at work or not, and keeps its labels.
 
+    With --approver the command carries the keys of people whose own signatures the machine then counts where a rule is
+    critical: NAME:KEY, or a file of the lines that `answerback whoami --approval-key` printed to each of them. Without
+    it, they are those of the file `approvers` in the hub's folder.
+
     \b
     answerback-hub token --agent web-1 --label role=web --label site=fra
+    answerback-hub token --agent web-1 --approver bob:5f0c… --approver ann:77aa…
     answerback-hub token --agent web-1 --json | jq -r .token
     answerback-hub token list
     answerback-hub token revoke web-1
@@ -55,7 +65,11 @@ def token_group(
         raise click.UsageError("Missing option '--agent'.", context)
     config = read_config(config_file)
     seconds = parse_duration_option("--ttl", ttl)
-    show_invitation(admin.invite_agent(config, agent, labels, seconds, time.time()), ttl, f"on {agent}", as_json)
+    pins = pins_of(config, approvers)
+    invitation = with_pins(admin.invite_agent(config, agent, labels, seconds, time.time()), pins)
+    show_invitation(invitation, ttl, f"on {agent}", as_json)
+    if not as_json and (note := note_of(config, pins)):
+        click.echo(note, err=True)
 
 
 @token_group.command("list", short_help="Invitations that can still be used, and the last ones that were.")

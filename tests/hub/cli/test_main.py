@@ -242,7 +242,17 @@ def test_token_prints_the_one_command(made: Made) -> None:
     assert "on web-1, once, within 10m" in ended.err
     found = made("token", "--agent", "web-1", "--ttl", "1h", "--json")
     assert found.err == ""
-    assert set(found.json) == {"name", "kind", "url", "token", "ca_pin", "expires_at", "command", "replaces"}
+    assert set(found.json) == {
+        "name",
+        "kind",
+        "url",
+        "token",
+        "ca_pin",
+        "expires_at",
+        "command",
+        "replaces",
+        "approvers",
+    }
     assert found.json["command"].split()[4] == found.json["token"]
 
 
