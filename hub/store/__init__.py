@@ -1,6 +1,7 @@
 """The store: SQLite by default, PostgreSQL for larger installations; one schema, one set of queries for both.
 
     errors       Conflict, StoreBusy, StoreFull, StoreLost
+    columns      the kinds of columns, indexes and conditions
     schema       the tables (SQLAlchemy Core); key_schema those of approvers' keys
     sql          statements compiled once a database, and the connection that runs them; seals and opens what is sealed
     sealed_columns  which columns are sealed, and what their values are bound to; cipher: how

@@ -20,7 +20,8 @@ from common.filter.match import BAD_JOBS, STUCK_AFTER
 from common.filter.parser import Compare, Contains, Filter, Fuzzy, HasFlag, HasLabel, MatchesAny, Op, Predicate, Term
 from common.lifecycle import JOB_TERMINAL, JobState
 from hub.store.cipher import TEXT_MARK
-from hub.store.schema import ENDED, JOBS_OPEN, OPEN, QUEUED, REQUEST_OPEN, agents, events, jobs, one_of, requests
+from hub.store.columns import one_of
+from hub.store.schema import ENDED, JOBS_OPEN, OPEN, QUEUED, REQUEST_OPEN, agents, events, jobs, requests
 from hub.store.sealed_lists import is_hidden
 
 Condition = ColumnElement[Any]

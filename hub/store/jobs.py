@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from common.lifecycle import JOB_SETTLED, JobState
 from hub.core.records import Job
 from hub.store.base import Repository
+from hub.store.columns import one_of
 from hub.store.errors import Conflict
 from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper
-from hub.store.schema import ENDED, OPEN, QUEUED, one_of
+from hub.store.schema import ENDED, OPEN, QUEUED
 from hub.store.schema import jobs as table
 from hub.store.sql import Statement
 

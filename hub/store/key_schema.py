@@ -6,7 +6,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from hub.store.schema import flag, integer, metadata, text, time
+from hub.store.columns import flag, integer, text, time
+from hub.store.schema import metadata
 
 key_changes: Final = sa.Table(
     "key_changes",  # of whose own signatures machines count, as people signed them (common/key_change.py)

@@ -19,12 +19,13 @@ from common.api.events import ACTIVITY, QUIET_KINDS
 from common.filter.fields import FIELDS_BY_NAME, ViewName
 from common.filter.parser import Filter
 from hub.store.base import Repository
+from hub.store.columns import one_of
 from hub.store.events import EVENT_COLUMNS
 from hub.store.filter_sql import COLUMNS, Condition, filter_conditions, literal_condition
 from hub.store.jobs import JOB
 from hub.store.mapping import Mapper
 from hub.store.requests import REQUEST
-from hub.store.schema import events, jobs, one_of, requests
+from hub.store.schema import events, jobs, requests
 from hub.store.sealed_columns import SEALED_COLUMNS
 from hub.store.sealed_lists import found_keys, is_hidden, make_scan
 from hub.store.sql import Row, Statement

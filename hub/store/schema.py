@@ -10,13 +10,12 @@ Times are seconds since the epoch (double precision), JSON is canonical text, id
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
 from common.lifecycle import JOB_DISPATCHED, JOB_TERMINAL, REQUEST_TERMINAL, JobState, RequestState
+from hub.store.columns import added_column, check, flag, index, integer, one_of, text, time
 
 metadata: Final = sa.MetaData(
     naming_convention={
@@ -32,12 +31,6 @@ metadata: Final = sa.MetaData(
 Counter: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def one_of(column: str, values: Iterable[StrEnum | str]) -> str:
-    """`column IN ('a', 'b')` in literals: a partial index serves a query only where both spell the values out."""
-    listed = ", ".join(f"'{value}'" for value in sorted(map(str, values)))
-    return f"{column} IN ({listed})"
-
-
 JOBS_OPEN: Final = JOB_DISPATCHED | {JobState.UNKNOWN}
 REQUESTS_OPEN: Final = frozenset(RequestState) - REQUEST_TERMINAL
 
@@ -46,36 +39,6 @@ OPEN: Final = sa.text(one_of("state", JOBS_OPEN))
 ENDED: Final = sa.text(one_of("state", JOB_TERMINAL))
 REQUEST_OPEN: Final = sa.text(one_of("state", REQUESTS_OPEN))
 PENDING: Final = sa.text("state = 'pending'")
-
-
-def text(name: str) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=False)
-
-
-def time(name: str, nullable: bool = True) -> sa.Column[float]:
-    return sa.Column(name, sa.Double, nullable=nullable)
-
-
-def integer(name: str, nullable: bool = False) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger, nullable=nullable)
-
-
-def flag(name: str) -> sa.Column[bool]:
-    return sa.Column(name, sa.Boolean, nullable=False)
-
-
-def added_column(column: sa.Column[Any], default: str | sa.False_) -> sa.Column[Any]:
-    """A column that a later migration added: older rows have `default`."""
-    column.server_default = sa.DefaultClause(default)
-    return column
-
-
-def index(name: str, *columns: sa.Column[Any], where: sa.TextClause | None = None, unique: bool = False) -> None:
-    sa.Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
-
-
-def check(name: str, condition: str) -> sa.CheckConstraint:
-    return sa.CheckConstraint(condition, name=name)
 
 
 requests: Final = sa.Table(

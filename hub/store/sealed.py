@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from hub.core.records import Draft, Request, SealedItem
 from hub.store.base import Repository
+from hub.store.columns import one_of
 from hub.store.mapping import Mapper
 from hub.store.requests import REQUEST
 from hub.store.schema import drafts as draft_table
-from hub.store.schema import one_of
 from hub.store.schema import requests as request_table
 from hub.store.schema import sealed as table
 from hub.store.sql import Statement
