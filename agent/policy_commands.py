@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -137,4 +138,4 @@ def _judge(policy: Policy, argv: Sequence[str]) -> Verdict:
     if "/" not in first and first not in policy.by_name:
         path = named[first][0].program.path if first in named else shutil.which(first)
         argv = [path or first, *argv[1:]]
-    return check(policy, argv, roles=ROLES, agent="", labels={})
+    return check(policy, argv, roles=ROLES, agent="", labels={}, now=time.time())

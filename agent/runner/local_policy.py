@@ -9,6 +9,7 @@ refused, with its name.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -34,7 +35,9 @@ T = TypeVar("T")
 class LocalPolicy:
     """Both files, in the runner's folder; each method reloads its file where it has changed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        """`clock` is this machine's own: by it the windows of its rules hold, whatever the hub says the time is."""
+        self._clock = clock
         self._trust = _WatchedFile(folder / "trust.json", "signature", parse_trust)
         self._file = folder / "policy.toml"
         self._approvers = folder / "approvers.json"
@@ -61,15 +64,16 @@ class LocalPolicy:
             return policy
         if isinstance(trust, OrderRefusal):
             return trust
-        refusal = check_policy(policy.policy, order, trust.keys, now)
+        refusal = check_policy(policy.policy, order, trust.keys, now, self._clock())
         if refusal is not None:
             return self._with_cure(refusal, policy)
-        return check_user(policy.policy, order, os.geteuid()) or self._check_critical(policy.policy, order, now)
+        refusal = check_user(policy.policy, order, os.geteuid(), self._clock())
+        return refusal or self._check_critical(policy.policy, order, now)
 
     def use(self, order: Order, now: float) -> OrderRefusal | None:
         """Right before the start of an order that is not refused: what people signed for it is used up, on disk."""
         policy = self._policy.get()
-        if isinstance(policy, OrderRefusal) or not persons_needed(_judge(policy.policy, order), order):
+        if isinstance(policy, OrderRefusal) or not persons_needed(_judge(policy.policy, order, self._clock()), order):
             return policy if isinstance(policy, OrderRefusal) else None
         try:
             self._used.use(order, now)
@@ -79,7 +83,7 @@ class LocalPolicy:
         return None
 
     def _check_critical(self, policy: Policy, order: Order, now: float) -> OrderRefusal | None:
-        verdict = _judge(policy, order)
+        verdict = _judge(policy, order, self._clock())
         if not persons_needed(verdict, order):
             return None
         try:
@@ -97,7 +101,7 @@ class LocalPolicy:
         policy = self._policy.get()
         if isinstance(policy, OrderRefusal):
             return policy
-        verdict = _judge(policy.policy, order)
+        verdict = _judge(policy.policy, order, self._clock())
         if verdict.kind == "deny":
             return self._with_cure(_policy_refusal(verdict.reason), policy)
         if verdict.script is not None and verdict.script.use != order.script:
@@ -112,9 +116,11 @@ class LocalPolicy:
         return OrderRefusal(refusal.code, refusal.reason[: MAX_REASON - len(cure)] + cure)
 
 
-def check_policy(policy: Policy, order: Order, keys: Mapping[str, bytes], now: float) -> OrderRefusal | None:
-    """`keys` are the hub's, by which approvals are proven."""
-    verdict = _judge(policy, order)
+def check_policy(
+    policy: Policy, order: Order, keys: Mapping[str, bytes], now: float, wall: float | None = None
+) -> OrderRefusal | None:
+    """`keys` are the hub's, by which approvals are proven; `now` is its clock, `wall` this machine's."""
+    verdict = _judge(policy, order, wall)
     if verdict.kind == "deny":
         return _policy_refusal(verdict.reason)
     if verdict.argv != order.argv or dict(verdict.env) != dict(order.env):
@@ -150,9 +156,9 @@ def check_critical(verdict: Verdict, order: Order, approvers: Approvers, now: fl
     return OrderRefusal("policy", "; ".join((f"{reason}{len(found.people)}", *found.excluded))[:MAX_REASON])
 
 
-def check_user(policy: Policy, order: Order, uid: int) -> OrderRefusal | None:
+def check_user(policy: Policy, order: Order, uid: int, wall: float | None = None) -> OrderRefusal | None:
     """Why a command that needs root does not run as user `uid`; both policies say whether it does."""
-    verdict, asked = _judge(policy, order), read_checks(order.checks).run_as
+    verdict, asked = _judge(policy, order, wall), read_checks(order.checks).run_as
     if "root" not in (asked, verdict.checks.run_as):
         return None
     if verdict.checks.run_as != "root" and verdict.rule != DEFAULT_RULE:
@@ -163,8 +169,8 @@ def check_user(policy: Policy, order: Order, uid: int) -> OrderRefusal | None:
     return OrderRefusal("policy", f"it needs root, and the runner of this machine is user {uid}: {cure}")
 
 
-def _judge(policy: Policy, order: Order) -> Verdict:
-    return check(policy, order.argv, roles=ROLES, agent=order.agent, labels={}, cwd=order.cwd, env=order.env)
+def _judge(policy: Policy, order: Order, wall: float | None) -> Verdict:
+    return check(policy, order.argv, roles=ROLES, agent=order.agent, labels={}, cwd=order.cwd, env=order.env, now=wall)
 
 
 def _check_approvals(verdict: Verdict, order: Order, keys: Mapping[str, bytes], now: float) -> OrderRefusal | None:

@@ -10,6 +10,7 @@ real_names  whether the file behind a program's name may be another one than was
 runs_anything
             programs that run whatever they are told, the one list of them
 types       the values that arguments may have: paths beneath roots, names, numbers, choices
+windows     when a rule holds: days and hours in a zone
 secrets     where machines keep secrets, by name and by place
 safe_regex  patterns that match in linear time
 escapes     harmful lines of programs, tried against a policy

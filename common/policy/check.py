@@ -19,7 +19,9 @@ from common.policy.machine_checks import NO_CHECKS, MachineChecks
 from common.policy.match import RuleMatch, forbids, match_rule
 from common.policy.rules import RESTRICTING, DenyRule, Policy, Rule, Script, VerdictKind, usage
 from common.policy.types import InvalidValue, ValueType, display_word
+from common.policy.windows import any_holds, holds_from, holds_until, now_words
 from common.roles import rank
+from common.text import clean
 
 __all__ = [
     "DEFAULT_RULE",
@@ -57,6 +59,7 @@ class Verdict:
     output_cap: int | None = None  # bytes; None: the plan's own
     script: Script | None = None  # which of the words of `argv` is a script that is shipped with the order
     checks: MachineChecks = NO_CHECKS  # what the machine has to look at before the start
+    until: float | None = None  # when another verdict may be due, by the windows of rules; None: no window matters
 
 
 def check(
@@ -69,8 +72,13 @@ def check(
     cwd: str = "",
     env: Collection[tuple[str, str]] = (),
     tainted: bool = False,
+    now: float | None = None,
 ) -> Verdict:
     """The verdict on `argv` for someone with `roles` on the machine `agent` with `labels`.
+
+    `now` is the moment for which it is asked, for rules that hold at some times; where it is None they permit nothing
+    and forbid what they forbid. Outside its windows a permission is as if it were not there, but nothing easier than it
+    takes its place: what it lets through is denied then, or decided by a later rule that is at least as strict.
 
     `env` is what the step sets by itself. A tainted plan, one that text from no person took part in, is never allowed
     without a person's yes. A vector that was resolved by an earlier check gets the same verdict again.
@@ -86,9 +94,10 @@ def check(
         values = {"program": display_word(argv[0]), "about": deny.about}
         return _deny(Sentence("policy_program_denied", values), deny.id)
     for rule in policy.denying.get(argv[0], ()):
-        if forbids(rule, argv, cwd) and not _scope_objection(rule, roles, agent, labels):
+        if _denies_now(rule, now) and forbids(rule, argv, cwd) and not _scope_objection(rule, roles, agent, labels):
             return _deny(Sentence("policy_rule_denies", {"rule": rule.id, "about": rule.about}), rule.id)
     best: tuple[int, Sentence, Rule] | None = None
+    outside: list[Rule] = []  # that let it through at another time
     for rule in policy.by_name.get(argv[0], ()):
         if rule.verdict == "deny":
             continue
@@ -96,23 +105,73 @@ def check(
         if isinstance(found, RuleMatch):
             refusal = _scope_objection(rule, roles, agent, labels) or _directory_objection(rule.program.directory, cwd)
             refusal = refusal or _environment_objection(policy, rule.env, env)
+            if refusal is None and rule.when and (now is None or not any_holds(rule.when, now)):
+                refusal = _outside(rule, now)
+                outside.append(rule)
+            elif refusal is None and outside and not all(_no_easier(rule, other) for other in outside):
+                break
             if refusal is None and found.argv != tuple(argv):
                 # What counts is what would run, and a rule further up may have something to say about that.
                 return check(
-                    policy, found.argv, roles=roles, agent=agent, labels=labels, cwd=cwd, env=env, tainted=tainted
+                    policy,
+                    found.argv,
+                    roles=roles,
+                    agent=agent,
+                    labels=labels,
+                    cwd=cwd,
+                    env=env,
+                    tainted=tainted,
+                    now=now,
                 )
             if refusal is None:
-                return _verdict(policy, rule, found, env, tainted)
+                verdict = _verdict(policy, rule, found, env, tainted)
+                return replace(verdict, until=_until(policy, rule, argv, cwd, now)) if policy.has_windows else verdict
             progress = len(argv) + 1
         else:
             progress, refusal = found.progress, found.reason
         if best is None or progress > best[0]:
             best = (progress, refusal, rule)
+    if outside:
+        return _deny(_outside(outside[0], now), outside[0].id)
     if best is not None:
         return _deny(_with_nearest_rule(best[1], best[2]))
     if policy.default == "allow":
         return _allow_by_default(policy, argv, cwd, env, tainted)
     return _deny(_unknown_program(policy, argv))
+
+
+def _denies_now(rule: Rule, now: float | None) -> bool:
+    return not rule.when or now is None or any_holds(rule.when, now)
+
+
+def _no_easier(rule: Rule, other: Rule) -> bool:
+    """Whether the rule asks for at least what the other one does."""
+    if rule.verdict != "ask":
+        return other.verdict != "ask"
+    return other.verdict != "ask" or (
+        rule.approvers >= other.approvers
+        and rule.second_factor >= other.second_factor
+        and rule.critical >= other.critical
+        and rule.own_approval <= other.own_approval
+    )
+
+
+def _outside(rule: Rule, now: float | None) -> Sentence:
+    windows = clean(", ".join(window.text for window in rule.when), limit=200)
+    if now is None:
+        return Sentence("policy_outside_unknown", {"rule": rule.id, "windows": windows})
+    return Sentence("policy_outside", {"rule": rule.id, "windows": windows, "now": now_words(rule.when, now)})
+
+
+def _until(policy: Policy, rule: Rule, argv: Sequence[str], cwd: str, now: float | None) -> float | None:
+    """Until when a verdict holds: the end of the rule's windows, or the beginning of those of a denial."""
+    if now is None:
+        return None
+    moments = [holds_until(rule.when, now)] if rule.when else []
+    moments += [
+        holds_from(one.when, now) for one in policy.denying.get(argv[0], ()) if one.when and forbids(one, argv, cwd)
+    ]
+    return min(moments, default=None)
 
 
 def find_deny_rule(policy: Policy, program: str) -> DenyRule | None:
@@ -163,6 +222,7 @@ def merge_verdicts(a: Verdict, b: Verdict) -> Verdict:
         own_approval=bool(asking) and all(verdict.own_approval for verdict in asking),
         time_limit=min((limit for limit in (a.time_limit, b.time_limit) if limit is not None), default=None),
         output_cap=min((cap for cap in (a.output_cap, b.output_cap) if cap is not None), default=None),
+        until=min((until for until in (a.until, b.until) if until is not None), default=None),
     )
     for verdict in asking:
         if _demands(verdict) == _demands(merged):

@@ -30,6 +30,7 @@ from common.policy.rule_parts import (
     script_name,
     script_of,
     sub_command,
+    windows,
 )
 from common.policy.rules import (
     REPOSITORY,
@@ -186,6 +187,7 @@ class ElementParser:
             by_descriptor=by_descriptor(table),
             script=script_of(table, program),
             run_as=run_as(table),
+            when=windows(table),
         )
         if verdict != "ask":
             for key in ("approvers", "second_factor", "own_approval", "critical"):

@@ -175,6 +175,7 @@ def find_escapes(policy: Policy, runs_anything: Policy | None = None) -> tuple[E
     `runs_anything` is a policy whose denials name the programs that do whatever they are told (shells, interpreters,
     wrappers): a rule for one of them is an escape whatever it says.
     """
+    policy = policy.widest
     found: dict[tuple[str, Harm], Escape] = {}
     for rule in policy.rules:
         if rule.verdict == "deny":

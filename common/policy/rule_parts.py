@@ -12,9 +12,11 @@ from common.policy.rules import NUMERIC_OPTION, Option, OptionStyle, Program, Ru
 from common.policy.safe_regex import BadPattern, check_pattern
 from common.policy.table import TableReader
 from common.policy.types import IntegerType, InvalidValue, PathType, PatternType, ValueType, is_beneath
+from common.policy.windows import BadWindow, Window, parse_window
 from common.roles import ROLES
 from common.script import ScriptWord
 
+MAX_WINDOWS: Final = 16
 _SCRIPT_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
@@ -223,6 +225,22 @@ def by_descriptor(table: TableReader) -> ByDescriptor:
     if value != "single":
         table.fail("by_descriptor", "not known", 'write true, or "single": where one path is given')
     return "single"
+
+
+def windows(table: TableReader) -> tuple[Window, ...]:
+    """When the rule holds."""
+    if not table.has("when"):
+        return ()
+    texts = (table.text("when"),) if isinstance(table.data["when"], str) else table.text_list("when", None)
+    if len(texts) > MAX_WINDOWS:
+        table.fail("when", f"more than {MAX_WINDOWS} windows", "say it with fewer")
+    found: list[Window] = []
+    for text in texts:
+        try:
+            found.append(parse_window(text))
+        except BadWindow as error:
+            table.fail("when", f"{text[:80]!r}: {error}", 'write ["mon-fri 08:00-18:00 Europe/Berlin"]')
+    return tuple(found)
 
 
 def run_as(table: TableReader) -> RunAs:

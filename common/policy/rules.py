@@ -11,13 +11,14 @@ Everything is exact: a spelling that is not listed is refused, abbreviations wit
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, Literal
 
 from common.catalogue import Sentence
 from common.policy.machine_checks import ByDescriptor, DeniedPrograms, RunAs
 from common.policy.types import ValueType
+from common.policy.windows import Window
 from common.script import ScriptWord
 
 VerdictKind = Literal["allow", "ask", "deny"]
@@ -146,6 +147,7 @@ class Rule:
     script: Script | None = None
     by_descriptor: ByDescriptor = ""  # whether the program gets the descriptor of a checked path
     run_as: RunAs = ""  # root: only where the machine's own policy says so too, and its runner is root
+    when: tuple[Window, ...] = ()  # it holds within one of these; empty: always
 
     @property
     def open_ended(self) -> bool:
@@ -204,6 +206,20 @@ class Policy:
             frozenset(path for deny in self.denies for path in deny.programs)
             | frozenset(rule.program.path for rule in rules),
         )
+
+    @cached_property
+    def has_windows(self) -> bool:
+        return any(rule.when for rule in self.rules)
+
+    @cached_property
+    def widest(self) -> Policy:
+        """The policy of the moment at which it lets most through: every permission is within its windows, no denial
+        that has some is. For what looks at a policy and not at a moment.
+        """
+        if not self.has_windows:
+            return self
+        rules = tuple(replace(rule, when=()) for rule in self.rules if rule.verdict != "deny" or not rule.when)
+        return replace(self, rules=rules)
 
     @cached_property
     def denying(self) -> Mapping[str, tuple[Rule, ...]]:

@@ -77,14 +77,14 @@ async def run_trial(config: HubConfig, message: str, person: str = "", *, fresh:
             monotonic=time.monotonic,
         )
         language = detect_language(message)
-        check = bind_policy(policy, roles, fleet.labels, False)
+        check = bind_policy(policy, roles, fleet.labels, False, time.time())
         context = PlanningContext(message, language, person, roles, fleet.inventory, time.time(), check=check)
         result = await _plan_once(context, chain, models)
         report = _result_json(result, context)
         if isinstance(result.outcome, Planned):
             plan = result.outcome.plan
             plan = replace(plan, ttl=int(config.queue.ttl)) if plan.ttl == DEFAULT_TTL else plan
-            report |= _verdict_json(plan, bind_policy(policy, roles, fleet.labels, plan.tainted), language)
+            report |= _verdict_json(plan, bind_policy(policy, roles, fleet.labels, plan.tainted, time.time()), language)
         return report
 
 

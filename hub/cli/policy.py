@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from common.text import clean
 from hub.cli import admin, register
 from hub.cli.file_check import check_policy, show_report
 from hub.cli.options import config_option, table_lines
-from hub.cli.policy_check import check_lines
+from hub.cli.policy_check import check_lines, parse_moment
 from hub.cli.policy_diff import Change, changes, recent_commands
 from hub.cli.policy_learn_command import policy_learn
 from hub.cli.policy_test import read_expectations, unmet
@@ -43,18 +44,26 @@ def policy_group() -> None:
 )
 @click.option("--as", "person", metavar="PERSON", help="a person (operator list); else a plain operator")
 @click.option("--agent", metavar="NAME", default="", help="the machine; else one without labels")
+@click.option("--at", metavar="TIME", help="at which moment, for rules with `when`: 2026-12-05T10:12+01:00; else now")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a command")
 @click.option("--lines", metavar="FILE", help="a file of commands, one a line; - is standard input")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @config_option
 def policy_check(
-    config: HubConfig, person: str | None, agent: str, as_json: bool, lines: str | None, command: tuple[str, ...]
+    config: HubConfig,
+    person: str | None,
+    agent: str,
+    at: str | None,
+    as_json: bool,
+    lines: str | None,
+    command: tuple[str, ...],
 ) -> None:
     """Say verdict, reason and rule for a command, without running anything.
 
     \b
     answerback-hub policy check -- df -h
     answerback-hub policy check --as bob --agent web-1 -- systemctl restart nginx
+    answerback-hub policy check --at 2026-12-05T10:12 -- systemctl restart nginx      (UTC, else say +01:00)
     answerback-hub policy check --json --lines commands.txt
     answerback-hub policy check                     (the file itself: every problem with its line and cure)
     Exit status for one command: 0 allow or ask, 3 deny; 2 where the file does not read.
@@ -69,7 +78,8 @@ def policy_check(
     labels = admin.labels_of(config, agent) if agent else {}
     source = [admin.join_words(command)] if lines is None else admin.read_lines(lines)
     denied = False
-    for row in check_lines(policy, source, roles, agent, labels):
+    now = time.time() if at is None else parse_moment(at)
+    for row in check_lines(policy, source, roles, agent, labels, now):
         denied = denied or row["verdict"] == "deny"
         if as_json or lines is not None:
             click.echo(json.dumps(row, ensure_ascii=True))
@@ -94,6 +104,7 @@ def policy_test(config: HubConfig, file: Path, as_json: bool) -> None:
     agent = "web-1"                  # left out: a machine without labels
     labels = ["role=web"]            # instead of those that the machine has
     rule = "disk-free"               # also that this rule decides
+    at = "2026-12-05T10:12+01:00"    # at that moment, for rules with `when`; left out: now
 
     \b
     answerback-hub policy test expectations.toml
@@ -102,7 +113,7 @@ def policy_test(config: HubConfig, file: Path, as_json: bool) -> None:
     Exit status: 0 all as expected, 1 not, 2 where a file does not read.
     """
     expected = read_expectations(file)
-    wrong = unmet(config, load_policy(config.policy.file), expected)
+    wrong = unmet(config, load_policy(config.policy.file), expected, time.time())
     count = sum(len(one.commands) for one in expected)
     if as_json:
         click.echo(json.dumps({"ok": not wrong, "commands": count, "unmet": wrong}))
@@ -122,9 +133,12 @@ def policy_test(config: HubConfig, file: Path, as_json: bool) -> None:
 @click.argument("new", type=click.Path(path_type=Path), required=False)
 @click.option("--lines", metavar="FILE", help="commands, one a line, as an operator says them; - is standard input")
 @click.option("--last", default=2_000, show_default=True, type=click.IntRange(1, 50_000), help="how many requests back")
+@click.option("--at", metavar="TIME", help="at which moment, for rules with `when`; else now")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object")
 @config_option
-def policy_diff(config: HubConfig, old: Path, new: Path | None, lines: str | None, last: int, as_json: bool) -> None:
+def policy_diff(
+    config: HubConfig, old: Path, new: Path | None, lines: str | None, last: int, at: str | None, as_json: bool
+) -> None:
     """Judge what was asked of this hub lately, by two policies, and show what differs.
 
     \b
@@ -137,7 +151,7 @@ def policy_diff(config: HubConfig, old: Path, new: Path | None, lines: str | Non
     """
     before, after = (load_policy(config.policy.file), load_policy(old)) if new is None else map(load_policy, (old, new))
     asked = recent_commands(config, last, admin.read_lines(lines) if lines is not None else None)
-    found = changes(before, after, asked)
+    found = changes(before, after, asked, time.time() if at is None else parse_moment(at))
     if as_json:
         rows = [one.to_json() for one in found]
         click.echo(json.dumps({"commands": len(asked), "changed": rows}))
@@ -212,7 +226,8 @@ def policy_lint(config: HubConfig, file: Path | None, as_json: bool) -> None:
     answerback-hub policy lint
     answerback-hub policy lint policy.toml.new --json
 
-    What asks for a person's yes is shown too, and is no mistake by itself.
+    What asks for a person's yes is shown too, and is no mistake by itself. Rules with `when` are tried as in their
+    windows, and a denial with one as outside of it.
     Exit status: 0 none is allowed, 1 some are, 2 where the file does not read.
     """
     policy = load_policy(file or config.policy.file)

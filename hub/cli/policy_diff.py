@@ -85,19 +85,19 @@ def _of_lines(lines: Iterable[str]) -> Iterable[Asked]:
             continue  # no policy ever sees it
 
 
-def changes(before: Policy, after: Policy, asked: Mapping[Asked, int]) -> list[Change]:
+def changes(before: Policy, after: Policy, asked: Mapping[Asked, int], now: float | None = None) -> list[Change]:
     """The commands whose verdict differs, or what an `ask` asks for; the most frequent first."""
     found = []
     for one, count in asked.items():
-        was, now = _verdict(before, one), _verdict(after, one)
-        if _words(was) != _words(now):
+        was, then = _verdict(before, one, now), _verdict(after, one, now)
+        if _words(was) != _words(then):
             command = shlex.join(one.argv)
-            told = (_words(was), _words(now), str(now.reason), now.rule, count)
+            told = (_words(was), _words(then), str(then.reason), then.rule, count)
             found.append(Change(command, one.person, one.agent, *told))
     return sorted(found, key=lambda change: (-change.count, change.command, change.person, change.agent))
 
 
-def _verdict(policy: Policy, asked: Asked) -> Verdict:
+def _verdict(policy: Policy, asked: Asked, now: float | None) -> Verdict:
     return check(
         policy,
         asked.argv,
@@ -106,6 +106,7 @@ def _verdict(policy: Policy, asked: Asked) -> Verdict:
         labels=dict(asked.labels),
         cwd=asked.cwd,
         tainted=asked.tainted,
+        now=now,
     )
 
 

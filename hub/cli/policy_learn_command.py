@@ -120,7 +120,7 @@ def _apply(config: HubConfig, file: PolicyFile, history: History, proposal: Prop
     for line in file_diff(file, text):
         click.echo(clean(line, limit=2_000))
     asked = Counter(Asked(row.argv, row.person, row.roles, row.agent, row.labels, row.cwd) for row in history.evidence)
-    found = changes(file.content.policy, load_policy_bytes(text.encode(), str(file.path)), asked)
+    found = changes(file.content.policy.widest, load_policy_bytes(text.encode(), str(file.path)).widest, asked)
     rows = [(f"{one.was} -> {one.now}", one.person, one.agent or "-", f"{one.count}x", one.command) for one in found]
     if rows:
         for line in table_lines([("VERDICT", "WHO", "MACHINE", "ASKED", "COMMAND"), *rows[:MAX_SHOWN]]):

@@ -12,7 +12,7 @@ from common.errors import UserError
 from common.policy.check import Policy
 from common.roles import ROLES
 from hub.cli import admin, register
-from hub.cli.policy_check import check_line
+from hub.cli.policy_check import check_line, parse_moment
 from hub.config import HubConfig
 
 
@@ -25,6 +25,7 @@ class ExpectTable:
     person: str = setting("operator", "For whom: a role, or the name of a person.")
     agent: str = setting("", "On which machine; left out, on one without labels.")
     labels: tuple[str, ...] = setting((), 'Labels of the machine, as "KEY=VALUE", instead of those that it has.')
+    at: str = setting("", "At which moment, for rules with `when`, as 2026-12-05T10:12+01:00; left out, now.")
     rule: str = setting("", "Which rule is to decide; left out, any.")
 
 
@@ -60,14 +61,17 @@ def read_expectations(file: Path) -> tuple[Expectation, ...]:
     return tuple(Expectation(name, table) for name, table in found.items())
 
 
-def unmet(config: HubConfig, policy: Policy, expected: tuple[Expectation, ...]) -> list[dict[str, str]]:
+def unmet(
+    config: HubConfig, policy: Policy, expected: tuple[Expectation, ...], now: float | None = None
+) -> list[dict[str, str]]:
     """The commands that get another verdict, or theirs from another rule, in the order of the file."""
     wrong: list[dict[str, str]] = []
     for one in expected:
         roles = _roles(config, one.table.person)
         labels = _labels(config, one)
+        moment = parse_moment(one.table.at) if one.table.at else now
         for command in one.commands:
-            row = check_line(policy, command, roles, one.table.agent, labels)
+            row = check_line(policy, command, roles, one.table.agent, labels, moment)
             if row["verdict"] != one.table.verdict or one.table.rule not in ("", row["rule"]):
                 wrong.append({"test": one.name, "as": one.table.person, "expected": one.words, **row})
     return wrong

@@ -78,6 +78,8 @@ def decide_dispatch(
         return Withhold(str(problem))
     order = build_order(request, request.plan, job, given.counted, epoch)
     order = replace(order, checks=checks, script_text=verdict.script.text if verdict.script else "")
+    if verdict.until is not None:
+        order = replace(order, not_after=min(order.not_after, verdict.until))
     if combine_hashes(order.steps, order.ttl) != order.plan_hash or job.plan_hash != order.plan_hash:
         return Withhold(str(Sentence("plan_not_approved", {"number": request.number})))
     return order

@@ -119,9 +119,15 @@ def _time_limit(step: Step, of_rules: list[int]) -> int:
 
 
 def bind_policy(
-    policy: Policy, roles: Collection[str], labels: Callable[[str], Mapping[str, str]], tainted: bool
+    policy: Policy,
+    roles: Collection[str],
+    labels: Callable[[str], Mapping[str, str]],
+    tainted: bool,
+    now: float | None = None,
 ) -> Callable[[Step, str], Verdict]:
-    """What `policy` says to a step on a machine, for whoever has these roles; `labels` are those of a machine."""
+    """What `policy` says at `now` to a step on a machine, for whoever has these roles; `labels` are those of a machine.
+    Without a moment: what it says at any time of the week.
+    """
 
     def of(step: Step, target: str) -> Verdict:
         return check(
@@ -133,6 +139,7 @@ def bind_policy(
             cwd=step.cwd,
             env=step.env,
             tainted=tainted,
+            now=now,
         )
 
     return of

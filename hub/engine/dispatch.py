@@ -59,6 +59,8 @@ class Dispatcher:
                 uow.apply_job_event(job, decision, HUB)
                 uow.effects.wake.add(agent)  # there may be more behind it
                 continue
+            if decision.not_after < job.not_after:  # a rule's window ends before: for everybody who counts its life
+                uow.txn.save_job(job, replace(job, not_after=decision.not_after))
             orders.append(replace(decision, issued_at=uow.now))
             uow.effects.changed.add(job.id)
             uow.effects.stages.append(("queue", uow.now - job.queued_at))
@@ -79,7 +81,7 @@ class Dispatcher:
             job,
             approvals,
             joined_at=joined_at,
-            check=uow.world.checker(job.person, tainted),
+            check=uow.world.checker(job.person, tainted, uow.now),
             prover=uow.prover,
             roles_of=uow.roles_now,
             withdrawn=lambda approval: self._standing.withdrawn(uow, approval),

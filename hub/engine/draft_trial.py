@@ -81,7 +81,7 @@ def _reproduces_plan(world: WorldSnapshot, request: Request, compiled: RunbookMa
 def _judge(world: WorldSnapshot, request: Request, steps: Sequence[Step]) -> Judgement:
     assert request.plan is not None  # noqa: S101 - as above
     plan = replace(request.plan, steps=tuple(steps), tainted=False, proposed=False)
-    return judge(plan, world.checker(request.person, tainted=False))
+    return judge(plan, world.checker(request.person, False, request.received_at))
 
 
 def _sub_commands(world: WorldSnapshot, request: Request) -> set[str]:

@@ -54,7 +54,7 @@ class PlanEditor:
             return ActionResult(Sentence("row_forged", {"what": f"r{request.number}"}), "forged")
         assert request.plan is not None  # noqa: S101 - it is asking, so it was judged
         try:
-            judgement = _judge_edit(uow.world, actor, request, request.plan, steps)
+            judgement = _judge_edit(uow.world, actor, request, request.plan, steps, uow.now)
         except BadPlan as error:
             return ActionResult(Sentence("edit_bad_plan", {"problem": str(error)}), "bad_plan")
         except NoTarget as error:
@@ -115,14 +115,14 @@ class PlanEditor:
 
 
 def _judge_edit(
-    world: WorldSnapshot, actor: Actor, request: Request, old: Plan, steps: Sequence[Mapping[str, Any]]
+    world: WorldSnapshot, actor: Actor, request: Request, old: Plan, steps: Sequence[Mapping[str, Any]], now: float
 ) -> Judgement:
     """Policy's judgement of the edited plan, by the editor's rights. Raises BadPlan and NoTarget."""
-    inserted = inserted_by_rules(old, world.checker(request.person, old.tainted))
+    inserted = inserted_by_rules(old, world.checker(request.person, old.tainted, now))
     inventory = world.machines.inventory
     plan = edited_plan(old, steps, lambda selector: resolve(selector, inventory, MAX_EDIT_TARGETS))
     plan = without_env(plan, inserted)
-    return judge(plan, world.checker(actor.person, plan.tainted))
+    return judge(plan, world.checker(actor.person, plan.tainted, now))
 
 
 def _dry_run_result(

@@ -379,7 +379,7 @@ class Intake:
                 request, note = self._said_codes.take_away(uow, request, steps, given=gives_code(outcome))
                 self._move(uow, request, PlainAnswer(text), note)
             case Planned(plan):
-                check = uow.world.checker(request.person, plan.tainted)
+                check = uow.world.checker(request.person, plan.tainted, uow.now)
                 decision = judge_plan(plan, check, self._config.queue.ttl)
                 if not isinstance(decision, CannotPlan) and decision.kind != "deny":
                     limits = self._queue_limits()

@@ -29,11 +29,11 @@ class WorldSnapshot:
     machines: MachinesSnapshot
     recovering: bool = False  # the hub was restored from a backup and no admin has looked yet
 
-    def checker(self, person: str, tainted: bool) -> Callable[[Step, str], Verdict]:
-        """Policy bound to a person's roles and the machines' labels, for `hub.core.judgement.judge`. Where a role is
-        wanting the reason says who has it.
+    def checker(self, person: str, tainted: bool, now: float | None = None) -> Callable[[Step, str], Verdict]:
+        """Policy of a moment bound to a person's roles and the machines' labels, for `hub.core.judgement.judge`. Where
+        a role is wanting the reason says who has it. Without a moment: what is so at any time of the week.
         """
-        check = bind_policy(self.policy, self.people.roles(person), self.machines.labels, tainted)
+        check = bind_policy(self.policy, self.people.roles(person), self.machines.labels, tainted, now)
 
         def check_and_name(step: Step, target: str) -> Verdict:
             verdict = check(step, target)
@@ -43,10 +43,13 @@ class WorldSnapshot:
         return check_and_name
 
     def is_critical(self, request: Request) -> bool:
-        """Whether a rule of the policy of now wants the approvals of this request's plan signed by the people."""
+        """Whether a rule of the policy of now wants the approvals of this request's plan signed by the people, at
+        whatever time of the week.
+        """
         if request.plan is None:
             return False
-        check = bind_policy(self.policy, self.people.roles(request.person), self.machines.labels, request.plan.tainted)
+        roles, tainted = self.people.roles(request.person), request.plan.tainted
+        check = bind_policy(self.policy.widest, roles, self.machines.labels, tainted)
         return any(check(step, target).checks.persons for step in request.plan.steps for target in step.targets)
 
 

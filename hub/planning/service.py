@@ -178,7 +178,7 @@ class PlanningService:
         roles = self._people.roles(request.person)
         check = None
         if self._policy is not None:
-            check = bind_policy(self._policy(), roles, self._fleet.snapshot.labels, tainted=False)
+            check = bind_policy(self._policy(), roles, self._fleet.snapshot.labels, tainted=False, now=self._clock())
         return PlanningContext(
             text=text,
             language=request.language,

@@ -600,6 +600,31 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "inf",
         f"{RUNNER}/test_job_manager.py",
     ),
+    # ---- hours
+    _control(
+        "A1",
+        "outside its windows a rule lets nothing through",
+        "common/policy/check.py",
+        "if refusal is None and rule.when and (now is None or not any_holds(rule.when, now)):",
+        "if False:",
+        "tests/common/policy/test_check.py",
+    ),
+    _control(
+        "A1",
+        "outside a rule's windows nothing easier takes its place",
+        "common/policy/check.py",
+        "elif refusal is None and outside and not all(_no_easier(rule, other) for other in outside):",
+        "elif False:",
+        "tests/common/policy/test_check.py",
+    ),
+    _control(
+        "A1",
+        "what is handed out starts before its window ends",
+        "hub/core/dispatch.py",
+        "    if verdict.until is not None:\n",
+        "    if False:\n",
+        f"{ENGINE}/test_dispatch.py",
+    ),
     # ---- rules out of history
     _control(
         "A4",

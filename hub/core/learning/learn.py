@@ -92,7 +92,9 @@ def learn(
 
 
 def _verdict(policy: Policy, row: Evidence) -> Verdict:
-    return check(policy, row.argv, roles=row.roles, agent=row.agent, labels=dict(row.labels), cwd=row.cwd, env=row.env)
+    return check(
+        policy.widest, row.argv, roles=row.roles, agent=row.agent, labels=dict(row.labels), cwd=row.cwd, env=row.env
+    )
 
 
 def _verify(policy: Policy, proposal: Proposal, group: Group) -> None:
@@ -102,6 +104,7 @@ def _verify(policy: Policy, proposal: Proposal, group: Group) -> None:
         raise NotLearned("the rule is not there")
     if find_escapes(Policy(rules=(rule,), environment=policy.environment)):
         raise NotLearned("the rule would let a known escape through")
+    policy = policy.widest
     for row, argv in group.rows:
         vector = argv if argv[0].startswith("/") else (rule.program.path, *argv[1:])
         verdict = check(

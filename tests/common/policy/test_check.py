@@ -424,3 +424,107 @@ def test_verdict_is_deterministic_and_has_a_showable_reason(argv: list[str], tai
     assert is_printable_text(verdict.reason.render("zh"))
     assert (verdict.kind == "deny") == (verdict.argv == ())
     assert verdict.kind != "allow" or not tainted
+
+
+# ---- windows
+
+WINDOWED = """
+default = "deny"
+[[rule]]
+id = "restart"
+about = "x"
+program = "/usr/bin/restart"
+verdict = "{first}"
+{terms}
+insert = ["--now"]
+when = ["mon-fri 08:00-18:00 Europe/Berlin"]
+arguments = [{{ name = "UNIT", type = "unit" }}]
+"""
+LATER = """
+[[rule]]
+id = "later"
+about = "x"
+program = "/usr/bin/restart"
+verdict = "{verdict}"
+{terms}
+flags = ["--now"]
+arguments = [{{ name = "UNIT", type = "unit" }}]
+"""
+FRIDAY = 1_796_342_400.0  # 2026-12-04T00:00Z
+INSIDE, OUTSIDE = FRIDAY + 10 * 3600.0, FRIDAY + 86_400.0 + 9 * 3600.0 + 720.0
+
+
+def windowed(first: str = "allow", terms: str = "", later: str = "", later_terms: str = "") -> Policy:
+    text = WINDOWED.format(first=first, terms=terms)
+    return parse_policy(tomllib.loads(text + (LATER.format(verdict=later, terms=later_terms) if later else "")), "p")
+
+
+def at_moment(policy: Policy, now: float | None, *argv: str) -> Verdict:
+    words = argv or ("restart", "nginx")
+    return check(policy, words, roles=("operator",), agent="web-1", labels={}, now=now)
+
+
+def test_a_rule_holds_within_its_windows_and_says_so_outside() -> None:
+    """Also of the vector as it runs; without a moment it permits nothing."""
+    policy = windowed()
+    assert at_moment(policy, INSIDE).argv == ("/usr/bin/restart", "--now", "nginx")
+    for argv in (("restart", "nginx"), ("/usr/bin/restart", "--now", "nginx")):
+        denied = at_moment(policy, OUTSIDE, *argv)
+        assert (denied.kind, denied.rule) == ("deny", "restart")
+        assert str(denied.reason) == (
+            "rule restart holds mon-fri 08:00-18:00 Europe/Berlin only; now it is sat 10:12 CET"
+        )
+        assert at_moment(policy, None, *argv).kind == "deny"
+    assert at_moment(policy.widest, None).kind == "allow"
+
+
+def test_outside_a_later_rule_takes_over_if_it_asks_for_as_much() -> None:
+    """Allowed by day, asked about by night: what people write two rules for."""
+    assert [at_moment(windowed(later="ask"), now).kind for now in (INSIDE, OUTSIDE)] == ["allow", "ask"]
+    assert at_moment(windowed(later="allow"), OUTSIDE).rule == "later"
+    terms = "approvers = 2\nsecond_factor = true"
+    assert at_moment(windowed("ask", "approvers = 2", "ask", terms), OUTSIDE).rule == "later"
+
+
+@each_of(
+    "case",
+    [
+        ("ask", "", "allow", ""),
+        ("ask", "approvers = 2", "ask", ""),
+        ("ask", "second_factor = true", "ask", ""),
+        ("ask", "", "ask", "own_approval = true"),
+        ("ask", "critical = true", "ask", ""),
+    ],
+)
+def test_outside_nothing_easier_takes_its_place(case: tuple[str, str, str, str]) -> None:
+    """Trust: waiting for the night makes no command easier, typed or as it runs."""
+    policy = windowed(*case)
+    assert at_moment(policy, INSIDE).kind == "ask"
+    for argv in (("restart", "nginx"), ("/usr/bin/restart", "--now", "nginx")):
+        assert at_moment(policy, OUTSIDE, *argv).rule == "restart"
+        assert at_moment(policy, OUTSIDE, *argv).kind == "deny"
+
+
+def test_a_denial_with_windows_is_a_freeze() -> None:
+    """It forbids within them, and without a moment."""
+    freeze = '[[rule]]\nid = "freeze"\nabout = "x"\nprogram = "/usr/bin/restart"\nverdict = "deny"\nwhen = "{}"\n'
+    policy = parse_policy(
+        tomllib.loads(
+            'default = "deny"\n' + LATER.format(verdict="allow", terms="") + freeze.format("sat 00:00-24:00")
+        ),
+        "p",
+    )
+    assert [at_moment(policy, now).kind for now in (INSIDE, OUTSIDE, None)] == ["allow", "deny", "deny"]
+    assert at_moment(policy, OUTSIDE).rule == "freeze"
+    assert at_moment(policy, INSIDE).until == FRIDAY + 86_400.0  # when it begins
+    assert at_moment(policy.widest, OUTSIDE).kind == "allow"
+
+
+def test_a_verdict_says_until_when_it_holds() -> None:
+    """The end of the rule's window; of rules without, nothing is looked at."""
+    assert at_moment(windowed(), INSIDE).until == FRIDAY + 17 * 3600.0
+    assert at_moment(windowed(later="ask"), OUTSIDE).until is None
+    assert not POLICY.has_windows
+    assert POLICY.widest is POLICY
+    merged = merge_verdicts(at_moment(windowed(), INSIDE), at_moment(windowed(later="ask"), OUTSIDE))
+    assert merged.until == FRIDAY + 17 * 3600.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from common.errors import UserError
+from common.policy.file import load_policy_bytes
 from common.policy.rule_parts import (
     agent_patterns,
     is_normal_path,
@@ -58,3 +60,23 @@ def test_a_path_type_refuses_secrets_unless_it_says_so() -> None:
     """`secrets` is false where nothing is said, as `hidden` is."""
     assert not path_type(table(beneath=["/srv"])).secrets
     assert path_type(table(beneath=["/srv"], secrets=True)).secrets
+
+
+@pytest.mark.parametrize(
+    ("when", "problem"),
+    [
+        ("[]", "when: not a list of texts"),
+        ('["mon 08:00-08:00"]', "when: 'mon 08:00-08:00': begins when it ends"),
+        ('"mon 08:00-09:00 Mars/Base"', "when: 'mon 08:00-09:00 Mars/Base': Mars/Base is no time zone"),
+        (str([f"mon 08:00-09:{n:02}" for n in range(17)]), "when: more than 16 windows"),
+        ("8", "when: not a list of texts"),
+    ],
+)
+def test_windows_that_never_hold_or_are_none_are_told_with_their_line(when: str, problem: str) -> None:
+    """An unknown zone, one that ends as it begins, too many: refused as the file is read, so `policy check` tells."""
+    text = (
+        f'default = "deny"\n[[rule]]\nid = "r"\nabout = "x"\nprogram = "/usr/bin/x"\nverdict = "allow"\nwhen = {when}\n'
+    )
+    with pytest.raises(UserError) as raised:
+        load_policy_bytes(text.encode(), "policy.toml")
+    assert f"policy.toml: line 7: rule r: {problem}" in str(raised.value)

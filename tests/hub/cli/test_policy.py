@@ -120,3 +120,41 @@ def test_rules_that_let_escapes_through_are_shown_with_the_escape(folder: Path, 
     assert told["escapes"][0]["harm"] == "reads"
     other.write_text(ONLY_DF)
     assert policy(folder, "lint", str(other)).code == 0
+
+
+HOURS = ONLY_DF.replace(
+    'verdict = "ask"\napprovers = 1', 'verdict = "allow"\nwhen = "mon-fri 08:00-18:00 Europe/Berlin"'
+)
+
+
+def test_a_moment_can_be_asked_about(tmp_path: Path) -> None:
+    """`check --at`, `at` in expectations, `diff --at`; lint and a wrong moment."""
+    made = tmp_path / "hub"
+    assert run_main(hub.cli.main.main, "init", str(made), "--admin", "alice").code == 0
+    before = (made / "policy.toml").read_text()
+    (made / "policy.toml").write_text(HOURS)
+    week, weekend = "2026-12-04T10:12+01:00", "2026-12-05T09:12"
+    assert policy(made, "check", "--at", week, "df -h").code == 0
+    closed = policy(made, "check", "--at", weekend, "df -h")
+    assert closed.code == 3
+    assert "rule disk holds mon-fri 08:00-18:00 Europe/Berlin only; now it is sat 10:12 CET" in closed.text
+    wrong = policy(made, "check", "--at", "noon", "df -h")
+    assert (wrong.code, "is no moment" in wrong.err) == (2, True)
+    expectations = tmp_path / "expect.toml"
+    expectations.write_text(
+        f'[expect.day]\nverdict = "allow"\ncommands = ["df -h"]\nat = "{week}"\n'
+        f'[expect.weekend]\nverdict = "deny"\ncommands = ["df -h"]\nat = "{weekend}"\nrule = "disk"\n'
+    )
+    assert policy(made, "test", str(expectations)).text.strip() == "2 of 2 commands are as expected"
+    lines = tmp_path / "lines"
+    lines.write_text("df -h\n")
+    old = tmp_path / "old.toml"
+    old.write_text(before)
+    assert policy(made, "diff", str(old), "--lines", str(lines), "--at", week).code == 0
+    assert policy(made, "diff", str(old), "--lines", str(lines), "--at", weekend).code == 1
+    (made / "policy.toml").write_text(
+        HOURS
+        + '[[rule]]\nid = "t"\nabout = "x"\nprogram = "/usr/bin/tee"\nverdict = "allow"\nwhen = "sun 01:00-01:01"\n'
+        'arguments = [{ name = "F", type = "path", beneath = ["/etc"] }]\n'
+    )
+    assert "allow  rule t: /usr/bin/tee /etc/cron.d/x" in policy(made, "lint").text

@@ -214,3 +214,48 @@ async def test_a_paused_queue_gives_nothing_to_anybody(harness: HubHarness) -> N
 async def test_an_unknown_machine_gets_nothing(harness: HubHarness) -> None:
     """There is no row for it."""
     assert await harness.claim("nobody") == []
+
+
+FRIDAY = 1_800_000_000.0  # the harness's first moment: Friday, 15 January 2027, 08:00 UTC
+
+
+def give_window(harness: HubHarness, window: str, verdict: str = "allow") -> None:
+    harness.add_rule("windowed", f'when = ["{window}"]', verdict)
+
+
+async def test_an_order_is_good_until_its_rules_window_ends(harness: HubHarness) -> None:
+    """Trust: leased in time is not started late: order, job and what is confirmed have the window's end, and a word of
+    the machine that comes after it is of a start that nobody allowed.
+    """
+    give_window(harness, "fri 08:00-08:05")
+    job = await harness.queued_job("@web-1 windowed")
+    assert job.not_after == FRIDAY + harness.config.queue.ttl > FRIDAY + 300
+    (order,) = await harness.orders()
+    assert order.not_after == harness.job(job.id).not_after == FRIDAY + 300
+    assert harness.read(lambda txn: txn.job(job.id)) == harness.job(job.id)
+    other = await harness.queued_job()
+    assert [one.not_after for one in await harness.orders()] == [other.not_after]
+
+
+async def test_what_waits_outlives_no_window(harness: HubHarness) -> None:
+    """Allowed in time, asked for by the machine too late: withheld, and told when the rule holds."""
+    give_window(harness, "mon-fri 08:00-08:05 UTC")
+    job = await harness.queued_job("@web-1 windowed")
+    harness.clock.advance(300)
+    assert "holds mon-fri 08:00-08:05 UTC only; now it is fri 08:05 UTC" in await withheld(harness, job.id)
+
+
+async def test_what_waits_for_a_yes_is_looked_at_when_it_has_one(harness: HubHarness) -> None:
+    """Asked in the window, approved after it: nothing runs, and chat says why."""
+    give_window(harness, "mon-fri 08:00-08:05 UTC", "ask")
+    request = await harness.submit("@web-1 windowed")
+    harness.clock.advance(301)
+    await harness.submit(f"approve r{request.number}", "bob")
+    (job,) = harness.jobs(harness.request(request.id))
+    assert "now it is fri 08:05 UTC" in await withheld(harness, job.id)
+
+
+async def test_outside_its_window_a_command_is_refused_at_once(harness: HubHarness) -> None:
+    """With the hours, in chat."""
+    give_window(harness, "sat,sun 10:00-11:00 Europe/Berlin")
+    assert "holds sat,sun 10:00-11:00 Europe/Berlin only" in await harness.reply_text("@web-1 windowed")
