@@ -84,3 +84,10 @@ def test_the_two_rules_can_fail() -> None:
     text = "One room.\n\nverbs, rows   what is called\nold_name      what was here\n\nFacts in, intentions out."
     assert unnamed({"verbs", "rows", "extra"}, text) == {"extra"}
     assert listed(text) == {"verbs", "rows", "old_name"}
+
+
+def test_the_steps_of_the_schema_are_one_line() -> None:
+    """Two that were written side by side have the same number; whichever came second takes the next one."""
+    steps = sorted(path.name for path in (ROOT / "hub" / "store" / "migrations" / "versions").glob("[0-9]*.py"))
+    numbers = [name[:4] for name in steps]
+    assert len(set(numbers)) == len(numbers), f"renumber one of these, and its HEAD in hub/store/migrate.py: {steps}"

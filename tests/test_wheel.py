@@ -35,6 +35,7 @@ DATA = {
     "common/defaults/agent-policy.toml",
     "common/defaults/agent-read-only.toml",
     "common/defaults/agent-trust-hub.toml",
+    "hub/chat/passkey.js",
     "hub/defaults/policy.toml",
     "hub/defaults/runbooks.toml",
     "hub/store/migrations/env.py",

@@ -141,6 +141,10 @@ def _is_address(host: str) -> bool:
     return True
 
 
+def has_extensions(authenticator_data: bytes) -> bool:
+    return bool(authenticator_data[32] & _EXTENDED)
+
+
 def approval_challenge(proof: ApprovalProof, request: str, plan_hash: str) -> bytes:
     """What a passkey is asked to sign for this yes: the SHA-256 of what a person's own Ed25519 key would sign."""
     return hashlib.sha256(PERSON_APPROVAL_PURPOSE + proof.statement(request, plan_hash)).digest()
@@ -192,12 +196,12 @@ def _members(data: bytes) -> dict[str, Any] | None:
 
 def check_authenticator_data(data: bytes, site: str, *, attested: bool) -> Objection:
     """What an authenticator says of itself (6.1): 7.1 and 7.2, the steps on rpIdHash and flags. `attested`: a new
-    credential follows the 37 bytes.
+    credential follows the 37 bytes, and perhaps extensions.
     """
     if len(data) < ASSERTION_BYTES or (not attested and len(data) > ASSERTION_BYTES):
         return "authenticator_data"
     flags = data[32]
-    if flags & _EXTENDED or bool(flags & _ATTESTED) != attested:
+    if bool(flags & _ATTESTED) != attested or (flags & _EXTENDED and not attested):
         return "authenticator_data"
     if not hmac.compare_digest(data[:32], hashlib.sha256(site.encode()).digest()):
         return "site"

@@ -4,7 +4,8 @@ W3C Web Authentication Level 3, 7.1. No attestation is asked for: what a key is 
 machine and adds it there, not by its maker. Without one, authenticator data is all that counts of the answer, and
 browsers hand it out as it is (`getAuthenticatorData()`, 5.2.1.1). The public key in it has one encoding for each
 algorithm that is asked for (6.5.1.1, in the canonical CBOR of CTAP2), so it is compared with that byte by byte, and
-nothing is decoded.
+nothing is decoded. Some authenticators say of a new credential how it is protected, unasked: such extensions stand
+behind the key, and are not looked at (7.1 leaves that open).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from common.identity.passkey import (
     check_client_data,
     decode_base64,
     encode_base64,
+    has_extensions,
     passkey_of_point,
     site_of,
 )
@@ -31,7 +33,8 @@ MAX_PASSKEYS: Final = 8
 """Of one person: as many as a machine takes of them."""
 MAX_CREDENTIAL_ID: Final = 1_023
 """Bytes of a credential's id (7.1)."""
-MAX_ATTESTED: Final = ASSERTION_BYTES + 16 + 2 + MAX_CREDENTIAL_ID + 77
+MAX_EXTENSIONS: Final = 128
+MAX_ATTESTED: Final = ASSERTION_BYTES + 16 + 2 + MAX_CREDENTIAL_ID + 77 + MAX_EXTENSIONS
 TIMEOUT_MS: Final = 300_000
 _AAGUID_BYTES: Final = 16
 _ES256: Final = -7  # COSE algorithms (RFC 9053)
@@ -113,7 +116,8 @@ def read_registration(client_data: bytes, authenticator_data: bytes, challenge: 
     credential_id, key = rest[2 : 2 + length], rest[2 + length :]
     if len(rest) < 2 or not 1 <= length <= MAX_CREDENTIAL_ID or len(credential_id) != length:
         raise BadRegistration("authenticator_data")
-    return Registered(_read_key(key, origin), encode_base64(credential_id))
+    most = MAX_EXTENSIONS if has_extensions(authenticator_data) else 0
+    return Registered(_read_key(key, origin, most), encode_base64(credential_id))
 
 
 def read_answer(fields: Mapping[str, str]) -> PasskeyAnswer | None:
@@ -126,14 +130,19 @@ def read_answer(fields: Mapping[str, str]) -> PasskeyAnswer | None:
     return PasskeyAnswer(fields.get("credential", ""), *found)
 
 
-def _read_key(key: bytes, origin: str) -> Passkey:
-    if len(key) == len(_EDDSA_X) + 32 and key.startswith(_EDDSA_X):
-        return Passkey("eddsa", key[len(_EDDSA_X) :], origin)
+def _read_key(key: bytes, origin: str, extensions: int) -> Passkey:
+    """Of its one encoding; where there may be `extensions`, one to so many bytes of them stand behind it."""
     x_end = len(_ES256_X) + 32
     y_at = x_end + len(_ES256_Y)
-    if len(key) != y_at + 32 or not key.startswith(_ES256_X) or key[x_end:y_at] != _ES256_Y:
+    is_eddsa = key.startswith(_EDDSA_X)
+    size = len(_EDDSA_X) + 32 if is_eddsa else y_at + 32
+    if not (min(extensions, 1) <= len(key) - size <= extensions):
+        raise BadRegistration("algorithm")
+    if is_eddsa:
+        return Passkey("eddsa", key[len(_EDDSA_X) : size], origin)
+    if not key.startswith(_ES256_X) or key[x_end:y_at] != _ES256_Y:
         raise BadRegistration("algorithm")
     try:
-        return passkey_of_point(key[len(_ES256_X) : x_end], key[y_at:], origin)
+        return passkey_of_point(key[len(_ES256_X) : x_end], key[y_at:size], origin)
     except BadPasskey:
         raise BadRegistration("algorithm") from None

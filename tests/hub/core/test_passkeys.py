@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from common.identity.passkey import decode_base64, encode_base64, parse_passkey
 from hub.core.passkeys import (
     MAX_CREDENTIAL_ID,
+    MAX_EXTENSIONS,
     BadRegistration,
     PasskeyAnswer,
     creation_options,
@@ -70,7 +71,10 @@ def test_what_a_browser_answers_and_what_it_must_not(algorithm: str) -> None:
     assert judge(flags=UV | AT) == "presence"
     assert judge(flags=UP | AT) == "verification"
     assert judge(flags=UP | UV) == "authenticator_data"
-    assert judge(flags=UP | UV | AT | ED, extensions=b"\xa0") == "authenticator_data"
+    assert judge(flags=UP | UV | AT | ED, extensions=bytes.fromhex("a16b6372656450726f7465637402")) == ""
+    assert judge(flags=UP | UV | AT | ED, extensions=b"x" * MAX_EXTENSIONS) == ""
+    assert judge(flags=UP | UV | AT | ED, extensions=b"x" * (MAX_EXTENSIONS + 1)) == "algorithm"
+    assert judge(flags=UP | UV | AT | ED) == "algorithm"
     assert judge(extensions=b"\xa0") == "algorithm"  # more behind the key than its flags say
     key = device.cose_key
     for wrong in (
