@@ -415,7 +415,7 @@ def build_maintenance(
     partial = PartialResults(base.store, base.units, base.composer, base.clock)
     base.fan_out.subscribe(partial.on_commit)
 
-    steps = TimeSteps(base.clock, base.units, base.keys.hub_id)
+    steps = TimeSteps(base.clock, base.units, base.keys.hub_id, lambda: base.fleet.vitals)
 
     async def run_due() -> None:
         if models.current is not None and models.current.cache.forget_if_cleared():

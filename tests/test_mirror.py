@@ -17,6 +17,7 @@ ELSEWHERE = {
     "end_to_end": "whole programs",
     "bench": "measurements",
     "systemd": "the units, which are no Python",
+    "faults": "faults put into whole systems",
     "canaries": "the default policy on a machine full of secrets",
     "models": "a real model, where one is installed",
 }

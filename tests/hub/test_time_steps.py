@@ -6,7 +6,7 @@ import pytest
 
 from hub.clock import TICK_EVERY, HubClock, read_tick
 from hub.core.hub_time import ClockStep
-from hub.time_steps import TimeSteps, describe_step
+from hub.time_steps import LOOK_EVERY, SETTLE, TimeSteps, describe_step
 from tests.hub.hub_harness import HubHarness
 from tests.hub.test_clock import TwoClocks
 
@@ -31,6 +31,30 @@ async def test_a_step_is_audited_once_and_the_time_is_stored(harness: HubHarness
     clocks.advance(2 * TICK_EVERY)
     await steps.run_due()
     assert harness.read(read_tick) != told
+
+
+async def test_a_machine_whose_clock_was_set_is_audited(harness: HubHarness) -> None:
+    """By what its heartbeats tell; where the hub's own was set, nobody else's was."""
+    clocks, vitals = TwoClocks(), {"web-1": {"clock_ahead": 0.3}, "web-2": {"clock_ahead": -7_200.0}, "web-3": {}}
+    steps = TimeSteps(HubClock(clocks, lambda: "b"), harness.units, harness.keys.hub_id, lambda: vitals)
+
+    async def looked(seconds: float = LOOK_EVERY) -> list[tuple[str, object]]:
+        clocks.advance(seconds)
+        await steps.run_due()
+        return [(row.subject, row.data["what"]) for row in harness.events("agent.clock_stepped")]
+
+    await steps.run_due()
+    vitals["web-1"], vitals["web-3"] = {"clock_ahead": 4.0}, {"clock_ahead": 9.0}
+    assert await looked() == []
+    vitals["web-2"] = {"clock_ahead": 0.1}
+    assert await looked() == [("web-2", "+2 h")]
+    assert await looked() == [("web-2", "+2 h")]
+    clocks.wall += 60
+    await steps.run_due()
+    vitals |= {name: {"clock_ahead": figures["clock_ahead"] - 60} for name, figures in vitals.items()}
+    assert await looked(2 * SETTLE) == [("web-2", "+2 h")]
+    vitals["web-1"] = {"clock_ahead": 0.0}
+    assert len(await looked()) == 2
 
 
 def test_a_step_is_told_in_few_words() -> None:

@@ -21,7 +21,7 @@ from common.catalogue import translate
 from common.machine.end_notes import note_sentences
 from common.machine.redelivery import redelivery_sentence
 from common.text import clean, escape_argv
-from common.values import format_duration
+from common.values import format_duration, split_duration
 from tui.model.window import Row
 from tui.text import tables
 from tui.text.format import (
@@ -326,10 +326,22 @@ def agent_lines(
         fact_line(ctx, "labels", format_labels(agent) or "-"),
         fact_line(ctx, "version", one_line(agent.version or "-", 32)),
     ]
+    if agent.clock_ahead is not None:
+        off = "warn" if agent.is_clock_off else ""
+        lines.append(fact_line(ctx, "clock", format_offset(agent.clock_ahead), off))
     rank = {key: at for at, key in enumerate(FACT_ORDER)}
     known = sorted(agent.facts.items(), key=lambda item: (rank.get(item[0], len(rank)), item[0]))
     lines += [PaneLine(format_fact(key, value), "dim") for key, value in known if key not in PROGRAM_FACTS]
     return lines
+
+
+def format_offset(ahead: float) -> str:
+    """A clock beside the hub's: `+0.3 s`, `-1 h 2 m`."""
+    if abs(ahead) < 60:
+        return f"{ahead:+.1f} s"
+    return ("+" if ahead > 0 else "-") + " ".join(
+        f"{count} {unit}" for count, unit in split_duration(round(abs(ahead))) if count
+    )
 
 
 def format_fact(key: str, value: str) -> str:

@@ -235,3 +235,11 @@ def test_the_digest_of_a_script_is_shown_with_its_plan() -> None:
     step = Step(("/usr/bin/python3", "-I", "backup.py"), ("web-1",), script=ScriptWord(2, "ab" * 32))
     lines = detail.plan_lines(PlanView.of(Plan((step,))).steps, LOOK)
     assert any("ab" * 32 in line.text and "backup.py" in line.text for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "told"), [(0.26, "+0.3 s"), (-59.0, "-59.0 s"), (3_720.0, "+1 h 2 m"), (-31_536_000.0, "-365 d")]
+)
+def test_each_machines_clock_stands_in_its_detail(ahead: float, told: str) -> None:
+    """Whether it is off or not, so that who looks for it need not wonder."""
+    assert detail.format_offset(ahead) == told
