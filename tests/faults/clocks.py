@@ -46,8 +46,6 @@ class Outcome:
         return f"| {self.case} | {states or 'no job'} | {self.late} | {self.links} | {len(self.violations)} |"
 
 
-
-
 class ClockSystem:
     """A hub and an agent, each with a clock of its own."""
 
