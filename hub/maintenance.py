@@ -25,6 +25,7 @@ from hub.log import logger
 from hub.store.store import Store
 
 BATCH_SIZE: Final = 500
+BROKEN_AT_A_TIME: Final = 20
 CHECKPOINT_EVERY: Final = 10.0
 HOUR: Final = 3600.0
 RETRY_AFTER: Final = 10.0
@@ -178,11 +179,25 @@ class MaintenanceTasks:
         await self._links.close_untrusted(set(revoked), outcast)
         self._refreshed_at = now
         await self._links.close_lost(now)
+        await self._tell_of_broken_values()
         await asyncio.to_thread(self._reload_files)  # many runbooks take a while to be tried out
         await self._tell_of_files()
         waiting = await self._store.read(lambda txn: txn.agents_with_queue())
         await self._end_jobs_of_revoked(waiting)
         self._links.wake(waiting)
+
+    async def _tell_of_broken_values(self) -> None:
+        """Values of the store that were changed outside the hub, found when somebody read them: each is told once."""
+        broken = self._store.broken.take(BROKEN_AT_A_TIME)
+
+        def unit(uow: UnitOfWork) -> None:
+            for place, _ in broken:
+                uow.report_forged(place.rpartition("|")[2] or place, place)
+
+        for place, why in broken:
+            log.error("store.unreadable", place=place, why=why, cure="see docs/at-rest.md: restore a backup")
+        if broken:
+            await self._engine.write(unit)
 
     async def _end_jobs_of_revoked(self, waiting: Collection[str]) -> None:
         """A revoked machine takes no job any more, and reports nothing more of those it had."""

@@ -66,7 +66,7 @@ from hub.planning.llm.build import LiveModels, PlanningModels, build_models, max
 from hub.planning.ocr.protocol import WorkerSettings
 from hub.planning.ocr.reader import OcrLimits, OcrService, is_installed
 from hub.planning.service import PlanningService
-from hub.status import file_warnings, inlet_warnings, read_gauges, readiness_problems, witness_warnings
+from hub.status import file_warnings, inlet_warnings, read_gauges, readiness_problems, store_warnings, witness_warnings
 from hub.store.store import Store
 from hub.time_steps import TimeSteps
 from hub.witness.build import build_witnesses
@@ -370,6 +370,7 @@ def build_http(
             recovery=lambda: base.recovery.sentence("en"),
             warnings=lambda: [
                 *file_warnings(base.files.problems(), base.files.hub.waiting),
+                *store_warnings(base.store.broken),
                 *inlet_warnings(status.read()),
                 *witness_warnings(witnesses.states(), base.clock()),
             ],

@@ -11,6 +11,7 @@ from hub.links.server import LinkServer
 from hub.maintenance import TimerHealth
 from hub.metrics import Gauges
 from hub.planning.watched_files import FILE_NAMES, FileProblem
+from hub.store.broken import BrokenValues
 from hub.store.store import Store
 from hub.store.transaction import Txn
 from hub.witness.service import PlaceState
@@ -30,6 +31,15 @@ def file_warnings(problems: Iterable[FileProblem], waiting: Sequence[str] = ()) 
     if waiting:
         found.append(f"hub.toml was read again; counts from the next start: {', '.join(waiting)}")
     return found
+
+
+def store_warnings(broken: BrokenValues) -> list[str]:
+    """Sealed values that do not open: the hub goes on without them."""
+    places = broken.places()
+    if not places:
+        return []
+    count = f"more than {len(places)}" if broken.more else str(len(places))
+    return [f"store: {count} values were changed outside the hub and do not open; see the audit and docs/at-rest.md"]
 
 
 def inlet_warnings(inlets: Iterable[InletStatus]) -> list[str]:

@@ -51,6 +51,7 @@ from hub.core.chat_text import inline_text
 from hub.core.echo_guard import EchoGuard
 from hub.core.inlet_activity import InletActivity
 from hub.core.records import Card, Reply
+from hub.core.unreadable import is_unreadable
 from hub.log import logger
 from hub.metrics import Metrics
 from hub.store.store import Store
@@ -180,6 +181,8 @@ class DeliveryWorker:
 
     def _start_delivery(self, reply: Reply, now: float) -> Callable[[Txn], None] | None:
         """Queues the delivery for a worker, or returns the unit to write where nothing is posted."""
+        if is_unreadable(reply.body):
+            return self._dead_unit(reply, "what it says cannot be read: it was changed outside the hub")
         inlet = self._inlets.get(reply.inlet)
         if inlet is None:
             return self._dead_unit(reply, f"there is no inlet {reply.inlet} any more")
@@ -274,7 +277,7 @@ class DeliveryWorker:
         if not request or not ReplyContent.from_json(delivery.reply.body).card:
             return delivery
         newest, card = await self._store.read(lambda txn: (txn.newest_reply(request), txn.card(request)))
-        reply = newest or delivery.reply
+        reply = delivery.reply if newest is None or is_unreadable(newest.body) else newest
         if reply.id != delivery.reply.id:
             self._in_flight.add(reply.id)  # it is due as soon as those before it are done
             now = self._clock()

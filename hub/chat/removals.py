@@ -21,12 +21,13 @@ from hub.chat.platforms.base import (
 )
 from hub.chat.platforms.privacy import REMOVAL, RemovesMessages
 from hub.core.records import Reply
+from hub.core.unreadable import is_unreadable
 
 MAX_ATTEMPTS: Final = 4
 
 
 def is_removal(reply: Reply) -> bool:
-    return not reply.request_id and ReplyContent.from_json(reply.body).kind == REMOVAL
+    return not reply.request_id and not is_unreadable(reply.body) and ReplyContent.from_json(reply.body).kind == REMOVAL
 
 
 def removal_call(platform: Platform, posting: OutboundReply) -> HttpCall | DeliveryFailed:

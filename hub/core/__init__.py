@@ -44,6 +44,7 @@ sender_limits, echo_guard, repeated_message
                who talks too much, who repeats our own words, what comes under a known id
 short_refusal  a refusal in one line, for who was refused just before
 picture_format  which picture a file is, by its first bytes
+unreadable     what stands in the place of a sealed value that does not open: shown, and no reason for anything
 rate_limits, strict_json, strict_form, callback_url, chat_text, name_set
                bounds and forms of what comes in and goes out
 """

@@ -31,6 +31,7 @@ from hub.core.authorization import may
 from hub.core.chat_text import code_block, inline_text
 from hub.core.outcome import ChatCommand
 from hub.core.records import Draft, Request
+from hub.core.unreadable import is_unreadable
 from hub.engine.actor import ActionResult, Actor
 from hub.engine.draft_trial import draft_runbook
 from hub.engine.request_actions import refuse
@@ -192,6 +193,8 @@ class DraftActions:
             return await self._refuse(
                 actor, "review", ActionResult(Sentence("draft_own", values), "own_draft"), draft.request_id
             )
+        if is_unreadable(draft.body):
+            return ActionResult(Sentence("draft_problem", {"problem": draft.body}), "clash")
         if actor.via != "console" and len(draft.body) > MAX_CHAT_BODY:
             return ActionResult(Sentence("draft_elsewhere", {"number": number}), "too_long")
         try:

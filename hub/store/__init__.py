@@ -6,6 +6,7 @@
     sql          statements compiled once a database, and the connection that runs them; seals and opens what is sealed
     sealed_columns  which columns are sealed, and what their values are bound to; cipher: how
     conversion   rows from before the store was sealed; sealing_keys: the ring's keys by id, and a rotation's work
+    broken       the sealed values that did not open, for whoever tells people
     mapping      records to rows and back; guarded updates (optimistic locking)
     base         the base class of the repositories; then the repositories, one a subject:
                  requests, jobs, claims (handing out jobs), output, outbox, people, credentials, settings, sealed,

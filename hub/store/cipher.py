@@ -26,6 +26,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from common.identity.sealing import Sealer, UnsealError, context
+from hub.store.broken import BrokenValues
 from hub.store.errors import SealBroken
 
 TEXT_MARK: Final = "sealed:1:"
@@ -69,6 +70,7 @@ class ColumnCipher:
         self.ring = ring
         self._clock = clock
         self._keys: dict[str, tuple[AESGCM, bytes]] = {}  # by id: and the id in bytes
+        self.broken = BrokenValues()
         self._current: tuple[AESGCM, bytes] | None = None
         self._left = 0
         self._until = 0.0
@@ -103,6 +105,19 @@ class ColumnCipher:
             if self._current is None:
                 raise
             return None
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the ring has opened a data key of this store."""
+        return bool(self._keys)
+
+    def try_key(self, id: str, wrapped: bytes) -> bool:  # noqa: A002
+        """Keeps a data key, if the ring opens it."""
+        try:
+            self._keep(id, self.unwrap(id, wrapped))
+        except SealBroken:
+            return False
+        return True
 
     def needs_key(self, now: float | None = None) -> bool:
         """Whether a block must be taken before anything is sealed."""

@@ -19,6 +19,7 @@ from hub.store.errors import Conflict, SealBroken
 from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper
 from hub.store.schema import checkpoints as checkpoint_table
 from hub.store.schema import events as table
+from hub.store.sealed_columns import layout_of
 from hub.store.sql import Connection, Row, Statement
 
 EVENT_COLUMNS: Final = tuple(table.c[name] for name in AuditRow._fields)
@@ -26,13 +27,14 @@ _CHECKPOINT: Final = Mapper(Checkpoint, checkpoint_table, key="seq")
 
 _ADD: Final = Statement(table.insert().values({name: sa.bindparam(name) for name in AuditRow._fields}).inline())
 _HEAD: Final = Statement(sa.select(table.c.seq, table.c.hash).order_by(table.c.seq.desc()).limit(1))
-_CHAIN: Final = Statement(
+_CHAIN: Final = (
     sa.select(*EVENT_COLUMNS)
     .where(table.c.seq > sa.bindparam("after_seq"))
     .order_by(table.c.seq)
     .limit(sa.bindparam("limit"))
 )
-_CHAIN_AS_STORED: Final = Statement(_CHAIN.core, as_stored=True)
+_CHAIN_AS_STORED: Final = Statement(_CHAIN, as_stored=True)
+_CHAIN_FIELDS: Final = layout_of(_CHAIN, {}).reads
 _ADD_CHECKPOINT: Final = Statement(_CHECKPOINT.insert, ON_CONFLICT_DO_NOTHING)
 _LAST_CHECKPOINT: Final = Statement(_CHECKPOINT.select.order_by(checkpoint_table.c.seq.desc()).limit(1))
 _CHECKPOINTS: Final = Statement(
@@ -90,14 +92,11 @@ class AuditRepository(Repository):
         """
         self.flush()
         params = {"after_seq": after_seq, "limit": limit}
-        try:
-            return [AuditRow(*row) for row in self._db.rows(_CHAIN, params)]
-        except SealBroken:
-            return [AuditRow(*self._opened(row)) for row in self._db.rows(_CHAIN_AS_STORED, params)]
+        return [AuditRow(*self._opened(row)) for row in self._db.rows(_CHAIN_AS_STORED, params)]
 
     def _opened(self, row: Row) -> Row:
         try:
-            return self._db.opened(_CHAIN.layout.reads, row)
+            return self._db.opened(_CHAIN_FIELDS, row, strict=True)
         except SealBroken:
             return row
 

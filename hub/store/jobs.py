@@ -31,6 +31,7 @@ JOB: Final = Mapper(
         "state": (attrgetter("value"), JobState),
         "notes": ("\n".join, lambda text: tuple(text.split("\n")) if text else ()),
     },
+    unreadable={"notes": lambda text: (text,)},
 )
 JOB_GUARDS: Final = ("state", "cancel_asked_at")
 

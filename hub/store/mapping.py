@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 import sqlalchemy as sa
 
 from common.plan import canonical_json
+from hub.core.unreadable import Unreadable
 from hub.store.errors import Conflict
 from hub.store.sql import Connection, Row, Statement
 
@@ -42,7 +43,9 @@ class Mapper(Generic[T]):
         key: str,
         converters: Mapping[str, tuple[Converter, Converter]] | None = None,
         generated: Collection[str] = (),
+        unreadable: Mapping[str, Converter] | None = None,
     ) -> None:
+        """`unreadable` says what of a converted field stands in the record where its value does not open."""
         self._record_type: Callable[..., T] = kind
         self._table = table
         self._key = key
@@ -54,6 +57,7 @@ class Mapper(Generic[T]):
         both.update(converters or {})
         self._to_row = {name: to_row for name, (to_row, _) in both.items() if to_row is not _identity}
         self._to_record = tuple((self._names.index(name), to_record) for name, (_, to_record) in both.items())
+        self._unreadable = {self._names.index(name): convert for name, convert in (unreadable or {}).items()}
         self._generated = frozenset(generated)
         self._updates: dict[tuple[tuple[str, ...], tuple[str, ...]], Statement] = {}
         self.columns = tuple(table.c[name] for name in self._names)
@@ -66,6 +70,8 @@ class Mapper(Generic[T]):
     def from_row(self, row: Row) -> T:
         values = list(row)
         for index, convert in self._to_record:
+            if index in self._unreadable and isinstance(values[index], Unreadable):
+                convert = self._unreadable[index]
             values[index] = convert(values[index])
         return self._record_type(*values)
 

@@ -67,6 +67,7 @@ def _listed() -> dict[sa.Column[Any], SealedColumn]:
 
 
 SEALED_COLUMNS: Final[Mapping[sa.Column[Any], SealedColumn]] = _listed()
+EVENT_DATA: Final = SEALED_COLUMNS[events.c.data].prefix
 
 
 class Field(NamedTuple):

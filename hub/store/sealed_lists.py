@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from common.filter.fields import SEARCH_KEYS, ViewName
 from common.filter.parser import Contains, Filter, Fuzzy, MatchesAny, Term, pattern_regex
+from hub.core.unreadable import is_unreadable
 from hub.store.schema import events, jobs, requests
 from hub.store.sealed_columns import SEALED_COLUMNS, Field, layout_of
 from hub.store.sql import Connection, Row, Statement
@@ -105,7 +106,8 @@ def _test(term: Term, view: ViewName, places: Mapping[sa.Column[Any], int]) -> R
         at, fits = places[requests.c.plan], [pattern_regex(pattern).fullmatch for pattern in test.patterns]
 
         def planned(row: Row) -> bool:
-            source = json.loads(row[at])["source"] if row[at] is not None else None
+            known = row[at] is not None and not is_unreadable(row[at])
+            source = json.loads(row[at])["source"] if known else None
             return (source is not None and any(fit(source) for fit in fits)) is not negated
 
         return planned

@@ -18,10 +18,12 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from hub.core.unreadable import unreadable
+from hub.store.broken import BrokenValues
 from hub.store.cipher import BLOCK, BYTES_MARK, MAX_AGE, MAX_SEALS, TEXT_MARK, ColumnCipher
 from hub.store.errors import SealBroken
 from hub.store.schema import data_keys
-from hub.store.sealed_columns import NOTHING, Field, Layout, is_plain_event, layout_of, place_of
+from hub.store.sealed_columns import EVENT_DATA, NOTHING, Field, Layout, is_plain_event, layout_of, place_of
 
 Row = tuple[Any, ...]
 Params = Mapping[str, Any]
@@ -69,6 +71,9 @@ _NEWEST_KEY: Final = Statement(
     .order_by(data_keys.c.created_at.desc(), data_keys.c.id)
     .limit(1)
 )
+_LAST_KEYS: Final = Statement(
+    sa.select(data_keys.c.id, data_keys.c.wrapped).order_by(data_keys.c.created_at.desc(), data_keys.c.id).limit(16)
+)
 _COUNT_SEALS: Final = Statement(
     data_keys.update()
     .where(data_keys.c.id == sa.bindparam("key"))
@@ -85,6 +90,7 @@ class Connection:
     def __init__(self, engine: sa.Engine, read_only: bool = False, cipher: ColumnCipher | None = None) -> None:
         self._dialect = engine.dialect
         self.cipher = cipher
+        self.broken = cipher.broken if cipher is not None else BrokenValues()
         self._postgres = engine.dialect.name == "postgresql"
         self._proxy = engine.raw_connection()
         raw: Any = self._proxy.dbapi_connection
@@ -164,14 +170,16 @@ class Connection:
         return sealed
 
     def _opened(self, layout: Layout, rows: list[Row]) -> list[Row]:
-        """The rows with their sealed values opened. Raises SealBroken, which names the value's place."""
+        """The rows with their sealed values opened; see `opened`."""
         return [self.opened(layout.reads, row) for row in rows]
 
-    def opened(self, fields: Sequence[Field], row: Row) -> Row:
-        """A row with these fields opened. Raises SealBroken."""
+    def opened(self, fields: Sequence[Field], row: Row, *, strict: bool = False) -> Row:
+        """A row with these fields opened. In the place of one that does not open stands `hub.core.unreadable`; raises
+        SealBroken instead where `strict`, and where this program has not the keys of the store at all.
+        """
         values: list[Any] | None = None
         for field in fields:
-            at, prefix, bound, binary, _ = field  # unpacked: this is run for every row that is read
+            at, prefix, bound, binary, kind_at = field  # unpacked: this is run for every row that is read
             stored = row[at]
             if type(stored) is not (bytes if binary else str):
                 continue  # none, or no value of ours: whoever reads the row has to say so
@@ -181,7 +189,13 @@ class Connection:
             if values is None:
                 values = list(row)
             place = f"{prefix}{row[bound[0][0]]}" if len(bound) == 1 else place_of(field, row)
-            values[at] = self._open_value(binary, stored, place)
+            try:
+                values[at] = self._open_value(binary, stored, place)
+            except SealBroken as error:
+                if strict or not self._has_keys():
+                    raise
+                self.broken.note(place, error.problem)
+                values[at] = unreadable(place, binary=binary, is_json=kind_at is not None or prefix == EVENT_DATA)
         return row if values is None else tuple(values)
 
     def _open_value(self, binary: bool, stored: Any, place: str) -> Any:
@@ -190,6 +204,16 @@ class Connection:
         if binary:
             return self.cipher.open_bytes(stored, place, self._wrapped_key)
         return self.cipher.open_text(stored, place, self._wrapped_key)
+
+    def _has_keys(self) -> bool:
+        """Whether the ring opens a data key of this store: then it is the value that is broken, not the set-up."""
+        cipher = self.cipher
+        if cipher is None:
+            return False
+        for id, wrapped in [] if cipher.is_proven else self.rows(_LAST_KEYS):  # noqa: A001
+            if cipher.try_key(id, wrapped):
+                break
+        return cipher.is_proven
 
     def _wrapped_key(self, id: str) -> bytes | None:  # noqa: A002 - the record's word
         wrapped: bytes | None = self.value(_KEY_BY_ID, {"id": id})
@@ -206,7 +230,7 @@ class Connection:
         try:
             now, more = cipher.now(), BLOCK + cipher.overdrawn
             row = self.row(_NEWEST_KEY)
-            key = cipher.unwrap_newest(row[0], row[1]) if row is not None else None
+            key = self._newest_key(cipher, row)
             if row is not None and key is not None and row[3] + more <= MAX_SEALS and 0 <= now - row[2] < MAX_AGE:
                 id, _, at, _ = row  # noqa: A001
                 self.change(_COUNT_SEALS, {"key": id, "more": more})
@@ -220,6 +244,16 @@ class Connection:
                 self._cursor.execute("ROLLBACK")
             raise
         cipher.use(id, key, at)
+
+    def _newest_key(self, cipher: ColumnCipher, row: Row | None) -> bytes | None:
+        """None where another must be made: there is none, or its row was changed outside the hub."""
+        try:
+            return cipher.unwrap_newest(row[0], row[1]) if row is not None else None
+        except SealBroken as error:
+            if row is None or not self._has_keys():
+                raise
+            self.broken.note(f"data_keys|wrapped|{row[0]}", error.problem)
+            return None
 
     def begin_write(self) -> None:
         """Begins a writing transaction, of which there is one at a time: waits for other processes' writers."""

@@ -15,6 +15,7 @@ from common.identity.sealing import Sealer
 from common.link.marks import Mark
 from hub.core.recovery import Start, in_history
 from hub.core.row_mac import RowAuthenticator
+from hub.store.broken import BrokenValues
 from hub.store.cipher import ColumnCipher
 from hub.store.conversion import DONE, PAGES
 from hub.store.database import Database, StoreLock, acquire_within
@@ -42,6 +43,7 @@ class Store:
     def __init__(self, database: Database, clock: Callable[[], float], folder: Path, rows: RowAuthenticator) -> None:
         """`folder` is the hub's, where the position and the messages that were taken are kept outside the database."""
         self._database = database
+        self._broken = database.cipher.broken if database.cipher is not None else BrokenValues()
         self._rows = rows
         self._clock = clock
         self._watermark = Watermark(folder / NAME)
@@ -84,6 +86,11 @@ class Store:
     def name(self) -> str:
         """For messages: the file, or the URL without its password."""
         return self._database.name
+
+    @property
+    def broken(self) -> BrokenValues:
+        """The sealed values that did not open."""
+        return self._broken
 
     @property
     def waiting(self) -> int:
