@@ -27,14 +27,14 @@ _CHECKPOINT: Final = Mapper(Checkpoint, checkpoint_table, key="seq")
 
 _ADD: Final = Statement(table.insert().values({name: sa.bindparam(name) for name in AuditRow._fields}).inline())
 _HEAD: Final = Statement(sa.select(table.c.seq, table.c.hash).order_by(table.c.seq.desc()).limit(1))
-_CHAIN: Final = (
+_CHAIN_SELECT: Final = (
     sa.select(*EVENT_COLUMNS)
     .where(table.c.seq > sa.bindparam("after_seq"))
     .order_by(table.c.seq)
     .limit(sa.bindparam("limit"))
 )
-_CHAIN_AS_STORED: Final = Statement(_CHAIN, as_stored=True)
-_CHAIN_FIELDS: Final = layout_of(_CHAIN, {}).reads
+_CHAIN: Final = Statement(_CHAIN_SELECT, as_stored=True)
+_CHAIN_FIELDS: Final = layout_of(_CHAIN_SELECT, {}).reads
 _ADD_CHECKPOINT: Final = Statement(_CHECKPOINT.insert, ON_CONFLICT_DO_NOTHING)
 _LAST_CHECKPOINT: Final = Statement(_CHECKPOINT.select.order_by(checkpoint_table.c.seq.desc()).limit(1))
 _CHECKPOINTS: Final = Statement(
@@ -92,7 +92,7 @@ class AuditRepository(Repository):
         """
         self.flush()
         params = {"after_seq": after_seq, "limit": limit}
-        return [AuditRow(*self._opened(row)) for row in self._db.rows(_CHAIN_AS_STORED, params)]
+        return [AuditRow(*self._opened(row)) for row in self._db.rows(_CHAIN, params)]
 
     def _opened(self, row: Row) -> Row:
         try:

@@ -145,6 +145,22 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "voided = 1",
         "tests/hub/identity/test_logins.py",
     ),
+    _control(
+        "A7",
+        "one forged cell stops no list",
+        "hub/store/sql.py",
+        "if strict or not self._has_keys():",
+        "if True:",
+        "tests/hub/store/test_sealed_columns.py",
+    ),
+    _control(
+        "A7",
+        "a program without the store's keys does not take all of it for forged",
+        "hub/store/sql.py",
+        "if strict or not self._has_keys():",
+        "if strict:",
+        "tests/hub/store/test_sealed_columns.py",
+    ),
     # ---- approvals
     _control(
         "A1",

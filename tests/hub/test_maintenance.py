@@ -17,6 +17,7 @@ from hub import maintenance as module
 from hub.core.records import Agent, EnrolmentToken, IssuedCertificate, Person
 from hub.identity import certificates, logins
 from hub.maintenance import MaintenanceTasks
+from hub.status import store_warnings
 from hub.store.errors import StoreFull
 from hub.store.transaction import Txn
 from tests.hub.hub_harness import NOW, FakeClock, HubHarness, ended_message, hub_harness
@@ -71,6 +72,21 @@ class Clockwork:
 @pytest.fixture
 def work(harness: HubHarness) -> Clockwork:
     return Clockwork(harness)
+
+
+async def test_a_value_that_does_not_open_is_told_once(harness: HubHarness, work: Clockwork) -> None:
+    """When somebody has read it: in the audit and the attention list, and on the page of the hub's health."""
+    job = await harness.queued_job()
+    assert harness.tamper("UPDATE jobs SET command = (SELECT text FROM requests LIMIT 1) WHERE id = ?", job.id) == 1
+    await work.timers.refresh()
+    assert harness.job(job.id).command.startswith("(unreadable: jobs|command|")
+    for _ in range(2):
+        await work.timers.refresh()
+    (row,) = harness.events("row.forged")
+    assert row.subject == job.id
+    assert f"jobs|command|{job.id}" in row.data["what"]
+    (warning,) = store_warnings(harness.store.broken)
+    assert warning.startswith("store: 1 values were changed outside the hub")
 
 
 # ---- lapses

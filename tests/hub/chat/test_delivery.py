@@ -42,6 +42,7 @@ from hub.chat.platforms.privacy import REMOVAL, Sight
 from hub.chat.platforms.standard import StandardPlatform
 from hub.chat.platforms.uploads import UploadCalls, UploadFile, UploadRefused, as_upload
 from hub.core.records import AuditEvent, Reply, StoredChunk
+from hub.core.unreadable import Unreadable
 from hub.metrics import Metrics
 from hub.store.store import Store
 from hub.store.transaction import Txn
@@ -307,6 +308,18 @@ async def test_what_is_refused_is_given_up_with_an_audit_row(tmp_path: Path, sta
         tally = outbox.courier._activity.replies["ops"]
         assert (tally.lost, tally.given_up) == (True, 1)
         assert str(status) in tally.problem
+
+
+async def test_a_reply_that_cannot_be_read_is_not_posted(tmp_path: Path) -> None:
+    """It was changed outside the hub, or moved to another address: it ends undelivered, and that is written down."""
+    async with receiving() as receiver, desk(tmp_path) as outbox:
+        sent = await outbox.add(receiver.url())
+        rows = await outbox.settled([sent], "done")
+        forged = replace(rows[sent], body=Unreadable("x"))
+        unit = outbox.courier._start_delivery(forged, time.time())
+        assert unit is not None
+        assert not removals.is_removal(replace(forged, request_id=""))
+        assert len(receiver.posts) == 1
 
 
 async def test_a_dead_reply_lets_the_next_one_pass(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from hub.api.attention import attention_list, read_facts
 from hub.core.approval_proofs import ApprovalProver
 from hub.core.records import Job, Request
 from hub.core.row_mac import AnyRow, RowAuthenticator
+from hub.core.unreadable import is_unreadable
 from tests.hub.api_harness import ApiHarness
 from tests.hub.hub_harness import HubHarness, ended_message
 
@@ -167,6 +168,35 @@ async def test_a_message_that_nobody_sent(harness: HubHarness) -> None:
         named(harness, request.id)
     assert harness.request(waits.id).state is RequestState.ASKING
     assert await starts(harness) == 0
+
+
+async def test_a_sealed_value_from_elsewhere_decides_nothing_and_stops_nothing(harness: HubHarness) -> None:
+    """Trust (A7): a plan or text that does not open is no yes, no start and no message; what stands beside it goes on,
+    and lists show where something is missing.
+    """
+    asking = await harness.submit(RESTART)
+    request, job = await approved(harness)
+    other = await harness.submit("@web-1 uptime")
+    for one in (asking, request):
+        assert (
+            harness.tamper(
+                "UPDATE requests SET plan = (SELECT text FROM requests WHERE id = ?) WHERE id = ?", other.id, one.id
+            )
+            == 1
+        )
+    said = await harness.reply_text(f"approve r{asking.number}", "bob")
+    assert "by somebody else than this hub" in said
+    after = harness.request(asking.id)
+    assert (after.state, after.plan) == (RequestState.ASKING, None)
+    assert [order.request for order in await harness.orders()] == [other.id]
+    named(harness, asking.id, request.id)
+    assert harness.tamper("UPDATE requests SET text = plan, state = 'received' WHERE id = ?", asking.id) == 1
+    received = harness.request(asking.id)
+    assert is_unreadable(received.text)
+    await harness.engine.intake.plan(received, received.text)
+    assert (harness.request(asking.id).state, harness.request(asking.id).rule) == (RequestState.REFUSED, "forged")
+    assert {request.id, asking.id} <= {one.id for one in harness.read(lambda txn: txn.requests())}
+    assert harness.job(job.id).state is not JobState.RUNNING
 
 
 async def test_a_save_makes_no_row_authentic(harness: HubHarness) -> None:
