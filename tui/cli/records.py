@@ -13,7 +13,7 @@ from common.api.queries import JobArgs
 from common.api.requests import RequestDetails
 from common.api.subscriptions import JobChunk
 from common.machine.redelivery import redelivery_sentence
-from common.text import clean
+from common.text import OUTPUT_IS, clean
 from common.values import format_duration
 from tui.cli.context import CliContext, json_option, parse_request_number, pass_context, print_json, to_json
 from tui.cli.streams import OutputPrinter
@@ -37,7 +37,7 @@ def job_command(context: CliContext, job_id: str, as_json: bool) -> None:
         job, chunks = await fetch_job(client, job_id.upper())
         if as_json:
             output = b"".join(chunk.data for chunk in chunks).decode("utf-8", "replace")
-            click.echo(to_json({**encode(job), "output": output}))
+            click.echo(to_json({**encode(job), "output": output, **OUTPUT_IS}))
             return 0
         for name, value in job_facts(job):
             click.echo(f"{name:<8} {clean(value, limit=100_000)}", err=True)  # whatever field it came from

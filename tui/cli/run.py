@@ -19,7 +19,7 @@ from common.api.jobs import JobView
 from common.api.requests import RequestDetails
 from common.api.subscriptions import FollowPush
 from common.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED
-from common.text import clean
+from common.text import OUTPUT_IS, clean
 from tui.cli.context import (
     CliContext,
     SecondsRange,
@@ -219,7 +219,7 @@ class RequestProgress:
 
     def document(self) -> dict[str, Any]:
         """The request for JSON, each job with its output as text."""
-        jobs = [{**encode(job), "output": self._output_of(job)} for job in self.request.jobs]
+        jobs = [{**encode(job), "output": self._output_of(job), **OUTPUT_IS} for job in self.request.jobs]
         return {**encode(self.request), "jobs": jobs}
 
     def _output_of(self, job: JobView) -> str:

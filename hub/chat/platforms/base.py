@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from common.catalogue import Language
+from common.text import OUTPUT_IS
 from hub.core.inlet_table import InletTable
 from hub.core.strict_json import BadBody
 
@@ -269,6 +270,7 @@ class ReplyContent:
                     "state": job.state,
                     "exit_code": job.exit_code,
                     "output": job.output,
+                    **OUTPUT_IS,
                     **({"reason": job.reason} if job.reason else {}),
                     **({"notes": job.notes} if job.notes else {}),
                 }
@@ -308,6 +310,7 @@ class ReplyContent:
 
 
 def _job_from_json(job: dict[str, Any]) -> ReplyJob:
+    job = {name: value for name, value in job.items() if name not in OUTPUT_IS}
     return ReplyJob(**{**job, "argv": tuple(job["argv"]), "notes": tuple(job.get("notes", ()))})
 
 

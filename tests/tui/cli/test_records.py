@@ -38,6 +38,7 @@ def test_a_job_in_json(done: dict[str, Any], answerback: LiveHub) -> None:
     ended = answerback("job", done["jobs"][0]["id"], "--json")
     assert ended.err == ""
     assert ended.json["output"] == "\x00\ufffd\x1b[2Jx\r\nlast"
+    assert ended.json["output_is"] == "data"
     assert ended.json["output_bytes"] == 13
 
 

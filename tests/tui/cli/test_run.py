@@ -44,6 +44,7 @@ def test_json_is_one_document(answerback: LiveHub) -> None:
     assert (request["state"], request["person"], request["plan"]["steps"][0]["targets"]) == ("done", "alice", ["web-1"])
     (job,) = request["jobs"]
     assert (job["state"], job["exit_code"], job["output"], job["agent"]) == ("failed", 7, "trying\n", "web-1")
+    assert job["output_is"] == "data"
     assert ended.err == "answerback: web-1: failed (exit 7)\n"
 
 

@@ -45,6 +45,7 @@ def test_the_json_has_the_documented_form() -> None:
                 "state": "succeeded",
                 "exit_code": 0,
                 "output": "/ 40%\n",
+                "output_is": "data",
             }
         ],
         "actions": ["cancel"],
