@@ -143,6 +143,7 @@ def _runner(options: argparse.Namespace) -> int:
             allowed_uids=allowed,
             ready=ready,
             watch_orphans=True,
+            job_user=options.job_user,
         )
     )
     return EXIT_OK
@@ -333,6 +334,13 @@ def _parser() -> argparse.ArgumentParser:
     runner.add_argument("--exit-when-idle", action="store_true", help="end when no uplink is attached and no job runs")
     runner.add_argument(
         "--uplink-user", metavar="USER", help="the user whose uplink may attach, besides the runner's own"
+    )
+    runner.add_argument(
+        "--job-user",
+        metavar="USER",
+        default="",
+        help="where this is root: whose the jobs are that no rule says run_as = root of (default $ANSWERBACK_JOB_USER,"
+        " else answerback-runner; root: all are root's)",
     )
     runner.add_argument("--log", metavar="FILE", type=Path, help=argparse.SUPPRESS)  # standard error is this file
     command(

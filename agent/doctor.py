@@ -20,6 +20,7 @@ from agent.link_report import LinkReport, read_report
 from agent.lock import is_locked
 from agent.machine_policy import load_machine_policy
 from agent.place import moved_error
+from agent.runner.job_user import EVERYTHING, MAKE_HINT, NOBODY
 from agent.state import AgentSettings, StateFolder
 from common.doctor.findings import (
     Finding,
@@ -33,6 +34,7 @@ from common.doctor.machine_checks import check_clock_kept, check_name, check_spa
 from common.errors import UserError
 from common.link.enrolment import MAX_CLOCK_SKEW, fetch_authority
 from common.read_file import read_bytes
+from common.text import clean
 from common.times import format_moment, local_zone
 from common.values import parse_url
 from common.version import VERSION
@@ -52,7 +54,7 @@ async def examine(state: StateFolder, environment: Mapping[str, str], now: float
     findings.append(check_space(state.path))
     if settings is not None:
         findings.append(_certificate(state, now))
-    findings.append(_policy(state))
+    findings += [_policy(state), *_job_user(state)]
     findings.append(check_clock_kept())
     findings.append(judge_proxies(dict(environment)))
     if settings is not None:
@@ -154,6 +156,20 @@ def _policy(state: StateFolder) -> Finding:
     if not known and any(rule.critical for rule in policy.policy.rules):
         return Finding("policy", "warn", "rules are critical, and nobody's own signature is known here", ADD_HINT)
     return Finding("policy", "ok", f"{state.policy}: {policy.describe()}")
+
+
+def _job_user(state: StateFolder) -> list[Finding]:
+    """As whom jobs run, as the runner that was started last has said; nothing where it has not."""
+    try:
+        said = clean(read_bytes(state.job_user, 1_000).decode("utf-8", "replace"))
+    except UserError:
+        return []
+    if NOBODY in said:
+        return [Finding("jobs", "bad", f"those that need no root are refused: {NOBODY} for them", MAKE_HINT)]
+    if EVERYTHING in said:
+        cure = "give it a user for what needs no root: see systemd/README.md"
+        return [Finding("jobs", "warn", "all of them run as root, also those that no rule says it of", cure)]
+    return [Finding("jobs", "ok", f"they run as {said}")]
 
 
 async def _hub(settings: AgentSettings, state: StateFolder, now: float) -> list[Finding]:

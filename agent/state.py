@@ -14,6 +14,7 @@
             trust.json        our name, the hub's id and the keys that orders are signed with
             policy.toml       the machine's own policy, which the hub cannot overrule; for its owner to edit
             approvers.json    whose own signatures count where a rule is critical (agent/approvers.py)
+            job-user          as whom jobs run, in words, since the runner was started last
             lock, journal …   the runner's own
         run/                  0700; the runner's socket and log, where systemd does not provide a better place
 
@@ -38,6 +39,7 @@ from common.ids import is_name
 from common.values import parse_url
 
 DEFAULT_STATE: Final = Path("/var/lib/answerback-agent")
+JOB_USER_FILE: Final = "job-user"
 SOCKET_VARIABLE: Final = "ANSWERBACK_RUNNER_SOCKET"
 _MAX_SOCKET_PATH: Final = 107  # sun_path in unix(7) without its final NUL
 REJOIN_HINT: Final = "run `answerback-hub token --agent NAME` on the hub, and here the command that it prints"
@@ -117,6 +119,10 @@ class StateFolder:
     @property
     def approvers(self) -> Path:
         return self.runner / "approvers.json"
+
+    @property
+    def job_user(self) -> Path:
+        return self.runner / JOB_USER_FILE
 
     @property
     def runner_lock(self) -> Path:

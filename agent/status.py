@@ -18,6 +18,8 @@ from agent.place import moved_error
 from agent.state import StateFolder
 from common.errors import EXIT_FAILED, EXIT_OK, UserError
 from common.ids import is_ulid
+from common.read_file import read_bytes
+from common.text import clean
 from common.times import format_moment, local_zone
 from common.version import VERSION
 
@@ -51,6 +53,7 @@ class Status:
     policy_profile: str = ""
     policy_usable: bool | None = None
     approvers: str = ""  # whose own signatures count here, and by which kind of key
+    job_user: str = ""  # as whom jobs run, in words
     running_jobs: list[str] | None = None
     unknown_jobs: list[str] | None = None
     hidden: tuple[str, ...] = ()
@@ -78,6 +81,7 @@ class Status:
             f"runner       {self._runner_text()}",
             f"holder       {self.holder or 'cannot tell'}",
             f"policy       {self.policy or 'cannot tell'}",
+            f"jobs run as  {self.job_user or 'cannot tell'}",
             *([f"approvers    {self.approvers}"] if self.approvers else []),
             f"running      {_jobs_text(self.running_jobs)}",
         ]
@@ -158,7 +162,15 @@ def _policy_fields(state: StateFolder) -> dict[str, Any]:
 
     found = summarize(state.policy)
     policy = {"policy": found.text, "policy_profile": found.profile, "policy_usable": found.usable}
-    return {**policy, "approvers": _approvers_text(state)}
+    return {**policy, "approvers": _approvers_text(state), "job_user": _job_user_text(state)}
+
+
+def _job_user_text(state: StateFolder) -> str:
+    """As whom jobs run, as the runner that was started last has said."""
+    try:
+        return clean(read_bytes(state.job_user, 1_000).decode("utf-8", "replace"))
+    except UserError:
+        return ""
 
 
 def _approvers_text(state: StateFolder) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import logging
+import os
 import signal
 from collections.abc import Generator, Iterator
 from typing import Final
@@ -16,6 +17,9 @@ from hypothesis import settings
 # A shell that runs a job in the background has it ignore SIGINT, and programs inherit that from whoever starts them.
 # Tests interrupt the programs they start, which must find the signal as at a terminal. Each xdist worker does this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Where the tests are root's, so are the jobs that they start: they look at who may do what in a test of their own.
+os.environ.setdefault("ANSWERBACK_JOB_USER", "root" if os.geteuid() == 0 else "")
 
 # The same examples in every run, so that a failure is the change's and not the day's; `make slow` tries others, with
 # `--hypothesis-profile=random`. A deadline would measure how busy the machine is.

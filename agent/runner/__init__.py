@@ -10,6 +10,8 @@ From the ground up (a module imports only modules above it):
     spool         output on disk: numbered chunks, per-job cap, one quota, SHA-256 of everything
     walk          where a path leads, found by hand, link by link; openat2 without links
     programs      the file of a program: judged by owners, real name and digest, and held open
+    job_user      as whom a job runs where the runner is root; looking with that user's rights
+    forker        starts a program as that user
     process       starts a program without a shell in a session of its own; stops and reaps it
     orphans       what jobs leave behind: told, read on, reaped
     out_of_memory whether the kernel has ended a process for want of memory

@@ -8,11 +8,10 @@ from agent.runner.journal import JournalState
 from agent.runner.limits import RunnerLimits
 from agent.runner.local_policy import LocalPolicy
 from agent.runner.mounts import SlowMounts
-from agent.runner.preparation import check_program
+from agent.runner.preparation import Terms, check_program
 from agent.runner.programs import CannotRun
 from agent.runner.verify import OrderRefusal, Trust, check_order
 from common.plan import Order
-from common.policy.machine_checks import MachineChecks
 
 
 def check_acceptance(
@@ -36,7 +35,7 @@ def check_acceptance(
     if isinstance(checks, OrderRefusal):
         return checks
     try:
-        check_program(order, checks, slow_mounts)
+        check_program(order, Terms(checks, policy.user_of(order, checks)), slow_mounts)
     except CannotRun as error:
         return OrderRefusal("program", str(error))
     if load >= limits.max_accepted:
@@ -44,8 +43,9 @@ def check_acceptance(
     return None
 
 
-def check_again(order: Order, policy: LocalPolicy, now: float) -> MachineChecks | OrderRefusal:
-    """Right before the start, for the rules may have changed since: what is to be looked at, or why it is refused. What
-    people signed for it is used up.
+def check_again(order: Order, policy: LocalPolicy, now: float) -> Terms | OrderRefusal:
+    """Right before the start, for the rules may have changed since: on which terms, or why it is refused. What people
+    signed for it is used up.
     """
-    return policy.check(order, now) or policy.use(order, now) or policy.machine_checks(order)
+    found = policy.check(order, now) or policy.use(order, now) or policy.machine_checks(order)
+    return found if isinstance(found, OrderRefusal) else Terms(found, policy.user_of(order, found))

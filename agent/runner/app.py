@@ -25,18 +25,28 @@ from agent.lock import acquire_lock
 from agent.place import end_word, place_of, read_word
 from agent.reserve import Reserve
 from agent.runner.evidence import Evidence
+from agent.runner.forker import Forker
 from agent.runner.job_manager import JobManager
+from agent.runner.job_user import JobUsers, sharing_groups
 from agent.runner.journal import Journal
 from agent.runner.known_keys import KeyKeeper
 from agent.runner.limits import RunnerLimits
 from agent.runner.local_policy import LocalPolicy
 from agent.runner.orphans import Orphans, become_subreaper
-from agent.runner.process import Spawner, is_alive, prepare_process
+from agent.runner.process import Spawner, base_environment, is_alive, prepare_process
 from agent.runner.recover import recover, remove_orphans
 from agent.runner.socket import UplinkConnection
 from agent.runner.spool import Spool
 from agent.runner.verify import OrderRefusal
-from agent.state import check_socket_path, life_file, moved_here_file, protocol_file, refusing_file, version_file
+from agent.state import (
+    JOB_USER_FILE,
+    check_socket_path,
+    life_file,
+    moved_here_file,
+    protocol_file,
+    refusing_file,
+    version_file,
+)
 from common.errors import UserError
 from common.files import create_folder, write_file
 from common.link.codec import Frame
@@ -58,12 +68,14 @@ async def run_runner(
     ready: Callable[[], None],
     limits: RunnerLimits = RunnerLimits(),  # noqa: B008 - frozen
     watch_orphans: bool = False,
+    job_user: str = "",
 ) -> None:
     """Serves the state folder until SIGTERM or SIGINT or, with `exit_when_idle`, until no uplink and no job is left.
 
     With `watch_orphans` all other children of this process count as left behind by jobs, and are told and reaped: for a
     process that is nothing but a runner.
     `allowed_uids` are user ids that may attach besides root and our own. `ready` is called once the socket listens.
+    `job_user` is whose the jobs are that need no root, where this process is root (`agent.runner.job_user`).
     Raises UserError.
     """
     state, socket = _absolute(state), _absolute(socket)
@@ -71,14 +83,18 @@ async def run_runner(
     create_folder(state, 0o755)
     create_folder(folder)
     _check_folder(folder)
+    users = JobUsers.of(job_user)
     lock = acquire_lock(folder / "lock", "runner", state, "use that one, stop it first, or name another --state")
     mask = prepare_process()
     try:
-        runner = Runner(folder, allowed_uids, limits, exit_when_idle=exit_when_idle, watch_orphans=watch_orphans)
-        try:
-            await runner.serve(socket, ready)
-        finally:
-            runner.close()
+        with sharing_groups(users):
+            runner = Runner(
+                folder, allowed_uids, limits, users, exit_when_idle=exit_when_idle, watch_orphans=watch_orphans
+            )
+            try:
+                await runner.serve(socket, ready)
+            finally:
+                runner.close()
     finally:
         os.umask(mask)
         os.close(lock)
@@ -92,10 +108,12 @@ class Runner:
         folder: Path,
         allowed_uids: Collection[int],
         limits: RunnerLimits,
+        users: JobUsers,
         *,
         exit_when_idle: bool,
         watch_orphans: bool,
     ) -> None:
+        self._folder = folder
         self._loop = asyncio.get_running_loop()
         self._limits = limits
         self._allowed = frozenset({0, os.geteuid(), *allowed_uids})
@@ -113,15 +131,16 @@ class Runner:
             create_folder(folder / name)
         self._watching = watch_orphans and become_subreaper()
         self._jobs_folder = _open_folder(folder / "jobs")
-        self._empty_folder = _open_folder(folder / "empty")
+        self._empty_folder = _open_folder(folder / "empty", 0o755 if users.differ else 0o700)
         self._reserve_folder = _open_reserve(folder / "reserve", instead=self._jobs_folder)
         self._reserve = Reserve(self._reserve_folder)
         self._reserve_timer: asyncio.TimerHandle | None = None
-        self._spawner = Spawner(os.fspath(folder / "programs"))
+        names = os.fspath(folder / "programs")
+        self._spawner = Spawner(names, _forker(users, names))
         evidence = Evidence(self._jobs_folder)
         spool = Spool(evidence, limits.spool_quota, reserve=self._reserve, limits=limits)
         now = time.time()
-        self._local_policy = LocalPolicy(folder)
+        self._local_policy = LocalPolicy(folder, users)
         self._keys = KeyKeeper(folder / "approvers.json")
         self._standard_error = StandardError()
         trust = self._local_policy.trust()
@@ -172,6 +191,7 @@ class Runner:
         _write_beside(version_file(socket), VERSION)
         _write_beside(protocol_file(socket), str(PROTOCOL))
         self._tell_life(socket)
+        _write_beside(self._folder / JOB_USER_FILE, self._local_policy.users.describe())
         with suppress(OSError):
             _remove(refusing_file(socket))  # of a runner that was killed
         self._look(socket)
@@ -184,7 +204,9 @@ class Runner:
             self._loop.add_signal_handler(signal.SIGCHLD, self.jobs.supervisor.reap_orphans)
         self._fill_reserve()
         try:
-            log.info("runner.ready", socket=socket, jobs=len(self.jobs.jobs))
+            log.info(
+                "runner.ready", socket=socket, jobs=len(self.jobs.jobs), jobs_run_as=self._local_policy.users.describe()
+            )
             ready()
             self.schedule_pump()
             await self._finished.wait()
@@ -408,8 +430,17 @@ def _check_folder(folder: Path) -> None:
         raise UserError(f"{folder} can be written by others than its owner", f"run `chmod 700 {folder}`")
 
 
-def _open_folder(path: Path) -> int:
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+def _forker(users: JobUsers, names: str) -> Forker | None:
+    if users.others is None or not users.differ:
+        return None
+    return Forker(users.others, names, base_environment(users.others))
+
+
+def _open_folder(path: Path, mode: int = 0o700) -> int:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    if mode != 0o700:
+        os.fchmod(descriptor, mode)
+    return descriptor
 
 
 def _open_reserve(path: Path, instead: int) -> int:

@@ -18,6 +18,7 @@ from agent import log
 from agent.approvers import ADD_HINT, Approvers, load_approvers
 from agent.machine_policy import READ_ONLY, MachinePolicy, read_machine_policy
 from agent.runner.approvals import count_approvals, count_own_approvals
+from agent.runner.job_user import MAKE_HINT, JobUser, JobUsers
 from agent.runner.used_approvals import UsedApprovals
 from agent.runner.verify import BadTrust, OrderRefusal, Trust, parse_trust
 from common.catalogue import Sentence
@@ -35,8 +36,9 @@ T = TypeVar("T")
 class LocalPolicy:
     """Both files, in the runner's folder; each method reloads its file where it has changed."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, users: JobUsers | None = None, *, clock: Callable[[], float] = time.time) -> None:
         """`clock` is this machine's own: by it the windows of its rules hold, whatever the hub says the time is."""
+        self.users = users or JobUsers.of("")
         self._clock = clock
         self._trust = _WatchedFile(folder / "trust.json", "signature", parse_trust)
         self._file = folder / "policy.toml"
@@ -67,7 +69,7 @@ class LocalPolicy:
         refusal = check_policy(policy.policy, order, trust.keys, now, self._clock())
         if refusal is not None:
             return self._with_cure(refusal, policy)
-        refusal = check_user(policy.policy, order, os.geteuid(), self._clock())
+        refusal = check_user(policy.policy, order, self.users, self._clock())
         return refusal or self._check_critical(policy.policy, order, now)
 
     def use(self, order: Order, now: float) -> OrderRefusal | None:
@@ -95,6 +97,11 @@ class LocalPolicy:
         except UserError as error:
             return OrderRefusal("policy", str(error)[:MAX_REASON])
         return check_critical(verdict, order, approvers, now)
+
+    def user_of(self, order: Order, checks: MachineChecks) -> JobUser:
+        """As whom an order runs that is not refused; `checks` are the local policy's."""
+        rooted = "root" in (checks.run_as, read_checks(order.checks).run_as)
+        return self.users.own if rooted or self.users.others is None else self.users.others
 
     def machine_checks(self, order: Order) -> MachineChecks | OrderRefusal:
         """What the local policy wants looked at before the start of an order that it does not refuse."""
@@ -156,11 +163,15 @@ def check_critical(verdict: Verdict, order: Order, approvers: Approvers, now: fl
     return OrderRefusal("policy", "; ".join((f"{reason}{len(found.people)}", *found.excluded))[:MAX_REASON])
 
 
-def check_user(policy: Policy, order: Order, uid: int, wall: float | None = None) -> OrderRefusal | None:
-    """Why a command that needs root does not run as user `uid`; both policies say whether it does."""
-    verdict, asked = _judge(policy, order, wall), read_checks(order.checks).run_as
+def check_user(policy: Policy, order: Order, users: JobUsers, wall: float | None = None) -> OrderRefusal | None:
+    """Why a command that needs root does not run as root here, or one that needs none has nobody to run as; both
+    policies say whether it does.
+    """
+    verdict, asked, uid = _judge(policy, order, wall), read_checks(order.checks).run_as, users.own.uid
     if "root" not in (asked, verdict.checks.run_as):
-        return None
+        if users.others is not None:
+            return None
+        return OrderRefusal("policy", f"it needs no root, and no user is known whose such jobs are here: {MAKE_HINT}")
     if verdict.checks.run_as != "root" and verdict.rule != DEFAULT_RULE:
         return OrderRefusal("policy", f'rule {verdict.rule} of this machine does not say run_as = "root"')
     if uid == 0:

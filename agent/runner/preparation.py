@@ -10,6 +10,7 @@ from collections.abc import Container
 from contextlib import suppress
 from dataclasses import dataclass
 
+from agent.runner.job_user import JobUser, acting_as
 from agent.runner.process import ChildProcess, Spawner, open_folder
 from agent.runner.programs import OpenProgram, open_program
 from agent.runner.real_paths import CheckedPaths, check_paths
@@ -21,16 +22,26 @@ from common.policy.machine_checks import MachineChecks, read_checks
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """On which an order starts that this machine's policy does not refuse."""
+
+    checks: MachineChecks  # of that policy
+    user: JobUser  # whose the job will be
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedStart:
     """Everything that a start needs. The caller closes it."""
 
     program: OpenProgram
     folder: int
     paths: CheckedPaths
+    user: JobUser | None = None  # None: the runner's own
 
     def spawn(self, spawner: Spawner, variables: tuple[tuple[str, str], ...]) -> ChildProcess:
         """Starts the program; raises OSError."""
-        return spawner.spawn(self.program, self.paths.argv, variables, self.folder, self.paths.descriptors)
+        uid = os.geteuid() if self.user is None else self.user.uid
+        return spawner.spawn(self.program, self.paths.argv, variables, self.folder, self.paths.descriptors, uid=uid)
 
     def close(self) -> None:
         self.program.close()
@@ -38,22 +49,27 @@ class PreparedStart:
         os.close(self.folder)
 
 
-def check_program(order: Order, local: MachineChecks, slow: Container[str]) -> None:
+def check_program(order: Order, terms: Terms, slow: Container[str]) -> None:
     """Raises CannotRun where the order's program must not run here; one on a slow file system is left to the start."""
-    with suppress(SlowPlace):
-        open_program(order.argv[0], os.geteuid(), _policies(order, local), slow).close()
+    with suppress(SlowPlace), acting_as(terms.user):
+        open_program(order.argv[0], terms.user.uid, _policies(order, terms.checks), slow).close()
 
 
-def prepare_start(order: Order, local: MachineChecks, empty: int, slow: Container[str] = ()) -> PreparedStart:
-    """`local` are the checks of this machine's policy, `empty` is the folder of orders that name none. Raises
+def prepare_start(order: Order, terms: Terms, empty: int, slow: Container[str] = ()) -> PreparedStart:
+    """`empty` is the folder of orders that name none. All is looked at with the rights of whose the job will be. Raises
     CannotRun, CannotEnter or OSError, or SlowPlace before it looks at one of `slow`, and then holds nothing open.
     """
-    policies, uid = _policies(order, local), os.geteuid()
+    with acting_as(terms.user):
+        return _prepare(order, terms, empty, slow)
+
+
+def _prepare(order: Order, terms: Terms, empty: int, slow: Container[str]) -> PreparedStart:
+    policies, uid = _policies(order, terms.checks), terms.user.uid
     program = open_program(order.argv[0], uid, policies, slow)
     try:
         folder = open_folder(order.cwd, slow) if order.cwd else os.dup(empty)
         try:
-            return PreparedStart(program, folder, _prepare_words(order, policies, uid, slow))
+            return PreparedStart(program, folder, _prepare_words(order, policies, uid, slow), terms.user)
         except BaseException:
             os.close(folder)
             raise

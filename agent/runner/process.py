@@ -16,6 +16,8 @@ its place between the check and the start. Two kinds cannot be had that way, and
 For those the path is compared with what was judged right after the start, and what came in its place is killed. Only
 root and the runner's own user could have put it there.
 
+A job of another user than the runner's, which then is root (`agent.runner.job_user`), is forked (`forker`).
+
 A process that leaves the group (a daemon that calls setsid) cannot be killed here; under systemd the unit's cgroup
 contains it.
 """
@@ -24,14 +26,14 @@ from __future__ import annotations
 
 import errno
 import os
-import pwd
 import resource
 import signal
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
+from agent.runner.job_user import JobUser, own_user
 from agent.runner.programs import OpenProgram, error_text
 from agent.runner.walk import SlowPlace
 
@@ -100,14 +102,22 @@ def open_folder(path: str, slow: Container[str] = ()) -> int:
     return folder
 
 
-def base_environment() -> dict[str, str]:
+def base_environment(user: JobUser | None = None) -> dict[str, str]:
     """The environment of every job, before the order's own variables; nothing comes from the runner's environment."""
-    try:
-        user = pwd.getpwuid(os.geteuid())
-        name, home = user.pw_name, user.pw_dir
-    except KeyError:
-        name, home = str(os.geteuid()), "/"
-    return {"PATH": DEFAULT_PATH, "HOME": home, "LANG": "C.UTF-8", "TERM": "dumb", "USER": name}
+    who = user or own_user()
+    return {"PATH": DEFAULT_PATH, "HOME": who.home, "LANG": "C.UTF-8", "TERM": "dumb", "USER": who.name}
+
+
+class StartsAsOther(Protocol):
+    """Starts programs as the one other user that a runner that is root has jobs of."""
+
+    names: str | None  # how that user reaches the folder of the programs' names
+    environment: dict[bytes, bytes]
+
+    def fork(self, path: str, args: Sequence[bytes], environment: Mapping[bytes, bytes], passed: Sequence[int]) -> int:
+        """The process id; raises OSError. `passed` are the three standard streams and what keeps its number."""
+
+    def close(self) -> None: ...
 
 
 class Spawner:
@@ -118,7 +128,8 @@ class Spawner:
     that is being started. Without the folder, or where it cannot be written, processes have that number as their name.
     """
 
-    def __init__(self, names: str = "") -> None:
+    def __init__(self, names: str = "", others: StartsAsOther | None = None) -> None:
+        """`others` starts the jobs of another user, where the runner is root (`agent.runner.forker`)."""
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._home = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._slot = os.dup(self._null)
@@ -130,8 +141,11 @@ class Spawner:
                 os.mkdir(names, 0o700)
         self._environment = {key.encode(): value.encode() for key, value in base_environment().items()}
         self._oom_protected = _oom_score_adj() < 0
+        self._others = others
 
     def close(self) -> None:
+        if self._others is not None:
+            self._others.close()
         for descriptor in (self._null, self._home, self._slot):
             os.close(descriptor)
 
@@ -142,12 +156,19 @@ class Spawner:
         env: Iterable[tuple[str, str]],
         folder: int,
         kept: Iterable[int] = (),
+        *,
+        uid: int | None = None,
     ) -> ChildProcess:
         """Starts `program` in the directory of the descriptor `folder`, with the descriptors `kept` under the numbers
-        they have here; raises OSError, and then nothing was started, or what was has been killed.
+        they have here; raises OSError, and then nothing was started, or what was has been killed. `uid` is whose it
+        will be: the runner's own user, or the other one that this was made for.
         """
         args = [arg.encode() for arg in argv]
-        environment = self._environment | {key.encode(): value.encode() for key, value in env}
+        forker = None if uid in (None, os.geteuid()) else self._others
+        if forker is None and uid not in (None, os.geteuid()):
+            raise PermissionError(errno.EPERM, "no process is started as another user here")
+        base = self._environment if forker is None else forker.environment
+        environment = base | {key.encode(): value.encode() for key, value in env}
         out, out_end = os.pipe2(os.O_CLOEXEC)
         try:
             err, err_end = os.pipe2(os.O_CLOEXEC)
@@ -159,7 +180,7 @@ class Spawner:
         try:
             os.set_blocking(out, False)
             os.set_blocking(err, False)
-            pid = self._start(program, args, environment, folder, (out_end, err_end, *kept))
+            pid = self._start(program, args, environment, folder, (out_end, err_end, *kept), forker)
             pidfd = os.pidfd_open(pid)
         except OSError:
             if pid:
@@ -180,27 +201,32 @@ class Spawner:
         environment: dict[bytes, bytes],
         folder: int,
         passed: tuple[int, ...],
+        forker: StartsAsOther | None,
     ) -> int:
         """`passed` are the ends of the pipes, and what keeps its number."""
-        path = self._path_of(program)
+        path = self._path_of(program, None if forker is None else forker.names)
         if path != program.real and program.is_script:
             passed += (self._slot,)  # the interpreter opens it again
         os.dup2(program.descriptor, self._slot, inheritable=False)
         os.fchdir(folder)
         try:
-            pid = os.posix_spawn(
-                path,
-                args,
-                environment,
-                file_actions=(
-                    (os.POSIX_SPAWN_DUP2, self._null, 0),
-                    (os.POSIX_SPAWN_DUP2, passed[0], 1),
-                    (os.POSIX_SPAWN_DUP2, passed[1], 2),
-                    *((os.POSIX_SPAWN_DUP2, descriptor, descriptor) for descriptor in passed[2:]),
-                ),
-                setsid=True,
-                setsigmask=(),
-                setsigdef=_IGNORABLE,
+            pid = (
+                forker.fork(path, args, environment, (self._null, *passed))
+                if forker
+                else os.posix_spawn(
+                    path,
+                    args,
+                    environment,
+                    file_actions=(
+                        (os.POSIX_SPAWN_DUP2, self._null, 0),
+                        (os.POSIX_SPAWN_DUP2, passed[0], 1),
+                        (os.POSIX_SPAWN_DUP2, passed[1], 2),
+                        *((os.POSIX_SPAWN_DUP2, descriptor, descriptor) for descriptor in passed[2:]),
+                    ),
+                    setsid=True,
+                    setsigmask=(),
+                    setsigdef=_IGNORABLE,
+                )
             )
         finally:
             os.fchdir(self._home)
@@ -211,16 +237,17 @@ class Spawner:
             _set_oom_score_adj(pid, 0)
         return pid
 
-    def _path_of(self, program: OpenProgram) -> str:
-        """The path to execute."""
+    def _path_of(self, program: OpenProgram, seen: str | None) -> str:
+        """The path to execute. `seen` is how the folder of names is reached by whoever may not come to it."""
         if not self._has_proc or (program.is_script and not program.pinned):
             return program.real
         if program.is_script or not self._names:
             return self._by_slot
         name = os.path.join(self._names, os.path.basename(program.real))
+        shown = name if seen is None else os.path.join(seen, os.path.basename(name))
         try:
             if os.readlink(name) == self._by_slot:
-                return name
+                return shown
             os.unlink(name)  # of a runner before this one
         except OSError:
             pass  # there is none
@@ -228,7 +255,7 @@ class Spawner:
             os.symlink(self._by_slot, name)
         except OSError:
             return self._by_slot
-        return name
+        return shown
 
 
 def _kill_a_replacement(pid: int, program: OpenProgram) -> None:

@@ -14,6 +14,7 @@ from agent.approvers import add_approver
 from agent.doctor import examine
 from agent.link_report import LinkReporter
 from agent.lock import acquire_lock
+from agent.runner.job_user import JobUser, JobUsers
 from agent.state import StateFolder
 from agent.uplink.link_chain import LinkChain
 from common.doctor.findings import Finding
@@ -67,6 +68,23 @@ async def test_a_critical_rule_without_anybody_s_key_is_told(state: StateFolder)
     assert (await checks(state))["policy"].state == "ok"
     state.approvers.write_text("nonsense")
     assert (await checks(state))["policy"].state == "bad"
+
+
+async def test_as_whom_jobs_run(state: StateFolder) -> None:
+    """As the runner that was started last has said: where that is nobody, or root for all, with what to do."""
+    assert "jobs" not in await checks(state)
+    own, other = JobUser("root", 0, 0, (), "/root"), JobUser("nobody", 65534, 65534, (), "/")
+    for users, word, told in (
+        (JobUsers(own, other), "ok", "they run as nobody; root where"),
+        (JobUsers(own, own), "warn", "also those that no rule says it of"),
+        (JobUsers(own, None), "bad", "are refused"),
+        (JobUsers(other, other), "ok", "they run as nobody, all of them"),
+    ):
+        state.job_user.write_text(users.describe())
+        found = (await checks(state))["jobs"]
+        assert (found.state, told in found.found) == (word, True), found
+    state.job_user.write_text(JobUsers(own, None).describe())
+    assert "useradd" in (await checks(state))["jobs"].cure
 
 
 async def test_what_is_wrong_is_named(state: StateFolder) -> None:

@@ -101,6 +101,8 @@ def test_a_job_runs_only_while_its_process_does(tmp_path: Path) -> None:
         ({"policy": "read-only: looks"}, "policy       read-only: looks", 0),
         ({"policy": "CANNOT BE USED", "policy_usable": False}, "policy       CANNOT BE USED", 1),
         ({}, "policy       cannot tell", 0),
+        ({"job_user": "nobody; root where a rule says so"}, "jobs run as  nobody; root where", 0),
+        ({}, "jobs run as  cannot tell", 0),
         ({"approvers": "bob (bob: why)"}, "approvers    bob (bob: why)", 0),
         ({"unknown_jobs": [JOB]}, f"unknown      {JOB}", 0),
         (

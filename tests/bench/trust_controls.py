@@ -445,6 +445,39 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "for keys in approvers.values() for one in keys",
         f"{RUNNER}/test_approvals.py",
     ),
+    # ---- a runner that is root
+    _control(
+        "A1",
+        "what no rule says is root's runs as another user",
+        "agent/runner/local_policy.py",
+        "return self.users.own if rooted or self.users.others is None else self.users.others",
+        "return self.users.own",
+        f"{RUNNER}/test_job_user.py",
+    ),
+    _control(
+        "A1",
+        "without such a user nothing runs as root instead",
+        "agent/runner/local_policy.py",
+        "        if users.others is not None:\n            return None\n",
+        "        return None\n",
+        f"{RUNNER}/test_job_user.py",
+    ),
+    _control(
+        "A3 B8",
+        "what such a job may not reach is not reached for it by root",
+        "agent/runner/job_user.py",
+        "        _set(_libc.setfsuid, user.uid)\n",
+        "",
+        f"{RUNNER}/test_job_user.py",
+    ),
+    _control(
+        "A4",
+        "set-user-ID programs raise such a job nowhere",
+        "agent/runner/forker.py",
+        ' "forker", initializer=_gain_nothing)',
+        ' "forker")',
+        f"{RUNNER}/test_forker.py",
+    ),
     # ---- whose own signatures count, changed from afar
     _control(
         "A3 B13",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agent.runner.job_user import JobUser, JobUsers
 from agent.runner.local_policy import LocalPolicy, check_user
 from agent.runner.verify import OrderRefusal, Trust
 from common.approval_proof import HUB, ApprovalProof
@@ -245,7 +246,8 @@ def test_a_command_that_needs_root_is_root_s_by_both_policies_and_a_drop_in(home
         (trusting, asked, 0, None),
         (trusting, asked, 1000, "start it as root with the drop-in"),
     ):
-        refusal = check_user(policy, sent, uid)
+        own = JobUser("x", uid, uid, (), "/")
+        refusal = check_user(policy, sent, JobUsers(own, own))
         assert (refusal is None) == (said is None)
         assert refusal is None or (refusal.code == "policy" and str(said) in refusal.reason)
 

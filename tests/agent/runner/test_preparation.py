@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from agent.runner.preparation import prepare_start
+from agent.runner.job_user import own_user
+from agent.runner.preparation import Terms, prepare_start
 from agent.runner.programs import CannotRun
 from agent.runner.real_paths import PathRefused
 from common.link.messages import Ended
@@ -118,6 +119,6 @@ def test_a_refused_start_holds_nothing_open(home: Any, tmp_path: Path) -> None:
         (home.order("/bin/none"), CannotRun),
     ):
         with pytest.raises(refusal):
-            prepare_start(order, NO_CHECKS, empty)
+            prepare_start(order, Terms(NO_CHECKS, own_user()), empty)
     assert len(os.listdir("/proc/self/fd")) == before
     os.close(empty)

@@ -226,12 +226,23 @@ class Uplink:
 
 @contextlib.asynccontextmanager
 async def serving(
-    home: Home, limits: RunnerLimits = DEFAULTS, *, idle: bool = False, allowed: tuple[int, ...] = ()
+    home: Home,
+    limits: RunnerLimits = DEFAULTS,
+    *,
+    idle: bool = False,
+    allowed: tuple[int, ...] = (),
+    job_user: str = "",
 ) -> AsyncIterator[asyncio.Task[None]]:
     """A runner in this process, listening; the task ends when the runner does."""
     ready = asyncio.Event()
     coroutine = run_runner(
-        home.state, home.socket, exit_when_idle=idle, allowed_uids=allowed, ready=ready.set, limits=limits
+        home.state,
+        home.socket,
+        exit_when_idle=idle,
+        allowed_uids=allowed,
+        ready=ready.set,
+        limits=limits,
+        job_user=job_user,
     )
     async with asyncio.TaskGroup() as group:
         task = group.create_task(coroutine)
