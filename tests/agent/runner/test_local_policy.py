@@ -270,7 +270,7 @@ def test_a_machines_own_windows_hold_by_its_own_clock(home: Any) -> None:
     home.policy(RULE.replace('verdict = "ask"\napprovers = 2', 'verdict = "allow"\nwhen = "mon-fri 08:00-18:00"'))
     friday, saturday = 1_796_378_400.0, 1_796_464_800.0  # 2026-12-04T10:00Z and a day later
     order = approved(home, home.order("/bin/df", "-h", time_limit=10, output_cap=100))
-    inside, outside = LocalPolicy(home.runner, lambda: friday), LocalPolicy(home.runner, lambda: saturday)
+    inside, outside = (LocalPolicy(home.runner, clock=lambda now=now: now) for now in (friday, saturday))
     for hubs_now in (friday, saturday):
         assert inside.check(order, hubs_now) is None
         refusal = outside.check(order, hubs_now)
