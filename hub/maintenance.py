@@ -15,6 +15,8 @@ from common.lifecycle import JOB_DISPATCHED, JobState, RequestState
 from hub.chat.compose import ReplyComposer
 from hub.core import job as jobs_of_hub
 from hub.core import request as requests_of_hub
+from hub.core.lost_contact import TOLD_AFTER, give_up, lost_since
+from hub.core.records import Job
 from hub.engine.engine import Engine
 from hub.engine.unit_of_work import UnitOfWork
 from hub.identity.agents import REFRESH_SECONDS, AgentRegistry
@@ -86,15 +88,17 @@ class MaintenanceTasks:
         self._flush = flush
         self._run_due = run_due
         self._clock = clock
-        self._refreshed_at = clock()
+        self._refreshed_at = self._began_at = clock()
         self._revoked_done: set[str] = set()  # revoked machines whose jobs were ended
         self._progress_sent: dict[str, int] = {}
+        self._lost_told: set[str] = set()  # running jobs of which chat was told that their machine is not heard of
 
     async def run(self) -> None:
         timers: list[tuple[str, float, Callable[[], Awaitable[None]]]] = [
             ("lapse", 0.5, self.expire),
             ("progress", 1.0, self.progress),
             ("look", REFRESH_SECONDS, self.refresh),
+            ("contact", 2.0, self.give_up),
             ("sweep", 5.0, self._engine.intake.sweep),
             ("checkpoint", CHECKPOINT_EVERY, self.checkpoint),
             ("flush", 60.0, self.flush),
@@ -144,11 +148,13 @@ class MaintenanceTasks:
         now = self._clock()
         running = await self._store.read(lambda txn: txn.jobs(states=(JobState.RUNNING,), limit=BATCH_SIZE))
         alive = {job.id for job in running}
+        away = self._fleet.snapshot.away
+        self._lost_told = {job.id for job in running if job.id in self._lost_told and job.agent in away}
         self._progress_sent = {job: count for job, count in self._progress_sent.items() if job in alive}
         due = []
         for job in running:
             count = _progress_due(now - (job.started_at or now))
-            if count > self._progress_sent.get(job.id, 0):
+            if self._lost_now(job, now) or count > self._progress_sent.get(job.id, 0):
                 self._progress_sent[job.id] = count
                 due.append(job)
         if not due:
@@ -159,7 +165,31 @@ class MaintenanceTasks:
                 request = uow.txn.request(job.request_id)
                 current = uow.txn.job(job.id)
                 if request is not None and current is not None and current.state is JobState.RUNNING:
-                    uow.effects.replies |= self._composer.enqueue_progress(uow.txn, request, current, now)
+                    uow.effects.replies |= self._composer.enqueue_progress(uow.txn, request, current, now, away)
+
+        await self._engine.write(unit)
+
+    def _lost_now(self, job: Job, now: float) -> bool:
+        """Whether chat is to be told now that nothing is heard of the machine which has the job."""
+        since = lost_since(job, self._fleet.snapshot.away)
+        if since is None or job.id in self._lost_told or now < max(since, self._began_at) + TOLD_AFTER:
+            return False
+        self._lost_told.add(job.id)
+        return True
+
+    async def give_up(self) -> None:
+        """Jobs of machines that are not heard of, whose time limit is over: unknown by our word, or started nowhere."""
+        now, away = self._clock(), self._fleet.snapshot.away
+        stuck = await self._store.read(lambda txn: txn.stuck_jobs(now, BATCH_SIZE)) if away else []
+        lost = [job for job in stuck if job.agent in away]
+        if not any(give_up(job, away[job.agent], self._began_at, now) for job in lost):
+            return
+
+        def unit(uow: UnitOfWork) -> None:
+            for job in lost:
+                current = uow.txn.job(job.id)
+                if current is not None and (move := give_up(current, away[job.agent], self._began_at, now)) is not None:
+                    uow.apply_job_event(current, move, "hub")
 
         await self._engine.write(unit)
 

@@ -58,6 +58,7 @@ class JobView:
     not_before: Annotated[Moment, "held back until then; 0 where it never was"] = 0.0
     redeliveries: Annotated[int, "how often it came back, provably not started, and was queued again"] = 0
     redelivery_code: Annotated[str, "why it did last: restarted, stopping, busy, disk, lost"] = ""
+    lost_contact: Annotated[MaybeMoment, "since when nothing was heard of the machine that has it"] = None
     agent_online: Annotated[bool | None, OMIT] = None
     agent_paused: Annotated[bool | None, OMIT, "paused or drained"] = None
     stuck: Annotated[bool | None, OMIT] = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from common.api.agents import AgentView, VitalsView
@@ -67,15 +67,19 @@ class QueryHandlers:
         return fit_items(map(request_view, found))
 
     async def request(self, caller: Caller, args: RequestArgs) -> RequestDetails:
-        return await self._context.store.read(lambda txn: _request_details(txn, args))
+        return await self._context.store.read(lambda txn: _request_details(txn, args, self._away))
 
     # ---- jobs
+
+    @property
+    def _away(self) -> Mapping[str, float]:
+        return self._context.fleet.snapshot.away
 
     async def jobs(self, caller: Caller, args: JobsArgs) -> tuple[JobView, ...]:
         if args.filter is not None:
             listing, now = _listing("jobs", args, args.filter, caller), self._context.clock()
             return await self._context.store.read(
-                lambda txn: _job_views(txn, JOB.from_rows(txn.list_rows(listing, args.lo, args.limit, now)))
+                lambda txn: _job_views(txn, JOB.from_rows(txn.list_rows(listing, args.lo, args.limit, now)), self._away)
             )
         return await self._context.store.read(
             lambda txn: _job_views(
@@ -87,11 +91,12 @@ class QueryHandlers:
                     limit=args.limit,
                     before_id=args.before or None,
                 ),
+                self._away,
             )
         )
 
     async def job(self, caller: Caller, args: JobArgs) -> JobDetails:
-        return await self._context.store.read(lambda txn: _job_details(txn, args))
+        return await self._context.store.read(lambda txn: _job_details(txn, args, self._away))
 
     async def search_output(self, caller: Caller, args: SearchOutputArgs) -> OutputMatches:
         """Lines of a job's output that have a text in them; upper and lower case are alike."""
@@ -169,10 +174,10 @@ def _listing(view: ViewName, args: Filtered, text: str, caller: Caller) -> ListQ
         raise unknown_sort(error) from None
 
 
-def _request_details(txn: Txn, args: RequestArgs) -> RequestDetails:
+def _request_details(txn: Txn, args: RequestArgs, away: Mapping[str, float]) -> RequestDetails:
     found = find_request(txn, args)
     approvals = tuple(map(_approval_view, txn.approvals(found.id)))
-    return replace(request_details(found, txn.jobs_of(found.id)), approvals=approvals)
+    return replace(request_details(found, txn.jobs_of(found.id), away), approvals=approvals)
 
 
 def _approval_view(given: Approval) -> ApprovalView:
@@ -186,15 +191,15 @@ def _approval_view(given: Approval) -> ApprovalView:
     )
 
 
-def _job_views(txn: Txn, jobs: Iterable[Job]) -> tuple[JobView, ...]:
+def _job_views(txn: Txn, jobs: Iterable[Job], away: Mapping[str, float]) -> tuple[JobView, ...]:
     found = list(jobs)
     requests = {request_id: txn.request(request_id) for request_id in {job.request_id for job in found}}
-    return fit_items(job_of_request(job, requests[job.request_id]) for job in found)
+    return fit_items(job_of_request(job, requests[job.request_id], away) for job in found)
 
 
-def _job_details(txn: Txn, args: JobArgs) -> JobDetails:
+def _job_details(txn: Txn, args: JobArgs, away: Mapping[str, float]) -> JobDetails:
     found = find_job(txn, args.id)
-    view = job_of_request(found, txn.request(found.request_id))
+    view = job_of_request(found, txn.request(found.request_id), away)
     chunks = txn.chunks(found.id, after_seq=args.after or 0, limit=MAX_CHUNKS)
     return extend(JobDetails, view, output=chunk_views(chunks))
 

@@ -40,7 +40,7 @@ def _job(txn: Txn, fleet: AgentRegistry, stored: StoredRow, before: CachedRow | 
     job: Job = before.record if before is not None and same else JOB.from_row(stored)
     agent = fleet.agent(job.agent)
     paused = agent is not None and (agent.paused_at is not None or agent.drain_at is not None)
-    extra = MachineStatus(fleet.online(job.agent), paused), is_job_stuck(job, now)
+    extra = MachineStatus(fleet.online(job.agent), paused, fleet.snapshot.away.get(job.agent)), is_job_stuck(job, now)
     if before is not None and same and before.extra == extra:
         return before
     return CachedRow(stored, job, extra, job_row(job, extra[0], now, *(() if job.command else _command(txn, job))))

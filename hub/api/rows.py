@@ -53,6 +53,7 @@ class MachineStatus:
 
     online: bool
     paused: bool
+    seen: float | None = None  # when it was seen last, where it is not linked
 
 
 def job_row(
@@ -74,6 +75,7 @@ def job_row(
         agent_online=status.online,
         agent_paused=status.paused,
         stuck=is_job_stuck(job, now),
+        away={} if status.seen is None else {job.agent: status.seen},
     )
     return make_row(job.id, encode(view))
 

@@ -16,7 +16,9 @@ from hub.api.context import ApiContext
 from hub.api.lookup import find_job, find_request
 from hub.api.views import request_details
 from hub.core.action_checks import check_retry
+from hub.core.chat_text import time_text
 from hub.core.inventory import MAX_TARGETS, NoTarget, resolve
+from hub.core.lost_contact import lost_since, waits_until
 from hub.core.outcome import Planned
 from hub.core.records import Job, Request
 from hub.engine.request_actions import new_request
@@ -66,7 +68,12 @@ class RunHandlers:
             plan = request.plan
         else:
             if job.state not in JOB_SETTLED:
-                return _refusal("retry_not_ended", "not_ended", args.language, {"what": job.id})
+                context = self._context
+                away = context.fleet.snapshot.away
+                if lost_since(job, away) is None:
+                    return _refusal("retry_not_ended", "not_ended", args.language, {"what": job.id})
+                until = time_text(waits_until(job), context.clock(), args.language)
+                return _refusal("retry_lost", "not_ended", args.language, {"machine": job.agent, "until": until})
             step = request.plan.steps[job.step]
             plan = replace(request.plan, steps=(replace(step, targets=(job.agent,)),))
         parent = job.id if job is not None else request.id

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from common.api.agents import AgentView, DrainView
@@ -18,6 +19,7 @@ from common.api.plans import PlanView
 from common.api.requests import RequestDetails, RequestView
 from common.command.output_filters import FilterWords
 from hub.core.absence import why_away
+from hub.core.lost_contact import lost_since
 from hub.core.records import Agent, AuditEvent, Job, Request, StoredChunk
 
 MAX_NODES: Final = 8_000
@@ -111,9 +113,11 @@ def request_fields(request: Request, text: Callable[[str], str] = unchanged) -> 
     }
 
 
-def request_details(request: Request, jobs: Sequence[Job]) -> RequestDetails:
+def request_details(
+    request: Request, jobs: Sequence[Job], away: Mapping[str, float] = MappingProxyType({})
+) -> RequestDetails:
     """A request with as many of `jobs` as fit, and their number in all."""
-    views = fit_items((job_of_request(job, request) for job in jobs), MAX_NODES // 2, MAX_BYTES // 2)
+    views = fit_items((job_of_request(job, request, away) for job in jobs), MAX_NODES // 2, MAX_BYTES // 2)
     return extend(RequestDetails, request_view(request), jobs=views, job_count=len(jobs))
 
 
@@ -129,6 +133,7 @@ def job_view(
     agent_online: bool | None = None,
     agent_paused: bool | None = None,
     stuck: bool | None = None,
+    away: Mapping[str, float] = MappingProxyType({}),
 ) -> JobView:
     """`text` is applied to every text. `number` and `inlet` are the request's, where the job is older than these
     fields; `argv` is left out where it is None.
@@ -169,6 +174,7 @@ def job_view(
         not_before=job.not_before,
         redeliveries=job.redeliveries,
         redelivery_code=text(job.redelivery_code),
+        lost_contact=lost_since(job, away),
         agent_online=agent_online,
         agent_paused=agent_paused,
         stuck=stuck,
@@ -178,15 +184,17 @@ def job_view(
     )
 
 
-def job_of_request(job: Job, request: Request | None) -> JobView:
-    """A job with what its request says of it: number, inlet, and the command of its step."""
+def job_of_request(job: Job, request: Request | None, away: Mapping[str, float] = MappingProxyType({})) -> JobView:
+    """A job with what its request says of it: number, inlet, and the command of its step; `away` is when machines that
+    are not linked were seen last.
+    """
     if request is None:
-        return job_view(job)
+        return job_view(job, away=away)
     plan = request.plan
     if plan is None or job.step >= len(plan.steps):
-        return job_view(job, number=request.number, inlet=request.inlet)
+        return job_view(job, number=request.number, inlet=request.inlet, away=away)
     step = plan.steps[job.step]
-    return job_view(job, number=request.number, inlet=request.inlet, argv=step.argv, filters=step.filters)
+    return job_view(job, number=request.number, inlet=request.inlet, argv=step.argv, filters=step.filters, away=away)
 
 
 def agent_view(

@@ -129,12 +129,16 @@ class ReplyComposer:
             text = reply_text.recovery_wait_text(request)
             self._enqueue(txn, request, "progress", text, views, now, headed=False)
 
-    def enqueue_progress(self, txn: Txn, request: Request, job: Job, now: float) -> bool:
-        """A job is still running: the end of its output so far; True where a reply was enqueued."""
+    def enqueue_progress(
+        self, txn: Txn, request: Request, job: Job, now: float, away: Mapping[str, float] = reply_text.NOBODY
+    ) -> bool:
+        """A job is still running, or its machine is not heard of: the end of its output so far; True where a reply was
+        enqueued.
+        """
         if not self.may_update(request):
             return False
         tail = _read_end(txn, job)
-        text = reply_text.progress_text(request, job, tail, now)
+        text = reply_text.progress_text(request, job, tail, now, away)
         self._enqueue(txn, request, "progress", text, (_job_view(request, job, tail),), now, headed=False)
         return True
 
@@ -284,8 +288,16 @@ class ReplyComposer:
     def machines_text(self, inventory: Inventory, language: Language, now: float) -> str:
         return reply_text.machines_text(inventory, language, now)
 
-    def status_text(self, txn: Txn, request: Request, jobs: Sequence[Job], now: float, language: Language) -> str:
-        return reply_text.status_text(request, jobs, now, language)
+    def status_text(
+        self,
+        txn: Txn,
+        request: Request,
+        jobs: Sequence[Job],
+        now: float,
+        language: Language,
+        away: Mapping[str, float] = reply_text.NOBODY,
+    ) -> str:
+        return reply_text.status_text(request, jobs, now, language, away)
 
     def output_text(self, txn: Txn, request: Request, jobs: Sequence[Job], now: float, language: Language) -> str:
         """What came back so far: the outcome of ended jobs, the state of the others with the end of their output."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from common.catalogue import Language, Sentence, translate
@@ -20,6 +21,7 @@ from common.text import clean_output
 from common.times import format_moment, utc
 from hub.core.chat_text import code_block, duration_text, inline_text, join_names, neutralize_mentions, time_text
 from hub.core.inventory import Inventory, Machine
+from hub.core.lost_contact import lost_since, waits_until
 from hub.core.records import Job, Request
 from hub.core.recovery import REASON as RESTORED
 
@@ -29,6 +31,7 @@ MAX_LINES: Final = 40
 MAX_REASONS: Final = 3  # machines of which it is said why they are away
 PROGRESS_TAIL: Final = 1_200
 MAX_SUMMARY: Final = 800
+NOBODY: Final[Mapping[str, float]] = MappingProxyType({})
 _LINK: Final = re.compile(r"\b[a-z][a-z0-9+.-]{0,20}://\S*|\bwww\.\S+|\]\(\S*", re.IGNORECASE)
 
 
@@ -85,17 +88,19 @@ def recovery_wait_text(request: Request) -> str:
     return plain_text(translate(request.language, "recovery_wait", number=request.number), request.language)
 
 
-def progress_text(request: Request, job: Job, tail: str, now: float) -> str:
-    """A running job, with the end of its output so far (cleaned)."""
+def progress_text(request: Request, job: Job, tail: str, now: float, away: Mapping[str, float] = NOBODY) -> str:
+    """A running job, with the end of its output so far (cleaned); `away` is when machines were seen last that are not
+    linked.
+    """
     language = request.language
     key = "progress" if job.cancel_asked_at is None else "progress_cancelling"
-    lines = [translate(language, key, number=request.number), job_line(job, now, language)]
+    lines = [translate(language, key, number=request.number), job_line(job, now, language, away)]
     if tail.strip():
         lines.append(code_block(tail.rstrip()[-PROGRESS_TAIL:]))
     return fit_lines(lines, language)
 
 
-def job_line(job: Job, now: float, language: Language) -> str:
+def job_line(job: Job, now: float, language: Language, away: Mapping[str, float] = NOBODY) -> str:
     since = {
         JobState.QUEUED: job.queued_at,
         JobState.LEASED: job.leased_at,
@@ -105,6 +110,9 @@ def job_line(job: Job, now: float, language: Language) -> str:
     state = translate(language, f"job_is_{job.state.value}")
     if since is None:
         return translate(language, "job_line", machine=job.agent, state=state)
+    if (lost := lost_since(job, away)) is not None:
+        told = {"since": time_text(lost, now, language), "until": time_text(waits_until(job), now, language)}
+        return translate(language, "job_line_lost", machine=job.agent, state=state, **told)
     age = duration_text(max(0.0, now - since), language)
     values = {"machine": job.agent, "state": state, "duration": age}
     if job.state in JOB_SETTLED and job.reason:
@@ -127,9 +135,11 @@ def summary_text(request: Request, summary: str) -> str:
 # ---- answers to chat commands
 
 
-def status_text(request: Request, jobs: Sequence[Job], now: float, language: Language) -> str:
+def status_text(
+    request: Request, jobs: Sequence[Job], now: float, language: Language, away: Mapping[str, float] = NOBODY
+) -> str:
     lines = [status_line(request, jobs, now, language)]
-    lines += [job_line(job, now, language) for job in jobs[:MAX_GROUPS]]
+    lines += [job_line(job, now, language, away) for job in jobs[:MAX_GROUPS]]
     if len(jobs) > MAX_GROUPS:
         lines.append(translate(language, "final_more", count=len(jobs) - MAX_GROUPS, number=request.number))
     return fit_lines(lines, language)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from common.catalogue import Language, translate
 from common.lifecycle import RequestState
 from hub.chat.approval_text import fits_chat, plan_lines
-from hub.chat.reply_text import MAX_LINES, fit_lines, job_line, status_line, status_text
+from hub.chat.reply_text import MAX_LINES, NOBODY, fit_lines, job_line, status_line, status_text
 from hub.core.approval import approval_code
 from hub.core.chat_text import command_text, inline_text, time_text
 from hub.core.records import Approval, Job, Request
@@ -18,10 +18,15 @@ MAX_TEXT: Final = 300  # characters of what was asked for
 
 
 def details_text(
-    request: Request, jobs: Sequence[Job], approvals: Sequence[Approval], now: float, language: Language
+    request: Request,
+    jobs: Sequence[Job],
+    approvals: Sequence[Approval],
+    now: float,
+    language: Language,
+    away: Mapping[str, float] = NOBODY,
 ) -> str:
     """A request with what it asked for, its exact plan, who decided, and how its jobs are."""
-    lines = [status_text(request, jobs, now, language)]
+    lines = [status_text(request, jobs, now, language, away)]
     lines.append(translate(language, "show_text", text=inline_text(request.text, MAX_TEXT)))
     if request.plan is not None:
         shown = fits_chat(request.plan)
@@ -39,13 +44,15 @@ def details_text(
     return fit_lines(lines, language)
 
 
-def jobs_text(jobs: Sequence[Job], more: bool, now: float, language: Language) -> str:
+def jobs_text(
+    jobs: Sequence[Job], more: bool, now: float, language: Language, away: Mapping[str, float] = NOBODY
+) -> str:
     """Jobs that have not ended, the newest first."""
     if not jobs:
         return translate(language, "jobs_none")
     lines = [translate(language, "jobs_head_more" if more else "jobs_head", count=len(jobs))]
     for job in jobs[:MAX_LINES]:
-        values = {"number": job.number, "job": job_line(job, now, language)}
+        values = {"number": job.number, "job": job_line(job, now, language, away)}
         lines.append(translate(language, "jobs_line", command=inline_text(job.command or "…", 80), **values))
     return fit_lines(lines, language)
 

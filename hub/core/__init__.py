@@ -20,6 +20,7 @@ action_checks  who may cancel, take back, settle, edit
 admission      a planned request: refused, answered, asked about, or queued; queue_limits its bounds
 dispatch       the order that a job goes to its machine with, or why it is withheld
 redelivery     whether a job that came back, provably not started, is handed out again, and when
+lost_contact   a machine that has a job and is not heard of, and when the hub stops waiting for it
 reconcile      a machine's report beside the hub's own rows; job_output what is stored of a job's output
 plan_edit, pause_drain, queue_order    an edited plan, a paused or drained machine, places in a queue
 recovery       when a store is a restored backup, and what follows

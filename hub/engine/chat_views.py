@@ -60,7 +60,7 @@ class ChatViews:
                 return self._composer.overview_text(uow.txn, waiting, world.machines.inventory, uow.now, language)
             case "jobs":
                 jobs = uow.txn.jobs(states=_OPEN_JOBS, limit=MAX_JOBS + 1)
-                return jobs_text(jobs[:MAX_JOBS], len(jobs) > MAX_JOBS, uow.now, language)
+                return jobs_text(jobs[:MAX_JOBS], len(jobs) > MAX_JOBS, uow.now, language, world.machines.away)
             case "history":
                 earlier = uow.txn.earlier_requests(request, uow.now - HISTORY_SECONDS, HISTORY_READ)
                 return history_text([one for one in earlier if one.plan is not None][:MAX_HISTORY], uow.now, language)
@@ -71,10 +71,10 @@ class ChatViews:
         found = uow.txn.request_by_number(number)
         if found is None:
             return Sentence("no_request", {"what": f"r{number}"}).render(language)
-        jobs = uow.txn.jobs_of(found.id)
+        jobs, away = uow.txn.jobs_of(found.id), uow.world.machines.away
         match command.verb:
             case "show":
-                return details_text(found, jobs, uow.txn.approvals(found.id), uow.now, language)
+                return details_text(found, jobs, uow.txn.approvals(found.id), uow.now, language, away)
             case "output":
                 return self._composer.output_text(uow.txn, found, jobs, uow.now, language)
             case "more":
@@ -82,7 +82,7 @@ class ChatViews:
                 return self._composer.more_text(uow.txn, found, jobs, command.page, language, files=files)
             case "file":
                 return self._composer.answer_with_file(uow.txn, request, found, jobs, uow.now)
-        text = self._composer.status_text(uow.txn, found, jobs, uow.now, language)
+        text = self._composer.status_text(uow.txn, found, jobs, uow.now, language, away)
         if any(job.state in JOB_SETTLED for job in jobs):
             return fit_lines([text, self._composer.output_text(uow.txn, found, jobs, uow.now, language)], language)
         return text

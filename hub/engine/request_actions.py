@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from ulid import ULID
 
@@ -27,6 +27,8 @@ from hub.core.action_checks import check_cancel, check_cancel_job, check_resolve
 from hub.core.approval import DecisionAccepted, DecisionRefused, check_approve, check_reject
 from hub.core.approval_proofs import GivenApprovals, OwnSignature, PasskeySignature, approval_expiry, count_given
 from hub.core.authorization import VERB_ROLES
+from hub.core.chat_text import time_text
+from hub.core.lost_contact import lost_since, waits_until
 from hub.core.rate_limits import TokenBucket
 from hub.core.records import Approval, Job, Person, Request
 from hub.core.who_may import with_names
@@ -216,7 +218,7 @@ class RequestActions:
         uow.apply_transition(request, requests_of_hub.cancelled(request, actor.person, uow.now, kill), actor.person)
         if not working:
             return ActionResult(Sentence("cancelled_now", {"number": request.number}))
-        return ActionResult(Sentence("cancel_asked", {"number": request.number, "count": len(open_jobs)}))
+        return ActionResult(_cancel_asked(uow, request, open_jobs))
 
     def cancel_job(self, uow: UnitOfWork, actor: Actor, job: Job, *, kill: bool = False) -> ActionResult:
         request = uow.txn.request(job.request_id)
@@ -226,7 +228,7 @@ class RequestActions:
         if refused is not None:
             return self._not_cancelled(uow, actor, refused, request)
         uow.apply_job_event(job, jobs_of_hub.AskCancel(actor.person, kill), actor.person)
-        return ActionResult(Sentence("cancel_asked", {"number": request.number, "count": 1}))
+        return ActionResult(_cancel_asked(uow, request, [job]))
 
     def _not_cancelled(self, uow: UnitOfWork, actor: Actor, refused: DecisionRefused, request: Request) -> ActionResult:
         """That it is too late is no matter for the audit; that somebody had no right is."""
@@ -239,6 +241,16 @@ class RequestActions:
             return ActionResult.refused(refused)
         uow.apply_job_event(job, jobs_of_hub.ResolveUnknown(actor.person, done), actor.person)
         return ActionResult(Sentence("settled_now", {"job": job.id}))
+
+
+def _cancel_asked(uow: UnitOfWork, request: Request, jobs: Sequence[Job]) -> Sentence:
+    """What a cancel promises: where nothing is heard of a machine that has one of the jobs, until when it waits."""
+    values: dict[str, Any] = {"number": request.number, "count": len(jobs)}
+    lost = [job for job in jobs if lost_since(job, uow.world.machines.away) is not None]
+    if not lost:
+        return Sentence("cancel_asked", values)
+    until = time_text(max(map(waits_until, lost)), uow.now, request.language)
+    return Sentence("cancel_asked_lost", {**values, "machine": lost[0].agent, "until": until})
 
 
 def refuse(uow: UnitOfWork, actor: Actor, verb: str, result: ActionResult, subject: str = "") -> ActionResult:

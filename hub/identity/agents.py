@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -53,6 +53,15 @@ class MachinesSnapshot:
             },
             {agent.name: agent.state for agent in self.agents.values() if agent.state in ABSENT_STATES},
         )
+
+    @cached_property
+    def away(self) -> Mapping[str, float]:
+        """When those that are not linked now were seen last."""
+        return {
+            agent.name: agent.last_seen
+            for agent in self.agents.values()
+            if agent.last_seen is not None and agent.name not in self.online
+        }
 
     def labels(self, name: str) -> Mapping[str, str]:
         agent = self.agents.get(name)
@@ -152,7 +161,11 @@ class AgentRegistry:
         self._online = self._online.with_name(name)
         self._changed(name)
 
-    def set_offline(self, name: str) -> None:
+    def set_offline(self, name: str, last_seen: float | None = None) -> None:
+        """`last_seen` is what the row will say once it is written."""
+        agent = self._agents.get(name)
+        if agent is not None and last_seen is not None:
+            self._agents = {**self._agents, name: replace(agent, last_seen=last_seen)}
         self._online = self._online.without_name(name)
         self.vitals.pop(name, None)
         self._changed(name)

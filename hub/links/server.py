@@ -425,7 +425,7 @@ class LinkServer:
         if not link.broken:
             link.session_expires_at = now + SESSION_TTL
             self._detached[name] = link
-        self._fleet.set_offline(name)
+        self._fleet.set_offline(name, now)
         log.info("agent.disconnected", agent=name)
         try:
             await self._store.write(lambda txn: txn.touch_agents([(name, now, None)]))

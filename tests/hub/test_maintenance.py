@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -12,9 +13,10 @@ from typing import Any
 import pytest
 
 from common.lifecycle import JobState, RequestState
-from common.link.messages import Output, Report, Started
+from common.link.messages import Accepted, Output, Report, Started
 from hub import maintenance as module
-from hub.core.records import Agent, EnrolmentToken, IssuedCertificate, Person
+from hub.core.lost_contact import GRACE, TOLD_AFTER
+from hub.core.records import Agent, EnrolmentToken, IssuedCertificate, Job, Person
 from hub.identity import certificates, logins
 from hub.maintenance import MaintenanceTasks
 from hub.status import store_warnings
@@ -472,3 +474,59 @@ async def test_a_login_that_was_replaced_ends_by_its_time(awake: HubHarness) -> 
         awake.clock.advance(2)
         await work.timers.refresh()
         assert [row.data["why"] for row in awake.events("login.ended")] == ["time"]
+
+
+# ---- machines that do not come back
+
+
+async def running_and_away(work: Clockwork) -> Job:
+    """A running job, whose machine is not linked any more."""
+    harness = work.inside
+    job = await harness.leased_job()
+    await harness.handle_agent_events("web-1", Accepted(job.id, job.plan_hash), Started(job.id, 7, harness.clock.now))
+    harness.fleet.set_offline("web-1", harness.clock.now)
+    return harness.job(job.id)
+
+
+async def test_contact_that_is_lost_is_told_at_once_and_once(work: Clockwork) -> None:
+    """In chat, with until when the hub waits; and in what chat is answered."""
+    job = await running_and_away(work)
+    harness = work.inside
+    harness.clock.advance(TOLD_AFTER + 1)
+    for _ in range(2):
+        await work.timers.progress()
+    request = harness.request(job.request_id)
+    told = [json.loads(reply.body)["text"] for reply in harness.replies(request) if reply.kind == "progress"]
+    assert sum("lost contact since" in text for text in told) >= 1
+    assert len([text for text in told if "lost contact" in text]) <= 2
+    assert "lost contact since" in await harness.reply_text(f"status r{request.number}")
+    said = await harness.reply_text(f"cancel r{request.number}")
+    assert "web-1 is not heard of" in said
+    assert "counts as unknown from" in said
+
+
+async def test_a_job_whose_machine_stays_away_is_unknown_after_its_time_limit(work: Clockwork) -> None:
+    """By the hub's word: chat is told, a person may settle it, and the truth counts if it comes yet."""
+    job = await running_and_away(work)
+    harness = work.inside
+    harness.clock.advance(job.time_limit + GRACE - 1)
+    await work.timers.give_up()
+    assert harness.job(job.id).state is JobState.RUNNING
+    harness.clock.advance(2)
+    await work.timers.give_up()
+    assert harness.job(job.id).state is JobState.UNKNOWN
+    request = harness.request(job.request_id)
+    assert request.state is RequestState.DONE
+    assert harness.final_reply(request)["jobs"][0]["state"] == "unknown"
+    await harness.handle_agent_events("web-1", ended_message(job.id))
+    assert harness.job(job.id).state is JobState.SUCCEEDED
+    assert harness.reply_kinds(request)[-1] == "late"
+
+
+async def test_a_machine_that_is_linked_is_not_given_up(work: Clockwork) -> None:
+    """However long its job takes: it will say so."""
+    job = await running_and_away(work)
+    work.inside.fleet.set_online("web-1")
+    work.inside.clock.advance(1e6)
+    await work.timers.give_up()
+    assert work.inside.job(job.id).state is JobState.RUNNING

@@ -64,6 +64,8 @@ def job_state(job: JobView, ctx: RenderContext) -> Cell:
         return Cell(translate(ctx.language, "console_job_paused"), "warn")
     if job.is_queued and job.is_machine_away:
         return Cell(translate(ctx.language, "console_job_offline"), "dim")
+    if job.lost_contact is not None:
+        return Cell(translate(ctx.language, "console_job_lost"), "bad")
     if job.is_stuck(ctx.now):
         return Cell(translate(ctx.language, "console_job_stuck"), "bad")
     return Cell(state_label(ctx.language, "job", job.state, JOB_TONES), JOB_TONES.get(job.state, ""))

@@ -219,7 +219,10 @@ def describe_end(job: JobView, ctx: RenderContext) -> str:
         parts.append(
             translate(language, "console_cancel_asked_by", person=one_line(job.cancel_asked_by, 64), age=since)
         )
-    if job.is_running and job.started_at is not None:
+    if job.lost_contact is not None:
+        at = format_moment(job.lost_contact, ctx.now, ctx.zone)
+        parts.append(translate(language, "console_lost_contact", at=at))
+    elif job.is_running and job.started_at is not None:
         parts.append(translate(language, "console_running_for", age=format_age(ctx.now - job.started_at)))
     if job.exit_code is not None:
         parts.append(translate(language, "console_exit", code=one_line(job.exit_code, 6)))

@@ -175,6 +175,13 @@ def test_every_state_has_a_word_and_a_newer_one_is_shown() -> None:
     assert request_state(listed_request(1, state="?"), LOOK).text == "?"
 
 
+def test_a_job_whose_machine_is_not_heard_of_does_not_look_as_if_it_ran() -> None:
+    """The flag stands before the state, and before that it is stuck."""
+    lost = replace(job(1, started_at=NOW), lost_contact=NOW - 60, stuck=True)
+    assert job_state(lost, LOOK).text == "lost contact"
+    assert job_state(replace(lost, lost_contact=None, stuck=False), LOOK).text == "running"
+
+
 def test_why_a_job_waits() -> None:
     """Asked to cancel, its machine paused or away, stuck: the state says which, and none of it is invented."""
 
