@@ -1,4 +1,4 @@
-"""The runner killed again and again under load: no job is lost that had not started, and none runs twice."""
+"""The runner killed, or replaced, again and again under load: no job is lost that had not started, none runs twice."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ def starts(rig: SystemHarness) -> Counter[str]:
     return Counter(file.read_text().split()) if file.exists() else Counter()
 
 
-async def kill_again_and_again(rig: SystemHarness, kills: int, burst: int = 40, seed: int = 0) -> Counter[str]:
-    """As many jobs at once as more than fill the machine, and its runner killed, so often; the states in which they
-    ended. How often each program has begun is checked against what the hub says.
+async def end_again_and_again(
+    rig: SystemHarness, ends: int, number: signal.Signals, burst: int = 40, seed: int = 0
+) -> Counter[str]:
+    """As many jobs at once as more than fill the machine, and its runner sent the signal, so often; the states in which
+    they ended. How often each program has begun is checked against what the hub says.
     """
     chance = random.Random(seed)
     rig.add_program("counted", COUNTED.format(folder=rig.folder))
@@ -44,14 +46,14 @@ async def kill_again_and_again(rig: SystemHarness, kills: int, burst: int = 40, 
     async def has_runner() -> bool:
         return rig.runner_pid("web-1") is not None
 
-    for number in range(kills):
+    for turn in range(ends):
         await rig.wait_until(has_runner)
-        await asyncio.gather(*(ask(f"w{number}.{each}") for each in range(burst)))
+        await asyncio.gather(*(ask(f"w{turn}.{each}") for each in range(burst)))
         await asyncio.sleep(chance.uniform(0.0, 0.6))
         pid = rig.runner_pid("web-1")
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
     ended: Counter[str] = Counter()
     ran = Counter[str]()
     for word, event in asked.items():
@@ -67,10 +69,22 @@ async def kill_again_and_again(rig: SystemHarness, kills: int, burst: int = 40, 
 @pytest.mark.parametrize("kills", [4, pytest.param(30, marks=pytest.mark.slow)])
 async def test_no_job_is_lost_that_had_not_started(rig: SystemHarness, kills: int) -> None:
     """What ran when its runner was killed is unknown, and that is said; all else runs, once."""
-    ended = await kill_again_and_again(rig, kills)
+    ended = await end_again_and_again(rig, kills, signal.SIGKILL)
     assert set(ended) <= {"succeeded", "unknown"}, ended
     again = Counter(row["data"]["code"] for row in rig.events() if row["kind"] == "job.released")
     assert again["restarted"] > 0, "no job waited for its turn when its runner was killed: the load is too small"
+    print(dict(ended), dict(again))
+
+
+@pytest.mark.parametrize("upgrades", [1, pytest.param(10, marks=pytest.mark.slow)])
+async def test_no_job_is_lost_in_an_upgrade_of_the_runner(rig: SystemHarness, upgrades: int) -> None:
+    """SIGTERM, as a service manager sends it before it starts the new program: what runs ends by itself and is told,
+    what waits is handed to the next runner; every job runs, once.
+    """
+    ended = await end_again_and_again(rig, upgrades, signal.SIGTERM)
+    assert set(ended) == {"succeeded"}, ended
+    again = Counter(row["data"]["code"] for row in rig.events() if row["kind"] == "job.released")
+    assert again["stopping"] + again["restarted"] > 0, "no job waited for its turn: the load is too small"
     print(dict(ended), dict(again))
 
 
