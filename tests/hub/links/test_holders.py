@@ -12,7 +12,7 @@ from common.identity.signing import CONFIRM_PURPOSE, verify
 from common.link.dial import tell_copy
 from common.link.handshake import make_hello
 from common.link.lineage import Lineage, begin
-from common.link.messages import Accepted, Confirm, Dispatch, Hello, Report, Resync
+from common.link.messages import Accepted, Confirm, Dispatch, Hello, KeyChange, Report, Resync
 from common.plan import Order
 from hub.links.holders import TOLD_AGAIN
 from tests.hub.hub_harness import FakeClock, HubHarness
@@ -104,6 +104,7 @@ async def test_a_confirmation_is_signed_and_tells_what_is_left(harness: HubHarne
         end = await port.connect_agent(hello=hello(life, orders="5"))
         await end.send(Report(JOURNAL, "boot", {}, str(life)))
         await end.expect(Resync)
+        await end.expect(KeyChange)
         job = await harness.queued_job()
         port.links.wake(["web-1"])
         order = Order.from_bytes((await end.expect(Dispatch)).order)
