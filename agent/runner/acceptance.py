@@ -34,8 +34,11 @@ def check_acceptance(
     checks = policy.machine_checks(order)
     if isinstance(checks, OrderRefusal):
         return checks
+    user = policy.user_of(order, checks)
+    if isinstance(user, OrderRefusal):
+        return user
     try:
-        check_program(order, Terms(checks, policy.user_of(order, checks)), slow_mounts)
+        check_program(order, Terms(checks, user), slow_mounts)
     except CannotRun as error:
         return OrderRefusal("program", str(error))
     if load >= limits.max_accepted:
@@ -48,4 +51,7 @@ def check_again(order: Order, policy: LocalPolicy, now: float) -> Terms | OrderR
     signed for it is used up.
     """
     found = policy.check(order, now) or policy.use(order, now) or policy.machine_checks(order)
-    return found if isinstance(found, OrderRefusal) else Terms(found, policy.user_of(order, found))
+    if isinstance(found, OrderRefusal):
+        return found
+    user = policy.user_of(order, found)
+    return user if isinstance(user, OrderRefusal) else Terms(found, user)

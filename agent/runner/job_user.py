@@ -126,7 +126,7 @@ def acting_as(user: JobUser) -> Iterator[None]:
 def _set(call: ctypes._NamedFuncPointer, value: int) -> None:
     """setfsuid(2) tells the value of before and no error: asked again with what is none, it tells what holds."""
     call(ctypes.c_uint(value))
-    if call(ctypes.c_int(_NO_CHANGE)) != value:
+    if call(ctypes.c_int(_NO_CHANGE)) & 0xFFFF_FFFF != value:
         raise PermissionError(f"the rights of user {value} cannot be taken on")
 
 

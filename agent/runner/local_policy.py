@@ -98,10 +98,11 @@ class LocalPolicy:
             return OrderRefusal("policy", str(error)[:MAX_REASON])
         return check_critical(verdict, order, approvers, now)
 
-    def user_of(self, order: Order, checks: MachineChecks) -> JobUser:
-        """As whom an order runs that is not refused; `checks` are the local policy's."""
-        rooted = "root" in (checks.run_as, read_checks(order.checks).run_as)
-        return self.users.own if rooted or self.users.others is None else self.users.others
+    def user_of(self, order: Order, checks: MachineChecks) -> JobUser | OrderRefusal:
+        """As whom an order runs; `checks` are the local policy's, which may have changed since it was asked last."""
+        if "root" in (checks.run_as, read_checks(order.checks).run_as):
+            return self.users.own
+        return self.users.others or _nobody()
 
     def machine_checks(self, order: Order) -> MachineChecks | OrderRefusal:
         """What the local policy wants looked at before the start of an order that it does not refuse."""
@@ -171,13 +172,17 @@ def check_user(policy: Policy, order: Order, users: JobUsers, wall: float | None
     if "root" not in (asked, verdict.checks.run_as):
         if users.others is not None:
             return None
-        return OrderRefusal("policy", f"it needs no root, and no user is known whose such jobs are here: {MAKE_HINT}")
+        return _nobody()
     if verdict.checks.run_as != "root" and verdict.rule != DEFAULT_RULE:
         return OrderRefusal("policy", f'rule {verdict.rule} of this machine does not say run_as = "root"')
     if uid == 0:
         return None
     cure = "start it as root with the drop-in answerback-runner.root.conf (systemd/README.md)"
     return OrderRefusal("policy", f"it needs root, and the runner of this machine is user {uid}: {cure}")
+
+
+def _nobody() -> OrderRefusal:
+    return OrderRefusal("policy", f"it needs no root, and no user is known whose such jobs are here: {MAKE_HINT}")
 
 
 def _judge(policy: Policy, order: Order, wall: float | None) -> Verdict:

@@ -450,7 +450,7 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "A1",
         "what no rule says is root's runs as another user",
         "agent/runner/local_policy.py",
-        "return self.users.own if rooted or self.users.others is None else self.users.others",
+        "return self.users.others or _nobody()",
         "return self.users.own",
         f"{RUNNER}/test_job_user.py",
     ),

@@ -23,6 +23,7 @@ from agent.runner.job_user import (
     sharing_groups,
 )
 from agent.runner.local_policy import LocalPolicy
+from agent.runner.verify import OrderRefusal
 from common.errors import UserError
 from common.policy.machine_checks import MachineChecks, write_checks
 
@@ -100,6 +101,8 @@ def test_this_thread_looks_with_their_rights(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), acting_as(reader()):
         _ = 1 / 0
     assert secret.read_text() == "x"
+    with acting_as(JobUser("x", 3_000_000_000, 3_000_000_000, (), "/")), pytest.raises(PermissionError):
+        secret.read_text()
     before = os.getgroups()
     with sharing_groups(JobUsers.of("nobody")):
         assert os.getgroups() == list(reader().groups)
@@ -183,3 +186,6 @@ def test_nobody_known_is_nobody_s_right(home: Any, monkeypatch: pytest.MonkeyPat
     assert refusal is not None
     assert "useradd --system --shell /usr/sbin/nologin answerback-runner" in refusal.reason
     assert policy.check(home.order("/usr/bin/id", "-u"), 0.0) is None
+    for checks, user in ((MachineChecks(run_as="root"), own), (MachineChecks(), None)):
+        found = policy.user_of(home.order("/usr/bin/id", "-u"), checks)
+        assert found == user if user else isinstance(found, OrderRefusal)
