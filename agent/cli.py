@@ -220,6 +220,19 @@ def _take_certificate(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _take_trust(options: argparse.Namespace) -> int:
+    from agent.reserve import room_for_renewal
+    from common.files import write_file
+    from common.identity.trust_check import check_bundle
+    from common.read_file import read_bytes
+
+    state, bundle, now = _state(options), sys.stdin.buffer.read(_MAX_INPUT), options.at or time.time()
+    with state.hold_credential(), room_for_renewal(state.uplink):
+        file = state.credential.authority
+        write_file(file, check_bundle(bundle, read_bytes(file), state.settings().hub, now))
+    return EXIT_OK
+
+
 _COMMANDS: Final = {
     "join": _join,
     "run": _run,
@@ -232,6 +245,7 @@ _COMMANDS: Final = {
     "approvers": _approvers,
     "make-request": _make_request,
     "take-certificate": _take_certificate,
+    "take-trust": _take_trust,
 }
 
 
@@ -359,7 +373,9 @@ def _parser() -> argparse.ArgumentParser:
     command("make-request", None)
     take = command("take-certificate", None)
     take.add_argument("--generation", type=int, required=True)
-    take.add_argument("--at", type=float, default=0.0)  # by the hub's clock
+    trust = command("take-trust", None)
+    for sub in (take, trust):
+        sub.add_argument("--at", type=float, default=0.0)  # by the hub's clock
     return parser
 
 

@@ -32,6 +32,8 @@ from common.doctor.findings import (
 )
 from common.doctor.machine_checks import check_clock_kept, check_name, check_space
 from common.errors import UserError
+from common.identity.tls import compute_pin
+from common.identity.trust import has_pin
 from common.link.enrolment import MAX_CLOCK_SKEW, fetch_authority
 from common.read_file import read_bytes
 from common.text import clean
@@ -172,6 +174,21 @@ def _job_user(state: StateFolder) -> list[Finding]:
     return [Finding("jobs", "ok", f"they run as {said}")]
 
 
+def _judge_authority(trusted: bytes, shown: str) -> Finding:
+    try:
+        if has_pin(trusted, compute_pin(shown)):
+            return Finding("authority", "ok", "the hub has an authority that this machine trusts")
+    except ValueError:
+        pass
+    return Finding(
+        "authority",
+        "bad",
+        "the hub shows another authority than this machine trusts",
+        "someone may be in between; or the hub was set up anew or its authority replaced while this machine was away,"
+        " and it must join again",
+    )
+
+
 async def _hub(settings: AgentSettings, state: StateFolder, now: float) -> list[Finding]:
     """Name, port, authority and clock of the hub, by a request that anyone may make."""
     place = parse_url(settings.url)
@@ -184,21 +201,11 @@ async def _hub(settings: AgentSettings, state: StateFolder, now: float) -> list[
         return [name, Finding("port", "bad", error.problem, error.cure)]
     found = [name, Finding("port", "ok", f"a hub's link port answers at {place}")]
     try:
-        known = read_bytes(state.credential.authority).decode("ascii", "replace")
+        known = read_bytes(state.credential.authority)
     except UserError as error:
         found.append(Finding("authority", "bad", error.problem, error.cure))
     else:
-        same = known.split() == fetched.pem.split()
-        found.append(
-            Finding("authority", "ok", "the hub has the authority that this machine joined under")
-            if same
-            else Finding(
-                "authority",
-                "bad",
-                "the hub shows another authority than this machine joined under",
-                "someone may be in between; or the hub was set up anew, and this machine must join again",
-            )
-        )
+        found.append(_judge_authority(known, fetched.pem))
     if fetched.date is not None:
         found.append(judge_skew(now - fetched.date, MAX_CLOCK_SKEW))
     return found

@@ -22,8 +22,9 @@ from agent.place import leave_word
 from agent.state import StateFolder, moved_here_file
 from common.errors import UserError, WorkFailed
 from common.files import create_folder, write_file
+from common.identity.certificates import authority_hub
 from common.identity.csr import KeyAndRequest, create_key_request
-from common.identity.tls import compute_pin, pins_equal
+from common.identity.trust import has_pin
 from common.link.enrolment import Enrolment, fetch_pinned_authority, redeem_token, token_name
 from common.link.messages import Joined
 from common.text import toml_string
@@ -46,11 +47,13 @@ async def join(
     check_profile(profile)
     name = token_name(token, "agent")
     again = _is_same_machine(state, name, ca_pin)
-    if state.is_joined() and not again and not force:
-        settings = state.settings()
-        cure = f"it is {settings.name} of hub {settings.hub}; give --force to replace that"
-        raise UserError(f"{state.path} has joined already", cure)
+    if not again and not force:
+        _check_free(state, name)
     authority = await fetch_pinned_authority(url, ca_pin, "agent", wall())
+    if not again and _is_of_hub(state, authority_hub(authority)):
+        again = state.settings().name == name  # its CA was replaced
+    if not again and not force:
+        _check_free(state)
     _make_folders(state)
     lock = None if again else state.acquire_lock()
     try:
@@ -58,7 +61,7 @@ async def join(
         accepted = await redeem_token(url, authority, token, key_request, "agent", wall())
         _check_job_keys(accepted.joined)
         with state.hold_credential():
-            _write_state(state, url, accepted, key_request, authority, profile)
+            _write_state(state, url, accepted, key_request, profile)
     finally:
         _pending_key_path(state).unlink(missing_ok=True)
         if lock is not None:
@@ -67,13 +70,18 @@ async def join(
 
 
 def _is_same_machine(state: StateFolder, name: str, ca_pin: str) -> bool:
-    """Whether the folder has joined already under this name, at the hub with this authority."""
+    """Whether the folder has joined already under this name, at a hub with this authority."""
     try:
-        return state.settings().name == name and pins_equal(
-            compute_pin(state.credential.authority.read_bytes()), ca_pin
-        )
+        return state.settings().name == name and has_pin(state.credential.authority.read_bytes(), ca_pin)
     except (UserError, OSError, ValueError):
         return False
+
+
+def _check_free(state: StateFolder, name: str = "") -> None:
+    """Raises UserError where the folder has joined, under another name than this one."""
+    if state.is_joined() and (settings := state.settings()).name != name:
+        cure = f"it is {settings.name} of hub {settings.hub}; give --force to replace that"
+        raise UserError(f"{state.path} has joined already", cure)
 
 
 def _check_job_keys(joined: Joined) -> None:
@@ -112,9 +120,7 @@ def _is_of_hub(state: StateFolder, hub: str) -> bool:
         return False
 
 
-def _write_state(
-    state: StateFolder, url: str, enrolment: Enrolment, key_request: KeyAndRequest, authority: str, profile: str
-) -> None:
+def _write_state(state: StateFolder, url: str, enrolment: Enrolment, key_request: KeyAndRequest, profile: str) -> None:
     joined = enrolment.joined
     if not _is_of_hub(state, joined.hub):
         state.hub_position.unlink(missing_ok=True)  # what another hub told means nothing to this one
@@ -125,7 +131,7 @@ def _write_state(
         write_file(state.policy, new_file(profile))
     for folder in (state.uplink, state.runner):
         leave_word(folder, moved_here_file(folder), "moved")
-    state.credential.install(key_request.key, joined.certificate, authority.encode(), enrolment.validity)
+    state.credential.install(key_request.key, joined.certificate, enrolment.authority, enrolment.validity)
     lines = [
         f"{key} = {toml_string(value)}" for key, value in (("url", url), ("name", joined.name), ("hub", joined.hub))
     ]

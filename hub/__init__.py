@@ -25,6 +25,7 @@ Beside that way:
     maintenance  what is due by the clock: expiries, checkpoints, clean-up; deadlines are data in the store
     clock        the hub's own time, which goes on whatever is done to the wall clock
     time_steps   the wall clock was set: told and audited
+    authorities  the CA while it serves: the steps of its replacement are taken up
     sealing      sealing at rest while the hub serves: rows of before, a ring with a new key, which keys are in use
     config       hub.toml
     log          structured logs

@@ -53,7 +53,7 @@ class Hub:
 
     async def run(self) -> None:
         config, clock = self._config, self._clock
-        refresh_certificate(config.folder, self._keys.authority, clock.wall())
+        refresh_certificate(config.folder, self._keys.authorities, clock.wall())
         store = Store.open(config.store.url, folder=config.folder.path, clock=clock, sealer=self._keys.sealer)
         try:
             clock.resume(store.read_now(read_tick))
@@ -149,6 +149,7 @@ def start_background(tasks: asyncio.TaskGroup, parts: Parts) -> list[asyncio.Tas
         "witnesses": parts.witnesses.run,
         "consoles": parts.api.run,
         "watchdog": watchdog,
+        "authorities": parts.authorities.run,
         "sealing": sealing_tasks(parts.base).run,
         "reload": lambda: reload_on_hangup(reloader),
         "models": reloader.run,

@@ -249,6 +249,19 @@ class Folder:
         return self.path / "ca" / "ca.key"
 
     @property
+    def next_ca_certificate(self) -> Path:
+        """Of the CA that replaces the other (hub/identity/authorities.py)."""
+        return self.path / "ca" / "next.pem"
+
+    @property
+    def next_ca_key(self) -> Path:
+        return self.path / "ca" / "next.key"
+
+    @property
+    def ca_rotation(self) -> Path:
+        return self.path / "ca" / "rotation.json"
+
+    @property
     def certificate(self) -> Path:
         return self.path / "tls" / "hub.pem"
 

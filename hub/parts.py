@@ -8,7 +8,6 @@ fan-out, which is part of the base.
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 
 from common.identity.certificates import DAY
-from common.identity.tls import server_context
 from hub.api.verbs import OperatorApi
+from hub.authorities import AuthorityTasks, renew_certificates
 from hub.chat.code_form_door import CodeFormDeps
 from hub.chat.compose import ReplyComposer
 from hub.chat.confirm_page import ConfirmDeps
@@ -54,10 +53,12 @@ from hub.engine.summaries import OutputSummarizer
 from hub.engine.unit_of_work import UnitOfWorkRunner
 from hub.files import Files
 from hub.identity.agents import AgentRegistry
-from hub.identity.keys import HubKeys, refresh_certificate
+from hub.identity.authorities import LiveAuthorities
+from hub.identity.keys import HubKeys
 from hub.identity.people import PeopleDirectory
 from hub.identity.secret_times import read_uses, write_uses
 from hub.links.console import VerbTable
+from hub.links.live_tls import LinkTls
 from hub.links.server import LinkServer
 from hub.log import logger
 from hub.maintenance import MaintenanceTasks, TimerHealth
@@ -85,7 +86,8 @@ class Base:
     files: Files
     store: Store
     epoch: int
-    tls: ssl.SSLContext
+    authorities: LiveAuthorities
+    tls: LinkTls
     http_tls: ListenerTls | None  # None: plain HTTP, near or behind a proxy
     metrics: Metrics
     fan_out: EffectFanOut
@@ -127,6 +129,7 @@ class Parts:
     witnesses: Witnesses
     inlets: dict[str, Inlet]
     verb_table: VerbTable
+    authorities: AuthorityTasks
 
 
 # ---- building, from the base up
@@ -147,11 +150,26 @@ def build(base: Base) -> Parts:
     api = build_api(base, planning, engine, actions, status, witnesses)
     verb_table = VerbTable(refresh=base.people.refresh, renew=engine.renew)
     links = build_links(base, engine, api, verb_table)
+    authorities = build_authorities(base, links)
     health = TimerHealth()
     web = build_http(base, engine, inlets, links, outbound, status, recorder, health, witnesses)
-    maintenance = build_maintenance(base, planning, engine, links, web, outbound, recorder, health, witnesses)
+    maintenance = build_maintenance(
+        base, planning, engine, links, web, outbound, recorder, health, witnesses, authorities
+    )
     return Parts(
-        base, planning, engine, delivery, api, links, web, outbound, maintenance, witnesses, inlets, verb_table
+        base,
+        planning,
+        engine,
+        delivery,
+        api,
+        links,
+        web,
+        outbound,
+        maintenance,
+        witnesses,
+        inlets,
+        verb_table,
+        authorities,
     )
 
 
@@ -164,7 +182,6 @@ def build_base(config: HubConfig, clock: HubClock, keys: HubKeys, files: Files, 
     composer = ReplyComposer(config, inlets)
     recovery = RecoveryState()
     world = snapshot_source(lambda: files.policy.value, lambda: files.chain.value, people, fleet, recovery)
-    folder = config.folder
     return Base(
         config=config,
         clock=clock,
@@ -172,7 +189,8 @@ def build_base(config: HubConfig, clock: HubClock, keys: HubKeys, files: Files, 
         files=files,
         store=store,
         epoch=epoch,
-        tls=server_context(folder.certificate, folder.key, folder.ca_certificate),
+        authorities=LiveAuthorities(keys.authorities),
+        tls=LinkTls(config.folder, keys.authorities),
         http_tls=ListenerTls.of(config.http),
         metrics=metrics,
         fan_out=fan_out,
@@ -270,7 +288,7 @@ def build_engine(base: Base, planning: Planning, actions: RequestActions, inlets
         sealer=base.keys.sealer,
         composer=base.composer,
         actions=actions,
-        authority=base.keys.authority,
+        authorities=base.authorities,
         job_key=base.keys.job_key,
         epoch=base.epoch,
         echo_guard=base.echo_guard,
@@ -322,17 +340,29 @@ def build_links(base: Base, engine: Engine, api: OperatorApi, verb_table: VerbTa
         fleet=base.fleet,
         engine=engine,
         verb_table=verb_table,
-        authority=base.keys.authority,
+        authorities=base.authorities,
         job_keys=base.keys.job_keys,
         hub_id=base.keys.hub_id,
         config=base.config,
-        tls=base.tls,
+        tls=lambda: base.tls.context,
         clock=base.clock,
         wall=base.clock.wall,
     )
     base.fan_out.subscribe(links.on_commit)
     engine.on_epoch = links.raise_epoch
     return links
+
+
+def build_authorities(base: Base, links: LinkServer) -> AuthorityTasks:
+    return AuthorityTasks(
+        store=base.store,
+        folder=base.config.folder,
+        live=base.authorities,
+        tls=base.tls,
+        tell=links.tell_trust,
+        clock=base.clock,
+        wall=base.clock.wall,
+    )
 
 
 def build_outbound(base: Base, engine: Engine, inlets: Mapping[str, Inlet], sockets: OpenSockets) -> OutboundSupervisor:
@@ -411,6 +441,7 @@ def build_maintenance(
     recorder: DeliveryRecorder,
     health: TimerHealth,
     witnesses: Witnesses,
+    authorities: AuthorityTasks,
 ) -> MaintenanceTasks:
     pauses, models = PauseDrainTask(base.store, engine, base.fleet, base.clock), planning.models
     partial = PartialResults(base.store, base.units, base.composer, base.clock)
@@ -444,24 +475,12 @@ def build_maintenance(
         keep_certificates=max(base.config.links.agent_grace, base.config.links.operator_grace) + DAY,
         reload_files=base.files.reload,
         tell_of_files=FileNotices(base.units, base.people, base.files.problems, base.keys.hub_id).tell,
-        renew_certificate=lambda: renew_certificate(base),
+        renew_certificate=lambda: renew_certificates(base.http_tls, authorities),
         flush=flush,
         run_due=run_due,
         health=health,
         clock=base.clock,
     )
-
-
-def renew_certificate(base: Base) -> None:
-    """New certificates, of links and of webhooks, are shown to connections from now on; those that are open do not
-    notice.
-    """
-    if base.http_tls is not None:
-        base.http_tls.reload()
-    folder = base.config.folder
-    if refresh_certificate(folder, base.keys.authority, base.clock.wall()):
-        base.tls.load_cert_chain(folder.certificate, folder.key, password="")
-        log.info("hub.certificate_renewed", hub=base.keys.hub_id)
 
 
 async def record_refusal(base: Base, refusal: RefusalRow) -> None:

@@ -6,6 +6,8 @@ runner_socket  the uplink's end of the local socket to the runner
 hub_position   the hub's position that this machine was told last, on disk
 link_chain     the links there were, by which the hub notices a copy of the state folder, on disk
 moved          a folder that is a copy, or was moved: the hub is told, and nothing is served
+child          runs the agent's hidden commands in short-lived child processes
+trust          the CAs that this machine trusts, while the hub replaces its own
 renewal        renews the certificate over the link, in short-lived child processes
 relay          one open link: passes messages between hub and runner until something ends it
 app            dials the hub again and again; holds the session and the runner connection across links

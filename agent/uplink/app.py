@@ -38,10 +38,12 @@ from agent.uplink.moved import tell_moved
 from agent.uplink.relay import MAX_CLOCK_SKEW, LinkEnd, Relay
 from agent.uplink.renewal import CertificateRenewal
 from agent.uplink.runner_socket import RunnerConnection, RunnerUnavailable
+from agent.uplink.trust import TrustedAuthorities
 from agent.uplink.vitals import facts
 from common.errors import UserError, WorkFailed
 from common.identity.tls import client_context
 from common.link.codec import BadFrame
+from common.link.compatibility import for_protocol
 from common.link.dial import (
     HubRefused,
     NotUnderstood,
@@ -52,7 +54,7 @@ from common.link.dial import (
     open_link,
 )
 from common.link.handshake import EPOCH_RETRY_AFTER, make_hello
-from common.link.messages import ORDERS_FACT, Refuse, for_protocol
+from common.link.messages import ORDERS_FACT, TRUSTS_FACT, Refuse
 from common.link.session import Session, StaleEpoch
 from common.process.hangup import StandardError, outlive_hangup
 from common.process.notify import notify, watchdog
@@ -136,6 +138,7 @@ class Uplink:
         self._backoff = UplinkBackoff()
         self._session: Session | None = None
         self._runner: RunnerConnection | None = None
+        self._trust = TrustedAuthorities(state)
         self._position = HubPosition(state.hub_position)
         self._epoch = self._position.mark.epoch if self._position.mark is not None else 0
         self._plain_hello = False  # the hub is of a version that does not know what was heard
@@ -248,6 +251,8 @@ class Uplink:
         facts = {**self._facts, "runner": _runner_version(self._socket), "lineage": self._links.next_link()}
         if orders := _word_of(protocol_file(self._socket)):
             facts[ORDERS_FACT] = orders
+        if digest := self._trust.digest():
+            facts[TRUSTS_FACT] = digest
         hello = make_hello("agent", settings.name, self._session, epoch=self._epoch, facts=facts, heard=heard)
         known = self._renewal.validity.not_before  # the hub's clock when it issued our certificate
         return await open_link(settings.url, settings.hub, context, hello, self._session, known=known)
@@ -332,7 +337,8 @@ class Uplink:
         _notify_status(f"linked to {self._settings.hub} as {self._settings.name}")
         self._reporter.tell("linked", time.time(), hub_version=welcome.version)
         try:
-            return await Relay(opened, session, runner, self._renewal, heard=self._position, obeyed=obeyed).run(first)
+            relay = Relay(opened, session, runner, self._renewal, self._trust, heard=self._position, obeyed=obeyed)
+            return await relay.run(first)
         finally:
             self._epoch = max(self._epoch, session.epoch)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -22,9 +23,11 @@ from agent.boot import since_boot
 from agent.uplink.hub_position import HubPosition
 from agent.uplink.renewal import CertificateRenewal
 from agent.uplink.runner_socket import RunnerConnection
+from agent.uplink.trust import TrustedAuthorities
 from agent.uplink.vitals import vitals
 from common.errors import UserError, WorkFailed
 from common.link.codec import FORBIDDEN, BadFrame
+from common.link.compatibility import for_protocol
 from common.link.dial import CLOSE_TIMEOUT, OpenLink, close, close_reason
 from common.link.handshake import EPOCH_RETRY_AFTER
 from common.link.messages import (
@@ -42,7 +45,7 @@ from common.link.messages import (
     Refuse,
     Renewed,
     Resync,
-    for_protocol,
+    Trust,
 )
 from common.link.session import Session, SessionFull, StaleEpoch
 
@@ -84,6 +87,7 @@ class Relay:
         session: Session,
         runner: RunnerConnection,
         renewal: CertificateRenewal,
+        trust: TrustedAuthorities,
         *,
         heard: HubPosition,
         obeyed: bool = True,
@@ -101,12 +105,15 @@ class Relay:
         self._protocol = opened.welcome.protocol
         self._runner = runner
         self._renewal = renewal
+        self._trust = trust
         self._clock = clock
         self._wall_clock = wall_clock
         self._room_free = asyncio.Event()
         self._all_acked = asyncio.Event()
         self._ack_pending = asyncio.Event()
         self._initial_sent = asyncio.Event()
+        self._trust_told: asyncio.Queue[Trust] = asyncio.Queue(1)
+        self._hastened = asyncio.Event()
         self._renewal_answers: asyncio.Queue[Renewed | Refuse] = asyncio.Queue(1)
         self._end_future: asyncio.Future[LinkEnd] = asyncio.get_running_loop().create_future()
         self._renewing = False
@@ -127,6 +134,7 @@ class Relay:
                     self._send_heartbeats(),
                     self._watch_liveness(),
                     self._send_acks(),
+                    self._take_trust(),
                     self._renew(),
                 )
                 tasks = [group.create_task(self._run_task(part)) for part in parts]
@@ -235,6 +243,12 @@ class Relay:
                 self._session.mark_processed(seq)  # the request is on disk and can be sent again if we lose the answer
                 self._ack_pending.set()
                 self._deliver_renewal(message)
+            case Trust() if self._obeyed:
+                while not self._trust_told.empty():
+                    self._trust_told.get_nowait()  # the newest word counts
+                self._trust_told.put_nowait(message)
+            case Trust():
+                log.warning("hub.not_obeyed", message="Trust", heard=self._position.text)
             case Refuse() if self._renewing:
                 self._deliver_renewal(message)
             case Bye(reason=reason, spread=spread):
@@ -310,10 +324,29 @@ class Relay:
             if (data := self._session.ack_frame()) is not None:
                 await self._connection.send(data)
 
+    async def _take_trust(self) -> None:
+        """Trusts what the hub says, tells it, and renews early where it wants that."""
+        while True:
+            message = await self._trust_told.get()
+            try:
+                answer = await self._trust.take(message, self._wall_clock() - self._clock_ahead)
+            except UserError as error:
+                log.error("authorities.not_taken", reason=error.problem, cure=error.cure)
+                continue
+            await self._connection.send(self._session.send(answer))
+            if message.renew:
+                self._renewal.hasten(message.renew, self._wall_clock())
+                self._hastened.set()
+
     async def _renew(self) -> None:
         await self._initial_sent.wait()  # numbered messages must go out in the order of their numbers
         while True:
-            await asyncio.sleep(min(_WALL_CLOCK_POLL, max(0.0, self._renewal.time_left(self._wall_clock()))))
+            self._hastened.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(
+                    min(_WALL_CLOCK_POLL, max(0.0, self._renewal.time_left(self._wall_clock())))
+                ):
+                    await self._hastened.wait()
             if not self._renewal.is_due(self._wall_clock()):
                 continue
             self._renewing = True

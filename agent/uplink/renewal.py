@@ -10,23 +10,16 @@ Short-lived children make key and signing request and check the answer, so that 
 
 from __future__ import annotations
 
-import asyncio
 import random
-import sys
 import time
-from typing import Final
 
 from agent import log
-from agent.detach import child_environment, self_command
 from agent.state import StateFolder
 from agent.uplink.backoff import UniformRandom, renew_at, retry_renewal_at
-from common.errors import WorkFailed
+from agent.uplink.child import run_child
 from common.identity.credential import Validity
 from common.link.messages import Renew, Renewed
 from common.times import format_iso
-
-CHILD_TIMEOUT: Final = 60.0
-_MAX_STDERR: Final = 2_000
 
 
 class CertificateRenewal:
@@ -52,6 +45,10 @@ class CertificateRenewal:
     def is_due(self, now: float) -> bool:
         return self.time_left(now) <= 0
 
+    def hasten(self, seconds: float, now: float) -> None:
+        """Due within so many seconds, at the wall clock's `now`: the hub's CA is replaced, and it asked for it."""
+        self.due_at = min(self.due_at, now - self.clock_ahead + seconds)
+
     def record_failure(self, now: float) -> None:
         """Schedules another attempt with the same request; `now` is the wall clock's."""
         self.request_session = ""
@@ -60,7 +57,7 @@ class CertificateRenewal:
 
     async def request(self) -> Renew:
         """The message to send; the same request again while a renewal is under way. Raises WorkFailed."""
-        await _run_command(self._state, "make-request")
+        await run_child(self._state, "make-request")
         return Renew(self._state.credential.next_request.read_bytes(), self.validity.generation)
 
     async def install(self, renewed: Renewed) -> None:
@@ -69,40 +66,13 @@ class CertificateRenewal:
         """
         now = time.time() - self.clock_ahead
         options = ("--generation", str(renewed.generation), "--at", f"{now:.3f}")
-        await _run_command(self._state, "take-certificate", *options, stdin=renewed.certificate)
+        await run_child(self._state, "take-certificate", *options, stdin=renewed.certificate)
         with self._state.hold_credential():
             self._state.credential.activate_renewal()
         validity = self.validity = self._state.credential.validity()
         self.due_at = renew_at(validity, self._uniform)
         self.request_session, self.failures = "", 0
         log.info("certificate.renewed", generation=validity.generation, not_after=_format_time(validity.not_after))
-
-
-async def _run_command(state: StateFolder, command: str, *arguments: str, stdin: bytes = b"") -> None:
-    """Runs one of the hidden commands of agent/cli.py; raises WorkFailed with its standard error."""
-    try:
-        child = await asyncio.create_subprocess_exec(
-            *self_command(command, "--state", str(state.path), *arguments),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env=child_environment(),
-        )
-    except OSError as error:
-        raise WorkFailed(
-            f"cannot start {sys.executable} ({error.strerror})", "see the limits of this service"
-        ) from None
-    try:
-        async with asyncio.timeout(CHILD_TIMEOUT):
-            _, complaint = await child.communicate(stdin)
-    except TimeoutError:
-        raise WorkFailed(f"{command} took longer than {CHILD_TIMEOUT:.0f} s", "is the machine overloaded?") from None
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    if child.returncode != 0:
-        raise WorkFailed(f"{command} failed", complaint.decode("utf-8", "replace").strip()[-_MAX_STDERR:])
 
 
 def _format_time(at: float) -> str:

@@ -40,10 +40,13 @@ LIFETIME: Final[Mapping[IdentityKind, float]] = {"agent": 24 * HOUR, "operator":
 ran out during an absence costs a round trip to the renewal entrance and nothing else.
 """
 AUTHORITY_LIFETIME: Final = 3653 * DAY
+CROSS_LIFETIME: Final = 30 * DAY
+"""Of a cross-certificate: as long as a rotation is under way it is made anew well before (hub/identity/keys.py)."""
 BACKDATE_SECONDS: Final = 300.0  # seconds: for machines whose clock is a little behind
 MAX_CERTIFICATE: Final = 8_192  # bytes of DER or PEM; ours are below 1 KiB, with MAX_LABELS long labels below 7 KiB
 MAX_LABELS: Final = 32
 """Labels of a machine."""
+_MAX_KEY_ID: Final = 32  # bytes; ours have 20
 LABELS_OID: Final = x509.ObjectIdentifier("2.25.211087283417254087624963027423962190357")
 """The extension of a machine's labels, of a UUID as ITU-T X.667 has it: `role=web site=fra` in ASCII, sorted."""
 _URI: Final = re.compile(re.escape(tls.URI_SCHEME) + r"(agent|operator|hub)/([^/]+)", re.ASCII)
@@ -85,6 +88,7 @@ class Identity:
     not_before: float = field(default=0.0, compare=False)
     labels: dict[str, str] | None = field(default=None, compare=False)
     """A machine's when the certificate was issued; None where it does not say, as those of older hubs."""
+    issuer: str = field(default="", compare=False)  # the key id of the CA that the certificate names, in hex
 
     @property
     def renew_at(self) -> float:
@@ -145,7 +149,12 @@ def _read_leaf(leaf: x509.Certificate, fingerprint: str, now: float | None) -> I
         raise BadIdentity(f"a certificate that is not for the {kind}'s side of TLS")
     if not _is_p256(leaf.public_key()):
         raise BadIdentity("a certificate whose key is not on P-256")
-    return Identity(kind, match[2], fingerprint, not_after, not_before, _read_labels(leaf))
+    return Identity(kind, match[2], fingerprint, not_after, not_before, _read_labels(leaf), _read_issuer(leaf))
+
+
+def _read_issuer(leaf: x509.Certificate) -> str:
+    found = [one.value for one in leaf.extensions if isinstance(one.value, x509.AuthorityKeyIdentifier)]
+    return ((found[0].key_identifier if found else None) or b"")[:_MAX_KEY_ID].hex()
 
 
 def _read_labels(leaf: x509.Certificate) -> dict[str, str] | None:
@@ -196,6 +205,8 @@ class Authority:
         self.pin: str = tls.compute_pin(self.certificate)
         self.hub: str = _common_name(certificate.subject)  # the id of the hub that this CA belongs to
         self.not_after: float = certificate.not_valid_after_utc.timestamp()
+        self.not_before: float = certificate.not_valid_before_utc.timestamp()
+        self.key_id: str = _key_identifier(certificate).digest.hex()  # as `Identity.issuer` names it
 
     @classmethod
     def create(cls, hub_id: str, now: float) -> Authority:
@@ -209,13 +220,27 @@ class Authority:
         )
         builder = _builder(subject, subject, key.public_key(), now, now + AUTHORITY_LIFETIME)
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-        builder = (
-            builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(key_cert_sign=True), critical=True)
-            .add_extension(identifier, critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
-        )
-        return cls(builder.sign(key, hashes.SHA256()), key)
+        return cls(_as_authority(builder, identifier, identifier).sign(key, hashes.SHA256()), key)
+
+    def cross_sign(self, new: Authority, now: float) -> bytes:
+        """The certificate (PEM) of another CA of the same hub, signed by this one: for whoever trusts this one, proof
+        of the other. It is good for CROSS_LIFETIME seconds; raises BadAuthority where this CA itself has expired.
+        """
+        if now >= self.not_after:
+            raise BadAuthority("the CA's certificate has expired")
+        public = cast(ec.EllipticCurvePublicKey, new._certificate.public_key())
+        until = min(now + CROSS_LIFETIME, self.not_after, new.not_after)
+        builder = _builder(new._certificate.subject, self._certificate.subject, public, now, until)
+        built = _as_authority(builder, _key_identifier(new._certificate), _key_identifier(self._certificate))
+        return built.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def has_issued(self, certificate_pem: bytes) -> bool:
+        """Whether the (first) certificate is signed by this CA."""
+        try:
+            x509.load_pem_x509_certificate(certificate_pem).verify_directly_issued_by(self._certificate)
+        except (*_PARSE_ERRORS, InvalidSignature):
+            return False
+        return True
 
     @classmethod
     def load(cls, certificate_pem: bytes, key_pem: bytes) -> Authority:
@@ -226,6 +251,7 @@ class Authority:
             tls.compute_pin(certificate_pem)
             is_ca = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
             public = certificate.public_key()
+            _key_identifier(certificate)
         except _PARSE_ERRORS:
             raise BadAuthority("the certificate is not exactly one CA certificate in PEM") from None
         if not is_ca or not is_name(_common_name(certificate.subject)):
@@ -260,7 +286,7 @@ class Authority:
             raise BadAuthority("the CA's certificate has expired")
         public = _requested_key(request_pem)
         until = min(now + (LIFETIME[kind] if lifetime is None else lifetime), self.not_after)
-        issuer = self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        issuer = _key_identifier(self._certificate)
         builder = (
             _builder(_subject(name), self._certificate.subject, public, now, until)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -279,6 +305,49 @@ class Authority:
                 x509.UnrecognizedExtension(LABELS_OID, text.encode("ascii")), critical=False
             )
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def authority_hub(certificate_pem: str | bytes) -> str:
+    """The id of the hub that a CA's certificate is of; "" where that cannot be read."""
+    try:
+        pem = certificate_pem.encode() if isinstance(certificate_pem, str) else certificate_pem
+        return _common_name(x509.load_pem_x509_certificate(pem).subject)
+    except _PARSE_ERRORS:
+        return ""
+
+
+def check_authority(certificate: x509.Certificate, hub: str, now: float) -> None:
+    """Raises BadAuthority unless it is a CA certificate of this hub in our form, valid now; who signed it is for the
+    caller to check.
+    """
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+        right = constraints.ca and constraints.path_length == 0 and usage == _key_usage(key_cert_sign=True)
+        ours = _common_name(certificate.subject) == hub and _is_p256(certificate.public_key())
+    except _PARSE_ERRORS:
+        raise BadAuthority("a certificate that does not read") from None
+    if not right:
+        raise BadAuthority("a certificate that is no CA's")
+    if not ours:
+        raise BadAuthority("a CA that is not this hub's")
+    if not certificate.not_valid_before_utc.timestamp() <= now < certificate.not_valid_after_utc.timestamp():
+        raise BadAuthority("a CA that is not valid now")
+
+
+def _as_authority(
+    builder: x509.CertificateBuilder, own: x509.SubjectKeyIdentifier, issuer: x509.SubjectKeyIdentifier
+) -> x509.CertificateBuilder:
+    return (
+        builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(key_cert_sign=True), critical=True)
+        .add_extension(own, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
+    )
+
+
+def _key_identifier(certificate: x509.Certificate) -> x509.SubjectKeyIdentifier:
+    return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
 
 
 def _builder(

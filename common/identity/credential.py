@@ -3,7 +3,7 @@
     key.pem           the private key; made on this machine, never sent
     cert.pem          its certificate
     certificate.json  its generation and validity, so that nobody needs to parse X.509 for them
-    ca.pem            the pinned authority
+    ca.pem            the pinned authority; while the hub's is replaced, its successor too (common/identity/trust.py)
     *.next            a renewal under way: key and signing request, then validity and certificate
                       (see `activate_renewal`)
 

@@ -63,7 +63,9 @@ def stage_renewal(
 def check_certificate(
     pem: bytes, key_pem: bytes, authority_pem: bytes, kind: CredentialKind, name: str, generation: int, now: float
 ) -> Validity:
-    """The validity of `pem`; raises WorkFailed unless it is for our key and name and signed by our authority."""
+    """The validity of `pem`; raises WorkFailed unless it is for our key and name and signed by an authority of ours,
+    which are two while the hub's is replaced.
+    """
     try:
         identity = identity_from_pem(pem, now, kind)
     except BadIdentity as error:
@@ -71,12 +73,18 @@ def check_certificate(
     if identity.name != name:
         raise WorkFailed(f"the hub sent a certificate for another name than {name}", _CURE)
     certificate = x509.load_pem_x509_certificate(pem)
-    try:
-        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority_pem))
-    except (ValueError, TypeError, InvalidSignature):
-        raise WorkFailed("the hub sent a certificate of another authority", _CURE) from None
+    if not any(_is_issued_by(certificate, authority) for authority in x509.load_pem_x509_certificates(authority_pem)):
+        raise WorkFailed("the hub sent a certificate of another authority", _CURE)
     if certificate.public_key() != serialization.load_pem_private_key(key_pem, password=None).public_key():
         raise WorkFailed("the hub sent a certificate for another key", _CURE)
     return Validity(
         generation, certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
     )
+
+
+def _is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True

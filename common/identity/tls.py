@@ -43,10 +43,10 @@ def identity_uri(kind: str, name: str) -> str:
     return f"{URI_SCHEME}{kind}/{name}"
 
 
-def server_context(cert: Path, key: Path, ca: Path) -> ssl.SSLContext:
-    """The hub's side. A client certificate is verified if given and not required here, since `/ca` and `/join` are for
-    clients that have none yet; every other path refuses a connection without one. Whether it is valid *now* is for the
-    caller to check. Call `load_cert_chain` on the live context to use a renewed certificate for new connections.
+def server_context(cert: Path, key: Path, ca: Path | bytes) -> ssl.SSLContext:
+    """The hub's side; `ca` is the file of the CA, or the PEM of one or more. A client certificate is verified if given
+    and not required here, since `/ca` and `/join` are for clients that have none yet; every other path refuses a
+    connection without one. Whether it is valid *now* is for the caller to check.
     """
     context = _context(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_OPTIONAL
@@ -55,16 +55,21 @@ def server_context(cert: Path, key: Path, ca: Path) -> ssl.SSLContext:
     context.num_tickets = 0
     _load_chain(context, cert, key)
     try:
-        context.load_verify_locations(cafile=ca)
+        if isinstance(ca, bytes):
+            context.load_verify_locations(cadata=_text(ca))
+        else:
+            context.load_verify_locations(cafile=ca)
     except OSError as error:  # ssl.SSLError is one
-        raise UserError(f"{ca}: no CA certificate can be read from it ({_reason(error)})", "restore it") from None
+        file = "the CA" if isinstance(ca, bytes) else ca
+        raise UserError(f"{file}: no CA certificate can be read from it ({_reason(error)})", "restore it") from None
     return context
 
 
 def client_context(
     ca_pem: str | bytes, cert: Path | None = None, key: Path | None = None, *, check_time: bool = True
 ) -> ssl.SSLContext:
-    """The dialling side: trusts only the given CA, presents `cert` if given. Call `check_hub` after the handshake.
+    """The dialling side: trusts only the CA given, or while the hub's is replaced the two, presents `cert` if given.
+    Call `check_hub` after the handshake.
 
     Without `check_time` the caller looks at the time too, with `has_run_out` (`common.link.dial`).
     """

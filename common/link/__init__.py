@@ -3,6 +3,8 @@
 messages    every message, typed, with the protocol described in prose
 marks       a hub's position in its history, which machines remember
 lineage     a holder's steps, by which the hub notices that a state folder has two
+compatibility
+            what a peer of a version before is not sent
 codec       bounded msgpack: size, depth and number of values are checked before anything is decoded
 session     the state machine of one link: sequence numbers, acknowledgement, resume, deadlines
 handshake   how hello is answered by welcome or refuse

@@ -239,7 +239,8 @@ def connect_error(address: str, error: BaseException) -> WorkFailed:
         return WorkFailed(f"nobody listens at {address}", "is the hub up, and is this its link port?")
     if isinstance(error, (InvalidHandshake, ConnectionError)):
         # Also how a refused certificate looks: asyncio's TLS closes without an alert.
-        return WorkFailed(f"{address} broke off the opening", "see the hub's log; is this its link port?")
+        cure = "see the hub's log; is this its link port? was its CA replaced while this end was away? then join anew"
+        return WorkFailed(f"{address} broke off the opening", cure)
     reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
     return WorkFailed(f"cannot reach {address} ({reason})", "check the address and this machine's network")
 

@@ -26,6 +26,7 @@ from common.errors import UserError, WorkFailed
 from common.identity.credential import Validity
 from common.identity.csr import CredentialKind, KeyAndRequest, check_certificate
 from common.identity.tls import check_hub, client_context, compute_pin, is_pin, pins_equal, unverified_context
+from common.identity.trust_check import check_bundle
 from common.ids import is_name
 from common.link.codec import BadFrame, decode, encode
 from common.link.dial import OPEN_TIMEOUT, connect_error, dial, user_agent
@@ -70,6 +71,7 @@ class Enrolment:
 
     joined: Joined
     validity: Validity
+    authority: bytes  # PEM: the CA with the pin, and while it is replaced its successor
 
 
 def token_name(token: str, kind: CredentialKind) -> str:
@@ -177,9 +179,20 @@ async def redeem_token(
     joined = await _send_join(url, client_context(authority), Join(token, name, key_request.request, VERSION), kind)
     if joined.name != name or not is_name(joined.hub):
         raise WorkFailed(f"the hub's answer is not for {name}", _WORDING[kind].token_hint)
+    trusted = _trusted(joined, authority.encode(), now)
     return Enrolment(
-        joined, check_certificate(joined.certificate, key_request.key, authority.encode(), kind, name, 1, now)
+        joined, check_certificate(joined.certificate, key_request.key, trusted, kind, name, 1, now), trusted
     )
+
+
+def _trusted(joined: Joined, pinned: bytes, now: float) -> bytes:
+    """The CAs to trust: what the hub sends beside the one with the pin counts only where that one vouches for it. A
+    bundle that does not hold costs no token: the link tells it again.
+    """
+    try:
+        return check_bundle(joined.authority, pinned, joined.hub, now)
+    except WorkFailed:
+        return pinned
 
 
 async def _send_join(url: str, context: ssl.SSLContext, message: Join, kind: CredentialKind) -> Joined:

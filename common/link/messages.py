@@ -40,7 +40,9 @@ Certificates
     renew      agent or console: a new signing request for the same name
     renewed    the certificate for it and its generation
     join       anyone with a token (the only message from an unknown peer): a signing request
-    joined     the certificate, the CA, and the keys that orders are signed with
+    joined     the certificate, the CAs (as in `trust`), and the keys that orders are signed with
+    trust      hub: the CAs to trust from now on, with proof, and after how many seconds to renew; see TRUSTS_FACT
+    trusted    agent or console: the digest of what it trusts now, and which certificate it holds
 Consoles
     call       a verb with arguments
     answer     its result, or an error with code and reason
@@ -50,15 +52,16 @@ Consoles
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final, Literal, get_type_hints
 
 from common.fields import BadField, Validator, build_validator, is_time, with_rule
+from common.identity.trust import DIGEST_LENGTH, MAX_BUNDLE
 from common.ids import is_name
 from common.key_change import MAX_BYTES, NEEDED, is_key
 from common.link.lineage import MAX_LINEAGE
 from common.link.marks import MAX_MARK
-from common.machine.end_notes import are_valid_notes, fold_notes
+from common.machine.end_notes import are_valid_notes
 
 PROTOCOL: Final = 6
 """2: `ended` may have notes. 3: an order may have proofs of its approvals, and checks, and `report` may tell a life;
@@ -69,12 +72,14 @@ a field only from the protocol on that knows it (`for_protocol`, `orders_protoco
 """
 ORDERS_FACT: Final = "orders"
 """The fact of a hello that says which protocol's orders the runner takes: it may be older than the uplink."""
+TRUSTS_FACT: Final = "trusts"
+"""The fact of a hello that says which CAs the peer trusts, as a digest: who tells it knows the message `trust`."""
 MIN_PROTOCOL: Final = 1
-MAX_REASON: Final = 1_000
-"""Characters of an end's reason that a machine sends."""
+MAX_REASON: Final = 1_000  # characters of an end's reason that a machine sends
 MAX_CHANGE_ID: Final = 16
 MAX_KNOWN: Final = 256
 """Keys of people that a machine tells."""
+MAX_RENEW: Final = 86_400.0  # seconds within which the hub may ask for a renewal
 CHUNK_BYTES: Final = 32_768
 """The most bytes that one output message carries."""
 
@@ -285,9 +290,22 @@ class Join(Message):
 class Joined(Message):
     name: str
     certificate: bytes
-    authority: bytes  # PEM
+    authority: bytes  # PEM, one or more; who knows only one goes on with the one that it was given the pin of
     job_keys: dict[str, bytes]  # key id -> raw Ed25519 public key, 32 bytes
     hub: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trust(Message):
+    bundle: bytes  # PEM: CAs and cross-certificates (common/identity/trust_check.py)
+    digest: str  # of the CAs alone
+    renew: float = 0.0  # 0: no renewal is asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted(Message):
+    digest: str
+    holds: str  # hex SHA-256 of the certificate (DER) that the peer holds now; it may be newer than the link's
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,13 +364,17 @@ _SENDERS: Final[Mapping[type[Message], frozenset[Sender]]] = {
     Unsure: frozenset({"agent", "runner"}),
     Renew: frozenset({"agent", "console"}),
     Renewed: frozenset({"hub"}),
+    Trust: frozenset({"hub"}),
+    Trusted: frozenset({"agent", "console"}),
     Join: frozenset({"anyone"}),
     Joined: frozenset({"hub"}),
     Call: frozenset({"console"}),
     Answer: frozenset({"hub"}),
     Push: frozenset({"hub"}),
 }
-_UNNUMBERED: Final = frozenset({Hello, Welcome, Refuse, Bye, Heartbeat, Beat, Ack, Join, Joined, Call, Answer, Push})
+_UNNUMBERED: Final = frozenset(
+    {Hello, Welcome, Refuse, Bye, Heartbeat, Beat, Ack, Trust, Trusted, Join, Joined, Call, Answer, Push}
+)
 
 _REPORT_STATES: Final = frozenset({"accepted", "started", "ended", "refused", "unsure"})
 _OUTCOMES: Final = frozenset({"succeeded", "failed", "timed_out", "cancelled"})
@@ -363,6 +385,11 @@ _FIELD_RULES: Final[Mapping[tuple[type[Message], str], Callable[[Any], bool]]] =
     (Hello, "heard"): lambda mark: len(mark) <= MAX_MARK,
     (Welcome, "mark"): lambda mark: len(mark) <= MAX_MARK,
     (Beat, "mark"): lambda mark: len(mark) <= MAX_MARK,
+    (Trust, "bundle"): lambda pem: len(pem) <= MAX_BUNDLE,
+    (Trust, "digest"): lambda digest: len(digest) == DIGEST_LENGTH,
+    (Trust, "renew"): lambda seconds: 0.0 <= seconds <= MAX_RENEW,
+    (Trusted, "digest"): lambda digest: len(digest) == DIGEST_LENGTH,
+    (Trusted, "holds"): lambda holds: len(holds) == DIGEST_LENGTH,
     (Report, "open"): lambda jobs: _REPORT_STATES.issuperset(jobs.values()),
     (Report, "life"): lambda life: len(life) <= MAX_LINEAGE,
     (Refused, "code"): REFUSAL_CODES.__contains__,
@@ -426,23 +453,6 @@ def is_numbered(message: Message) -> bool:
 def is_allowed_sender(name: str, sender: Sender) -> bool:
     spec = _SPECS.get(name)
     return spec is not None and sender in spec.senders
-
-
-def for_protocol(message: Message, protocol: int) -> Message:
-    """The message without what a peer of `protocol` would refuse: what the field says goes into words that it shows."""
-    if protocol < 2 and isinstance(message, Ended) and message.notes:
-        return replace(message, reason=fold_notes(message.reason, message.notes)[:MAX_REASON], notes=())
-    if protocol < 3 and isinstance(message, Report) and message.life:
-        return replace(message, life="")
-    if protocol < RETRY_PROTOCOL and isinstance(message, Refused) and message.code == "restarted":
-        return replace(message, code="stopping")
-    return message
-
-
-def orders_protocol(hello: Hello, agreed: int) -> int:
-    """The protocol of which a machine takes orders; `agreed` is the link's."""
-    told = (hello.facts or {}).get(ORDERS_FACT, "")
-    return min(agreed, int(told) if told.isascii() and told.isdecimal() and len(told) < 4 else 2)
 
 
 def to_body(message: Message) -> dict[str, Any]:

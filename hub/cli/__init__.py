@@ -10,6 +10,7 @@ doctor           what keeps this hub from working, and what to do
 units            the systemd units of this installation; handover: the admin's profile to its person
 backup           a hub in one file, and put back; backup_file: the form of that file; backup_commands: the commands
 keys             the keys that seal the store; key_rotation: a new one, and an old one's end
+ca               the hub's CA; ca_rotation: where it stands, the steps of its replacement, the way back
 recover          after a restored backup: what is in doubt, and going on
 people           `operator`; register: people of hub.toml and of the store, and what commands may change of them
 logins           people's logins rotated and listed

@@ -27,6 +27,7 @@ from hub.cli.options import config_file_option, config_option, read_config
 from hub.config import HubConfig
 from hub.core import audit_chain
 from hub.identity.audit_keys import load_audit_keys, pins_text, read_pins, renew_audit_key
+from hub.identity.authorities import load_authorities
 from hub.identity.keys import HubKeys, load_keys
 from hub.store.transaction import Txn
 from hub.witness.file import WitnessFile
@@ -114,11 +115,7 @@ def new_key(config: HubConfig, now: float) -> str:
 
 def load_keys_without_audit(config: HubConfig) -> str:
     """The hub's id, whatever is wrong with the key of its audit."""
-    from common.identity.certificates import Authority
-    from common.read_file import read_bytes, read_secret
-
-    folder = config.folder
-    return Authority.load(read_bytes(folder.ca_certificate), read_secret(folder.ca_key)).hub
+    return load_authorities(config.folder).hub
 
 
 def _trusted(words: Iterable[str]) -> dict[str, bytes]:

@@ -45,6 +45,7 @@ from hub.cli.audit_check import examine_witnesses
 from hub.cli.file_check import check_all
 from hub.cli.options import config_file_option, local_address, read_config, webhook_context
 from hub.config import HubConfig
+from hub.identity.authorities import load_authorities
 from hub.store.database import Database
 from hub.store.migrate import HEAD
 
@@ -149,7 +150,11 @@ def _certificates(config: HubConfig, now: float) -> list[Finding]:
     """The authority, the hub's own certificate, and the profile that `init` made, while it is here."""
     folder, found = config.folder, []
     for what, file, cure in (
-        ("the authority", folder.ca_certificate, "plan its replacement: machines must join under the new one"),
+        (
+            "the authority",
+            folder.ca_certificate,
+            "replace it, without a restart and without a join: answerback-hub ca rotate",
+        ),
         ("the hub", folder.certificate, "a serving hub renews it by itself: start it"),
     ):
         try:
@@ -165,7 +170,23 @@ def _certificates(config: HubConfig, now: float) -> list[Finding]:
         kept = CredentialFiles(folder.profile, hint).validity()
         when = format_moment(kept.not_after, None, local_zone, seconds=False)
         found.append(judge_certificate("the admin", kept.not_before, kept.not_after, now, when, hint))
+    found += _ca_rotation(config)
     return found
+
+
+def _ca_rotation(config: HubConfig) -> list[Finding]:
+    """A replacement of the CA that stands half-way."""
+    try:
+        authorities = load_authorities(config.folder)
+    except UserError as error:
+        return [Finding("rotation of the CA", "bad", error.problem, error.cure)]
+    if authorities.phase == "standby":
+        return []
+    since = format_moment(authorities.since, None, local_zone, seconds=False)
+    found = f"it stands at {authorities.phase} since {since}"
+    return [
+        Finding("rotation of the CA", "warn", found, "answerback-hub ca status says who is not through, and what next")
+    ]
 
 
 def _validity(file: Path, now: float) -> tuple[float, float]:

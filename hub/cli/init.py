@@ -142,6 +142,7 @@ def _profile(
         issued_at=now,
         not_after=identity.not_after,
         key_hash=request_key(request),
+        issuer=identity.issuer,
     )
     return files, credential
 

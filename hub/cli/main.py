@@ -19,6 +19,7 @@ from common.version import VERSION
 from hub.cli.admin import record_init
 from hub.cli.audit import audit_group
 from hub.cli.backup_commands import backup_command, recover_command, restore_command
+from hub.cli.ca import ca_group
 from hub.cli.doctor import doctor_command
 from hub.cli.file_check import check_all, show_report
 from hub.cli.handover import profile_command
@@ -160,6 +161,7 @@ for group in (
     inlet_group,
     models_group,
     keys_group,
+    ca_group,
     audit_group,
 ):
     hub.add_command(group)

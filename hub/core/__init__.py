@@ -25,6 +25,7 @@ reconcile      a machine's report beside the hub's own rows; job_output what is 
 plan_edit, pause_drain, queue_order    an edited plan, a paused or drained machine, places in a queue
 recovery       when a store is a restored backup, and what follows
 audit          the intention to write an audit row
+ca_rotation    the phases in which the hub's CA is replaced, and who is not through yet
 audit_chain    the hash chain of the audit and its checkpoints; audit_table where its witnesses are
 sigv4          a request to an S3-like store, signed
 vitals_history each machine's load, memory and link latency of the last minutes, in memory

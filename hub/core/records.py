@@ -299,6 +299,9 @@ class IssuedCertificate:
     key_hash: str = ""  # hex SHA-256 of its public key: a renewal asked for again is told from a clone's
     used_at: float | None = None  # a person's: when they last came with it, to the minute
     retires_at: float | None = None  # a person's, replaced by a rotation: it ends with the new one's first use, or then
+    issuer: str = ""  # key id of the CA that signed it, in hex; "" of a version before
+    trusts: str = ""  # digest of the CAs that its holder trusts; "" it has not come with it, "-" cannot be told
+    successor: str = ""  # fingerprint of the certificate that it was last renewed to
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import TypeVar
 
-from common.identity.certificates import Authority, Identity
+from common.identity.certificates import Identity
 from common.identity.sealing import Sealer
 from common.identity.signing import SigningKey
 from common.link.lineage import Lineage
@@ -44,6 +44,7 @@ from hub.engine.request_actions import RequestActions
 from hub.engine.said_codes import SaidCodes
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 from hub.identity.agents import AgentRegistry
+from hub.identity.authorities import LiveAuthorities
 from hub.identity.certificates import Entrance, NotTrusted, authenticate, renew, take_over
 from hub.identity.marks import MarkSealer
 from hub.identity.people import PeopleDirectory
@@ -66,7 +67,7 @@ class Engine:
         sealer: Sealer,
         composer: ReplyComposer,
         actions: RequestActions,
-        authority: Authority,
+        authorities: LiveAuthorities,
         job_key: SigningKey,
         epoch: int,
         echo_guard: EchoGuard,
@@ -101,7 +102,7 @@ class Engine:
             units=units,
             links=self.passkey_links,
             public_url=lambda: self._config.http.public_url,
-            hub_id=authority.hub,
+            hub_id=authorities.now.hub,
         )
         self.code_forms = CodeForms(store=store, units=units, actions=actions, people=people, clock=clock)
         self.intake = Intake(
@@ -126,7 +127,7 @@ class Engine:
         self.dispatcher = Dispatcher(units, job_key, epoch, actions.standing)
         self.agent_events = AgentEventHandler(units, fleet)
         self.standing = actions.standing
-        self._authority = authority
+        self._authorities = authorities
 
     @property
     def epoch(self) -> int:
@@ -231,7 +232,7 @@ class Engine:
                 with suppress(NotTrusted):  # which `renew` then says in its own words
                     take_over(uow.txn, identity, record, uow.wall)
             before = uow.txn.agent(identity.name)
-            answer = renew(uow.txn, self._authority, identity, message, uow.wall, grace=grace, entrance=entrance)
+            answer = renew(uow.txn, self._authorities.now, identity, message, uow.wall, grace=grace, entrance=entrance)
             if isinstance(answer, Refuse) and answer.code == "locked":
                 uow.effects.locked.add(identity.name)
                 if before is not None and before.state == "active":

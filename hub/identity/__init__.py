@@ -8,7 +8,8 @@ chat_links    links of chat users to people by command, and the codes that peopl
 totp          second factors: RFC 6238 codes, single use, rate limited
 recovery_codes
               what stands in for one where the telephone is lost
-keys          the hub's keys and its CA on disk; audit_keys the key that signs the audit; key_files creates them
+authorities   the hub's CA on disk, or two while one replaces the other; ca_steps the steps as transactions
+keys          the hub's keys and certificate on disk; audit_keys the key that signs the audit; key_files creates them
 key_ring      where the sealing keys come from: a file, a systemd credential, a command
 secret_times  since when secrets of inlets and models hold, and their last uses, in the store
 marks         seals the positions that machines are told

@@ -52,9 +52,12 @@ from common.times import format_iso
 from common.values import format_duration
 from hub.core.records import Agent, EnrolmentToken, IssuedCertificate, Person
 from hub.core.recovery import Recovery
+from hub.identity.authorities import Authorities
 from hub.store.transaction import Txn
 
 JoinKind = Literal["agent", "operator"]
+CA_WANTED: Final = "ca_wanted"
+"""In `meta`: the state of the CAs (`Authorities.state`) that the last step of a rotation has made."""
 MAX_TOKEN_TTL: Final = 7 * 24 * 3600.0
 Entrance = Literal["link", "renewal"]
 """Where a renewal is asked for: over a live link, or at the entrance for certificates that have run out."""
@@ -113,7 +116,7 @@ def create_token(
 
 def join(
     txn: Txn,
-    authority: Authority,
+    authorities: Authorities,
     message: Join,
     job_keys: Mapping[str, bytes],
     hub_id: str,
@@ -123,7 +126,11 @@ def join(
     """The certificate for a token and a signing request; raises JoinRefused. A token sent for a name that is not its
     own is not used up: its owner can still join. `now` is the hub's time, by which tokens live; `wall` the wall clock,
     by which certificates are valid, None: the same.
+
+    While the CA is replaced the certificate is of the one whose pin was given out, and the answer has both.
     """
+    if txn.get_meta(CA_WANTED) not in (None, authorities.state):
+        raise JoinRefused("busy", "the hub's CA is being replaced this very moment; the token is good: try again")
     token = txn.token(_hash(message.token))
     if token is None:
         raise JoinRefused("token_unknown", "this hub has made no such token; ask for a new one")
@@ -140,9 +147,9 @@ def join(
     elif _is_unknown_person(txn, token.name):
         raise JoinRefused("person_unknown", f"there is no person {token.name} any more; have them added again")
     try:
-        certificate, credential = _issue(
-            authority, message.request, token.kind, token.name, 1, now if wall is None else wall, labels
-        )
+        valid = now if wall is None else wall
+        authority = authorities.current
+        certificate, credential = _issue(authority, message.request, token.kind, token.name, 1, valid, labels)
     except BadRequest as error:
         raise JoinRefused("bad_request", str(error)) from None
     if not txn.use_token(token.hash, now):
@@ -154,7 +161,7 @@ def join(
     if token.kind == "agent" and before is not None:
         data["replaces"] = before.state
     txn.audit(f"{token.kind}.joined", token.name, token.name, data, now)
-    return Joined(token.name, certificate, authority.certificate, dict(job_keys), hub_id)
+    return Joined(token.name, certificate, authorities.bundle + authorities.proof(valid), dict(job_keys), hub_id)
 
 
 def _labels_of(before: Agent | None, token: EnrolmentToken) -> dict[str, str]:
@@ -230,7 +237,14 @@ def take_over(txn: Txn, identity: Identity, recovery: Recovery, now: float) -> N
     kind: JoinKind = "agent" if identity.kind == "agent" else "operator"
     txn.add_credential(
         IssuedCertificate(
-            identity.fingerprint, kind, identity.name, generation, identity.not_before, identity.not_after, key_hash=""
+            identity.fingerprint,
+            kind,
+            identity.name,
+            generation,
+            identity.not_before,
+            identity.not_after,
+            key_hash="",
+            issuer=identity.issuer,
         )
     )
     txn.audit("recovery.certificate", identity.name, "hub", data, now)
@@ -238,7 +252,7 @@ def take_over(txn: Txn, identity: Identity, recovery: Recovery, now: float) -> N
 
 def renew(
     txn: Txn,
-    authority: Authority,
+    authorities: Authorities,
     identity: Identity,
     message: Renew,
     now: float,
@@ -255,6 +269,7 @@ def renew(
     locks = False
     try:
         credential, owner = _valid_credential(txn, identity, now, grace)
+        authority = authorities.issuer_for(credential.trusts)
         answer = _next_certificate(txn, authority, credential, owner, message, now, entrance)
         locks = isinstance(answer, Refuse) and answer.code == "locked"  # which has a row of its own
     except NotTrusted as error:
@@ -309,6 +324,7 @@ def _next_certificate(
     labels = owner.labels if isinstance(owner, Agent) else {}
     certificate, issued = _issue(authority, message.request, credential.kind, credential.name, generation, now, labels)
     txn.add_credential(replace(issued, retires_at=credential.retires_at))  # renewing is no way around a rotation
+    txn.note_successor(credential.fingerprint, issued.fingerprint)
     if isinstance(owner, Agent) and generation != owner.generation:
         txn.save_agent(owner, replace(owner, generation=generation))
     data = {"kind": credential.kind, "generation": generation, "fingerprint": issued.fingerprint}
@@ -428,7 +444,7 @@ def _issue(
     identity = identity_from_pem(certificate, now, side)
     key = request_key(request)
     return certificate, IssuedCertificate(
-        identity.fingerprint, side, name, generation, now, identity.not_after, key_hash=key
+        identity.fingerprint, side, name, generation, now, identity.not_after, key_hash=key, issuer=identity.issuer
     )
 
 

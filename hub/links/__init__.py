@@ -5,6 +5,11 @@ listener    the port's sockets and connections, on hub.chat.gated_port; websocke
 paths       what is answered before the upgrade
 peer        who is at the other end: identity, validity, clock
 holders     whether one machine comes under a name, by what its hello says; a copy that says so itself
+live_tls    its TLS, whose certificate and trusted CAs change while it serves
+trust       what both are told of the hub's CA while it is replaced
+join        the entrance for who has no certificate yet
+connected   the row of a machine that has just linked
+closing     closes many links
 renewal     the entrance for certificates that have run out
 logins      when people came with which certificate; what a new one replaces ends
 refusals    who was refused, in audit and log, bounded

@@ -33,6 +33,7 @@ from common.link.messages import (
     Message,
     Renew,
     Report,
+    Trusted,
     Welcome,
     is_numbered,
 )
@@ -41,6 +42,7 @@ from hub.core.reconcile import MAX_ID
 from hub.engine.agent_events import AgentEvent, AgentReplies
 from hub.engine.engine import Engine
 from hub.links.send_queue import SendQueue
+from hub.links.trust import PeerTrust
 from hub.log import logger
 
 BATCH: Final = 64
@@ -57,6 +59,10 @@ CLOSE_TRY_AGAIN_LATER: Final = 1013
 log = logger("link")
 
 
+async def _ignore(link: AgentLink, message: Trusted) -> None:
+    return None
+
+
 class AgentLink:
     """Owned by `hub.links.server`. `attach` and `run` serve one connection, then perhaps the next."""
 
@@ -70,6 +76,7 @@ class AgentLink:
         clocks: tuple[Callable[[], float], Callable[[], float]],
         window: int,
         renew: Callable[[Identity, Renew], Awaitable[Message]],
+        on_trusted: Callable[[AgentLink, Trusted], Awaitable[None]] = _ignore,
     ) -> None:
         """`clocks` are one that never jumps, and the wall clock, which machines compare with their own."""
         self.name = name
@@ -82,6 +89,8 @@ class AgentLink:
         self.session_expires_at = 0.0
         self.orders_protocol = MIN_PROTOCOL  # which the machine's runner takes orders of
         self.estranged = False  # the machine has heard a hub whose work this store does not know
+        self.trust = PeerTrust()
+        self._on_trusted = on_trusted
         self._tells_marks = False  # the machine keeps the hub's position
         self._told_mark = ""
         self._reconciled = False  # a report of this session was answered: jobs may be dispatched
@@ -139,6 +148,8 @@ class AgentLink:
                     await self._send(self._beat())
                 elif isinstance(frame.message, Bye):
                     return
+                elif isinstance(frame.message, Trusted):
+                    await self._on_trusted(self, frame.message)
                 elif is_numbered(frame.message):
                     await self._enqueue(frame, len(data))
         finally:

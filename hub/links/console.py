@@ -18,10 +18,11 @@ from websockets.asyncio.server import ServerConnection
 from common.errors import Denied, UserError
 from common.identity.certificates import Identity
 from common.link.codec import BadFrame
-from common.link.messages import Answer, Beat, Bye, Call, Heartbeat, Message, Push, Refuse, Renew, Welcome
+from common.link.messages import Answer, Beat, Bye, Call, Heartbeat, Message, Push, Refuse, Renew, Trusted, Welcome
 from common.link.session import Session
 from hub.links.send_queue import SendQueue
 from hub.links.subscription import Subscription
+from hub.links.trust import PeerTrust
 from hub.log import logger
 
 MAX_CALLS: Final = 64
@@ -72,7 +73,10 @@ class ConsoleLink:
         verb_table: VerbTable,
         tasks: asyncio.TaskGroup,
         clock: Callable[[], float],
+        on_trusted: Callable[[ConsoleLink, Trusted], Awaitable[None]] | None = None,
     ) -> None:
+        self.trust = PeerTrust()
+        self._on_trusted = on_trusted
         self.identity = identity
         self.session = session
         self.subscriptions: dict[int, Subscription] = {}
@@ -88,11 +92,12 @@ class ConsoleLink:
         self._notified = asyncio.Event()
         self.closed = False
 
-    async def run(self, welcome: Welcome) -> None:
-        """Sends the welcome, then serves calls until the connection ends."""
+    async def run(self, welcome: Welcome, welcomed: Callable[[], Awaitable[None]] = _noop) -> None:
+        """Sends the welcome, does what follows it, then serves calls until the connection ends."""
         self.session.note_activity(self._clock())
         try:
             await self._send(welcome)
+            await welcomed()
             async for data in self._send_queue.connection:
                 frame = self.session.receive(data, self._clock())
                 if frame is None:
@@ -114,6 +119,8 @@ class ConsoleLink:
                         answer = await self._verb_table.renew(self.identity, request)
                         self.session.mark_processed(frame.seq)
                         await self._send(answer)
+                    case Trusted() as told if self._on_trusted is not None:
+                        await self._on_trusted(self, told)
                     case Bye():
                         break
         finally:
@@ -239,6 +246,10 @@ class ConsoleLink:
     def abort(self) -> None:
         """Ends the connection of a console that does not respond, without a goodbye."""
         self._send_queue.abort()
+
+    async def send(self, message: Message) -> None:
+        """Sends what came up elsewhere in the hub."""
+        await self._send(message)
 
     async def _send(self, message: Message) -> None:
         """Returns when the console has taken it, or is gone."""

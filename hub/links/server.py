@@ -20,8 +20,7 @@ import http
 import secrets
 import socket
 import ssl
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, Literal
 
 from websockets.asyncio.server import ServerConnection
@@ -30,34 +29,25 @@ from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
 
 from common.errors import UserError, WorkFailed
-from common.identity.certificates import Authority, Identity
+from common.identity.certificates import Identity
 from common.link import codec, handshake
 from common.link.codec import BadFrame
-from common.link.messages import (
-    ORDERS_FACT,
-    Cancel,
-    Forget,
-    Hello,
-    Join,
-    Joined,
-    Message,
-    Refuse,
-    Welcome,
-    orders_protocol,
-)
+from common.link.compatibility import orders_protocol
+from common.link.messages import Cancel, Forget, Hello, Message, Refuse, Welcome
 from common.link.session import Session
 from hub.config import HubConfig
-from hub.core.copied_identity import PROCESS_FACT
-from hub.core.holder import LINEAGE_FACT
 from hub.core.link_penalty import LinkPenalties
-from hub.core.records import Agent
 from hub.engine.effects import Effects
 from hub.engine.engine import Engine
 from hub.identity.agents import AgentRegistry
-from hub.identity.certificates import JoinRefused, NotTrusted, authenticate, join
-from hub.links.agent import CLOSE_GOING_AWAY, CLOSE_POLICY_VIOLATION, AgentLink
+from hub.identity.authorities import LiveAuthorities
+from hub.identity.certificates import NotTrusted
+from hub.links.agent import CLOSE_POLICY_VIOLATION, AgentLink
+from hub.links.closing import announce_restart, close_all
+from hub.links.connected import note_connected
 from hub.links.console import ConsoleLink, VerbTable
 from hub.links.holders import HolderChecks
+from hub.links.join import JoinEntrance
 from hub.links.listener import LinkListener, bind
 from hub.links.logins import LoginUses
 from hub.links.paths import answer_request
@@ -65,16 +55,12 @@ from hub.links.peer import peer_of
 from hub.links.refusals import BAD_FRAME, TLS, LinkRefusals
 from hub.links.renewal import FIRST_FRAME_TIMEOUT, RenewalEntrance
 from hub.links.send_queue import SendQueue
+from hub.links.trust import PeerTrust, TrustUpdates, told_digest
 from hub.links.websocket import LinkConnection
 from hub.log import logger
 from hub.store.store import Store
-from hub.store.transaction import Txn
 
 SESSION_TTL: Final = 300.0
-MAX_FACTS: Final = 32  # of a machine, and characters of each
-MAX_FACT: Final = 200
-MAX_CONCURRENT_CLOSES: Final = 200  # links that are closed at a time
-GOODBYE_TIMEOUT: Final = 5.0
 PENALTY: Final = "penalty"
 """The code with which one is refused for a while who has sent what is no frame."""
 
@@ -92,11 +78,11 @@ class LinkServer:
         fleet: AgentRegistry,
         engine: Engine,
         verb_table: VerbTable,
-        authority: Authority,
+        authorities: LiveAuthorities,
         job_keys: dict[str, bytes],
         hub_id: str,
         config: HubConfig,
-        tls: ssl.SSLContext,
+        tls: Callable[[], ssl.SSLContext],
         clock: Callable[[], float],
         wall: Callable[[], float] | None = None,
     ) -> None:
@@ -108,9 +94,8 @@ class LinkServer:
         self._fleet = fleet
         self._engine = engine
         self._verb_table = verb_table
-        self._authority = authority
-        self._job_keys = job_keys
-        self._hub_id = hub_id
+        self._authorities = authorities
+        self._trust = TrustUpdates(store, authorities, self._wall, lambda: len(self._agents))
         self._config = config
         self._tls = tls
         self._clock = clock
@@ -122,6 +107,18 @@ class LinkServer:
         self._logins = LoginUses(store, clock)
         self._penalties = LinkPenalties()
         self._renewals = RenewalEntrance(engine, self._refusals, clock)
+        self._joins = JoinEntrance(
+            store=store,
+            engine=engine,
+            authorities=authorities,
+            job_keys=job_keys,
+            hub_id=hub_id,
+            refusals=self._refusals,
+            clock=clock,
+            wall=self._wall,
+            refused=self._count_failure,
+            joined=self._joined,
+        )
         self._listener: LinkListener | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self.listening = False
@@ -137,7 +134,7 @@ class LinkServer:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             self._listener = listener = LinkListener(
-                tls=lambda: self._tls,
+                tls=self._tls,
                 tasks=tasks,
                 before_upgrade=self._before_upgrade,
                 handle=self._handle_connection,
@@ -151,7 +148,7 @@ class LinkServer:
             finally:
                 self.listening = False
                 listener.close()
-                await self._announce_restart()
+                await announce_restart(self._all_links(), len(self._agents))
                 await listener.wait_closed()
                 self._tasks = None
         await self._refusals.flush(everything=True)
@@ -164,23 +161,13 @@ class LinkServer:
             cure = "stop what listens there, or set [links] listen in hub.toml to another port"
             raise UserError(f"cannot listen for machines on {host}:{port} ({error.strerror})", cure) from None
 
-    async def _announce_restart(self) -> None:
-        """Tells every machine over how many seconds to spread its return: about 300 handshakes a second are fine."""
-        spread = max(0.2, len(self._agents) / 300)
-        links = self._all_links()
-        try:
-            async with asyncio.timeout(GOODBYE_TIMEOUT):
-                await _close_all(links, CLOSE_GOING_AWAY, "the hub is restarting", spread)
-        except TimeoutError:
-            log.warning("links.goodbye_cut_short", links=len(links))
-
     def _all_links(self) -> list[AgentLink | ConsoleLink]:
         return [*self._agents.values(), *self._consoles]
 
     # ---- before the upgrade
 
     def _before_upgrade(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
-        answer = answer_request(connection, request, self._authority.certificate, self._wall())
+        answer = answer_request(connection, request, self._authorities.now.current.certificate, self._wall())
         if answer is not None:
             self._count_failure(connection)
             if answer.status_code == http.HTTPStatus.FORBIDDEN:
@@ -215,7 +202,7 @@ class LinkServer:
         path = connection.request.path.partition("?")[0]
         try:
             if path == "/join":
-                await self._join(connection)
+                await self._joins.serve(connection)
             elif path == "/renew":
                 await self._renewals.serve(connection, peer_of(connection, self._wall()))
             elif path == "/agent":
@@ -257,28 +244,10 @@ class LinkServer:
         async with asyncio.timeout(FIRST_FRAME_TIMEOUT):
             return await connection.recv()
 
-    async def _join(self, connection: ServerConnection) -> None:
-        message = codec.decode(await self._receive_first(connection), "anyone", codec.HANDSHAKE_LIMITS).message
-        assert isinstance(message, Join)  # noqa: S101 - the only type that `anyone` may send
-        now, wall = self._clock(), self._wall()
-        answer: Message
-        try:
-            answer = await self._store.write(
-                lambda txn: join(txn, self._authority, message, self._job_keys, self._hub_id, now, wall)
-            )
-        except JoinRefused as error:
-            answer = Refuse(error.code, error.reason)
-            self._count_failure(connection)
-            address = peer_of(connection, now).address
-            await self._refusals.record("join", error.code, message.name[:64], error.reason, address)
-        else:
-            log.info("join.accepted", name=message.name[:64])
-            await self._fleet.reload(message.name)
-            if isinstance(answer, Joined):
-                self._drop_replaced(answer.name)
-            await self._verb_table.refresh()
-        await connection.send(codec.encode(answer, epoch=self._engine.epoch))
-        await connection.close()
+    async def _joined(self, name: str) -> None:
+        await self._fleet.reload(name)
+        self._drop_replaced(name)
+        await self._verb_table.refresh()
 
     def _drop_replaced(self, name: str) -> None:
         """A machine has joined under this name: what was linked as it before holds a certificate that is revoked."""
@@ -368,6 +337,7 @@ class LinkServer:
             await self._record_connected(identity, hello, peer_of(connection, self._wall()).clock_ahead)
             self._fleet.set_online(identity.name)
             log.info("agent.connected", agent=identity.name, resumed=welcome.resumed, version=hello.version[:40])
+            await self._trust.tell(link)
             await link.run(wire)
         except NotTrusted as error:  # since a moment ago
             await link.close(CLOSE_POLICY_VIOLATION, error.code)
@@ -392,29 +362,18 @@ class LinkServer:
                 older.close_nowait("a newer link of the same machine is here")
                 older.end_session()
             session = Session("agent", id=welcome.session, epoch=self._engine.epoch)
-            clocks, renew = (self._clock, self._wall), self._renewals.on_link
-            link = AgentLink(name, identity, session, self._engine, tasks, clocks, self._config.links.window, renew)
+            clocks, window = (self._clock, self._wall), self._config.links.window
+            on_renew, on_trusted = self._renewals.on_link, self._trust.heard
+            link = AgentLink(name, identity, session, self._engine, tasks, clocks, window, on_renew, on_trusted)
         self._agents[name] = link
         link.orders_protocol = orders_protocol(hello, welcome.protocol)
+        link.trust = PeerTrust(told_digest(hello))
         return link, link.attach(connection, identity, welcome, hello.received if welcome.resumed else None)
 
     async def _record_connected(self, identity: Identity, hello: Hello, clock_ahead: float | None) -> None:
-        """Records who is here; raises NotTrusted where that has ended since the hello was answered."""
         now, wall = self._clock(), self._wall()
-        facts = {key[:MAX_FACT]: value[:MAX_FACT] for key, value in list((hello.facts or {}).items())[:MAX_FACTS]}
-        for name in (PROCESS_FACT, LINEAGE_FACT, ORDERS_FACT):
-            facts.pop(name, None)
-
-        def unit(txn: Txn) -> Agent:
-            before = authenticate(txn, identity, wall)
-            if not isinstance(before, Agent):
-                raise NotTrusted("identity", "not the certificate of a machine")
-            seen = replace(before, last_seen=now, version=hello.version[:40], facts=facts, clock_ahead=clock_ahead)
-            after = replace(seen, refused_at=None, refused_since=None, refused_code="")
-            txn.save_agent(before, after)
-            return after
-
-        self._fleet.update(await self._store.write(unit))
+        seen = await self._store.write(lambda txn: note_connected(txn, identity, hello, clock_ahead, now, wall))
+        self._fleet.update(seen)
 
     async def _detach_agent(self, link: AgentLink) -> None:
         """Keeps the session of a machine whose connection has ended, unless a newer one is here already."""
@@ -446,19 +405,29 @@ class LinkServer:
         welcomed = await self._handshake(connection, "operator", lambda name: None)
         if welcomed is None or self._tasks is None:
             return
-        identity, _, welcome, _ = welcomed
+        identity, hello, welcome, _ = welcomed
         ended, tasks = await self._logins.note(identity), self._tasks
         if tasks is None:
             return
         session = Session("console", id=welcome.session, epoch=self._engine.epoch, interval=welcome.heartbeat)
-        link = ConsoleLink(identity, connection, session, self._verb_table, tasks, self._clock)
+        link = ConsoleLink(identity, connection, session, self._verb_table, tasks, self._clock, self._trust.heard)
+        link.trust = PeerTrust(told_digest(hello))
         self._consoles.add(link)
         if ended:
             tasks.create_task(self.close_untrusted(set(ended), ()), name=f"replaced {identity.name}")
         try:
-            await link.run(welcome)
+            await self._trust.note_link(identity, link.trust.digest)
+            await link.run(welcome, lambda: self._trust.tell(link))
         finally:
             self._consoles.discard(link)
+
+    # ---- the CAs
+
+    def tell_trust(self) -> None:
+        """The CAs have changed: every link is told what it is to trust, and whether to renew."""
+        if self._tasks is not None:
+            for link in self._all_links():
+                self._tasks.create_task(self._trust.tell(link), name=f"trust {link.identity.name}")
 
     # ---- from inside the hub
 
@@ -505,7 +474,7 @@ class LinkServer:
         ]
         for link in links:
             log.warning("link.revoked", kind=link.identity.kind, name=link.identity.name)
-        await _close_all(links, CLOSE_POLICY_VIOLATION, "revoked")
+        await close_all(links, CLOSE_POLICY_VIOLATION, "revoked")
 
     async def close_lost(self, now: float) -> None:
         """Drops the links of those not heard of in three heartbeats, and forgets sessions nobody came back to."""
@@ -525,11 +494,3 @@ class LinkServer:
     def count_links(self) -> tuple[int, int]:
         """Machines and consoles linked now."""
         return len(self._agents), len(self._consoles)
-
-
-async def _close_all(links: Sequence[AgentLink | ConsoleLink], code: int, reason: str, spread: float = 0.0) -> None:
-    """Closes them side by side: a peer that does not answer costs the others nothing."""
-    for index in range(0, len(links), MAX_CONCURRENT_CLOSES):
-        async with asyncio.TaskGroup() as closing:
-            for link in links[index : index + MAX_CONCURRENT_CLOSES]:
-                closing.create_task(link.close(code, reason, spread))

@@ -75,6 +75,29 @@ _ENDS: Final = Statement(
 )
 
 
+_NOTE_TRUST: Final = Statement(
+    credentials.update()
+    .where(
+        credentials.c.fingerprint == sa.bindparam("key"),
+        credentials.c.kind == sa.bindparam("of_kind"),
+        credentials.c.name == sa.bindparam("of_name"),
+        credentials.c.trusts != sa.bindparam("digest"),
+    )
+    .values(trusts=sa.bindparam("digest"))
+)
+_NOTE_SUCCESSOR: Final = Statement(
+    credentials.update()
+    .where(credentials.c.fingerprint == sa.bindparam("key"))
+    .values(successor=sa.bindparam("following"))
+)
+_FILL_ISSUER: Final = Statement(
+    credentials.update().where(credentials.c.issuer == "").values(issuer=sa.bindparam("key_id"))
+)
+_LAST_ISSUED: Final = Statement(
+    sa.select(credentials.c.issuer, sa.func.max(credentials.c.issued_at)).group_by(credentials.c.issuer)
+)
+
+
 class CredentialRepository(Repository):
     def add_token(self, token: EnrolmentToken) -> None:
         if self._db.change(_ADD_TOKEN, _TOKEN.row(token)) != 1:
@@ -163,3 +186,21 @@ class CredentialRepository(Repository):
     def revoked_since(self, since: float) -> list[str]:
         """Fingerprints revoked at `since` or later, also by other processes, so that their links can be closed."""
         return [fingerprint for (fingerprint,) in self._db.rows(_REVOKED, {"since": since})]
+
+    def note_trust(self, kind: str, name: str, fingerprint: str, digest: str) -> bool:
+        """What the holder of a certificate trusts, who has come with it or says that they hold it; False where nothing
+        changes: it is known, or it is no certificate of that name.
+        """
+        values = {"key": fingerprint, "of_kind": kind, "of_name": name, "digest": digest}
+        return self._db.change(_NOTE_TRUST, values) == 1
+
+    def note_successor(self, fingerprint: str, successor: str) -> None:
+        self._db.change(_NOTE_SUCCESSOR, {"key": fingerprint, "following": successor})
+
+    def fill_issuer(self, key_id: str) -> int:
+        """Certificates of a version before are of the CA that there was; returns how many."""
+        return self._db.change(_FILL_ISSUER, {"key_id": key_id})
+
+    def last_issued(self) -> dict[str, float]:
+        """When each CA, by its key id, last signed a certificate of a machine or person."""
+        return {str(issuer): float(at) for issuer, at in self._db.rows(_LAST_ISSUED, {})}

@@ -339,6 +339,9 @@ credentials: Final = sa.Table(
     text("key_hash"),
     time("used_at"),
     time("retires_at"),
+    sa.Column("issuer", sa.Text, nullable=False, server_default=""),
+    sa.Column("trusts", sa.Text, nullable=False, server_default=""),
+    sa.Column("successor", sa.Text, nullable=False, server_default=""),
     check("kind", one_of("kind", ("agent", "operator"))),
 )
 index("ix_credentials_name", credentials.c.kind, credentials.c.name)

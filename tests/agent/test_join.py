@@ -183,14 +183,28 @@ async def test_a_machine_joins_again_with_the_printed_command(hub: AgentFakeHub,
     assert not state.credential.next_key.exists()
 
 
+async def test_a_machine_joins_again_after_its_hubs_ca_was_replaced(hub: AgentFakeHub, state: StateFolder) -> None:
+    """It was away meanwhile: the hub is the same, whatever its CA, and the printed command is all that is needed."""
+    await join(hub.url, TOKEN, hub.authority.pin, state)
+    hub.replace_authority()
+    lock = state.acquire_lock()
+    try:
+        await join(hub.url, "web-1.another-token", hub.authority.pin, state)
+        with pytest.raises(UserError, match="has joined already: it is web-1"):
+            await join(hub.url, "web-2.another-token", hub.authority.pin, state)
+    finally:
+        os.close(lock)
+    assert state.credential.authority.read_bytes() == hub.authority.certificate
+
+
 async def test_another_name_or_hub_needs_force(hub: AgentFakeHub, state: StateFolder, tmp_path: Path) -> None:
     """A joined folder is kept; with force the identity is replaced and the edited policy stays."""
     await join(hub.url, TOKEN, hub.authority.pin, state)
     with pytest.raises(UserError, match="has joined already: it is web-1 of hub h1; give --force"):
         await join(hub.url, "web-2.another-token", hub.authority.pin, state)
-    other = AgentFakeHub(tmp_path / "other")
-    with pytest.raises(UserError, match="has joined already"):
-        await join(hub.url, TOKEN, other.authority.pin, state)
+    async with AgentFakeHub(tmp_path / "other", "h2").serving() as other:
+        with pytest.raises(UserError, match="has joined already"):
+            await join(other.url, TOKEN, other.authority.pin, state)
     before = state.credential.key.read_bytes()
     state.policy.write_text("# mine\n")
     state.credential.next_key.write_text("left over")

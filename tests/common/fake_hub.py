@@ -131,6 +131,14 @@ class FakeHub:
         (self.folder / "hub.pem").write_bytes(certificate)
         (self.folder / "hub.key").write_bytes(key)
 
+    def replace_authority(self) -> None:
+        """The hub has another CA from now on, and nothing of the one before."""
+        self.authority = Authority.create(self.hub_id, time.time())
+        self.served_authority = self.authority.certificate
+        self.use_certificate(self.authority, self.hub_id)
+        if self.context is not None:
+            self.context.load_cert_chain(self.folder / "hub.pem", self.folder / "hub.key")
+
     @property
     def url(self) -> str:
         return f"wss://127.0.0.1:{self.port}"

@@ -9,8 +9,10 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from hypothesis import strategies as st
 
 from common.fields import MAX_INT, MAX_TIME
+from common.identity.trust import MAX_BUNDLE
 from common.link.messages import (
     CHUNK_BYTES,
+    MAX_RENEW,
     MESSAGE_TYPES,
     REFUSAL_CODES,
     Ended,
@@ -21,6 +23,8 @@ from common.link.messages import (
     Output,
     Refused,
     Report,
+    Trust,
+    Trusted,
 )
 from common.machine.end_notes import MAX_NOTE, MAX_NOTES
 
@@ -46,6 +50,11 @@ _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
 }
 _FIELDS: dict[tuple[type[Message], str], st.SearchStrategy[Any]] = {
     (Hello, "role"): st.sampled_from(["agent", "console"]),
+    (Trust, "bundle"): st.binary(max_size=200) | st.just(b"\x00" * MAX_BUNDLE),
+    (Trust, "digest"): st.text("0123456789abcdef", min_size=64, max_size=64),
+    (Trust, "renew"): st.floats(0.0, MAX_RENEW),
+    (Trusted, "digest"): st.text("0123456789abcdef", min_size=64, max_size=64),
+    (Trusted, "holds"): st.text("0123456789abcdef", min_size=64, max_size=64),
     (Refused, "code"): st.sampled_from(sorted(REFUSAL_CODES)),
     (Output, "seq"): st.integers(1, MAX_INT),
     (Output, "stream"): st.sampled_from([1, 2]),

@@ -45,6 +45,7 @@ from hub.engine.snapshot import snapshot_source
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 from hub.identity import totp as secondfactor
 from hub.identity.agents import AgentRegistry
+from hub.identity.authorities import LiveAuthorities
 from hub.identity.keys import load_keys
 from hub.identity.people import PeopleDirectory
 from hub.metrics import Metrics
@@ -104,6 +105,7 @@ class HubHarness:
         )
         self.config: HubConfig = load_config(toml)
         self.keys = load_keys(self.config)
+        self.authorities = LiveAuthorities(self.keys.authorities)
         self.policy: Policy = read_cached(load_policy, self.config.policy.file)
         self.chain: PlannerChain = read_cached(load_chain, self.config.runbooks.file)
         self.store = open_store(self.config.store.url, folder=self.folder, clock=clock, sealer=self.keys.sealer)
@@ -154,7 +156,7 @@ class HubHarness:
             sealer=self.keys.sealer,
             composer=self.composer,
             actions=self.actions,
-            authority=self.keys.authority,
+            authorities=self.authorities,
             job_key=self.keys.job_key,
             epoch=self.store.acquire(),
             echo_guard=self.echo_guard,

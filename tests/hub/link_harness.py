@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from common.identity.certificates import Authority, Identity, identity_from_pem, make_request, new_key, request_key
 from common.identity.csr import CredentialKind
-from common.identity.tls import client_context, server_context
+from common.identity.tls import client_context
 from common.link.codec import Frame
 from common.link.dial import HubRefused, open_link
 from common.link.handshake import make_hello
@@ -30,6 +30,7 @@ from hub.core.records import IssuedCertificate, Person
 from hub.engine.effects import Effects
 from hub.links.agent import AgentLink
 from hub.links.console import VerbTable
+from hub.links.live_tls import LinkTls
 from hub.links.server import LinkServer
 from hub.store.transaction import Txn
 from tests.hub.hub_harness import JOURNAL, HubHarness
@@ -105,16 +106,17 @@ class LinkHarness:
         object.__setattr__(harness.config, "links", inside_links)
         folder = harness.config.folder
         self.desk = VerbTable(refresh=harness.people.refresh, renew=harness.engine.renew)
+        self.tls = LinkTls(folder, harness.authorities.now)
         self.links = LinkServer(
             store=harness.store,
             fleet=harness.fleet,
             engine=harness.engine,
             verb_table=self.desk,
-            authority=harness.keys.authority,
+            authorities=harness.authorities,
             job_keys=harness.keys.job_keys,
             hub_id=harness.keys.hub_id,
             config=harness.config,
-            tls=server_context(folder.certificate, folder.key, folder.ca_certificate),
+            tls=lambda: self.tls.context,
             clock=harness.clock,
         )
         self.stop = asyncio.Event()

@@ -1,7 +1,8 @@
 """The operator's end of the link.
 
 client      calls and subscriptions on one connection; errors: how a call may fail
-profile     the folder with a person's credential; login creates it, renewal keeps its certificate valid
+profile     the folder with a person's credential; login creates it, renewal keeps its certificate valid,
+            trust its CAs the hub's
 approval_key
             the key with which a person signs a yes to what is critical, and what they sign
 key_changes a change of whose own signatures machines count, made and signed

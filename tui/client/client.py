@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, overload
 
 from websockets.asyncio.client import ClientConnection
@@ -30,7 +30,19 @@ from common.link import messages
 from common.link.codec import BadFrame
 from common.link.dial import HubRefused, OpenLink, UntimelyHub, close, measure_clock, open_link
 from common.link.handshake import make_hello
-from common.link.messages import Answer, Beat, Bye, Call, Heartbeat, Refuse, Renew, Renewed, Welcome
+from common.link.messages import (
+    TRUSTS_FACT,
+    Answer,
+    Beat,
+    Bye,
+    Call,
+    Heartbeat,
+    Refuse,
+    Renew,
+    Renewed,
+    Trust,
+    Welcome,
+)
 from common.link.session import Session
 from common.read_file import read_bytes
 from common.text import clean
@@ -38,10 +50,12 @@ from common.times import format_in_zone, format_skew, local_zone
 from tui.client.errors import FAILED_CODES, USAGE_CODES, CallFailed, CallRefused, InvalidCall, LinkLost
 from tui.client.profile import LOGIN_HINT, Profile
 from tui.client.renewal import is_due, renew, renew_late, ssl_context
+from tui.client.trust import answer, take_bundle, trusted_digest
 
 PUSH_QUEUE_SIZE: Final = 64
 CALL_TIMEOUT: Final = 60.0
 RENEWAL_TIMEOUT: Final = 10.0
+TRUST_TIMEOUT: Final = 10.0
 RENEWAL_CHECK_INTERVAL: Final = 3_600.0
 MAX_CLOCK_SKEW: Final = 60.0
 CURED_CODES: Final = frozenset({"expired", "unknown", "revoked", "generation", "busy"})
@@ -64,6 +78,10 @@ class Client:
         self._pending_calls: dict[int, asyncio.Future[Answer]] = {}
         self._subscriptions: dict[int, asyncio.Queue[Any]] = {}
         self._renewal: asyncio.Future[Renewed | Refuse] | None = None
+        self.generation = 0  # of the profile's certificate when the link was opened
+        self._trust_told: asyncio.Queue[Trust] = asyncio.Queue(1)
+        self._trust_done = asyncio.Event()
+        self._trust_done.set()
         self._heartbeat_sent_at = 0.0
         self._close_error: Exception | None = None
 
@@ -192,6 +210,11 @@ class Client:
                     case Renewed() as renewed:
                         self._session.mark_processed(self._session.received)
                         self._resolve_renewal(renewed)
+                    case Trust() as told:
+                        while not self._trust_told.empty():
+                            self._trust_told.get_nowait()  # the newest word counts
+                        self._trust_done.clear()
+                        self._trust_told.put_nowait(told)
                     case Refuse() as refusal if self._resolve_renewal(refusal):
                         pass
                     case Bye(reason=reason):
@@ -223,6 +246,35 @@ class Client:
         self._renewal.set_result(answer)
         return True
 
+    async def take_trust(self, profile: Profile) -> None:
+        """Trusts the CAs that the hub says while it replaces its own, and renews where it wants that. Serves until it
+        is cancelled; what goes wrong is a warning, since what was trusted before still is.
+        """
+        while True:
+            told = await self._trust_told.get()
+            try:
+                now = time.time() + self.clock_offset
+                if await asyncio.to_thread(take_bundle, profile, told, now):
+                    await self._connection.send(self._session.send(answer(profile)))
+                    if told.renew and profile.credential.validity().generation == self.generation:
+                        await renew(profile, self.renew, lambda: time.time() + self.clock_offset, needed=True)
+                        await self._connection.send(self._session.send(answer(profile)))
+            except ConnectionClosed:
+                return
+            except UserError as error:
+                self.warning = f"the hub replaces its CA, and {profile.name} cannot follow: {error.problem}"
+            finally:
+                if self._trust_told.empty():
+                    self._trust_done.set()
+
+    async def finish_trust(self) -> None:
+        """What the hub has said of its CAs is done, or a few seconds have passed: a short command is not to go away
+        with it half done.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TRUST_TIMEOUT):
+                await self._trust_done.wait()
+
     async def _send_heartbeats(self) -> None:
         while True:
             await asyncio.sleep(min(self._session.interval, 5.0))
@@ -244,6 +296,7 @@ async def connect(profile: Profile) -> AsyncIterator[Client]:
     session = Session("hub", id=opened.welcome.session, epoch=opened.epoch, interval=opened.welcome.heartbeat)
     session.note_activity(time.monotonic())
     client = Client(opened.connection, session, opened.welcome)
+    client.generation = profile.credential.validity().generation
     try:
         async with asyncio.TaskGroup() as tasks:
             helpers = [
@@ -253,7 +306,9 @@ async def connect(profile: Profile) -> AsyncIterator[Client]:
             try:
                 await _renew(client, profile)
                 helpers.append(tasks.create_task(_renewal_loop(client, profile), name="renewal"))
+                helpers.append(tasks.create_task(client.take_trust(profile), name="trust"))
                 yield client
+                await client.finish_trust()
             finally:
                 for helper in helpers:
                     helper.cancel()
@@ -309,7 +364,8 @@ async def _explain_clock(profile: Profile, error: UntimelyHub) -> UserError:
 
 
 async def _dial(profile: Profile) -> OpenLink:
-    hello = make_hello("console", profile.name, None)
+    digest = trusted_digest(profile)
+    hello = make_hello("console", profile.name, None, facts={TRUSTS_FACT: digest} if digest else None)
     known = profile.credential.validity().not_before
     return await open_link(profile.url, profile.hub, ssl_context(profile), hello, None, known=known)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from common.errors import UserError
 from common.files import create_folder, write_file
+from common.identity.certificates import authority_hub
 from common.identity.csr import create_key_request
-from common.identity.tls import compute_pin, pins_equal
+from common.identity.trust import has_pin
 from common.link.enrolment import fetch_pinned_authority, redeem_token, token_name
 from common.values import parse_url
 from tui.client.profile import Profile, file_in, read_profile
@@ -24,10 +25,14 @@ async def login(
 ) -> Profile:
     """Makes the profile in the absolute `folder`; raises UserError, and then leaves what was there as it was."""
     name = token_name(token, "operator")
-    same = file_in(folder).exists() and _is_same_person(folder, name, ca_pin)
-    if file_in(folder).exists() and not force and not same:
+    there = file_in(folder).exists()
+    same = there and _is_same_person(folder, name, ca_pin)
+    free = force or not there or same
+    if not free and not _is_same_person(folder, name):
         raise UserError(f"there is a profile in {folder} already", _login_hint(folder))
     authority = await fetch_pinned_authority(url, ca_pin, "operator", clock())
+    if not free and read_profile(folder).hub != authority_hub(authority):  # else its CA was replaced
+        raise UserError(f"there is a profile in {folder} already", _login_hint(folder))
     create_folder(folder)
     made, key = create_key_request("operator", name), folder / "key.pem.joining"
     try:
@@ -39,20 +44,21 @@ async def login(
                 profile.credential.replace(made.key, accepted.joined.certificate, accepted.validity)
             else:
                 file_in(folder).unlink(missing_ok=True)
-                profile.credential.install(made.key, accepted.joined.certificate, authority.encode(), accepted.validity)
+                profile.credential.install(made.key, accepted.joined.certificate, accepted.authority, accepted.validity)
             write_file(file_in(folder), profile.to_bytes())
     finally:
         key.unlink(missing_ok=True)
     return profile
 
 
-def _is_same_person(folder: Path, name: str, ca_pin: str) -> bool:
-    """Whether the profile is already this person's at the hub with this authority: then a login only brings it up to
-    date.
+def _is_same_person(folder: Path, name: str, ca_pin: str = "") -> bool:
+    """Whether the profile is already this person's, with `ca_pin` at a hub with this authority: then a login only
+    brings it up to date.
     """
     try:
         before = read_profile(folder)
-        return before.name == name and pins_equal(compute_pin(before.credential.authority.read_bytes()), ca_pin)
+        known = not ca_pin or has_pin(before.credential.authority.read_bytes(), ca_pin)
+        return before.name == name and known
     except (UserError, OSError, ValueError):
         return False
 

@@ -112,7 +112,7 @@ async def test_a_child_that_hangs_is_ended(due: StateFolder, monkeypatch: pytest
     slow.write_text("#!/bin/sh\nexec sleep 60\n")
     slow.chmod(0o755)
     monkeypatch.setattr("agent.detach.sys.executable", str(slow))
-    monkeypatch.setattr("agent.uplink.renewal.CHILD_TIMEOUT", 0.2)
+    monkeypatch.setattr("agent.uplink.child.CHILD_TIMEOUT", 0.2)
     started = time.monotonic()
     with pytest.raises(WorkFailed, match="took longer"):
         await CertificateRenewal(due, due.credential.validity()).request()

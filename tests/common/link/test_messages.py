@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from common.fields import MAX_BYTES, MAX_INT, MAX_STR, MAX_TIME
 from common.key_change import MAX_BYTES as MAX_CHANGE
 from common.link import messages
+from common.link.compatibility import for_protocol, orders_protocol
 from common.link.lineage import MAX_LINEAGE
 from common.link.messages import (
     CHUNK_BYTES,
@@ -35,11 +36,9 @@ from common.link.messages import (
     Report,
     Resync,
     Sender,
-    for_protocol,
     from_body,
     is_allowed_sender,
     is_numbered,
-    orders_protocol,
     to_body,
     type_name,
 )
@@ -55,15 +54,15 @@ ENDED = Ended(JOB, "succeeded", 0, None, "", 1, 1, "a" * 64, False, 1.0, 2.0, 0.
 MAY_SEND = {
     "anyone": {"join"},
     "agent": {
-        *("hello", "bye", "heartbeat", "ack", "renew"),
+        *("hello", "bye", "heartbeat", "ack", "renew", "trusted"),
         *("report", "accepted", "refused", "started", "output", "ended", "unsure", "knownkeys"),
     },
     "runner": {"bye", "report", "accepted", "refused", "started", "output", "ended", "unsure", "knownkeys"},
-    "console": {"hello", "bye", "heartbeat", "ack", "renew", "call"},
+    "console": {"hello", "bye", "heartbeat", "ack", "renew", "trusted", "call"},
     "hub": {
         *("welcome", "refuse", "bye", "beat", "ack"),
         *("dispatch", "confirm", "cancel", "credit", "forget", "resync", "keychange"),
-        *("renewed", "joined", "answer", "push"),
+        *("renewed", "trust", "joined", "answer", "push"),
     },
 }
 FACTS = {

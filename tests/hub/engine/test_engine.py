@@ -25,8 +25,8 @@ async def test_a_renewal_that_gives_a_copy_away_ends_the_links_of_that_name(harn
     )
     key = new_key()
     join = Join(token, "db-1", make_request(key, "agent", "db-1"), "1")
-    authority = harness.keys.authority
-    joined = harness.write(lambda txn: certificates.join(txn, authority, join, {}, "hub", harness.clock.now))
+    authorities = harness.keys.authorities
+    joined = harness.write(lambda txn: certificates.join(txn, authorities, join, {}, "hub", harness.clock.now))
     identity = identity_from_pem(joined.certificate, harness.clock.now, "agent")
     answer = await harness.engine.renew(identity, Renew(make_request(new_key(), "agent", "db-1"), 1))
     assert isinstance(answer, Renewed)

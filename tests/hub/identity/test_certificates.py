@@ -19,6 +19,7 @@ from common.link.messages import Join, Joined, Refuse, Renew, Renewed
 from hub.core.records import Agent, EnrolmentToken, Person
 from hub.core.recovery import Recovery
 from hub.identity import certificates
+from hub.identity.authorities import Authorities
 from hub.identity.certificates import JoinRefused, NotTrusted
 from hub.store.store import Store
 from hub.store.transaction import Txn
@@ -26,6 +27,7 @@ from hub.store.transaction import Txn
 NOW = 1_800_000_000.0
 HUB = "hub-3f9a1c"
 AUTHORITY = Authority.create(HUB, NOW)
+AUTHORITIES = Authorities(AUTHORITY)
 KEY = new_key()
 JOB_KEYS = {"0123456789abcdef": bytes(32)}
 T = TypeVar("T")
@@ -55,7 +57,7 @@ class House:
 
     def join(self, token: str, name: str = "web-1", key: bytes = KEY, now: float = NOW) -> Joined:
         message = Join(token, name, make_request(key, "agent", name), "1.0")
-        return self.write(lambda txn: certificates.join(txn, AUTHORITY, message, JOB_KEYS, HUB, now))
+        return self.write(lambda txn: certificates.join(txn, AUTHORITIES, message, JOB_KEYS, HUB, now))
 
     def refused(self, token: str, name: str = "web-1", now: float = NOW) -> str:
         with pytest.raises(JoinRefused) as caught:
@@ -72,7 +74,7 @@ class House:
 
     def renew(self, identity: Identity, generation: int, key: bytes, now: float = NOW + 1) -> Renewed | Refuse:
         message = Renew(make_request(key, "agent", identity.name), generation)
-        return self.write(lambda txn: certificates.renew(txn, AUTHORITY, identity, message, now))
+        return self.write(lambda txn: certificates.renew(txn, AUTHORITIES, identity, message, now))
 
     def code(self, identity: Identity, generation: int, key: bytes, now: float = NOW + 1) -> str:
         answer = self.renew(identity, generation, key, now)
@@ -194,7 +196,7 @@ def test_the_use_of_a_token_is_guarded_by_the_store(house: House) -> None:
     message = Join(token, "web-1", make_request(KEY, "agent", "web-1"), "1.0")
 
     def again(txn: Txn) -> Joined:
-        return certificates.join(cast(Txn, Behind(txn, seen)), AUTHORITY, message, JOB_KEYS, HUB, NOW)
+        return certificates.join(cast(Txn, Behind(txn, seen)), AUTHORITIES, message, JOB_KEYS, HUB, NOW)
 
     with pytest.raises(JoinRefused) as caught:
         house.write(again)
@@ -229,7 +231,7 @@ def test_a_bad_request_does_not_burn_the_token(house: House) -> None:
     token = house.token()
     message = Join(token, "web-1", b"rubbish", "1.0")
     with pytest.raises(JoinRefused) as caught:
-        house.write(lambda txn: certificates.join(txn, AUTHORITY, message, JOB_KEYS, HUB, NOW))
+        house.write(lambda txn: certificates.join(txn, AUTHORITIES, message, JOB_KEYS, HUB, NOW))
     assert caught.value.code == "bad_request"
     assert house.read(lambda txn: txn.agent("web-1")) is None
     assert house.join(token).name == "web-1"
@@ -284,7 +286,7 @@ def late(house: House, identity: Identity, generation: int, key: bytes, now: flo
     message = Renew(make_request(key, "agent", identity.name), generation)
 
     def unit(txn: Txn) -> Renewed | Refuse:
-        return certificates.renew(txn, AUTHORITY, identity, message, now, grace=grace, entrance="renewal")
+        return certificates.renew(txn, AUTHORITIES, identity, message, now, grace=grace, entrance="renewal")
 
     answer = house.write(unit)
     if isinstance(answer, Renewed):
@@ -578,7 +580,7 @@ def test_renewal_reads_the_standing_again(house: House) -> None:
 def test_a_bad_renewal_request_locks_nobody(house: House) -> None:
     """Rubbish instead of a request is refused and is no sign of a clone."""
     identity = house.joined()
-    answer = house.write(lambda txn: certificates.renew(txn, AUTHORITY, identity, Renew(b"rubbish", 7), NOW))
+    answer = house.write(lambda txn: certificates.renew(txn, AUTHORITIES, identity, Renew(b"rubbish", 7), NOW))
     assert isinstance(answer, Refuse)
     assert answer.code == "bad_request"
     assert house.agent().state == "active"
@@ -588,7 +590,7 @@ def test_a_renewal_is_for_the_links_own_name(house: House) -> None:
     """A request that names another machine gets a certificate for the asker."""
     identity = house.joined()
     message = Renew(make_request(new_key(), "operator", "root"), 1)
-    answer = house.write(lambda txn: certificates.renew(txn, AUTHORITY, identity, message, NOW))
+    answer = house.write(lambda txn: certificates.renew(txn, AUTHORITIES, identity, message, NOW))
     assert isinstance(answer, Renewed)
     assert identity_from_pem(answer.certificate, NOW, "agent").name == "web-1"
 

@@ -16,6 +16,7 @@ from common.values import Address
 from hub.chat.inlets import load_config
 from hub.cli.init import InitSummary, init
 from hub.config import Folder
+from hub.identity.authorities import Authorities
 from hub.identity.keys import load_keys, refresh_certificate
 from tests.hub.cli.test_init import FILES, NOW, PROFILE, files
 
@@ -68,53 +69,53 @@ def test_anothers_authority_is_told(new_hub: InitSummary, tmp_path: Path) -> Non
 
 def test_the_hub_renews_its_own_certificate(new_hub: InitSummary) -> None:
     """Nothing happens before half of its life is over; then there is a new certificate for the same key and id."""
-    folder, authority = new_hub.folder, load_keys(load_config(new_hub.folder.config)).authority
+    folder, authorities = new_hub.folder, load_keys(load_config(new_hub.folder.config)).authorities
     before = folder.certificate.read_bytes()
     due = NOW + 45 * DAY - BACKDATE_SECONDS / 2
-    assert not refresh_certificate(folder, authority, due - 1)
+    assert not refresh_certificate(folder, authorities, due - 1)
     assert folder.certificate.read_bytes() == before
-    assert refresh_certificate(folder, authority, due)
+    assert refresh_certificate(folder, authorities, due)
     identity = identity_from_pem(folder.certificate.read_bytes(), due, "hub")
     assert (identity.name, identity.not_after) == (new_hub.hub_id, due + 90 * DAY)
     old, new = (x509.load_pem_x509_certificate(pem) for pem in (before, folder.certificate.read_bytes()))
     assert old.public_key() == new.public_key()
     assert stat.S_IMODE(folder.certificate.stat().st_mode) == 0o600
-    assert not refresh_certificate(folder, authority, due)
+    assert not refresh_certificate(folder, authorities, due)
     assert files(folder.path) == FILES | PROFILE
 
 
 def test_a_lost_or_foreign_certificate_is_replaced(new_hub: InitSummary) -> None:
     """Missing, expired, damaged, for another id, left half written: the hub helps itself, it has the CA."""
-    folder, authority = new_hub.folder, load_keys(load_config(new_hub.folder.config)).authority
+    folder, authorities = new_hub.folder, load_keys(load_config(new_hub.folder.config)).authorities
     key = folder.key.read_bytes()
-    foreign = authority.issue(make_request(key, "hub", "hub-x"), kind="hub", name="hub-x", now=NOW)
+    foreign = authorities.current.issue(make_request(key, "hub", "hub-x"), kind="hub", name="hub-x", now=NOW)
     for content in (None, b"damaged", foreign):
         folder.certificate.unlink()
         if content is not None:
             folder.certificate.write_bytes(content)
         folder.certificate.with_suffix(".new").write_bytes(b"left over")
-        assert refresh_certificate(folder, authority, NOW)
+        assert refresh_certificate(folder, authorities, NOW)
         assert identity_from_pem(folder.certificate.read_bytes(), NOW, "hub").name == new_hub.hub_id
     folder.key.unlink()
     folder.certificate.unlink()
-    assert refresh_certificate(folder, authority, NOW)
+    assert refresh_certificate(folder, authorities, NOW)
     assert read_secret(folder.key) != key
 
 
 def test_what_the_hub_cannot_cure_itself(new_hub: InitSummary) -> None:
     """A damaged key, an authority out of time: told with the cure."""
-    folder, authority = new_hub.folder, load_keys(load_config(new_hub.folder.config)).authority
+    folder, authorities = new_hub.folder, load_keys(load_config(new_hub.folder.config)).authorities
     with pytest.raises(UserError, match="the CA's certificate has expired"):
-        refresh_certificate(folder, authority, NOW + 4_000 * DAY)
+        refresh_certificate(folder, authorities, NOW + 4_000 * DAY)
     folder.key.write_bytes(b"damaged")
     folder.certificate.unlink()
     with pytest.raises(UserError, match=r"hub\.key: not an unencrypted private key"):
-        refresh_certificate(folder, authority, NOW)
+        refresh_certificate(folder, authorities, NOW)
 
 
 def test_a_new_authority_means_a_new_certificate_id(tmp_path: Path) -> None:
     """The hub's id is its authority's: the two cannot drift apart through an edited file."""
     folder = Folder(tmp_path)
-    authority = Authority.create("hub-abcdef", NOW)
-    assert refresh_certificate(folder, authority, NOW)
-    assert identity_from_pem(folder.certificate.read_bytes(), NOW, "hub").name == authority.hub == "hub-abcdef"
+    authorities = Authorities(Authority.create("hub-abcdef", NOW))
+    assert refresh_certificate(folder, authorities, NOW)
+    assert identity_from_pem(folder.certificate.read_bytes(), NOW, "hub").name == authorities.hub == "hub-abcdef"

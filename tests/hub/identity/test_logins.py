@@ -14,6 +14,7 @@ from common.identity.certificates import DAY, Authority, Identity, identity_from
 from common.link.messages import Join, Renew, Renewed
 from hub.core.records import Person
 from hub.identity import certificates, logins
+from hub.identity.authorities import Authorities
 from hub.identity.certificates import JoinRefused, NotTrusted
 from hub.identity.logins import MAX_KEEP, Rotation
 from hub.store.store import Store
@@ -21,6 +22,7 @@ from hub.store.store import Store
 NOW = 1_800_000_000.0
 HUB = "hub-3f9a1c"
 AUTHORITY = Authority.create(HUB, NOW)
+AUTHORITIES = Authorities(AUTHORITY)
 
 
 class People:
@@ -35,7 +37,7 @@ class People:
 
     def login(self, token: str) -> Identity:
         message = Join(token, "bob", make_request(new_key(), "operator", "bob"), "1.0")
-        joined = self.store.write_now(lambda txn: certificates.join(txn, AUTHORITY, message, {}, HUB, NOW))
+        joined = self.store.write_now(lambda txn: certificates.join(txn, AUTHORITIES, message, {}, HUB, NOW))
         return identity_from_pem(joined.certificate, NOW)
 
     def rotate(self, keep: float | None = DAY, now: float = NOW) -> Rotation:
@@ -54,7 +56,7 @@ class People:
 
     def renew(self, identity: Identity, now: float) -> Identity:
         message = Renew(make_request(new_key(), "operator", "bob"), 1)
-        answer = self.store.write_now(lambda txn: certificates.renew(txn, AUTHORITY, identity, message, now))
+        answer = self.store.write_now(lambda txn: certificates.renew(txn, AUTHORITIES, identity, message, now))
         assert isinstance(answer, Renewed), answer
         return identity_from_pem(answer.certificate, now)
 

@@ -154,7 +154,7 @@ async def test_a_port_that_closes_lets_go_of_those_in_line(harness: HubHarness) 
 async def test_another_context_holds_from_the_next_connection_on(harness: HubHarness) -> None:
     async with serve_links(harness) as port:
         await port.connect_reported_agent()
-        port.links._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        port.tls.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with pytest.raises(WorkFailed):
             await fetch_pinned_authority(port.url, harness.keys.authority.pin, "agent", harness.clock.now)
         assert port.link().connected

@@ -89,3 +89,24 @@ def test_certificates_long_expired_are_forgotten(store: Store, make: Any) -> Non
         store.write_now(lambda txn, c=made: txn.add_credential(c))
     assert store.write_now(lambda txn: txn.purge_credentials(make.now + 1)) == 2
     assert [one.fingerprint for one in store.read_now(lambda txn: txn.credentials())] == ["f2"]
+
+
+def test_who_trusts_what_is_noted(store: Store, make: Any) -> None:
+    """Of a certificate of that very holder, and once; the CA of those of a version before is filled in; each CA's last
+    use is known.
+    """
+    made = [
+        IssuedCertificate(f"f{n}", "agent", "web-1", n + 1, make.now + n, make.now + 99, issuer=issuer)
+        for n, issuer in enumerate(["", "old", "new"])
+    ]
+    for credential in made:
+        store.write_now(lambda txn, c=credential: txn.add_credential(c))
+    assert store.write_now(lambda txn: txn.note_trust("agent", "web-1", "f1", "d"))
+    assert not store.write_now(lambda txn: txn.note_trust("agent", "web-1", "f1", "d"))
+    for kind, name, fingerprint in (("agent", "web-2", "f2"), ("operator", "web-1", "f2"), ("agent", "web-1", "f9")):
+        assert not store.write_now(lambda txn, a=(kind, name, fingerprint): txn.note_trust(*a, "d"))
+    store.write_now(lambda txn: txn.note_successor("f1", "f2"))
+    assert store.read_now(lambda txn: txn.credential("f1")) == replace(made[1], trusts="d", successor="f2")
+    assert store.read_now(lambda txn: txn.credential("f2")) == made[2]
+    assert store.write_now(lambda txn: txn.fill_issuer("old")) == 1
+    assert store.read_now(lambda txn: txn.last_issued()) == {"old": make.now + 1, "new": make.now + 2}

@@ -171,3 +171,35 @@ def test_a_store_from_before_the_console_is_brought_along(
         assert tuple(found.one()) == (7, "ops", make.plan.source, "", make.plan.steps[0].time_limit, 0.0)
         assert tuple(connection.execute(sa.text("SELECT reason, until FROM switches")).one()) == ("why", None)
         assert connection.scalar(sa.text("SELECT behalf FROM requests")) == ""
+
+
+def test_logins_from_before_the_rotation_of_the_ca(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a person's certificates all but the newest count as renewed: they were not told apart by login."""
+    with database.engine.connect() as connection:
+        monkeypatch.setattr(migrate_module, "TARGET", "0019")
+        migrate_module._upgrade(database)
+        for fingerprint, kind, name, generation in (
+            ("a1", "operator", "alice", 1),
+            ("a2", "operator", "alice", 2),
+            ("b1", "operator", "bob", 1),
+            ("w1", "agent", "alice", 1),
+        ):
+            values = {"f": fingerprint, "k": kind, "n": name, "g": generation}
+            connection.execute(
+                sa.text(
+                    "INSERT INTO credentials (fingerprint, kind, name, generation, issued_at, not_after, key_hash)"
+                    " VALUES (:f, :k, :n, :g, 1.0, 2.0, '')"
+                ),
+                values,
+            )
+        monkeypatch.undo()
+        migrate(database)
+        found = connection.execute(
+            sa.text("SELECT fingerprint, issuer, trusts, successor FROM credentials ORDER BY fingerprint")
+        )
+        assert [tuple(row) for row in found] == [
+            ("a1", "", "", "-"),
+            ("a2", "", "", ""),
+            ("b1", "", "", ""),
+            ("w1", "", "", ""),
+        ]

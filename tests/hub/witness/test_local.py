@@ -31,7 +31,7 @@ def test_a_command_signs_once_what_it_has_changed(harness: HubHarness) -> None:
 def test_without_a_key_and_with_much_to_read_it_is_the_hubs(
     harness: HubHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = HubKeys(harness.keys.authority, harness.keys.job_key, harness.keys.sealer)
+    keys = HubKeys(harness.keys.authorities, harness.keys.job_key, harness.keys.sealer)
     assert sign_beside(harness.store, harness.config, keys, NOW) == ""
     monkeypatch.setattr(local, "PAGE", local.MAX_ROWS)
     monkeypatch.setattr("hub.witness.signer.PAGE", 1)

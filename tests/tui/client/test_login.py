@@ -85,6 +85,19 @@ async def test_the_same_person_logs_in_again(hub: FakeHub, tmp_path: Path) -> No
     assert after.credential.key.read_bytes() != old_key
 
 
+async def test_the_same_person_logs_in_after_the_hubs_ca_was_replaced(hub: FakeHub, tmp_path: Path) -> None:
+    """The hub is the same, whatever its CA; another hub's CA is not, nor is it another person's to take."""
+    await login(hub.url, TOKEN, hub.authority.pin, tmp_path / "p")
+    hub.replace_authority()
+    after = await login(hub.url, "alice.other-token", hub.authority.pin, tmp_path / "p")
+    assert after.credential.authority.read_bytes() == hub.authority.certificate
+    with pytest.raises(UserError, match="already: it is alice's of hub h1"):
+        await login(hub.url, "bob.other-token", hub.authority.pin, tmp_path / "p")
+    async with FakeHub(tmp_path / "other", "h2").serving() as other:
+        with pytest.raises(UserError, match="already: it is alice's of hub h1"):
+            await login(other.url, TOKEN, other.authority.pin, tmp_path / "p")
+
+
 async def test_a_broken_profile_is_kept_too(hub: FakeHub, tmp_path: Path) -> None:
     """Whatever is in the way is not ours to judge."""
     (tmp_path / "p").mkdir()

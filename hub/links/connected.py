@@ -1,0 +1,36 @@
+"""The row of a machine that has just linked: when it came, its version, what it says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from common.identity.certificates import Identity
+from common.link.messages import ORDERS_FACT, TRUSTS_FACT, Hello
+from hub.core.copied_identity import PROCESS_FACT
+from hub.core.holder import LINEAGE_FACT
+from hub.core.records import Agent
+from hub.identity.certificates import NotTrusted, authenticate
+from hub.links.trust import note, told_digest
+from hub.store.transaction import Txn
+
+MAX_FACTS: Final = 32  # of a machine, and characters of each
+MAX_FACT: Final = 200
+_NOT_KEPT: Final = (PROCESS_FACT, LINEAGE_FACT, ORDERS_FACT, TRUSTS_FACT)
+
+
+def note_connected(
+    txn: Txn, identity: Identity, hello: Hello, clock_ahead: float | None, now: float, wall: float
+) -> Agent:
+    """The row as it is then; raises NotTrusted where the certificate has ended since the hello was answered."""
+    facts = {key[:MAX_FACT]: value[:MAX_FACT] for key, value in list((hello.facts or {}).items())[:MAX_FACTS]}
+    for name in _NOT_KEPT:
+        facts.pop(name, None)
+    before = authenticate(txn, identity, wall)
+    if not isinstance(before, Agent):
+        raise NotTrusted("identity", "not the certificate of a machine")
+    seen = replace(before, last_seen=now, version=hello.version[:40], facts=facts, clock_ahead=clock_ahead)
+    after = replace(seen, refused_at=None, refused_since=None, refused_code="")
+    txn.save_agent(before, after)
+    note(txn, identity, told_digest(hello))
+    return after
