@@ -354,7 +354,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="USER",
         default="",
         help="where this is root: whose the jobs are that no rule says run_as = root of (default $ANSWERBACK_JOB_USER,"
-        " else answerback-runner; root: all are root's)",
+        " else answerback-runner where there is one; root: all are root's)",
     )
     runner.add_argument("--log", metavar="FILE", type=Path, help=argparse.SUPPRESS)  # standard error is this file
     command(

@@ -169,7 +169,7 @@ def _job_user(state: StateFolder) -> list[Finding]:
     if NOBODY in said:
         return [Finding("jobs", "bad", f"those that need no root are refused: {NOBODY} for them", MAKE_HINT)]
     if EVERYTHING in said:
-        cure = "give it a user for what needs no root: see systemd/README.md"
+        cure = f"give it a user for what needs no root: {MAKE_HINT}"
         return [Finding("jobs", "warn", "all of them run as root, also those that no rule says it of", cure)]
     return [Finding("jobs", "ok", f"they run as {said}")]
 

@@ -213,7 +213,6 @@ def test_the_five_minutes_of_the_readme(wheel: Path, tmp_path: Path) -> None:
         "PIP_NO_INDEX": "1",
         "ANSWERBACK_CONFIG": str(tmp_path / "etc" / "hub.toml"),  # the paths that are defaults
         "ANSWERBACK_STATE": str(tmp_path / "state"),
-        "ANSWERBACK_JOB_USER": "root",  # where this is root: no user is made for it on this machine
     }
     try:
         ended = subprocess.run(

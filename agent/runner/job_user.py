@@ -3,8 +3,9 @@
 A runner that is root (the drop-in answerback-runner.root.conf) gives its rights to the jobs of those rules alone that
 say `run_as = "root"`. All others run as the user that it was told (`--job-user`), with that user's groups, home and
 name. So what is looked at before such a start is looked at with that user's rights (`acting_as`): a folder, a path or a
-program that they may not reach is not reached through root's eyes either. Where no such user is known those jobs are
-refused.
+program that they may not reach is not reached through root's eyes either. Where the runner was told of the user of its
+unit and that is gone, those jobs are refused. One that root started by hand, on a machine where nobody made that user,
+was told of nobody: all its jobs are root's, and `describe`, status and doctor say so.
 
 Only the file-system rights of this thread change meanwhile (setfsuid(2)), never its user ids: whoever is that user
 could send signals to a process that has theirs.
@@ -30,7 +31,7 @@ EVERYTHING: Final = "root, all of them"
 """What `JobUsers.describe` says, and doctor looks for."""
 MAKE_HINT: Final = (
     f"useradd --system --shell /usr/sbin/nologin {DEFAULT_USER}, and restart the runner; or name another with"
-    " --job-user, where root means that all jobs are root's"
+    " --job-user"
 )
 
 
@@ -53,17 +54,17 @@ class JobUsers:
     @classmethod
     def of(cls, name: str) -> JobUsers:
         """`name` is what the runner was told; "": nothing but perhaps by $ANSWERBACK_JOB_USER. Raises UserError where
-        that is nobody here.
+        that is nobody here and not the user of the unit, without whom the jobs that need root still run.
         """
         own, name = own_user(), name or os.environ.get(USER_VARIABLE, "")
         if own.uid != 0:
             return cls(own, own)
-        if not name:
-            return cls(own, find_user(DEFAULT_USER))
-        found = find_user(name)
-        if found is None:
+        found = find_user(name or DEFAULT_USER)
+        if found is None and not name:
+            return cls(own, own)
+        if found is None and name != DEFAULT_USER:
             raise UserError(f"there is no user {name}", MAKE_HINT)
-        return cls(own, found if found.uid else own)
+        return cls(own, own if found is not None and not found.uid else found)
 
     @property
     def differ(self) -> bool:
@@ -76,7 +77,7 @@ class JobUsers:
         if self.others is None:
             return f"root where a rule says so; {NOBODY} for all else, which is refused: {MAKE_HINT}"
         if not self.differ:
-            return f"{EVERYTHING}, as the runner was told with --job-user"
+            return f"{EVERYTHING}: no other user is known for those that need no root: {MAKE_HINT}"
         return f"{self.others.name}; root where a rule of this machine says run_as"
 
 

@@ -39,7 +39,7 @@ from tests.fork_server import ForkedProcess
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
-# Where this is root, demo and benches make no user for what needs no root: all jobs of these machines are root's.
+# Where this is root, all jobs of these machines are root's, also where somebody has made the user of the unit.
 os.environ.setdefault("ANSWERBACK_JOB_USER", "root" if os.geteuid() == 0 else "")
 START_WITHIN = 90.0  # a limit, not a wait: several workers start programs at once
 ANSWER_WITHIN = 60.0  # as well

@@ -54,8 +54,8 @@ def reader() -> JobUser:
 
 @needs_root
 def test_who_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the runner was told, or the unit's user where this machine has that; root means all are root's, and must be
-    said.
+    """As the runner was told, or the unit's user where this machine has that, else root by hand alone: where the unit
+    names its user and that is gone, nobody is known.
     """
     monkeypatch.delenv(USER_VARIABLE, raising=False)
     known = {"nobody": reader(), DEFAULT_USER: JobUser(DEFAULT_USER, 990, 990, (), "/")}
@@ -69,8 +69,10 @@ def test_who_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(USER_VARIABLE)
     del known[DEFAULT_USER]
     if find_user(DEFAULT_USER) is None:
-        none = JobUsers.of("")
-        assert (none.others, none.differ, NOBODY in none.describe()) == (None, False, True)
+        by_hand = JobUsers.of("")
+        assert (by_hand.others, by_hand.differ, EVERYTHING in by_hand.describe()) == (by_hand.own, False, True)
+        gone = JobUsers.of(DEFAULT_USER)  # as the drop-in of the unit names it
+        assert (gone.others, gone.differ, NOBODY in gone.describe()) == (None, False, True)
     everything = JobUsers.of("root")
     assert (everything.others, everything.differ) == (everything.own, False)
     assert EVERYTHING in everything.describe()
