@@ -142,6 +142,9 @@ class RequestDetails(RequestView):
     jobs: tuple[JobView, ...] = ()
     job_count: int = 0
     approvals: Annotated[tuple[ApprovalView, ...] | None, OMIT] = None
+    critical: Annotated[bool, OMIT, "it waits for approvals that people sign with keys of their own"] = False
+    allow_for: Annotated[Seconds, OMIT, "for which at most an approval may let the same run again; 0: not at all"] = 0.0
+    allow_uses: Annotated[int, OMIT, "how often, then"] = 0
 
     def updated(self, row: RequestFields) -> RequestDetails:
         """With what a later row of the list says, but for the texts and the plan, which are cut there."""

@@ -31,6 +31,10 @@ class BadKey(ValueError):
     """A private key that cannot be used; `str()` says why and contains nothing of the key."""
 
 
+class LockedKey(BadKey):
+    """A private key that is under a passphrase, which was not given or is another."""
+
+
 def key_id(public: bytes) -> str:
     """The id of a public key: the first 16 hex digits of its SHA-256."""
     return hashlib.sha256(public).hexdigest()[:16]
@@ -51,29 +55,35 @@ class SigningKey:
         return cls(Ed25519PrivateKey.generate())
 
     @classmethod
-    def from_pem(cls, pem: bytes) -> SigningKey:
-        """Reads an unencrypted PKCS#8 PEM; raises BadKey."""
+    def from_pem(cls, pem: bytes, passphrase: bytes = b"") -> SigningKey:
+        """Reads a PKCS#8 PEM, encrypted where there is a passphrase; raises BadKey, LockedKey where that is not its."""
         from cryptography.hazmat.primitives import serialization  # half the import time, and verifiers need none of it
 
         try:
-            key = serialization.load_pem_private_key(pem, password=None)
+            key = serialization.load_pem_private_key(pem, password=passphrase or None)
         except Exception:  # the library's set of errors is open, and its text is not for people
+            if is_encrypted(pem):
+                raise LockedKey("the passphrase is another" if passphrase else "it is under a passphrase") from None
             raise BadKey("not an unencrypted private key in PEM") from None
         if not isinstance(key, Ed25519PrivateKey):
             raise BadKey("a private key, but not of Ed25519")
         return cls(key)
 
-    def to_pem(self) -> bytes:
-        """Unencrypted PKCS#8: the file's mode is what protects it."""
+    def to_pem(self, passphrase: bytes = b"") -> bytes:
+        """PKCS#8, encrypted where there is a passphrase; else the file's mode is what protects it."""
         from cryptography.hazmat.primitives import serialization  # as above
 
-        return self._key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        way = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+        return self._key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, way)
 
     def sign(self, purpose: bytes, data: bytes) -> bytes:
         """The signature, 64 bytes; raises ValueError where the purpose is not one line with its newline."""
         return self._key.sign(_with_purpose(purpose, data))
+
+
+def is_encrypted(pem: bytes) -> bool:
+    """Whether a PKCS#8 PEM is under a passphrase."""
+    return b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in pem
 
 
 def verify(public: bytes, data: bytes, signature: bytes, purpose: bytes = ORDER_PURPOSE) -> bool:

@@ -24,6 +24,7 @@ from common.api.queries import (
 from common.api.requests import ApprovalView, RequestDetails, RequestView
 from common.catalogue import Sentence
 from common.filter.fields import ViewName
+from common.lifecycle import RequestState
 from hub.api.agent_list import AgentList, AgentRowCache
 from hub.api.context import ApiContext
 from hub.api.following import MAX_CHUNKS
@@ -40,8 +41,10 @@ from hub.api.views import (
     request_view,
 )
 from hub.core.audit_chain import AuditRow, to_event
-from hub.core.records import Agent, Approval, AuditEvent, Job
+from hub.core.records import Agent, Approval, AuditEvent, Job, Request
 from hub.core.vitals_history import SLOT
+from hub.engine.snapshot import WorldSnapshot
+from hub.engine.standing_approvals import StandingApprovals
 from hub.links.console import Caller, InvalidArguments
 from hub.store.jobs import JOB
 from hub.store.lists import ListQuery, UnknownSort
@@ -67,7 +70,13 @@ class QueryHandlers:
         return fit_items(map(request_view, found))
 
     async def request(self, caller: Caller, args: RequestArgs) -> RequestDetails:
-        return await self._context.store.read(lambda txn: _request_details(txn, args, self._away))
+        world, standing, away = self._context.engine.units.world(), self._context.actions.standing, self._away
+
+        def read(txn: Txn) -> RequestDetails:
+            found = find_request(txn, args)
+            return _with_terms(_request_details(txn, found, away), found, world, standing)
+
+        return await self._context.store.read(read)
 
     # ---- jobs
 
@@ -174,10 +183,21 @@ def _listing(view: ViewName, args: Filtered, text: str, caller: Caller) -> ListQ
         raise unknown_sort(error) from None
 
 
-def _request_details(txn: Txn, args: RequestArgs, away: Mapping[str, float]) -> RequestDetails:
-    found = find_request(txn, args)
+def _request_details(txn: Txn, found: Request, away: Mapping[str, float]) -> RequestDetails:
     approvals = tuple(map(_approval_view, txn.approvals(found.id)))
     return replace(request_details(found, txn.jobs_of(found.id), away), approvals=approvals)
+
+
+def _with_terms(
+    details: RequestDetails, found: Request, world: WorldSnapshot, standing: StandingApprovals
+) -> RequestDetails:
+    """With what an approval of it takes, and for how long one may be given."""
+    if found.state is not RequestState.ASKING:
+        return details
+    critical = world.is_critical(found)
+    longest = 0.0 if critical else standing.longest(found)
+    uses = standing.settings.allow_uses if longest else 0
+    return replace(details, critical=critical, allow_for=longest, allow_uses=uses)
 
 
 def _approval_view(given: Approval) -> ApprovalView:

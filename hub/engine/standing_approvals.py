@@ -33,6 +33,12 @@ class StandingApprovals:
         why = grant_objection(request.plan, seconds, longest=self.settings.allow_for)
         return None if why is None else ActionResult(why, "not_allowed")
 
+    def longest(self, request: Request) -> float:
+        """For how many seconds at most the plan of a request may be allowed; 0 where it may not."""
+        longest = self.settings.allow_for
+        plan = request.plan
+        return longest if plan is not None and grant_objection(plan, longest, longest=longest) is None else 0.0
+
     def grant(self, uow: UnitOfWork, actor: Actor, request: Request, seconds: float) -> StandingApproval:
         """Beside a yes that was given in this unit of work, on the same terms."""
         assert request.plan is not None  # noqa: S101 - it was approved

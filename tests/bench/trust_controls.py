@@ -112,6 +112,23 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "if False:",
         f"{RUNNER}/test_programs.py",
     ),
+    # ---- signed in the console
+    _control(
+        "A3 B6",
+        "the console asks before it signs",
+        "tui/dialogs/approve.py",
+        "if not self._asked_to_sign:",
+        "if False:",
+        "tests/tui/dialogs/test_approve_signing.py",
+    ),
+    _control(
+        "A3 B13",
+        "what is critical is allowed once in the console too",
+        "tui/dialogs/approve.py",
+        "longest = 0.0 if self._critical else self.request.allow_for",
+        "longest = self.request.allow_for",
+        "tests/tui/dialogs/test_approve_signing.py",
+    ),
     # ---- logins that are replaced
     _control(
         "A7",

@@ -34,6 +34,7 @@ from common.filter.fields import ViewName
 from common.plan import Plan, Step, plan_hash, plan_to_json
 from common.version import VERSION
 from tui.app import ConsoleApp
+from tui.client.approval_key import ApprovalSigner
 from tui.client.errors import CallRefused, InvalidCall, LinkLost
 from tui.client.source import LinkStatus
 from tui.dialogs.dialog import Dialog
@@ -159,6 +160,13 @@ def event_row(seq: int, **more: Any) -> Row:
         "subject": f"S{seq}",
     }
     return row | {"data": {"reason": "fine"}, "hash": "ab" * 32} | more
+
+
+def standing_row(number: int, **more: Any) -> Row:
+    """A yes that holds for an hour."""
+    row: Row = {"number": number, "person": "bob", "granted_by": "carol", "command": "systemctl reload nginx"}
+    row |= {"targets": ["web-1"], "target_count": 1, "granted_at": NOW - 60, "expires_at": NOW + 3_600}
+    return row | {"uses": 1, "max_uses": 20, "plan_hash": "4b" * 32} | more
 
 
 def node_row(name: str, **more: Any) -> Row:
@@ -288,7 +296,7 @@ class FakeSource:
             return self.rows["inlets"]
         if verb == "targets":
             return {"count": 0}
-        return [] if verb in ("audit", "jobs") else {}
+        return [] if verb in ("audit", "jobs", "allowed") else {}
 
     async def unsubscribe(self, slot: str) -> None:
         self.unsubscribed.append(slot)
@@ -462,6 +470,7 @@ async def console_driver(
     key_repeat: float = 0.0,
     faults: bool = False,
     ticks: bool = False,
+    signer: ApprovalSigner | None = None,
     **settings: Any,
 ) -> AsyncIterator[ConsoleDriver]:
     """The real console over a scripted source, with no pauses but those that a test is about: `guard` after a dialog
@@ -470,7 +479,7 @@ async def console_driver(
     (`flush`), as often on a busy machine as on an idle one; with `ticks` by itself too.
     """
     source = source or FakeSource()
-    app = ConsoleApp(ConsoleContext(source, ConsoleSettings(static=True, **settings)))
+    app = ConsoleApp(ConsoleContext(source, ConsoleSettings(static=True, **settings), signer=signer))
     with ExitStack() as stack:
         if not ticks:
             stack.enter_context(patch.object(app, "tick", lambda: None))

@@ -29,7 +29,7 @@ from tui.cli.context import (
     pass_context,
     print_result,
 )
-from tui.client.approval_key import approval_key, sign_shown
+from tui.client.approval_key import ApprovalSigner, approval_key, sign_shown
 from tui.client.client import Client
 from tui.client.profile import Profile, read_profile
 
@@ -89,11 +89,13 @@ async def approve(client: Client, args: ApproveArgs, as_json: bool, profile: Pro
     """
     result = await client.call(verbs.APPROVE, args)
     request: RequestDetails | None = None
+    passphrase = ""
     if result.code == "signature_needed":
         request = await client.call(verbs.REQUEST, RequestArgs(number=args.number))
         if not await _wants_to_sign(request, args.plan_hash):
             return EXIT_REFUSED
-        args = _signed(args, request, profile)
+        passphrase = await _passphrase(profile)
+        args = _signed(args, request, profile, passphrase)
         result = await client.call(verbs.APPROVE, args)
     if result.code != "code_needed" or args.code or as_json:
         return print_result(result, as_json)
@@ -103,13 +105,22 @@ async def approve(client: Client, args: ApproveArgs, as_json: bool, profile: Pro
         return EXIT_REFUSED
     typed = await asyncio.to_thread(click.prompt, f"r{args.number} needs your second factor; code", err=True)
     args = replace(args, code=typed.strip())
-    result = await client.call(verbs.APPROVE, args if request is None else _signed(args, request, profile))
+    result = await client.call(verbs.APPROVE, args if request is None else _signed(args, request, profile, passphrase))
     return print_result(result, as_json)
 
 
-def _signed(args: ApproveArgs, request: RequestDetails, profile: Profile) -> ApproveArgs:
+async def _passphrase(profile: Profile) -> str:
+    """That of the key, asked for at a terminal; "" where it has none."""
+    if not ApprovalSigner(profile).is_locked:
+        return ""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UserError("the key that signs is under a passphrase", "approve at a terminal, where it is asked for")
+    return str(await asyncio.to_thread(click.prompt, "passphrase of your key", hide_input=True, err=True))
+
+
+def _signed(args: ApproveArgs, request: RequestDetails, profile: Profile, passphrase: str) -> ApproveArgs:
     """With the signature of the plan that was shown."""
-    key, factor = approval_key(profile), bool(args.code)
+    key, factor = approval_key(profile, passphrase), bool(args.code)
     signed, digest = sign_shown(key, profile.name, request, second_factor=factor, now=time.time())
     return replace(args, plan_hash=digest, signed=signed)
 

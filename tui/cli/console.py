@@ -154,11 +154,12 @@ def run_console(options: ConsoleOptions, keymap: dict[str, str], profile: Path |
 
         console = ConsoleContext(DemoSource(options.seed, options.size, language=settings.language), settings)
     else:
+        from tui.client.approval_key import ApprovalSigner
         from tui.client.hub_source import HubSource
         from tui.client.profile import read_profile
 
         found = read_profile(profile)
-        console = ConsoleContext(HubSource(found), settings, SavedViews(found.path))
+        console = ConsoleContext(HubSource(found), settings, SavedViews(found.path), ApprovalSigner(found))
     app = ConsoleApp(console, keymap=keymap)
     gc.freeze()  # what is loaded stays: a garbage collection of all of it would stop the screen for a moment
     with restored_terminal():

@@ -11,6 +11,7 @@ priority   the place in the queue
 run        a new command
 count      an action on many rows: their number must be typed
 hold       pause and drain
+standing   what is allowed for a while, and taken back
 pick       one of a list: copy, help; palette: actions, screens and settings by name
 flows      what each action does: its dialog, the call, the outcome
 """

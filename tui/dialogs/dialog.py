@@ -49,9 +49,23 @@ MIN_FACT_LINES: Final = 2
 class TextField(Input):
     """A line to type in; what it is for stands before it."""
 
-    def __init__(self, value: str = "", *, id: str, placeholder: str = "", max_length: int = 500) -> None:  # noqa: A002 - as every widget has it
+    def __init__(
+        self,
+        value: str = "",
+        *,
+        id: str,  # noqa: A002 - as every widget has it
+        placeholder: str = "",
+        max_length: int = 500,
+        hidden: bool = False,
+    ) -> None:
         super().__init__(
-            value, id=id, compact=True, select_on_focus=False, max_length=max_length, placeholder=placeholder
+            value,
+            id=id,
+            compact=True,
+            select_on_focus=False,
+            max_length=max_length,
+            placeholder=placeholder,
+            password=hidden,
         )
         self.cursor_blink = False
 
@@ -205,7 +219,7 @@ class Dialog(FaultBarrier, ModalScreen[Any]):
         return choices.total_lines
 
     def _height(self, child: Widget) -> int:
-        if child.id in ("note", "dialog-keys"):
+        if child.id in ("note", "dialog-keys", "allow-means"):
             height = child.styles.height
             return int(height.value) if height is not None else 1
         fixed = child.styles.height

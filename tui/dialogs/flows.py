@@ -16,7 +16,7 @@ from textual.app import App
 from common.api import verbs
 from common.api.actions import DrainArgs, PauseArgs, ResumeArgs, RetryArgs, RunResult, UndrainArgs
 from common.api.agents import AgentView
-from common.api.arguments import Arguments, RequestArgs
+from common.api.arguments import Arguments, NoArgs, RequestArgs
 from common.api.events import EventView
 from common.api.jobs import JobView
 from common.api.queries import JobArgs
@@ -36,6 +36,7 @@ from tui.dialogs.priority import PriorityDialog
 from tui.dialogs.reject import RejectDialog
 from tui.dialogs.run import RunDialog, result_message
 from tui.dialogs.settle import ReconcileDialog
+from tui.dialogs.standing import StandingDialog
 from tui.dialogs.stop import MAX_CONCURRENT, StopDialog
 from tui.model.actions import Action, Confirmation, Kind, Undo
 from tui.model.answers import CallOutcome, call_hub, count_done
@@ -72,6 +73,7 @@ class ActionFlows:
             "pause": self.pause,
             "pause_all": self.pause_all,
             "drain": self.drain,
+            "allowed": self.allowed,
             "run": self.run,
             "broadcast": self.broadcast,
             "undo": self.undo,
@@ -249,6 +251,13 @@ class ActionFlows:
         what = {"what": one_line(agent.name, 64)}
         if self._notify_outcome(answer, Sentence("console_undrained", what)):
             self._offer_undo(Sentence("console_undo_undrain", what), verbs.DRAIN, DrainArgs(agent=agent.name))
+
+    async def allowed(self, kind: Kind, rows: Rows) -> None:
+        answer = await call_hub(self._console.source, verbs.ALLOWED, NoArgs())
+        if answer.result is None:
+            self._notify_outcome(answer, Sentence("console_no_answer"))
+            return
+        await self._app.push_screen_wait(StandingDialog(self._console, answer.result))
 
     # ---- ask for work
 

@@ -130,6 +130,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("drain", "D", "control", kinds=AGENT_KINDS, role="approver", verb="drain", mutates=True,
         confirmation=Confirmation.FORM,
         cli_command="answerback drain {agent}", rank=31),
+    Action("allowed", "W", "control", verb="allowed", required_verb="allowed", cli_command="answerback allowed"),
     # ask for work
     Action("run", "n", "ask", kinds=_kinds("agent", "job"), role="operator", verb="run", mutates=True, multiple=True,
         confirmation=Confirmation.FORM, cli_command="answerback run {agent} -- COMMAND", rank=40),

@@ -32,6 +32,9 @@ RETRYABLE_CODES: Final = frozenset(
         "denied",
         "bad_target",
         "bad_command",
+        "bad_signature",
+        "signature_needed",
+        "not_allowed",
     }
 )
 REVIEW_CODES: Final = frozenset({"plan_changed"})

@@ -15,6 +15,7 @@ from common.api.overview import Overview, QueuePause
 from common.catalogue import Language, Sentence, translate
 from common.text import clean
 from common.version import VERSION
+from tui.client.approval_key import ApprovalSigner
 from tui.client.faults import FaultLog, describe_fault
 from tui.client.source import LinkStatus, Source
 from tui.model.actions import ActionContext, Kind, Undo
@@ -45,8 +46,15 @@ def parse_version(text: str) -> tuple[int, ...]:
 
 
 class ConsoleContext:
-    def __init__(self, source: Source, settings: ConsoleSettings, saved: SavedViews | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        settings: ConsoleSettings,
+        saved: SavedViews | None = None,
+        signer: ApprovalSigner | None = None,
+    ) -> None:
         self.source = source
+        self.signer = signer  # of what is critical; None where there is no profile
         self.settings = settings
         source.language = settings.language
         self.saved_views = saved or SavedViews()  # views by name

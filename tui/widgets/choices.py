@@ -114,6 +114,8 @@ class ChoiceList(LineWidget, can_focus=True):
             for index, choice in enumerate(self.items):
                 here = index == self.index
                 text = f">[{choice.text}]<" if here and self.has_focus else f" [{choice.text}] "
+                if self.marks_chosen() and not here:
+                    text = f"  {choice.text}  "
                 runs.append((text, self.style_of("cursor" if here and self.has_focus else choice.tone)))
                 runs.append((" ", self.style_of("")))
             return self.make_strip(y, runs)
@@ -169,6 +171,10 @@ class ChoiceList(LineWidget, can_focus=True):
         if self.highlighted is not None:
             self.post_message(self.Selected(self, self.highlighted))
 
+    def marks_chosen(self) -> bool:
+        """Whether the one under the cursor is told while another field has the focus: it is a choice, not a button."""
+        return False
+
     def on_focus(self) -> None:
         self.refresh()
 
@@ -198,3 +204,29 @@ class ChoiceList(LineWidget, can_focus=True):
             self.post_message(self.Highlighted(self))
             if again or event.chain == 2:
                 self.action_take()
+
+
+class OptionRow(ChoiceList):
+    """One of a few, in a row, as a field of a dialog: what is in brackets is chosen, whoever has the focus."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "leave", show=False)]
+
+    class Left(Message):
+        """Enter: on to the next field."""
+
+    def __init__(self, ctx: Callable[[], RenderContext], choices: Sequence[ChoiceItem], *, id: str) -> None:  # noqa: A002
+        super().__init__(ctx, choices, horizontal=True, id=id)
+
+    @property
+    def is_row(self) -> bool:
+        return False  # tab goes on to the next field; left and right choose
+
+    def marks_chosen(self) -> bool:
+        return True
+
+    def action_take(self) -> None:
+        """A click, or space, on one chooses it."""
+        self.post_message(self.Highlighted(self))
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())

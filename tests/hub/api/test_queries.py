@@ -7,7 +7,9 @@ import pytest
 from common.api.queries import MAX_NEEDLE
 from common.errors import Denied
 from common.link.messages import Output
+from common.values import Duration
 from hub.api.following import MAX_CHUNKS
+from hub.config import ApprovalsTable
 from hub.links.console import InvalidArguments
 from tests.hub.api_harness import ApiHarness
 from tests.hub.hub_harness import NOW, HubHarness
@@ -122,3 +124,22 @@ async def test_the_audit_is_filtered_as_other_lists_are(harness: HubHarness) -> 
         await rooms.call("bob", "audit", filter="", sort="nope")
     with pytest.raises(Denied):
         await rooms.call("carol", "audit", filter="")
+
+
+async def test_a_request_tells_what_an_approval_of_it_takes(harness: HubHarness) -> None:
+    """Trust: whether it is signed by the people, and for how long it may be given: never of what is critical, nor where
+    hub.toml has nothing of it, nor once it is decided.
+    """
+    harness.add_rule("twice", verdict="ask", more="approvers = 1\ncritical = true")
+    rooms = ApiHarness(harness)
+    plain = await harness.submit("@web-1 systemctl restart nginx.service")
+    critical = await harness.submit("@web-1 twice now")
+    told = await rooms.call("bob", "request", number=plain.number)
+    assert {"critical", "allow_for", "allow_uses"}.isdisjoint(told)
+    harness.engine.standing.settings = ApprovalsTable(Duration(3600.0), 3)
+    told = await rooms.call("bob", "request", number=plain.number)
+    assert (told["allow_for"], told["allow_uses"], told.get("critical")) == (3600.0, 3, None)
+    told = await rooms.call("bob", "request", number=critical.number)
+    assert (told["critical"], told.get("allow_for")) == (True, None)
+    await harness.submit(f"reject r{plain.number}", "bob")
+    assert "allow_for" not in await rooms.call("bob", "request", number=plain.number)

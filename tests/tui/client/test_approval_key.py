@@ -14,7 +14,7 @@ from common.errors import UserError
 from common.identity.signing import PERSON_APPROVAL_PURPOSE, SigningKey, key_id, verify
 from common.plan import Plan, Step, plan_hash
 from common.script import ScriptWord
-from tui.client.approval_key import approval_key, key_path, shown_plan, sign_shown
+from tui.client.approval_key import ApprovalSigner, KeyLocked, approval_key, key_path, shown_plan, sign_shown
 from tui.client.profile import Profile
 
 PLAN = Plan(
@@ -85,3 +85,21 @@ def test_what_is_signed_is_the_plan_that_was_shown() -> None:
     cannot = replace(PlanView.of(PLAN), steps=())
     with pytest.raises(UserError, match="a plan that cannot be"):
         sign_shown(key, "bob", replace(DETAILS, plan=cannot), second_factor=False, now=100.0)
+
+
+def test_a_key_under_a_passphrase(tmp_path: Path) -> None:
+    """Made under one, it opens with that alone; the console's signer knows, and makes no key by itself."""
+    profile = Profile(tmp_path, "bob", "wss://h:1", "h1")
+    signer = ApprovalSigner(profile)
+    assert (signer.has_key, signer.is_locked) == (False, False)
+    with pytest.raises(UserError, match="whoami --approval-key makes one"):
+        signer.sign(DETAILS, "", second_factor=False, now=100.0)
+    assert not key_path(profile).exists()
+    key = approval_key(profile, "open sesame")
+    assert (signer.has_key, signer.is_locked) == (True, True)
+    assert approval_key(profile, "open sesame").public == key.public
+    for wrong, told in (("", "it is under a passphrase"), ("open", "the passphrase is another")):
+        with pytest.raises(KeyLocked, match=told):
+            approval_key(profile, wrong)
+    signed, digest = signer.sign(DETAILS, "open sesame", second_factor=False, now=100.0)
+    assert (signed.public, digest) == (key.public.hex(), plan_hash(PLAN))

@@ -15,9 +15,11 @@ import pytest
 from textual.widgets import Input, TextArea
 
 import tui.dialogs
+from common.api.codec import decode
+from common.api.standing import StandingView
 from common.catalogue import Sentence
 from tests.pairs import name_of, pairwise_params
-from tests.tui.fake_source import ConsoleDriver, FakeSource, console_driver, job_row, request_row
+from tests.tui.fake_source import ConsoleDriver, FakeSource, console_driver, job_row, request_row, standing_row
 from tests.tui.rows import agent, job, request
 from tui.client.errors import LinkLost
 from tui.dialogs.approve import ApproveDialog
@@ -31,6 +33,7 @@ from tui.dialogs.priority import PriorityDialog
 from tui.dialogs.reject import RejectDialog
 from tui.dialogs.run import RunDialog
 from tui.dialogs.settle import ReconcileDialog
+from tui.dialogs.standing import StandingDialog
 from tui.dialogs.stop import StopDialog
 from tui.model.actions import ACTIONS, ActionEntry
 from tui.model.context import ConsoleContext
@@ -154,6 +157,12 @@ OPENINGS: dict[str, Opening] = {
         "drain",
         "drain",
         {"after": "10m"},
+    ),
+    "allowed": Opening(
+        lambda console: StandingDialog(console, [decode(StandingView, standing_row(number)) for number in (3, 4)]),
+        ("enter", "right", "enter"),
+        "disallow",
+        "disallow",
     ),
     "pick": Opening(
         lambda console: PickDialog(

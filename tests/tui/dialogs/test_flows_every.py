@@ -15,7 +15,15 @@ from textual.widgets import Input, TextArea
 from common.api import verbs
 from common.api.actions import ResumeArgs
 from common.catalogue import Sentence
-from tests.tui.fake_source import ConsoleDriver, FakeSource, agent_row, console_driver, job_row, request_row
+from tests.tui.fake_source import (
+    ConsoleDriver,
+    FakeSource,
+    agent_row,
+    console_driver,
+    job_row,
+    request_row,
+    standing_row,
+)
 from tui.dialogs.dialog import Dialog
 from tui.dialogs.edit import SAVED_DRAFTS
 from tui.dialogs.flows import ActionFlows
@@ -123,6 +131,7 @@ FLOWS: dict[str, Flow] = {
     "pause": Flow("agents", (presses("enter", "enter"),), (clicks("pause"),), "pause", {"agent": "web-1"}),
     "pause_all": Flow("agents", (presses("enter", "enter"),), (clicks("pause"),), "pause"),
     "drain": Flow("agents", (presses("enter", "right", "enter"),), (clicks("drain"),), "drain", {"agent": "web-1"}),
+    "allowed": Flow("agents", (presses("enter", "right", "enter"),), (clicks("disallow"),), "disallow", {"number": 3}),
     "run": Flow(
         "agents",
         (types(command="uptime -p"), presses("enter")),
@@ -163,6 +172,7 @@ def source_of(flow: Flow) -> FakeSource:
     source.rows["jobs"] = [job_row(1, flow.state)]
     source.answers |= {
         "targets": {"count": 61, "online": 60},
+        "allowed": [standing_row(3)],
         "edit": lambda args: CHECKED if args.get("dry_run") else {"number": 43},
         "run": {"number": 50, "state": "asking"},
         "retry": {"number": 50, "state": "working"},

@@ -187,10 +187,10 @@ def test_what_is_on_and_about_the_row_stands_first() -> None:
 
 def test_what_needs_a_verb_is_not_there_without_it() -> None:
     """Neither listed nor off with a reason, whether the hub has other verbs or does not say which it has."""
-    for verbs in (frozenset(), VERBS - {"models", "inlets"}):
+    for verbs in (frozenset(), VERBS - {"models", "inlets", "allowed"}):
         without = scene("job", job(1), verbs=verbs)
         assert "go_models" not in {entry.action.id for entry in list_entries(without)}
-        assert [act.id for act in ACTIONS if not is_available(act, without)] == ["go_models", "inlets"]
+        assert [act.id for act in ACTIONS if not is_available(act, without)] == ["allowed", "go_models", "inlets"]
     assert is_available(ACTION_BY_ID["go_models"], scene("job", job(1), verbs=VERBS))
 
 

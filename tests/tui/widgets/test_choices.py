@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.tui.fake_source import widget_app
 from tui.text.format import RenderContext
-from tui.widgets.choices import ChoiceItem, ChoiceList
+from tui.widgets.choices import ChoiceItem, ChoiceList, OptionRow
 
 THREE = [ChoiceItem("no", "No"), ChoiceItem("yes", "是的"), ChoiceItem("more", "[b]More[/b]", note="a note")]
 
@@ -71,3 +71,24 @@ async def test_none_and_others() -> None:
         choices.set_items(THREE[:1], index=-3)
         await pilot.press("enter")
         assert taken(bench) == ["no"]
+
+
+async def test_a_choice_as_a_field() -> None:
+    """What is chosen stands in brackets, with the focus or without; left, right and a click choose, enter goes on."""
+    row, other = OptionRow(RenderContext, THREE, id="row"), ChoiceList(RenderContext, THREE, horizontal=True)
+    async with widget_app(row, other, size=(60, 3)) as (bench, pilot):
+        row.styles.height = other.styles.height = 1
+        row.focus()
+        await pilot.press("right")
+        assert ">[是的]<" in bench.text(row)[0]
+        assert "[No]" not in bench.text(row)[0]
+        other.focus()
+        await pilot.pause()
+        assert " [是的] " in bench.text(row)[0]
+        await pilot.click(row, offset=(2, 0))
+        await pilot.press("enter", "down", "y")
+        assert row.highlighted is not None
+        assert row.highlighted.id == "no"
+        assert not row.is_row  # tab leaves it at once
+        assert len(bench.posted_of(OptionRow.Left)) == 1
+        assert taken(bench) == []
