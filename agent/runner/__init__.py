@@ -15,6 +15,7 @@ From the ground up (a module imports only modules above it):
     process       starts a program without a shell in a session of its own; stops and reaps it
     orphans       what jobs leave behind: told, read on, reaped
     out_of_memory whether the kernel has ended a process for want of memory
+    git_support   a git that does not read its settings from variables is not started
     repository    git is started within a trusted repository only, whose configuration names no programs
     start_failure why a program could not be started: the interpreter or loader that is missing, by name
     verify        pure: whether an order may start: signature, name, epoch, expiry, plan hash

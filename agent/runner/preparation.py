@@ -10,6 +10,7 @@ from collections.abc import Container
 from contextlib import suppress
 from dataclasses import dataclass
 
+from agent.runner.git_support import verify_git
 from agent.runner.job_user import JobUser, acting_as
 from agent.runner.process import ChildProcess, Spawner, open_folder
 from agent.runner.programs import OpenProgram, open_program
@@ -67,6 +68,7 @@ def _prepare(order: Order, terms: Terms, empty: int, slow: Container[str]) -> Pr
     policies, uid = _policies(order, terms.checks), terms.user.uid
     program = open_program(order.argv[0], uid, policies, slow)
     try:
+        verify_git(program, order.env)
         folder = open_folder(order.cwd, slow) if order.cwd else os.dup(empty)
         try:
             return PreparedStart(program, folder, _prepare_words(order, policies, uid, slow), terms.user)

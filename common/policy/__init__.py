@@ -7,6 +7,7 @@ rules       what a rule is: who, where, which program, how it is asked for
 machine_checks
             what only the machine can look at: the file behind a name, where paths lead, digests; its form in an order
 real_names  whether the file behind a program's name may be another one than was judged
+protections settings of git that take away what a checkout could have it do
 runs_anything
             programs that run whatever they are told, the one list of them
 types       the values that arguments may have: paths beneath roots, names, numbers, choices

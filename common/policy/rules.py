@@ -17,6 +17,7 @@ from typing import Final, Literal
 
 from common.catalogue import Sentence
 from common.policy.machine_checks import ByDescriptor, DeniedPrograms, RunAs
+from common.policy.protections import GIT_VARIABLES
 from common.policy.types import ValueType
 from common.policy.windows import Window
 from common.script import ScriptWord
@@ -33,6 +34,7 @@ only. A variable, since those are part of what is approved, signed and compared 
 RESTRICTING: Final = frozenset({REPOSITORY, ("GIT_ALLOW_PROTOCOL", "none"), ("GIT_ATTR_NOSYSTEM", "1")}) | {
     ("GIT_NO_LAZY_FETCH", "1"),
     ("XDG_CONFIG_HOME", "/dev/null"),
+    *GIT_VARIABLES,
 }
 """Variables with values that only take something away from a program: a step may always set them."""
 _USAGE_LIMIT: Final = 240

@@ -9,6 +9,7 @@ from common.catalogue import Language, Sentence, translate
 from common.command.line import quote_command
 from common.command.lookalikes import find_disguised
 from common.plan import Plan, Step
+from common.policy.protections import told_variables
 from common.text import escape_argv
 from hub.chat.reply_text import plan_of
 from hub.core.approval import approval_code
@@ -114,7 +115,9 @@ def _step_lines(step: Step, language: Language) -> Iterable[str]:
         yield translate(language, "ask_folder", folder=_escaped(step.cwd))
     if step.env:
         yield translate(
-            language, "ask_environment", pairs=" ".join(_escaped(f"{key}={value}") for key, value in step.env)
+            language,
+            "ask_environment",
+            pairs=" ".join(_escaped(f"{key}={value}") for key, value in told_variables(step.env)),
         )
 
 

@@ -666,6 +666,22 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "inf",
         f"{RUNNER}/test_job_manager.py",
     ),
+    _control(
+        "A4",
+        "a git that would not read its protections is not started",
+        "agent/runner/git_support.py",
+        "    if not _known[identity]:\n",
+        "    if False:\n",
+        f"{RUNNER}/test_git_support.py",
+    ),
+    _control(
+        "A4",
+        "git's settings are all there",
+        "common/policy/protections.py",
+        '    ("core.fsmonitor", "false"),\n',
+        "",
+        "tests/common/policy/test_protections.py",
+    ),
     # ---- hours
     _control(
         "A1",

@@ -18,6 +18,7 @@ from common.api.arguments import RequestArgs
 from common.api.requests import RequestDetails
 from common.approval_proof import askers
 from common.errors import EXIT_REFUSED, UserError
+from common.policy.protections import told_variables
 from common.text import clean
 from common.values import parse_duration_option
 from tui.cli.context import (
@@ -134,7 +135,7 @@ async def _wants_to_sign(request: RequestDetails, known: str) -> bool:
     for step in request.plan.steps if request.plan is not None else ():
         words = shlex.join(step.argv)
         lines.append(f"  {words}" + (f"   in {step.cwd}" if step.cwd else ""))
-        lines += [f"    with {name}={shlex.quote(value)}" for name, value in step.env.items()]
+        lines += [f"    with {name}={shlex.quote(value)}" for name, value in told_variables(step.env.items())]
         lines.append(f"    on {', '.join(step.targets)}")
     for line in lines:
         click.echo(clean(line), err=True)

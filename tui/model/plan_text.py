@@ -25,6 +25,7 @@ from common.command.grammar import BadLine
 from common.command.line import parse_command, quote_command
 from common.command.output_filters import BadFilter
 from common.plan import DEFAULT_TIME_LIMIT, BadPlan, Step
+from common.policy.protections import told_variables
 
 STEP_KEYS = ("on", "in", "env", "timeout", "run")
 
@@ -50,7 +51,7 @@ def render_plan(steps: Sequence[AnyStep | StepEdit], note: str = "") -> str:
         lines = ["on: " + ", ".join(targets)]
         if step.cwd:
             lines.append(f"in: {_exact_line(step.cwd)}")
-        lines += [f"env: {_exact_line(f'{key}={value}')}" for key, value in sorted(env.items())]
+        lines += [f"env: {_exact_line(f'{key}={value}')}" for key, value in told_variables(sorted(env.items()))]
         lines.append(f"timeout: {DEFAULT_TIME_LIMIT if step.time_limit is None else step.time_limit}")
         lines.append("run: " + quote_command(step.argv or (), step.filters or ()))
         blocks.append("\n".join(lines))

@@ -20,6 +20,7 @@ from common.api.requests import ApprovalView, RequestDetails, RequestFields
 from common.catalogue import translate
 from common.machine.end_notes import note_sentences
 from common.machine.redelivery import redelivery_sentence
+from common.policy.protections import told_variables
 from common.text import clean, escape_argv
 from common.values import format_duration, split_duration
 from tui.model.window import Row
@@ -96,7 +97,7 @@ def plan_lines(steps: Sequence[AnyStep], ctx: RenderContext) -> list[PaneLine]:
                 name = one_line(step.argv[step.script.word], 200)
                 told = translate(ctx.language, "ask_script", name=name, digest=one_line(step.script.sha256, 64))
                 lines.append(PaneLine(told, "key"))
-            for name, value in sorted(step.env.items()):
+            for name, value in told_variables(sorted(step.env.items())):
                 lines.append(fact_line(ctx, "variable", escape_argv([f"{name}={value}"])[1:-1]))
             cap = translate(ctx.language, "console_output_cap", size=tables.format_size(step.output_cap))
             limits += f"  {cap}"

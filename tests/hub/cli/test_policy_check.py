@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from common.command.grammar import is_printable_text, tokenize
 from common.policy.check import Policy, Rule, Verdict, check, usage
 from common.policy.file import parse_policy
+from common.policy.protections import GIT_CONFIG, GIT_VARIABLES
 from common.policy.rules import NUMERIC_OPTION, REPOSITORY
 from common.policy.secrets import SECRET_FOLDERS, SECRET_NAMES
 from hub.cli.policy_check import check_lines
@@ -304,7 +305,7 @@ def test_every_program_is_absolute_and_inserts_first() -> None:
 
 def test_b4_environment_holds_no_program() -> None:
     """What rules set in the environment turns pagers and configuration off, and nothing on (B4)."""
-    pairs = {pair for rule in POLICY.rules for pair in rule.env}
+    pairs = {pair for rule in POLICY.rules for pair in rule.env} - GIT_VARIABLES
     assert {name for name, _ in pairs} == {
         "ANSWERBACK_REQUIRES",
         "DEBIAN_FRONTEND",
@@ -334,15 +335,17 @@ def test_git_never_runs_what_a_checkout_names() -> None:
         verdict = verdict_on("git", *(word.first for word in rule.words), *required, *names)
         assert verdict.kind != "deny", (rule.id, str(verdict.reason))
         for setting in (
-            "core.fsmonitor=false",
-            "core.hooksPath=/dev/null",
-            "core.pager=cat",
-            "gpg.program=/bin/false",
-            "safe.bareRepository=explicit",
-            "protocol.allow=never",
-            "status.submoduleSummary=false",
+            ("core.fsmonitor", "false"),
+            ("core.hooksPath", "/dev/null"),
+            ("core.pager", "cat"),
+            ("gpg.program", "/bin/false"),
+            ("safe.bareRepository", "explicit"),
+            ("protocol.allow", "never"),
+            ("status.submoduleSummary", "false"),
         ):
-            assert setting in verdict.argv
+            assert setting in GIT_CONFIG
+        assert set(verdict.env) >= GIT_VARIABLES
+        assert "-c" not in verdict.argv[:2]
         assert {("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_ALLOW_PROTOCOL", "none"), REPOSITORY} <= set(verdict.env)
     for command in ("log", "show", "diff"):
         assert {"--no-ext-diff", "--no-textconv"} <= set(verdict_on("git", command).argv)
