@@ -312,6 +312,7 @@ class Uplink:
 
     async def _relay(self, opened: OpenLink, runner: RunnerConnection) -> LinkEnd:
         welcome = opened.welcome
+        self._backoff.note_spread(welcome.spread)
         self._links.note_welcome()
         self._plain_hello = False  # asked again with the next link: the hub may have been upgraded
         obeyed = self._position.is_obeyed(welcome.mark)
@@ -360,6 +361,8 @@ class Uplink:
                 return self._backoff.delay_refused(ending.retry_after, self._uniform)
             case "protocol" if ending.retry_after > 0:
                 return self._backoff.delay_refused(ending.retry_after, self._uniform)
+        if ending.dropped:
+            return self._backoff.delay_dropped(lasted, self._uniform)
         return self._backoff.delay_lost(lasted, self._uniform)
 
     # ---- the runner

@@ -2,9 +2,10 @@
 
 Reconnecting uses full jitter, U(0, min(60, 2^k)) seconds, so that ten thousand agents that lost one hub do not
 reconnect at the same moment (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog). A hub that goes
-down on purpose says over how many seconds to spread the first attempt; a hub that refuses says when to try again, or
-nothing, which means that only a person can change it: then once in five minutes, for ever. An unexpected identity of
-the hub never ends the process, or an impostor could stop agents.
+down on purpose says over how many seconds to spread the first attempt, and with each welcome over how many where it
+should go without a word (killed, out of power), when every agent would dial in the same second. A hub that refuses says
+when to try again, or nothing, which means that only a person can change it: then once in five minutes, for ever. An
+unexpected identity of the hub never ends the process, or an impostor could stop agents.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ STABLE_AFTER: Final = 5.0
 _MAX_FAILURES_AFTER_WELCOME: Final = 3
 """A link that was welcomed and soon lost (a hub that is being restarted) never waits more than U(0, 2^3)."""
 
+_RETURN_ATTEMPTS: Final = 8
+_RETURN_WAIT: Final = 4.0
+
 UniformRandom = Callable[[], float]
 """Uniform in [0, 1)."""
 
@@ -33,12 +37,33 @@ class UplinkBackoff:
     """The wait before the next connection attempt, from how the ones before it ended."""
 
     failures: int = 0
+    spread: float = 0.0  # seconds over which the hub wants its machines back, as it said last
+    returning: bool = False  # the hub has gone, and everybody comes back
+
+    def note_spread(self, spread: float) -> None:
+        """The hub has welcomed us, and said over how long to spread a return that it does not announce."""
+        self.spread = min(max(spread, 0.0), MAX_SPREAD)
+        self.returning = False
 
     def delay_unreachable(self, uniform: UniformRandom) -> float:
-        """Seconds to wait where no welcome was received."""
-        delay = uniform() * min(MAX_DELAY, 2.0**self.failures)
+        """Seconds to wait where no welcome was received. A hub that has just gone is being restarted: for the first few
+        attempts the wait does not grow, and goes by what the hub can take.
+        """
+        most = 2.0**self.failures
+        if self.returning and self.failures < _RETURN_ATTEMPTS:
+            most = max(_RETURN_WAIT, self.spread)
+        delay = uniform() * min(MAX_DELAY, most)
         self.failures = min(self.failures + 1, 16)
         return delay
+
+    def delay_dropped(self, lasted: float, uniform: UniformRandom) -> float:
+        """Seconds to wait after a link that ended without a word, as it does where the hub was killed: then everybody
+        dials at once, unless each waits a share of what the hub said beforehand.
+        """
+        if lasted < STABLE_AFTER:
+            return self.delay_lost(lasted, uniform)
+        self.failures, self.returning = 0, True
+        return uniform() * max(1.0, self.spread)
 
     def delay_lost(self, lasted: float, uniform: UniformRandom) -> float:
         """Seconds to wait after a welcomed link that ended after `lasted` seconds."""
@@ -47,8 +72,9 @@ class UplinkBackoff:
 
     def delay_bye(self, spread: float, uniform: UniformRandom) -> float:
         """Seconds to wait after the hub closed on purpose and asked to spread reconnects over `spread` seconds."""
-        self.failures = 0
-        return uniform() * min(max(spread, 1.0), MAX_SPREAD)
+        self.failures, self.returning = 0, True
+        self.spread = min(max(spread, 0.0), MAX_SPREAD)
+        return uniform() * max(1.0, self.spread)
 
     def delay_refused(self, retry_after: float, uniform: UniformRandom) -> float:
         """Seconds to wait after a refusal: `retry_after` and up to a quarter more, or about REFUSED_DELAY where it is

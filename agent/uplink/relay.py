@@ -29,7 +29,7 @@ from common.errors import UserError, WorkFailed
 from common.link.codec import FORBIDDEN, BadFrame
 from common.link.compatibility import for_protocol
 from common.link.dial import CLOSE_TIMEOUT, OpenLink, close, close_reason
-from common.link.handshake import EPOCH_RETRY_AFTER
+from common.link.handshake import EPOCH_RETRY_AFTER, MAX_INTERVAL
 from common.link.messages import (
     Ack,
     Beat,
@@ -75,6 +75,7 @@ class LinkEnd:
     spread: float = 0.0
     retry_after: float = 0.0
     new_session: bool = False
+    dropped: bool = False  # the connection has ended without a word: the hub may be gone, and so for everybody
     close_code: int = 1000  # RFC 6455, what the connection is closed with
 
 
@@ -114,6 +115,7 @@ class Relay:
         self._initial_sent = asyncio.Event()
         self._trust_told: asyncio.Queue[Trust] = asyncio.Queue(1)
         self._hastened = asyncio.Event()
+        self._interval_changed = asyncio.Event()
         self._renewal_answers: asyncio.Queue[Renewed | Refuse] = asyncio.Queue(1)
         self._end_future: asyncio.Future[LinkEnd] = asyncio.get_running_loop().create_future()
         self._renewing = False
@@ -152,7 +154,7 @@ class Relay:
         try:
             await part
         except ConnectionClosed as error:
-            self._finish(LinkEnd("closed", close_reason(error)))
+            self._finish(LinkEnd("closed", close_reason(error), dropped=error.rcvd is None))
         except StaleEpoch as error:
             self._finish(
                 LinkEnd(
@@ -233,8 +235,11 @@ class Relay:
         match message:
             case Ack():
                 pass
-            case Beat(now=now, mark=mark):
+            case Beat(now=now, mark=mark, interval=interval):
                 self._compare_clocks(now)
+                if 0 < interval <= MAX_INTERVAL:
+                    self._session.change_interval(interval, self._clock())
+                    self._interval_changed.set()
                 if mark:
                     self._told = mark
                     if self._obeyed and self._position.goes_on(mark):
@@ -306,7 +311,11 @@ class Relay:
             if self._session.heartbeat_due(now):
                 figures = vitals() | self._runner.figures() | {"clock_ahead": round(self._clock_ahead, 1)}
                 await self._connection.send(self._session.send(Heartbeat(figures)))
-            await asyncio.sleep(min(_WALL_CLOCK_POLL, max(0.01, self._session.next_deadline() - self._clock())))
+            wait = min(_WALL_CLOCK_POLL, max(0.01, self._session.next_deadline() - self._clock()))
+            self._interval_changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._interval_changed.wait()
 
     async def _watch_liveness(self) -> None:
         """A task of its own, since the one that sends heartbeats may be blocked in a send."""
@@ -314,7 +323,7 @@ class Relay:
             if self._session.timed_out(self._clock()):
                 self._finish(LinkEnd("lost", "the hub was not heard in three intervals"))
                 return
-            await asyncio.sleep(self._session.interval / 2)
+            await asyncio.sleep(min(_WALL_CLOCK_POLL, max(0.01, self._session.lost_at() - self._clock())))
 
     async def _send_acks(self) -> None:
         while True:

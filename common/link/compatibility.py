@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from common.link.messages import MAX_REASON, ORDERS_FACT, RETRY_PROTOCOL, Ended, Hello, Message, Refused, Report
 from common.machine.end_notes import fold_notes
+
+PACE_PROTOCOL: Final = 7
+"""From which on a peer knows a spread in `welcome` and an interval in `beat`."""
 
 
 def for_protocol(message: Message, protocol: int) -> Message:

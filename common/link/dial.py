@@ -22,6 +22,7 @@ from common.errors import WorkFailed
 from common.identity.tls import check_hub, explain_tls_error, has_run_out, is_untimely
 from common.link.codec import FORBIDDEN, BadFrame, decode, encode
 from common.link.handshake import check_welcome
+from common.link.keepalive import watch_peer
 from common.link.messages import Hello, Message, Refuse, Renew, Renewed, Welcome
 from common.link.session import Session, StaleEpoch
 from common.values import parse_url
@@ -194,7 +195,7 @@ async def dial(url: str, path: str, context: ssl.SSLContext) -> ClientConnection
     """A WebSocket to the hub's `/path`, with our size limits; raises WorkFailed with problem and cure."""
     place = parse_url(url)
     try:
-        return await connect(
+        connection = await connect(
             f"wss://{place}/{path}",
             ssl=context,
             server_hostname=place.host,
@@ -208,6 +209,8 @@ async def dial(url: str, path: str, context: ssl.SSLContext) -> ClientConnection
             user_agent_header=user_agent(path),
             additional_headers={"Date": formatdate(time.time(), usegmt=True)},
         )
+        watch_peer(connection.transport.get_extra_info("socket"))
+        return connection
     except (OSError, WebSocketException) as error:
         raise connect_error(str(place), error) from None
 

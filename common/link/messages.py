@@ -63,12 +63,12 @@ from common.link.lineage import MAX_LINEAGE
 from common.link.marks import MAX_MARK
 from common.machine.end_notes import are_valid_notes
 
-PROTOCOL: Final = 6
+PROTOCOL: Final = 7
 """2: `ended` may have notes. 3: an order may have proofs of its approvals, and checks, and `report` may tell a life;
 whose does knows `confirm`. 4: checks may ask for root, and for approvals that people signed themselves. 5: those
 say who asked; an order says when it was made, and a confirmation is signed; there are `keychange` and `knownkeys`. 6: a
-job that was refused for a while is taken when it is dispatched again, and `refused` may say "restarted". A peer is sent
-a field only from the protocol on that knows it (`for_protocol`, `orders_protocol`).
+job that was refused for a while is taken when it is dispatched again, and `refused` may say "restarted". 7: `welcome`
+has a spread, `beat` an interval. A peer is sent a field only from the protocol on that knows it (`compatibility`).
 """
 ORDERS_FACT: Final = "orders"
 """The fact of a hello that says which protocol's orders the runner takes: it may be older than the uplink."""
@@ -105,9 +105,7 @@ class Hello(Message):
     received: int = 0  # highest seq received from the hub; what comes after is sent again
     epoch: int = 0
     facts: dict[str, str] | None = None
-    heard: str = (
-        ""  # the hub's position that I was told last (common/link/marks.py), "-" none yet; "": an older version
-    )
+    heard: str = ""  # the hub's position that I was told last (`marks`), "-" none yet; "": an older version
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +118,7 @@ class Welcome(Message):
     now: float
     version: str
     mark: str = ""  # the hub's position, for whoever says what it has heard; as in Beat
+    spread: float = 0.0  # seconds over which to come back, should the link end without a goodbye; protocol 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +143,7 @@ class Heartbeat(Message):
 class Beat(Message):
     now: float
     mark: str = ""  # "" where it has not moved
+    interval: float = 0.0  # seconds between heartbeats from now on; 0: as before; protocol 7
 
 
 @dataclass(frozen=True, slots=True)

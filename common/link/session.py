@@ -216,13 +216,22 @@ class Session:
         self._next_heartbeat_at = now + self.interval
         return True
 
+    def change_interval(self, interval: float, now: float) -> None:
+        """Another interval from now on; a heartbeat that would come later than by it comes sooner."""
+        self.interval = interval
+        self._next_heartbeat_at = min(self._next_heartbeat_at, now + interval)
+
+    def lost_at(self) -> float:
+        """When `timed_out` will hold if nothing comes; infinity where nothing has been heard yet."""
+        if self._last_activity_at is None:
+            return math.inf
+        return self._last_activity_at + MISSED_INTERVALS * self.interval
+
     def timed_out(self, now: float) -> bool:
         """Whether nothing came for MISSED_INTERVALS intervals: the connection is dead, whatever TCP believes."""
         return self._last_activity_at is not None and now - self._last_activity_at >= MISSED_INTERVALS * self.interval
 
     def next_deadline(self) -> float:
         """When to ask `heartbeat_due` and `timed_out` next; infinity where nothing is due."""
-        lost_at = (
-            math.inf if self._last_activity_at is None else self._last_activity_at + MISSED_INTERVALS * self.interval
-        )
+        lost_at = self.lost_at()
         return min(lost_at, self._next_heartbeat_at) if self.peer == "hub" else lost_at

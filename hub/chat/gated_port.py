@@ -26,10 +26,13 @@ PACE: Final = 0.02
 """Seconds between two turns at least."""
 TURN: Final = 8
 """TLS handshakes that are begun in one turn."""
+AT_A_TIME: Final = 48
+"""TLS handshakes of the last second that are not done yet: then no more are begun."""
 ACCEPT: Final = 64
 """Connections that are accepted at a time."""
 SHUTDOWN_TIMEOUT: Final = 2.0
 NO_DESCRIPTORS_WAIT: Final = 1.0
+_ESTABLISHED: Final = 1  # TCP_ESTABLISHED of linux/tcp_states.h, the first byte of struct tcp_info
 _FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 Place = Arrival[socket.socket]
@@ -61,11 +64,13 @@ class GatedPort:
         limits: ArrivalLimits | None = None,
         key: Callable[[str], str] = network_key,
         counts_open: bool = True,
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
         """`tls` is asked for each connection, so that another certificate or authority holds from the next one on.
         `connect` makes what speaks in TLS. `key` is what an address is counted under. With `counts_open` a connection
-        counts until its `leave`, else until TLS is up.
+        counts until its `leave`, else until TLS is up. While `ready` says no, everybody waits in line.
         """
+        self._ready = ready
         self._counts_open = counts_open
         self._tls = tls
         self._tasks = tasks
@@ -76,6 +81,7 @@ class GatedPort:
         self._loop = asyncio.get_running_loop()
         self.queue: ArrivalQueue[socket.socket] = ArrivalQueue(limits or limits_here())
         self._opening: dict[Place, asyncio.Task[None]] = {}
+        self._begun: dict[Place, float] = {}  # of those being opened, the oldest first
         self._open: dict[Place, asyncio.Transport] = {}
         self._sockets: Sequence[socket.socket] = ()
         self._turn: asyncio.Handle | None = None
@@ -167,14 +173,27 @@ class GatedPort:
     def _take_turn(self) -> None:
         self._turn, now, begun = None, self._loop.time(), 0
         self._turned_at = now
-        while begun < TURN and (arrival := self.queue.pop(now)) is not None:
-            if self.queue.is_late(arrival, now):
+        room = self._room(now)
+        while begun < room and self._ready() and (arrival := self.queue.pop(now)) is not None:
+            if self.queue.is_late(arrival, now) or has_gone(arrival.item):
                 self.turned_away += 1
                 self._drop(arrival)
                 continue
             begun += 1
+            self._begun[arrival] = now
             self._opening[arrival] = self._tasks.create_task(self._begin(arrival), name=f"open {arrival.address}")
         self._plan_turn()
+
+    def _room(self, now: float) -> int:
+        """How many may be begun in this turn: fewer where those that were begun last are not done, since this machine
+        or theirs is slow then. What is not done within a second holds nobody up any longer.
+        """
+        recent = 0
+        for begun_at in reversed(self._begun.values()):
+            if begun_at < now - 1.0 or recent == AT_A_TIME:
+                break
+            recent += 1
+        return min(TURN, AT_A_TIME - recent)
 
     # ---- opening
 
@@ -190,7 +209,8 @@ class GatedPort:
         except OSError as error:  # ssl.SSLError and a timeout are such
             self.leave(arrival)
             if code := tls_problem(error):
-                self.queue.fail(arrival.address, self._loop.time())
+                if code != "slow" or len(self._opening) < AT_A_TIME:  # else it is as likely this hub that was slow
+                    self.queue.fail(arrival.address, self._loop.time())
                 self._tls_failed(arrival.address, code, explain_tls_error(error).problem)
         except BaseException:
             self.leave(arrival)
@@ -201,7 +221,7 @@ class GatedPort:
             elif arrival.present:
                 self._open[arrival] = transport
         finally:
-            del self._opening[arrival]
+            del self._opening[arrival], self._begun[arrival]
 
     def leave(self, arrival: Place) -> None:
         """Somebody stands behind it now, or it has ended: it counts here no more."""
@@ -211,6 +231,14 @@ class GatedPort:
     def fail(self, arrival: Place) -> None:
         """It has proved nothing, and uses up its address's allowance."""
         self.queue.fail(arrival.address, self._loop.time())
+
+
+def has_gone(sock: socket.socket) -> bool:
+    """Whether the peer has given up, also behind bytes that nobody has read: TLS with it would be work for nothing."""
+    try:
+        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED
+    except (AttributeError, OSError):
+        return False  # another system than Linux: TLS will tell
 
 
 def tls_problem(error: OSError) -> str:

@@ -35,7 +35,7 @@ class ArrivalLimits:
     total: int = 4_096
     address: int = 1_024
     failing: int = 32  # of an address whose allowance is used up
-    wait: float = 8.0  # seconds in line
+    wait: float = 3.0  # seconds in line: what comes then has to fit into the ten that a machine gives it
     failures: float = 300.0  # at once
     failure_rate: float = 5.0  # a second, in the long run
     failing_rate: float = 5.0  # turns a second of an address whose allowance is used up

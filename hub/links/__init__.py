@@ -4,6 +4,7 @@ server      who may connect, one link an agent, revocation, the goodbye
 listener    the port's sockets and connections, on hub.chat.gated_port; websocket has the inner parts of the library
 paths       what is answered before the upgrade
 peer        who is at the other end: identity, validity, clock
+admission   who is told to come again later, before the store is asked
 holders     whether one machine comes under a name, by what its hello says; a copy that says so itself
 live_tls    its TLS, whose certificate and trusted CAs change while it serves
 trust       what both are told of the hub's CA while it is replaced

@@ -14,12 +14,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from websockets.asyncio.server import ServerConnection
 
 from common.identity.certificates import Identity
 from common.link.codec import Frame
+from common.link.compatibility import PACE_PROTOCOL
 from common.link.lineage import parse_lineage
 from common.link.messages import (
     MIN_PROTOCOL,
@@ -51,6 +54,10 @@ MAX_INBOX_BYTES: Final = 4 * 1024 * 1024
 MAX_DISPATCH: Final = 32  # jobs in one transaction
 KEYS_PROTOCOL: Final = 5
 """From which on a machine says whose own signatures it counts."""
+GOODBYE_WAIT: Final = 0.05
+"""Seconds for a goodbye to leave; to one who does not read it does not."""
+INTERVAL_SLACK: Final = 0.2
+"""A share of the interval below which another one is not worth telling."""
 CLOSE_GOING_AWAY: Final = 1001
 CLOSE_POLICY_VIOLATION: Final = 1008
 CLOSE_INTERNAL_ERROR: Final = 1011
@@ -76,6 +83,7 @@ class AgentLink:
         clocks: tuple[Callable[[], float], Callable[[], float]],
         window: int,
         renew: Callable[[Identity, Renew], Awaitable[Message]],
+        interval: Callable[[], float],
         on_trusted: Callable[[AgentLink, Trusted], Awaitable[None]] = _ignore,
     ) -> None:
         """`clocks` are one that never jumps, and the wall clock, which machines compare with their own."""
@@ -91,6 +99,7 @@ class AgentLink:
         self.estranged = False  # the machine has heard a hub whose work this store does not know
         self.trust = PeerTrust()
         self._on_trusted = on_trusted
+        self._said_goodbye = False
         self._tells_marks = False  # the machine keeps the hub's position
         self._told_mark = ""
         self._reconciled = False  # a report of this session was answered: jobs may be dispatched
@@ -100,6 +109,9 @@ class AgentLink:
         self._clock, self._wall = clocks
         self._window = window
         self._renew = renew
+        self._interval = interval  # between heartbeats, for as many links as there are now
+        self._told_interval = 0.0
+        self._knows_interval = False
         self._inbox: deque[tuple[Frame, int]] = deque()
         self._inbox_bytes = 0
         self._inbox_free = asyncio.Event()
@@ -122,7 +134,8 @@ class AgentLink:
         """
         self.close_nowait("a newer link of the same machine is here")
         self.identity = identity
-        self.session.interval = welcome.heartbeat
+        self.session.interval = self._told_interval = welcome.heartbeat
+        self._knows_interval = welcome.protocol >= PACE_PROTOCOL
         self.session.note_activity(self._clock())
         self._tells_marks, self._told_mark = bool(welcome.mark), welcome.mark
         wire = self._send_queue = SendQueue(connection)
@@ -145,7 +158,7 @@ class AgentLink:
                     continue
                 if isinstance(frame.message, Heartbeat):
                     self._engine.heartbeat(self.name, frame.message, self._clock(), send_queue.round_trip())
-                    await self._send(self._beat())
+                    await self._send(self._answer_heartbeat())
                 elif isinstance(frame.message, Bye):
                     return
                 elif isinstance(frame.message, Trusted):
@@ -155,6 +168,28 @@ class AgentLink:
         finally:
             if self._send_queue is send_queue:
                 self._send_queue = None
+
+    def _answer_heartbeat(self) -> Beat:
+        """With another interval where the number of links wants one. Until the machine is heard again it may have
+        either: then the longer one counts here.
+        """
+        beat, told = self._beat(), self._told_interval
+        self.session.interval = told
+        wanted = self._interval() if self._knows_interval else told
+        if abs(wanted - told) <= INTERVAL_SLACK * told:
+            return beat
+        self._told_interval, self.session.interval = wanted, max(told, wanted)
+        return replace(beat, interval=wanted)
+
+    async def say_goodbye(self, spread: float) -> None:
+        """Says that the hub goes, and waits for the sending alone, a moment."""
+        wire = self._send_queue
+        if wire is not None and not wire.is_busy:
+            self._said_goodbye = True
+            wire.enqueue(self.session.send(Bye("the hub is restarting", spread)))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_WAIT):
+                    await wire.flush()
 
     def _beat(self) -> Beat:
         """The clock, and the hub's position where it has moved and the machine keeps it."""
@@ -177,7 +212,8 @@ class AgentLink:
         """Ends the connection, if there is one; the session may go on with another."""
         wire, self._send_queue = self._send_queue, None
         if wire is not None:
-            last = [self.session.send(Bye(reason, spread))] if code == CLOSE_GOING_AWAY else []
+            going = code == CLOSE_GOING_AWAY and not self._said_goodbye
+            last = [self.session.send(Bye(reason, spread))] if going else []
             await wire.close(code, reason, *last)
 
     def close_nowait(self, reason: str) -> None:

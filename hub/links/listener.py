@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from common.link.keepalive import watch_peer
 from hub.chat.gated_port import GatedPort, Place, TlsFailed
 from hub.links.websocket import BeforeUpgrade, LinkConnection
 from hub.log import logger
@@ -56,12 +57,15 @@ class LinkListener:
         before_upgrade: BeforeUpgrade,
         handle: Handler,
         tls_failed: TlsFailed,
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
         self._tasks = tasks
         self._before_upgrade = before_upgrade
         self._handle = handle
         self._connections: dict[LinkConnection, asyncio.Task[None]] = {}
-        self.port = GatedPort(tls=tls, tasks=tasks, connect=self._connect, tls_failed=tls_failed, timeout=OPEN_TIMEOUT)
+        self.port = GatedPort(
+            tls=tls, tasks=tasks, connect=self._connect, tls_failed=tls_failed, timeout=OPEN_TIMEOUT, ready=ready
+        )
 
     def start(self, sockets: Sequence[socket.socket]) -> None:
         """`sockets` are listening ones (`bind`), and this one's from now on."""
@@ -87,6 +91,7 @@ class LinkListener:
     def _connect(self, arrival: Place) -> LinkConnection:
         connection = LinkConnection(self)
         connection.place = arrival
+        watch_peer(arrival.item)
         return connection
 
     def opened(self, connection: LinkConnection) -> None:

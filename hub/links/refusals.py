@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from common.errors import WorkFailed
 from common.times import format_skew
 from hub.core.absence import CLOCK_REFUSED, is_off
 from hub.core.lru import Lru
@@ -95,6 +96,13 @@ class LinkRefusals:
         await self._write(
             [_Row(row, reason[:MAX_REASON], address) if row.count == 1 and row.at == now else _Row(row) for row in rows]
         )
+
+    async def record_if_possible(self, path: str, code: str, name: str, reason: str, address: str) -> None:
+        """The same for one whom nobody waits for. A store that takes nothing now is told by its own alarm."""
+        try:
+            await self.record(path, code, name, reason, address)
+        except WorkFailed as error:
+            log.warning("link.refusal_unsaved", path=path, code=code, name=name, reason=str(error))
 
     def _remember(self, key: _Key, told: _Told) -> None:
         if len(self._told) >= MAX_NAMES:

@@ -29,6 +29,11 @@ class SendQueue:
         self._frames: deque[bytes] = deque()
         self._sending = asyncio.Lock()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the peer has not taken what was sent before."""
+        return self._sending.locked()
+
     def enqueue(self, *frames: bytes) -> None:
         """Puts frames in line; `flush` sends them."""
         self._frames.extend(frames)

@@ -20,7 +20,7 @@ import http
 import secrets
 import socket
 import ssl
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, Literal
 
 from websockets.asyncio.server import ServerConnection
@@ -36,13 +36,13 @@ from common.link.compatibility import orders_protocol
 from common.link.messages import Cancel, Forget, Hello, Message, Refuse, Welcome
 from common.link.session import Session
 from hub.config import HubConfig
-from hub.core.link_penalty import LinkPenalties
 from hub.engine.effects import Effects
 from hub.engine.engine import Engine
 from hub.identity.agents import AgentRegistry
 from hub.identity.authorities import LiveAuthorities
 from hub.identity.certificates import NotTrusted
-from hub.links.agent import CLOSE_POLICY_VIOLATION, AgentLink
+from hub.links.admission import BUSY, LinkAdmission, busy
+from hub.links.agent import CLOSE_POLICY_VIOLATION, CLOSE_TRY_AGAIN_LATER, AgentLink
 from hub.links.closing import announce_restart, close_all
 from hub.links.connected import note_connected
 from hub.links.console import ConsoleLink, VerbTable
@@ -58,11 +58,10 @@ from hub.links.send_queue import SendQueue
 from hub.links.trust import PeerTrust, TrustUpdates, told_digest
 from hub.links.websocket import LinkConnection
 from hub.log import logger
+from hub.store.errors import StoreBusy
 from hub.store.store import Store
 
 SESSION_TTL: Final = 300.0
-PENALTY: Final = "penalty"
-"""The code with which one is refused for a while who has sent what is no frame."""
 
 IdentityKey = tuple[str, str]
 """Kind and name of an identity: ("agent", "web-1")."""
@@ -105,7 +104,7 @@ class LinkServer:
         self._holders = HolderChecks(engine, fleet)
         self._refusals = LinkRefusals(store, fleet, clock)
         self._logins = LoginUses(store, clock)
-        self._penalties = LinkPenalties()
+        self._admission = LinkAdmission()
         self._renewals = RenewalEntrance(engine, self._refusals, clock)
         self._joins = JoinEntrance(
             store=store,
@@ -139,6 +138,7 @@ class LinkServer:
                 before_upgrade=self._before_upgrade,
                 handle=self._handle_connection,
                 tls_failed=self._tls_failed,
+                ready=self._admission.is_ready,
             )
             listener.start(sockets)
             self.listening = True
@@ -148,8 +148,10 @@ class LinkServer:
             finally:
                 self.listening = False
                 listener.close()
-                await announce_restart(self._all_links(), len(self._agents))
+                names = list(self._agents)
+                await announce_restart(list(self._agents.values()), list(self._consoles))
                 await listener.wait_closed()
+                await self._touch([(name, self._clock(), None) for name in names])
                 self._tasks = None
         await self._refusals.flush(everything=True)
 
@@ -179,16 +181,9 @@ class LinkServer:
         self._tell(TLS, code, address, reason, address)
 
     def _tell(self, path: str, code: str, name: str, reason: str, address: str = "") -> None:
-        """Has it written, where nothing can wait for that. A store that takes nothing now is told by its own alarm."""
-
-        async def tell() -> None:
-            try:
-                await self._refusals.record(path, code, name, reason, address)
-            except WorkFailed as error:
-                log.warning("link.refusal_unsaved", path=path, code=code, name=name, reason=str(error))
-
+        """Has it written, where nothing can wait for that."""
         if self._tasks is not None:
-            self._tasks.create_task(tell(), name="tell of a refusal")
+            self._tasks.create_task(self._refusals.record_if_possible(path, code, name, reason, address))
 
     def _count_failure(self, connection: ServerConnection) -> None:
         """Of those who have proved nothing; what somebody does who is known is not his neighbours' fault."""
@@ -228,17 +223,9 @@ class LinkServer:
             self._count_failure(connection)
             await self._refusals.record(path, BAD_FRAME, peer.address, str(error), peer.address)
             return
-        name = peer.identity.name
-        wait = self._penalties.note(f"{peer.identity.kind} {name}", now)
+        name, wait = peer.identity.name, self._admission.note_bad_frame(peer.identity, now)
         log.warning("link.bad_frame", path=path, name=name, error=str(error)[:200], stays_away=wait)
         await self._refusals.record(path, BAD_FRAME, name, str(error))
-
-    def _penalty(self, identity: Identity, now: float) -> Refuse | None:
-        """The refusal of one who has sent what is no frame and has to stay away; nothing is read for it."""
-        wait = self._penalties.wait(f"{identity.kind} {identity.name}", now)
-        if not wait:
-            return None
-        return Refuse(PENALTY, f"{identity.name} has sent what is no frame, again and again: wait", max(1.0, wait))
 
     async def _receive_first(self, connection: ServerConnection) -> bytes | str:
         async with asyncio.timeout(FIRST_FRAME_TIMEOUT):
@@ -276,23 +263,27 @@ class LinkServer:
         estranged = False
         if identity is None or identity.kind != kind:
             answer = Refuse("identity", f"this path takes the certificate of an {kind}")
-        elif (penalty := self._penalty(identity, now)) is not None:
-            answer = penalty
+        elif (refused := self._admission.refuse(identity, now)) is not None:
+            answer = refused
         else:
             try:
-                if kind == "agent" and isinstance(hello, Hello):
-                    estranged = await self._engine.hear(hello, identity.name)
-                await self._engine.admit(identity, wall)
-                refusal = None
-                if kind == "agent" and isinstance(hello, Hello):
-                    refusal = await self._holders.note(identity.name, hello, estranged, now)
+                with self._admission.letting_in():
+                    if kind == "agent" and isinstance(hello, Hello):
+                        estranged = await self._engine.hear(hello, identity.name)
+                    await self._engine.admit(identity, wall)
+                    refusal = None
+                    if kind == "agent" and isinstance(hello, Hello):
+                        refusal = await self._holders.note(identity.name, hello, estranged, now)
             except NotTrusted as error:
                 refusal = Refuse(error.code, error.reason)
+            except StoreBusy:
+                refusal = busy()
             if refusal is not None:
                 answer = refusal
             else:
                 mark = self._engine.sealed_mark()
-                terms = handshake.LinkParameters(self._engine.epoch, self._heartbeat(), mark=mark)
+                spread = handshake.return_spread(len(self._fleet.agents()))
+                terms = handshake.LinkParameters(self._engine.epoch, self._heartbeat(), mark=mark, spread=spread)
                 answer = handshake.answer_hello(
                     hello,
                     role=role,
@@ -307,8 +298,9 @@ class LinkServer:
                 self._listener.let_in(connection)
             return identity, hello, answer, estranged
         assert isinstance(answer, Refuse)  # noqa: S101 - a welcome was returned above
-        await self._refusals.record(kind, answer.code, identity.name if identity else "unknown", answer.reason)
-        await self._refusals.note(peer, answer.code)
+        if answer.code != BUSY:  # that one costs the store nothing
+            await self._refusals.record(kind, answer.code, identity.name if identity else "unknown", answer.reason)
+            await self._refusals.note(peer, answer.code)
         await connection.send(codec.encode(answer, epoch=self._engine.epoch))
         await connection.close(CLOSE_POLICY_VIOLATION, answer.code)
         return None
@@ -334,13 +326,16 @@ class LinkServer:
         link, wire = self._attach_agent(self._tasks, connection, identity, hello, welcome)
         link.estranged = link.estranged or estranged
         try:
-            await self._record_connected(identity, hello, peer_of(connection, self._wall()).clock_ahead)
+            with self._admission.letting_in():
+                await self._record_connected(identity, hello, peer_of(connection, self._wall()).clock_ahead)
             self._fleet.set_online(identity.name)
             log.info("agent.connected", agent=identity.name, resumed=welcome.resumed, version=hello.version[:40])
             await self._trust.tell(link)
             await link.run(wire)
         except NotTrusted as error:  # since a moment ago
             await link.close(CLOSE_POLICY_VIOLATION, error.code)
+        except StoreBusy:
+            await link.close(CLOSE_TRY_AGAIN_LATER, "the store is busy; come again")
         finally:
             await self._detach_agent(link)
 
@@ -363,8 +358,10 @@ class LinkServer:
                 older.end_session()
             session = Session("agent", id=welcome.session, epoch=self._engine.epoch)
             clocks, window = (self._clock, self._wall), self._config.links.window
-            on_renew, on_trusted = self._renewals.on_link, self._trust.heard
-            link = AgentLink(name, identity, session, self._engine, tasks, clocks, window, on_renew, on_trusted)
+            renew, trusted = self._renewals.on_link, self._trust.heard
+            link = AgentLink(
+                name, identity, session, self._engine, tasks, clocks, window, renew, self._heartbeat, trusted
+            )
         self._agents[name] = link
         link.orders_protocol = orders_protocol(hello, welcome.protocol)
         link.trust = PeerTrust(told_digest(hello))
@@ -386,10 +383,16 @@ class LinkServer:
             self._detached[name] = link
         self._fleet.set_offline(name, now)
         log.info("agent.disconnected", agent=name)
+        if self.listening:  # else it is written for all of them together
+            await self._touch([(name, now, None)])
+
+    async def _touch(self, seen: Sequence[tuple[str, float, None]]) -> None:
+        """Writes when machines were last here."""
         try:
-            await self._store.write(lambda txn: txn.touch_agents([(name, now, None)]))
+            if seen:
+                await self._store.write(lambda txn: txn.touch_agents(seen))
         except WorkFailed as error:
-            log.warning("agent.last_seen_unsaved", agent=name, reason=str(error))
+            log.warning("agent.last_seen_unsaved", agents=len(seen), reason=str(error))
 
     def _session_of(self, name: str) -> Session | None:
         link = self._link_of(name)

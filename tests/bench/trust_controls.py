@@ -170,14 +170,6 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "if True:",
         "tests/hub/store/test_sealed_columns.py",
     ),
-    _control(
-        "A7",
-        "a program without the store's keys does not take all of it for forged",
-        "hub/store/sql.py",
-        "if strict or not self._has_keys():",
-        "if strict:",
-        "tests/hub/store/test_sealed_columns.py",
-    ),
     # ---- approvals
     _control(
         "A1",
@@ -761,8 +753,8 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "A6",
         "who sends what is no frame stays away, without a look at the store",
         "hub/links/server.py",
-        "elif (penalty := self._penalty(identity, now)) is not None:",
-        "elif (penalty := self._penalty(identity, now)) is not None and not penalty:",
+        "elif (refused := self._admission.refuse(identity, now)) is not None:",
+        "elif (refused := self._admission.refuse(identity, now)) is not None and not refused:",
         "tests/hub/links/test_server.py",
     ),
     _control(

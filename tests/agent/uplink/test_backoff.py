@@ -48,6 +48,26 @@ def test_a_goodbye_spreads_the_return(spread: float, longest: float) -> None:
     assert UplinkBackoff(5).delay_bye(spread, none) == 0
 
 
+def test_a_hub_that_goes_without_a_word_gets_its_machines_back_over_what_it_said() -> None:
+    """Else everybody would dial in the first second; and the wait does not grow while it is being restarted."""
+    pace = UplinkBackoff()
+    pace.note_spread(33.0)
+    assert pace.delay_dropped(60.0, most) == 33
+    assert [pace.delay_unreachable(most) for _ in range(10)] == [33] * 8 + [60, 60]
+    pace.note_spread(33.0)
+    assert pace.delay_unreachable(most) == 60  # it was not this hub's going
+    assert UplinkBackoff(spread=33.0).delay_dropped(0.1, most) == 1  # a link that never lasted tells nothing
+
+
+def test_a_small_fleet_is_back_soon() -> None:
+    pace = UplinkBackoff()
+    pace.note_spread(0.2)
+    assert pace.delay_dropped(60.0, most) == 1
+    assert [pace.delay_unreachable(most) for _ in range(9)] == [4] * 8 + [60]
+    pace.note_spread(1e9)
+    assert pace.delay_dropped(60.0, most) == 600
+
+
 @pytest.mark.parametrize(
     ("retry_after", "shortest", "longest"),
     [(10.0, 10.0, 12.5), (0.0, 270.0, 330.0), (-1.0, 270.0, 330.0), (1e9, 3600.0, 4500.0)],

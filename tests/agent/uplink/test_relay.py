@@ -9,6 +9,8 @@ import time
 import pytest
 
 from agent.state import StateFolder
+from agent.uplink import backoff
+from agent.uplink.backoff import UplinkBackoff
 from common.link.messages import PROTOCOL, Beat, Ended, Report
 from tests.agent.fake_peers import AgentFakeHub, FakeRunner
 from tests.agent.uplink.conftest import Running
@@ -56,3 +58,37 @@ async def test_an_older_hub_is_sent_nothing_that_it_would_refuse(
     else:
         assert heard.notes == ()
         assert "not recorded" in heard.reason
+
+
+async def test_a_beat_changes_the_interval(
+    hub: AgentFakeHub, runner: FakeRunner, state: StateFolder, running: Running
+) -> None:
+    """The next heartbeat comes by it, not by that of the welcome."""
+    hub.heartbeat = 600.0
+    async with running(state):
+        link = await hub.next_link()
+        await link.expect(Report)
+        await link.send(Beat(time.time(), interval=0.05))
+        async with asyncio.timeout(45), asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(link.receive())
+            while len(link.heartbeats) < 4:
+                await asyncio.sleep(0.01)
+            reading.cancel()
+
+
+async def test_a_hub_that_is_gone_without_a_word_is_dialled_by_what_it_said_of_returns(
+    hub: AgentFakeHub, runner: FakeRunner, state: StateFolder, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that says goodbye, or closes a link by itself, is not."""
+    monkeypatch.setattr(backoff, "STABLE_AFTER", 0.0)
+    async with running(state) as uplink:
+        link = await hub.next_link()
+        await link.expect(Report)
+        await link.connection.close(1011, "come again")
+        link = await hub.next_link()
+        assert not uplink._backoff.returning
+        gone = asyncio.Event()
+        monkeypatch.setattr(UplinkBackoff, "delay_dropped", lambda *args: gone.set() or 0.0)
+        link.abort()
+        async with asyncio.timeout(45):
+            await gone.wait()

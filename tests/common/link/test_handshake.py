@@ -9,8 +9,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.link.codec import BadFrame, decode, encode
-from common.link.handshake import LinkParameters, answer_hello, check_welcome, heartbeat_interval, make_hello
-from common.link.messages import MIN_PROTOCOL, PROTOCOL, Ack, Forget, Hello, Join, Message, Refuse, Unsure, Welcome
+from common.link.compatibility import PACE_PROTOCOL
+from common.link.handshake import (
+    LinkParameters,
+    answer_hello,
+    check_welcome,
+    heartbeat_interval,
+    make_hello,
+    return_spread,
+)
+from common.link.messages import (
+    MIN_PROTOCOL,
+    PROTOCOL,
+    Ack,
+    Forget,
+    Hello,
+    Join,
+    Message,
+    Refuse,
+    Unsure,
+    Welcome,
+)
 from common.link.session import Session
 from common.version import VERSION
 from tests.each import each_of
@@ -236,6 +255,19 @@ def test_the_epoch_an_agent_remembers_beyond_its_session_is_told() -> None:
     assert make_hello("agent", "web-1", agent, epoch=9).epoch == 9
     assert make_hello("agent", "web-1", agent, epoch=3).epoch == 7
     assert make_hello("agent", "web-1", None, epoch=3).epoch == 3
+
+
+def test_the_spread_of_a_return_is_told_to_who_knows_it() -> None:
+    """An older agent would refuse the field."""
+    terms = replace(TERMS, spread=33.0)
+    assert welcomed(HELLO, terms=terms).spread == 33.0
+    older = welcomed(replace(HELLO, protocol=PACE_PROTOCOL - 1), terms=terms)
+    assert older.spread == 0.0
+    assert b"spread" not in encode(older)
+    assert (return_spread(10_000), return_spread(0)) == (pytest.approx(33.3, abs=0.1), 0.2)
+    for wrong in (-1.0, 1e9):
+        with pytest.raises(BadFrame, match="spread"):
+            check_welcome(HELLO, replace(welcomed(HELLO), spread=wrong), None)
 
 
 def test_heartbeats_of_a_large_fleet_stay_affordable() -> None:

@@ -394,6 +394,20 @@ def test_a_changed_interval_and_a_clock_set_back_do_not_silence_the_heartbeat() 
     assert a.heartbeat_due(NOW - 3600)
 
 
+def test_another_interval_holds_at_once() -> None:
+    """A longer one from the next heartbeat on; a shorter one brings that nearer. The loss is seen by its deadline."""
+    session = Session("hub", interval=10.0)
+    session.note_activity(100.0)
+    assert session.heartbeat_due(100.0)
+    session.change_interval(50.0, 101.0)
+    assert (session.lost_at(), session.next_deadline()) == (250.0, 110.0)
+    assert session.heartbeat_due(110.0)
+    assert not session.heartbeat_due(159.0)
+    session.change_interval(10.0, 120.0)
+    assert session.heartbeat_due(130.0)
+    assert Session("hub").lost_at() == math.inf
+
+
 def test_a_hub_never_beats_by_itself() -> None:
     """It answers heartbeats; its only deadline is the peer's silence."""
     h = hub(interval=10.0)

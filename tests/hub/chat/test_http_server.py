@@ -114,7 +114,7 @@ LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 async def test_one_address_has_its_share_of_the_connections() -> None:
-    """Its own that has kept us waiting longest makes room; a trusted proxy, which speaks for many, has no share."""
+    """Trust (A6): its own that has kept us waiting longest makes room. A trusted proxy sends for many, and has none."""
     bounds = replace(QUICK, head_seconds=300.0, address=3)
     for trusted, closes in (((), True), (LOOPBACK, False)):
         async with running(bounds, trusted=trusted) as server, contextlib.AsyncExitStack() as stack:

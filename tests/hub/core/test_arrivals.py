@@ -1,4 +1,4 @@
-"""Who may wait at a port before anybody knows them."""
+"""Who may wait at a port before anybody knows them (lesson A6: what comes in from outside)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_addresses_take_turns() -> None:
 
 
 def test_one_address_has_a_share() -> None:
-    """Also while what it has is being opened; whoever leaves makes room."""
+    """Trust (A6): also while what it has is being opened; whoever leaves makes room."""
     queue = filled("a", "a", "a", "a")
     assert queue.arrive("a", "more", 0.0) == (None, None)
     first = queue.pop(0.0)

@@ -7,7 +7,7 @@ from hub.core.machine_rows import BURST, SAID, SUM, SUM_AFTER, MachineRows
 
 
 def test_a_machine_has_its_share_and_the_rest_is_a_sum() -> None:
-    """46,000 rows in 350 seconds are some sixty and a sum; another machine has a share of its own."""
+    """Trust (A7): 46,000 rows in 350 seconds are some sixty and a sum; another machine has a share of its own."""
     rows, written = MachineRows(), 0
     for number in range(46_000):
         written += rows.admit("web-1", "agent.reported" if number % 2 else "job.anomaly", 1_000 + number * 350 / 46_000)

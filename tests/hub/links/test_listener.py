@@ -19,7 +19,7 @@ from common.link.enrolment import fetch_pinned_authority
 from hub.chat import gated_port
 from hub.chat.gated_port import GatedPort
 from hub.core.arrivals import ArrivalLimits
-from hub.links import listener
+from hub.links import admission, listener
 from tests.hub.hub_harness import FakeClock, HubHarness
 from tests.hub.link_harness import TIMEOUT, LinkHarness, serve_links
 
@@ -139,6 +139,20 @@ async def test_one_that_begins_tls_and_stops_is_not_waited_for(
         assert await closed(first)
         assert await closed(second)
         assert len(doorway(port)) == 0
+
+
+async def test_no_tls_is_begun_with_one_that_has_given_up(harness: HubHarness) -> None:
+    """Else a hub that is behind would work for those alone who have gone."""
+    async with serve_links(harness) as port:
+        port.links._admission.greeting = admission.MAX_GREETING
+        async with silent(port, 3) as sockets:
+            for sock in sockets[:2]:
+                sock.send(b"\x16\x03\x01")
+                sock.close()
+            await settled(lambda: doorway(port).queue.waiting == 3)
+            port.links._admission.greeting = 0
+            await settled(lambda: doorway(port).queue.waiting == 0)
+            assert (doorway(port).turned_away, len(doorway(port))) == (2, 1)
 
 
 async def test_a_port_that_closes_lets_go_of_those_in_line(harness: HubHarness) -> None:

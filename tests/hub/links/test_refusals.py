@@ -45,7 +45,7 @@ async def test_one_that_sends_broken_frames_for_ever_is_a_row_in_ten_minutes(har
 
 
 async def test_one_address_that_proves_nothing_has_a_few_rows(harness: HubHarness) -> None:
-    """Whatever names it says it has; what is held back is in a sum."""
+    """Trust (A7): whatever names it says it has; what is held back is in a sum."""
     refusals = LinkRefusals(harness.store, harness.fleet, harness.clock)
     codes = ("token_unknown", "token_used", "token_expired")
     for number in range(900):

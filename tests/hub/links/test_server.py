@@ -8,6 +8,7 @@ import sqlite3
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from websockets.asyncio.client import ClientConnection
@@ -17,13 +18,15 @@ from common.errors import UserError, WorkFailed
 from common.identity.certificates import Authority
 from common.identity.tls import client_context, unverified_context
 from common.lifecycle import JobState
-from common.link import codec
+from common.link import codec, handshake
 from common.link.codec import encode
+from common.link.compatibility import PACE_PROTOCOL
 from common.link.dial import HubRefused, dial
 from common.link.enrolment import fetch_pinned_authority
 from common.link.handshake import make_hello
 from common.link.marks import Mark
 from common.link.messages import (
+    PROTOCOL,
     Accepted,
     Answer,
     Beat,
@@ -42,8 +45,9 @@ from common.link.messages import (
 from common.plan import Order
 from hub.cli import recover
 from hub.identity import certificates
-from hub.links import closing, connected, server
+from hub.links import admission, closing, connected, server
 from hub.maintenance import MaintenanceTasks
+from hub.store.errors import StoreBusy
 from tests.hub.hub_harness import JOURNAL, FakeClock, HubHarness
 from tests.hub.link_harness import TIMEOUT, LinkHarness, LinkPeer, blocked_writer, serve_links
 
@@ -265,8 +269,8 @@ async def test_a_bad_frame_on_a_link_ends_it(harness: HubHarness) -> None:
 
 
 async def test_a_machine_that_sends_broken_frames_has_to_stay_away(harness: HubHarness) -> None:
-    """After two that are forgiven, for longer each time, without a look at the store; the audit has a row and the
-    machine's own row says why it is away; another machine is not concerned, and nobody is for ever.
+    """Trust (A6): after two that are forgiven, for longer each time, without a look at the store; the audit has a row
+    and the machine's own row says why it is away; another machine is not concerned, and nobody is for ever.
     """
     await harness.add_machine("web-2")
     async with serve_links(harness) as port:
@@ -511,6 +515,93 @@ async def test_a_hub_that_ends_says_over_what_time_to_come_back(harness: HubHarn
             bye = await end.expect(Bye)
             assert bye.spread >= 0.2
             assert await end.wait_closed() == 1001
+
+
+async def test_a_machine_is_told_beforehand_over_what_time_to_come_back(
+    harness: HubHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the size of the whole fleet, not by who is linked already; and one that does not know it is told nothing."""
+    monkeypatch.setattr(handshake, "RETURNS_PER_SECOND", 0.1)
+    await harness.add_machine("web-2")
+    async with serve_links(harness) as port:
+        context = port.tls_context("agent", "web-1")
+        for protocol, spread in ((PROTOCOL, 20.0), (PACE_PROTOCOL - 1, 0.0)):
+            connection = await dial(port.url, "agent", context)
+            await connection.send(encode(replace(make_hello("agent", "web-1", None), protocol=protocol)))
+            welcome = codec.decode(await connection.recv(), "hub").message
+            assert isinstance(welcome, Welcome)
+            assert welcome.spread == spread
+
+
+async def test_heartbeats_go_by_how_many_links_there_are(harness: HubHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another interval is told with the next beat; until the machine is heard again the longer of the two counts."""
+    async with serve_links(harness, heartbeat=1.0) as port:
+        end = await port.connect_reported_agent()
+        monkeypatch.setattr(handshake, "HEARTBEATS_PER_SECOND", 1 / 40)
+        await end.send(Heartbeat())
+        assert (await end.expect(Beat)).interval == 40.0
+        assert port.link().session.interval == 40.0
+        await end.send(Heartbeat())
+        assert (await end.expect(Beat)).interval == 0.0
+        monkeypatch.setattr(handshake, "HEARTBEATS_PER_SECOND", 200)
+        await end.send(Heartbeat())
+        assert (await end.expect(Beat)).interval == 10.0
+        assert port.link().session.interval == 40.0
+        await end.send(Heartbeat())
+        await end.expect(Beat)
+        assert port.link().session.interval == 10.0
+
+
+async def test_a_hub_that_lets_many_in_tells_the_next_to_come_again(
+    harness: HubHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a look at the store, which is what they wait for; a person is let in."""
+    monkeypatch.setattr(admission, "MAX_BUSY", 1)
+    async with serve_links(harness) as port:
+        await port.connect_console("alice")
+        port.links._admission.greeting = 1
+        with blocked_writer(harness):
+            refused = await port.expect_refusal("web-1")
+            assert refused.code == "busy"
+            assert 5.0 <= refused.retry_after <= 10.0
+        await port.connect_console("alice")
+        port.links._admission.greeting = 0
+        await port.connect_reported_agent()
+        assert port.links._admission.greeting == 0
+        assert harness.events("link.refused") == []
+
+
+async def test_a_store_that_takes_no_more_is_no_fault(harness: HubHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine is told to come again, or comes by itself; the log has no traceback of it."""
+    async with serve_links(harness) as port:
+
+        async def full(*args: object) -> None:
+            raise StoreBusy("store: 1000 reads wait", "try again in a moment")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(harness.engine, "admit", full)
+            assert (await port.expect_refusal("web-1")).code == "busy"
+        with monkeypatch.context() as patched:
+            patched.setattr(port.links, "_record_connected", full)
+            end = await port.connect_agent()
+            assert await end.wait_closed() == 1013
+        assert port.links._admission.greeting == 0
+        await port.connect_reported_agent()
+
+
+async def test_while_many_are_let_in_the_others_stand_in_line(harness: HubHarness) -> None:
+    """Before TLS, where they cost next to nothing."""
+    async with serve_links(harness) as port:
+        context = port.tls_context("agent", "web-1")
+        port.links._admission.greeting = admission.MAX_GREETING
+        async with asyncio.TaskGroup() as tasks:
+            dialling = tasks.create_task(dial(port.url, "agent", context))
+            listener = port.links._listener
+            assert listener is not None
+            await settled(lambda: listener.port.queue.waiting == 1)
+            port.links._admission.greeting = 0
+            async with asyncio.timeout(TIMEOUT):
+                (await dialling).transport.abort()
 
 
 async def test_a_goodbye_to_one_who_does_not_listen_is_cut_short(
