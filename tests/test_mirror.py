@@ -34,6 +34,7 @@ ASPECTS = {
     "tests/hub/planning/runbooks/test_matcher_phrasings.py": "hub/planning/runbooks/matcher.py",
     "tests/tui/demo/test_world_hour.py": "tui/demo/world.py",
     "tests/tui/dialogs/test_approve_answers.py": "tui/dialogs/approve.py",
+    "tests/tui/dialogs/test_approve_signing.py": "tui/dialogs/approve.py",
     "tests/tui/dialogs/test_dialog_every.py": "tui/dialogs/dialog.py",
     "tests/tui/screens/test_base_sizes.py": "tui/screens/base.py",
     "tests/tui/test_app_faults.py": "tui/app.py",
