@@ -16,9 +16,10 @@ from common.process.confine import forbid_inspection
 from common.process.hangup import StandardError, outlive_hangup
 from common.process.notify import notify, watchdog
 from hub.chat import http_server
-from hub.clock import HubClock, read_tick
+from hub.clock import HubClock, read_tick, write_tick
 from hub.config import HubConfig
 from hub.core.rate_limits import parse_networks
+from hub.engine.unit_of_work import UnitOfWork
 from hub.files import Files
 from hub.identity.audit_keys import make_audit_key
 from hub.identity.key_ring import read_ring
@@ -181,9 +182,13 @@ def announce_ready(base: Base) -> None:
 
 
 async def record_event(base: Base, kind: str) -> None:
-    """One audit row about this process."""
-    data = {"epoch": base.epoch}
-    await base.units.write(lambda uow: uow.audit(kind, base.keys.hub_id, "hub", data))
+    """One audit row about this process, with the hub's time: the next start goes on from it."""
+
+    def unit(uow: UnitOfWork) -> None:
+        uow.audit(kind, base.keys.hub_id, "hub", {"epoch": base.epoch})
+        write_tick(uow.txn, base.clock)
+
+    await base.units.write(unit)
 
 
 def first_error(group: BaseExceptionGroup[UserError]) -> UserError:
