@@ -23,6 +23,7 @@ Beside that way:
     files        what people may change while the hub serves: policy, runbooks, hub.toml
     status       why the hub is not ready, and its gauges
     maintenance  what is due by the clock: expiries, checkpoints, clean-up; deadlines are data in the store
+    cleanup      deletes what was kept long enough, in small units beside the load
     clock        the hub's own time, which goes on whatever is done to the wall clock
     time_steps   the wall clock was set: told and audited
     authorities  the CA while it serves: the steps of its replacement are taken up

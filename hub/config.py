@@ -82,7 +82,16 @@ class StoreTable:
         secret=True,  # it may hold a password
     )
     retention: Duration = setting(
-        Duration(90 * _DAY), "How long ended requests and their output are kept.", low=_HOUR, high=3_650 * _DAY
+        Duration(90 * _DAY),
+        "How long ended requests are kept, with their jobs and output. The audit stays.",
+        low=_HOUR,
+        high=3_650 * _DAY,
+    )
+    replies: Duration = setting(
+        Duration(7 * _DAY),
+        "How long the record of a delivered reply is kept; what it said goes at once.",
+        low=_HOUR,
+        high=3_650 * _DAY,
     )
     seal_key_file: Path = setting(
         Path("secrets/seal.key"), "The keys that seal secrets in the store. Keep a copy apart from the store's backups."

@@ -13,6 +13,7 @@ from typing import Final
 
 from common.lifecycle import JOB_DISPATCHED, JobState, RequestState
 from hub.chat.compose import ReplyComposer
+from hub.cleanup import Cleanup
 from hub.core import job as jobs_of_hub
 from hub.core import request as requests_of_hub
 from hub.core.lost_contact import TOLD_AFTER, give_up, lost_since
@@ -62,13 +63,12 @@ class MaintenanceTasks:
         links: LinkServer,
         composer: ReplyComposer,
         checkpoint: Callable[[], Awaitable[None]],
-        retention: float,
+        cleanup: Cleanup,
         reload_files: Callable[[], None],
         tell_of_files: Callable[[], Awaitable[None]],
         renew_certificate: Callable[[], None],
         flush: Callable[[float], Awaitable[None]],
         clock: Callable[[], float],
-        keep_certificates: float = 0.0,
         run_due: Callable[[], Awaitable[None]] | None = None,
         health: TimerHealth | None = None,
     ) -> None:
@@ -80,8 +80,7 @@ class MaintenanceTasks:
         self._links = links
         self._composer = composer
         self._checkpoint = checkpoint
-        self.retention = retention
-        self._keep_certificates = keep_certificates  # seconds after they ran out: as long as they may be renewed
+        self.cleanup = cleanup
         self._reload_files = reload_files
         self._tell_of_files = tell_of_files
         self._renew_certificate = renew_certificate
@@ -257,15 +256,8 @@ class MaintenanceTasks:
         await self._flush(self._clock())
 
     async def purge(self) -> None:
-        """Output and what is sealed with requests go after the retention; the audit and the rows stay."""
-        before = self._clock() - self.retention
-        while await self._store.write(lambda txn: txn.drop_output(before)):
-            pass
-        while await self._store.write(lambda txn: txn.drop_old_sealed(before)):
-            pass
-        await self._store.write(lambda txn: txn.purge_tokens(before))
-        ended = self._clock() - max(self.retention, self._keep_certificates)
-        await self._store.write(lambda txn: txn.purge_credentials(ended))
+        """What was kept long enough; the audit stays."""
+        await self.cleanup.run()
 
     async def renew(self) -> None:
         """The hub's own certificate, before it ends."""

@@ -32,6 +32,7 @@ from hub.chat.proven_by import remember_secrets
 from hub.chat.recorder import DeliveryRecorder
 from hub.chat.refusals import Refusals
 from hub.chat.webhook import WebhookDeps, WebhookLimits, build_app
+from hub.cleanup import Cleanup
 from hub.clock import HubClock
 from hub.config import HubConfig
 from hub.core.approval_proofs import ApprovalProver
@@ -471,8 +472,12 @@ def build_maintenance(
         links=links,
         composer=base.composer,
         checkpoint=witnesses.checkpoint,
-        retention=base.config.store.retention,
-        keep_certificates=max(base.config.links.agent_grace, base.config.links.operator_grace) + DAY,
+        cleanup=Cleanup(
+            base.store,
+            base.config.store,
+            base.clock,
+            keep_certificates=max(base.config.links.agent_grace, base.config.links.operator_grace) + DAY,
+        ),
         reload_files=base.files.reload,
         tell_of_files=FileNotices(base.units, base.people, base.files.problems, base.keys.hub_id).tell,
         renew_certificate=lambda: renew_certificates(base.http_tls, authorities),

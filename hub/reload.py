@@ -28,7 +28,8 @@ from hub.planning.watched_files import FileProblem
 
 LIVE: Final = frozenset(
     {
-        "people", "inlets", "models", "queue", "approvals", "log", "policy.file", "runbooks.file", "store.retention",
+        "people", "inlets", "models", "queue", "approvals", "log", "policy.file", "runbooks.file",
+        "store.retention", "store.replies",
         "http.rate", "http.burst", "http.body_limit", "http.public_url",
         "links.heartbeat", "links.window", "links.public",
         "planning.models", "planning.deadline", "planning.prompt_tokens", "planning.max_tokens",
@@ -138,7 +139,7 @@ class Reloader:
         parts.engine.standing.settings = fresh.approvals
         parts.links.configure(fresh)
         parts.api.decide_within = fresh.queue.decide_within
-        parts.maintenance.retention = fresh.store.retention
+        parts.maintenance.cleanup.configure(fresh.store)
         parts.planning.drafts.file = fresh.runbooks.file
         configure(fresh.log.level, fresh.log.format)
         if replaced:

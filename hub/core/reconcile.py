@@ -5,14 +5,14 @@ it is not, and it waited for our word       released: it was started nowhere wit
 it is not, and the journal is another one   unknown: the machine's memory of the job is gone
 it is not, and the job was only leased      released: back into the queue (machines that do not wait for our word)
 it is not, and it had been accepted         unknown: the machine has no record of it any more
-the report names a job whose end is stored  the machine may forget it
+the report names a job whose end is stored  the machine may forget it, also where the row was deleted since
 it names as refused one that came back      nothing: it is in the queue, and will be handed out again
 the report names any other job              written down in the audit
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,9 +37,15 @@ class Reconciliation:
     unknown: tuple[str, ...]  # no rows of this machine: id, cut, and the stage that the machine gives
 
 
-def reconcile(agent: str, report: Report, open_jobs: Sequence[Job], others: Mapping[str, Job]) -> Reconciliation:
+def reconcile(
+    agent: str,
+    report: Report,
+    open_jobs: Sequence[Job],
+    others: Mapping[str, Job],
+    deleted: Collection[str] = (),
+) -> Reconciliation:
     """`open_jobs` are the machine's jobs that have not ended, `others` the rows of those reported jobs that are not
-    among them, where there is a row.
+    among them, where there is a row; `deleted` the machine's jobs whose rows were kept long enough after their end.
     """
     journal = report.journal[:MAX_ID]
     wanted = [job for job in open_jobs if job.id in report.open]
@@ -51,7 +57,7 @@ def reconcile(agent: str, report: Report, open_jobs: Sequence[Job], others: Mapp
         if job_id in known:
             continue
         row = others.get(job_id)
-        if row is not None and row.agent == agent and row.state in JOB_TERMINAL:
+        if job_id in deleted or (row is not None and row.agent == agent and row.state in JOB_TERMINAL):
             forget.append(job_id)
         elif row is not None and row.agent == agent and row.state is JobState.QUEUED and stage == "refused":
             continue  # it came back: the machine keeps that until it has the job again, or the job has ended

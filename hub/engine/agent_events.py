@@ -142,6 +142,10 @@ class AgentEventHandler:
         runner: RunnerBehind,
     ) -> None:
         job = uow.txn.job(event.job)
+        if job is None and uow.txn.jobs_gone(agent, [event.job]):
+            if isinstance(event, Ended):  # repeated by a machine that was away for as long as its row was kept
+                uow.effects.forgets.setdefault(agent, []).append(event.job)
+            return
         if job is None or job.agent != agent:
             for row in self._foreign_limiter.record(agent, "foreign", event.job[:MAX_ID], uow.now):
                 uow.audit("job.foreign", row.remote, row.inlet, {"said": type(event).__name__, "count": row.count})
@@ -187,7 +191,8 @@ def _reconcile(uow: UnitOfWork, agent: str, report: Report, replies: AgentReplie
     open_jobs = uow.txn.open_jobs(agent)
     missing = report.open.keys() - {job.id for job in open_jobs}
     others = {job.id: job for job in map(uow.txn.job, missing) if job is not None}
-    found = reconcile(agent, report, open_jobs, others)
+    deleted = uow.txn.jobs_gone(agent, missing - others.keys())
+    found = reconcile(agent, report, open_jobs, others, deleted)
     wanted = {job: uow.txn.output_seq(job) + 1 for job in found.wanted}
     for job, move in found.moves:
         uow.apply_job_event(job, move, "hub")

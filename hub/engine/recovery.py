@@ -223,7 +223,9 @@ def take_jobs(uow: UnitOfWork, agent: str, report: Report) -> None:
     """Rows for the jobs of a report that the store does not know: the hub whose store was lost had handed them out.
     Each is a request of its own, so that its result is taken and told, and nobody runs it again unawares.
     """
-    missing = [job for job in report.open if is_ulid(job) and uow.txn.job(job) is None][:MAX_TAKEN]
+    missing = [job for job in report.open if is_ulid(job) and uow.txn.job(job) is None]
+    deleted = uow.txn.jobs_gone(agent, missing)
+    missing = [job for job in missing if job not in deleted][:MAX_TAKEN]
     for job in missing:
         request = uow.txn.add_request(_request_of(job, agent, uow.now))
         if request is not None:

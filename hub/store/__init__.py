@@ -11,7 +11,8 @@
     base         the base class of the repositories; then the repositories, one a subject:
                  requests, jobs, claims (handing out jobs), output, outbox, people, credentials, settings, sealed,
                  standing (approvals that hold for a while), key_changes (whose own signatures machines count),
-                 passkeys, timeline (the starts of the hub, and what a restored backup must not use again),
+                 retention (what was kept long enough), passkeys,
+                 timeline (the starts of the hub, and what a restored backup must not use again),
                  events (the audit), lists and overview (what operators see; filter_sql turns filters into SQL,
                  sealed_lists looks into what is sealed)
     transaction  `Txn`: all repositories together, the view of a unit of work inside one transaction

@@ -44,10 +44,15 @@ _DUE: Final = Statement(
     .limit(sa.bindparam("limit"))
 )
 _WAITS: Final = (table.c.id == sa.bindparam("key"), PENDING)
-_END: Final = Statement(
+# What was said is in chat, and nothing reads it here again. (A constant of the text: empty values are never sealed.)
+_NOTHING: Final[sa.ColumnElement[str]] = sa.literal_column("''")
+_GIVE_UP: Final = Statement(
+    table.update().where(*_WAITS).values(state="dead", done_at=sa.bindparam("now"), error=sa.bindparam("why"))
+)
+_DONE: Final = Statement(
     table.update()
     .where(*_WAITS)
-    .values(state=sa.bindparam("to"), done_at=sa.bindparam("now"), error=sa.bindparam("why"))
+    .values(state="done", done_at=sa.bindparam("now"), error="", body=_NOTHING, url=_NOTHING)
 )
 _RETRY: Final = Statement(
     table.update()
@@ -60,7 +65,7 @@ _NEWEST: Final = Statement(
 _END_EARLIER: Final = Statement(
     table.update()
     .where(table.c.request_id == sa.bindparam("of"), table.c.id < sa.bindparam("before"), PENDING)
-    .values(state="done", done_at=sa.bindparam("now"))
+    .values(state="done", done_at=sa.bindparam("now"), body=_NOTHING, url=_NOTHING)
 )
 _CARD_OF: Final = Statement(_CARD.select.where(card_table.c.request_id == sa.bindparam("request_id")))
 _ADD_CARD: Final = Statement(
@@ -103,8 +108,10 @@ class OutboxRepository(Repository):
         return [reply for reply in REPLY.from_rows(rows) if reply.id not in skip_ids][:limit]
 
     def mark_reply_done(self, id: int, now: float) -> None:  # noqa: A002 - the record's word
-        """The reply was delivered. Does nothing where it is done or dead already."""
-        self._db.change(_END, {"key": id, "to": "done", "now": now, "why": ""})
+        """The reply was delivered: its body goes at once, its row later (hub/store/retention.py). Does nothing where it
+        is done or dead already.
+        """
+        self._db.change(_DONE, {"key": id, "now": now})
 
     def newest_reply(self, request_id: str) -> Reply | None:
         """The pending reply to a request that was added last: of a card the state to show."""
@@ -126,7 +133,7 @@ class OutboxRepository(Repository):
 
     def mark_reply_dead(self, id: int, now: float, error: str) -> None:  # noqa: A002
         """The reply is given up; later replies to its request become due."""
-        self._db.change(_END, {"key": id, "to": "dead", "now": now, "why": error})
+        self._db.change(_GIVE_UP, {"key": id, "now": now, "why": error})
 
     def schedule_reply_retry(self, id: int, next_at: float, attempts: int, error: str) -> None:  # noqa: A002
         self._db.change(_RETRY, {"key": id, "at": next_at, "tries": attempts, "why": error})

@@ -31,14 +31,17 @@ _LENGTH: Final = sa.func.length(table.c.data) - sa.case((_SEALED, OVERHEAD), els
 _SIZE: Final = Statement(sa.select(sa.func.coalesce(sa.func.sum(_LENGTH), 0)).where(_OF_JOB))
 _SEQS: Final = Statement(sa.select(table.c.seq).where(_OF_JOB).order_by(table.c.seq))
 # Job ids sort by time, so old chunks are at the front of the key; only chunks of ended jobs are deleted.
-_OLD: Final = (
-    sa.select(table.c.job_id, table.c.seq)
+_OLD: Final = Statement(
+    sa.select(table.c.job_id, table.c.seq, sa.func.length(table.c.data))
     .join_from(table, jobs, jobs.c.id == table.c.job_id)
     .where(table.c.job_id < sa.bindparam("before_id"), jobs.c.ended_at < sa.bindparam("before"))
     .order_by(table.c.job_id, table.c.seq)
-    .limit(sa.bindparam("limit"))
+    .limit(sa.bindparam("limit")),
+    as_stored=True,
 )
-_DROP: Final = Statement(table.delete().where(sa.tuple_(table.c.job_id, table.c.seq).in_(_OLD)))
+_DROP: Final = Statement(table.delete().where(_OF_JOB, table.c.seq == sa.bindparam("seq")))
+MAX_DROPPED: Final = 1024 * 1024
+"""Bytes that one unit deletes, about: what is deleted is also written over."""
 
 
 class OutputRepository(Repository):
@@ -66,9 +69,16 @@ class OutputRepository(Repository):
             reached = seq
         return reached
 
-    def drop_output(self, before: float, limit: int = 1000) -> int:
-        """Deletes up to `limit` chunks of jobs that ended before `before`; returns how many. Call until it returns
-        0.
+    def drop_output(self, before: float, limit: int = 200) -> int:
+        """Deletes up to `limit` chunks, or about MAX_DROPPED bytes, of jobs that ended before `before`; returns how
+        many. Call until it returns 0.
         """
         before_id = str(ULID.from_timestamp(before))
-        return self._db.change(_DROP, {"before": before, "before_id": before_id, "limit": limit})
+        chosen: list[dict[str, str | int]] = []
+        room = MAX_DROPPED
+        for job, seq, size in self._db.rows(_OLD, {"before": before, "before_id": before_id, "limit": limit}):
+            chosen.append({"job_id": job, "seq": seq})
+            room -= size
+            if room <= 0:
+                break
+        return self._db.change_many(_DROP, chosen)

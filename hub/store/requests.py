@@ -17,7 +17,7 @@ from hub.core.records import Approval, Request
 from hub.store.base import Repository
 from hub.store.errors import Conflict
 from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper, from_json, to_json
-from hub.store.schema import REQUEST_OPEN
+from hub.store.schema import REQUEST_OPEN, tombstones
 from hub.store.schema import approvals as approval_table
 from hub.store.schema import requests as table
 from hub.store.sql import Statement
@@ -66,6 +66,15 @@ _BY_EVENT: Final = Statement(
         table.c.inlet == sa.bindparam("inlet"), table.c.event_id == sa.bindparam("event_id")
     )
 )
+_DELETED: Final = Statement(
+    sa.select(sa.func.count())
+    .select_from(tombstones)
+    .where(
+        sa.text("kind = 'event'"),
+        tombstones.c.id == sa.bindparam("event_id"),
+        tombstones.c.owner == sa.bindparam("inlet"),
+    )
+)
 _REQUEST_BY_EVENT: Final = Statement(
     REQUEST.select.where(table.c.inlet == sa.bindparam("inlet"), table.c.event_id == sa.bindparam("event_id"))
 )
@@ -101,8 +110,8 @@ class RequestRepository(Repository):
     """Inlet and event id of a message that this transaction takes, to be known outside the database too."""
 
     def add_request(self, request: Request) -> Request | None:
-        """Adds a request and returns it with its number; None where (inlet, event_id) exists already, that is for a
-        repeated delivery. Raises Conflict where the id belongs to another message.
+        """Adds a request and returns it with its number; None where (inlet, event_id) exists already or did before it
+        was deleted, that is for a repeated delivery. Raises Conflict where the id belongs to another message.
         """
         request = replace(request, mac=self.rows.mac(request))
         row = self._db.row(_ADD, REQUEST.row(request))
@@ -113,7 +122,8 @@ class RequestRepository(Repository):
                 added = replace(added, mac=self.rows.mac(added))
                 REQUEST.save(self._db, request, replace(added, number=request.number), ("state", "step"))
             return added
-        if self._db.row(_BY_EVENT, {"inlet": request.inlet, "event_id": request.event_id}) is None:
+        event = {"inlet": request.inlet, "event_id": request.event_id}
+        if self._db.row(_BY_EVENT, event) is None and not self._db.value(_DELETED, event):
             raise Conflict(f"request {request.id}: this id is there already, for another message")
         return None
 

@@ -447,6 +447,18 @@ index("ix_events_subject", events.c.subject, events.c.seq)
 ANOMALY: Final = sa.text(one_of("kind", ("job.anomaly", "job.foreign", "job.unheard_of", "row.forged")))
 index("ix_events_odd", events.c.seq, where=ANOMALY)  # contradicting reports, which a person should check
 
+tombstones: Final = sa.Table(
+    "tombstones",  # of deleted requests and jobs, whose ids triggers refuse (hub/store/retention.py)
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),  # a message's event id, or a job's
+    sa.Column("owner", sa.Text, primary_key=True),  # its inlet, or machine
+    time("at", nullable=False),
+    check("kind", one_of("kind", ("event", "job"))),
+    sqlite_with_rowid=False,
+)
+index("ix_tombstones_at", tombstones.c.at)
+
 checkpoints: Final = sa.Table(
     "checkpoints",
     metadata,

@@ -65,7 +65,7 @@ class SealedRepository(Repository):
         """Deletes a request's records of one kind, such as its pictures once they are read."""
         return self._db.change(_DROP_KIND, {"request_id": request_id, "kind": kind})
 
-    def drop_old_sealed(self, before: float, limit: int = 1000) -> int:
+    def drop_old_sealed(self, before: float, limit: int = 20) -> int:
         """Deletes up to `limit` records from before `before`; returns how many. Call until it returns 0."""
         return self._db.change(_DROP_OLD, {"before": before, "limit": limit})
 

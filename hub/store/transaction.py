@@ -14,6 +14,7 @@ from hub.store.overview import OverviewRepository
 from hub.store.passkeys import PasskeyRepository
 from hub.store.people import PeopleRepository
 from hub.store.requests import RequestRepository
+from hub.store.retention import RetentionRepository
 from hub.store.sealed import SealedRepository
 from hub.store.sealing_keys import SealingKeyRepository
 from hub.store.standing import StandingRepository
@@ -25,6 +26,7 @@ class Txn(
     ClaimRepository,
     OutputRepository,
     OutboxRepository,
+    RetentionRepository,
     PeopleRepository,
     CredentialRepository,
     PasskeyRepository,

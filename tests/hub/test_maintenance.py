@@ -15,6 +15,7 @@ import pytest
 from common.lifecycle import JobState, RequestState
 from common.link.messages import Accepted, Output, Report, Started
 from hub import maintenance as module
+from hub.cleanup import Cleanup
 from hub.core.lost_contact import GRACE, TOLD_AFTER
 from hub.core.records import Agent, EnrolmentToken, IssuedCertificate, Job, Person
 from hub.identity import certificates, logins
@@ -26,6 +27,10 @@ from tests.hub.hub_harness import NOW, FakeClock, HubHarness, ended_message, hub
 from tests.hub.link_harness import LinkHarness, serve_links
 
 RESTART = "@web-1 systemctl restart nginx.service"
+
+
+async def no_pause(seconds: float) -> None:
+    """The rest between two units of the clean-up."""
 
 
 class Clockwork:
@@ -47,7 +52,7 @@ class Clockwork:
             links=self.port.links,
             composer=harness.composer,
             checkpoint=self._checkpoint,
-            retention=harness.config.store.retention,
+            cleanup=Cleanup(harness.store, harness.config.store, harness.clock, pause=no_pause),
             reload_files=self._reload,
             tell_of_files=self._tell,
             renew_certificate=self._renew,

@@ -43,6 +43,7 @@ from common.link.messages import (
     Welcome,
 )
 from common.plan import Order
+from hub.cleanup import Cleanup
 from hub.cli import recover
 from hub.identity import certificates
 from hub.links import admission, closing, connected, server
@@ -460,7 +461,7 @@ async def test_a_revocation_by_another_process_ends_the_live_link_within_a_look(
             links=port.links,
             composer=harness.composer,
             checkpoint=nothing_more,
-            retention=3600.0,
+            cleanup=Cleanup(harness.store, harness.config.store, harness.clock),
             reload_files=lambda: None,
             tell_of_files=nothing_more,
             renew_certificate=lambda: None,
