@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from common.lifecycle import JOB_TERMINAL, REQUEST_TERMINAL, JobState, RequestState
 from hub.core import records
-from hub.store import claims, events, jobs, key_schema, outbox, output, requests, schema, sealed
+from hub.store import claims, events, jobs, key_schema, outbox, output, requests, retention, schema, sealed
 from hub.store.sql import Statement
 from hub.store.store import Store
 from tests.each import each_of
@@ -90,7 +90,12 @@ def test_what_is_asked_often_is_found_by_an_index(tmp_path: Path, clock: Callabl
         (outbox, "_COUNT"): "ix_outbox_",
         (outbox, "_WAITING"): "ix_outbox_",
         (output, "_AFTER"): "sqlite_autoindex_output_1 (job_id=? AND seq>?)",
-        (output, "_DROP"): "sqlite_autoindex_output_1 (job_id<?)",
+        (output, "_OLD"): "sqlite_autoindex_output_1 (job_id<?)",
+        (output, "_DROP"): "sqlite_autoindex_output_1 (job_id=? AND seq=?)",
+        (retention, "_REPLIES"): "INTEGER PRIMARY KEY (rowid>?)",
+        (retention, "_REQUESTS"): "INTEGER PRIMARY KEY (rowid>?",
+        (retention, "_JOBS"): "ix_jobs_request_id (request_id=?)",
+        (retention, "_DROP_TOMBSTONES"): "ix_tombstones_at (at<?)",
         (sealed, "_OF"): "ix_sealed_request_id (request_id=?)",
         (sealed, "_DROP_OLD"): "ix_sealed_at (at<?)",
         (sealed, "_EARLIER"): "ix_requests_conversation (inlet=? AND conversation=? AND number<?)",
