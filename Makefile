@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test compiled format lint venv bench bench-console bench-models bench-matcher bench-ocr bench-plans bench-chats models transcript phrases chat-cards slow mutants canaries clean
+.PHONY: demo test compiled format lint venv bench bench-growth bench-console bench-models bench-matcher bench-ocr bench-plans bench-chats models transcript phrases chat-cards slow mutants canaries clean
 
 venv: $(VENV)/.installed
 
@@ -51,6 +51,9 @@ slow: venv
 
 bench: venv
 	$(BIN)/python tests/bench/throughput.py
+
+bench-growth: venv
+	@$(BIN)/python tests/bench/growth.py
 
 bench-console: venv
 	$(BIN)/python tests/bench/console.py

@@ -863,4 +863,21 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "",
         "tests/common/audit/test_verification.py",
     ),
+    # ---- what was deleted after its retention
+    _control(
+        "F12",
+        "a deleted message that is delivered again starts nothing",
+        "hub/store/retention.py",
+        'self._db.change(_ADD_TOMBSTONE, {"kind": "event", "id": event, "owner": inlet, "at": now})',
+        "pass",
+        "tests/hub/store/test_retention.py",
+    ),
+    _control(
+        "F12",
+        "nothing is deleted that is under way",
+        "hub/store/retention.py",
+        "    ~_has(jobs, _OF[jobs], _JOB_STAYS),\n",
+        "",
+        "tests/hub/store/test_retention.py",
+    ),
 )

@@ -56,7 +56,7 @@ def test_an_ended_request_goes_with_all_that_is_its_own(store: Store, make: Any)
 
 
 def test_a_deleted_message_that_comes_again_does_nothing(store: Store, make: Any) -> None:
-    """P1 and P2: the same delivery is no new request, and the id of a job is used by no other, for as long as the
+    """Trust: P1 and P2. The same delivery is no new request, and the id of a job is used by no other, as long as the
     tombstones are there; another inlet's message of the same id is one.
     """
     request, (job,) = add(store, make)
