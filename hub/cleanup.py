@@ -6,6 +6,7 @@
     output of a job, what is sealed with it       `retention` after the job ended
     a request with its jobs and approvals         `retention` after the last of them ended; never while any is under way
     the ids of deleted messages and jobs          IDS_KEPT later
+    output of ended jobs, the oldest first        after OUTPUT_KEPT, while the store is over its `budget` (SQLite)
     invitations, certificates                     `retention` after they ended
     the audit                                     stays
 
@@ -21,6 +22,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, TypeVar
 
+from common.values import format_rounded_size
 from hub.config import StoreTable
 from hub.log import logger
 from hub.store.retention import UNIT, Dropped, Page
@@ -31,6 +33,8 @@ IDS_KEPT: Final = 30 * 86_400.0
 """Seconds for which the ids of deleted messages and jobs are still known: platforms deliver again for days at most, and
 machines keep what they have not reported for less.
 """
+OUTPUT_KEPT: Final = 3_600.0
+"""Seconds after a job's end for which no budget takes its output."""
 REST: Final = 4.0
 """How long is rested after a unit, in times that it took."""
 MAX_REST: Final = 1.0
@@ -50,8 +54,12 @@ class Cleanup:
         *,
         keep_certificates: float = 0.0,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        tell: Callable[[str], None] = lambda problem: None,
     ) -> None:
-        """`keep_certificates`: seconds after they ran out, as long as they may be renewed."""
+        """`keep_certificates`: seconds after they ran out, as long as they may be renewed. `tell` is told after
+        each run what is wrong with the store's budget, "" where it is kept.
+        """
+        self._tell = tell
         self._store = store
         self._clock = clock
         self._keep_certificates = keep_certificates
@@ -60,7 +68,7 @@ class Cleanup:
 
     def configure(self, table: StoreTable) -> None:
         """What hub.toml says now."""
-        self._retention, self._replies = table.retention, table.replies
+        self._retention, self._replies, self._budget = table.retention, table.replies, table.budget
 
     async def run(self) -> None:
         """Everything that is due. Where a unit fails, what was deleted before it stays deleted."""
@@ -71,13 +79,29 @@ class Cleanup:
         await self._all(lambda txn: txn.drop_old_sealed(before))
         requests, jobs = await self._drop_requests(before, now)
         await self._all(lambda txn: txn.drop_tombstones(now - IDS_KEPT))
+        early = await self._keep_budget(now - OUTPUT_KEPT)
         await self._unit(lambda txn: txn.purge_tokens(before))
         ended = now - max(self._retention, self._keep_certificates)
         await self._unit(lambda txn: txn.purge_credentials(ended))
-        log.info("store.cleaned", requests=requests, jobs=jobs, replies=replies, output=chunks)
-        if requests:
-            data = {"requests": requests, "jobs": jobs, "before": before}
+        log.info("store.cleaned", requests=requests, jobs=jobs, replies=replies, output=chunks, early=early)
+        if requests or early:
+            data = {"count": requests, "jobs": jobs, "before": before, "early": early}
             await self._unit(lambda txn: txn.audit("store.cleaned", "store", "hub", data, now))
+
+    async def _keep_budget(self, before: float) -> int:
+        """Deletes output early, the oldest first, until the store fits its budget; returns how many chunks."""
+        if not self._budget:
+            self._tell("")
+            return 0
+        dropped = 0
+        while (used := await self._store.read(lambda txn: txn.used_bytes())) > self._budget:
+            some = 0 if self._store.is_postgres else await self._unit(lambda txn: txn.drop_output(before))
+            if not some:
+                break
+            dropped += some
+        over = used > self._budget
+        self._tell(budget_problem(used, self._budget) if over else "")
+        return dropped
 
     async def _unit(self, unit: Callable[[Txn], T]) -> T:
         """One unit, and the rest after it."""
@@ -116,6 +140,12 @@ class Cleanup:
             if page.after is None:
                 return requests, jobs
             after = page.after
+
+
+def budget_problem(used: int, budget: int) -> str:
+    """The store is over its budget, and no more output may go."""
+    sizes = f"{format_rounded_size(used)} of {format_rounded_size(budget)}"
+    return f"disk budget: the store fills {sizes}; lower [store] retention, or raise [store] budget"
 
 
 def _old_replies(before: float, after: int, txn: Txn) -> Page:

@@ -93,6 +93,10 @@ class StoreTable:
         low=_HOUR,
         high=3_650 * _DAY,
     )
+    budget: Size = setting(
+        Size(0),
+        'What an SQLite store may fill, as "20GiB": for it old output is deleted before its time. 0: no budget.',
+    )
     seal_key_file: Path = setting(
         Path("secrets/seal.key"), "The keys that seal secrets in the store. Keep a copy apart from the store's backups."
     )

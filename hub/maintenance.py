@@ -46,6 +46,11 @@ class TimerHealth:
     """Which timers failed when they were last due, by name. Created before the timers, for those who show it."""
 
     failing: dict[str, str] = field(default_factory=dict)
+    budget: str = ""
+    """What is wrong with the store's budget: somebody has to look, and messages are taken all the same."""
+
+    def note_budget(self, problem: str) -> None:
+        self.budget = problem
 
     def problems(self) -> list[str]:
         """Why the hub is not ready. A store that cannot be written shows here."""

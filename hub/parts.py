@@ -402,6 +402,7 @@ def build_http(
             warnings=lambda: [
                 *file_warnings(base.files.problems(), base.files.hub.waiting),
                 *store_warnings(base.store.broken),
+                *filter(None, [health.budget]),
                 *inlet_warnings(status.read()),
                 *witness_warnings(witnesses.states(), base.clock()),
             ],
@@ -477,6 +478,7 @@ def build_maintenance(
             base.config.store,
             base.clock,
             keep_certificates=max(base.config.links.agent_grace, base.config.links.operator_grace) + DAY,
+            tell=health.note_budget,
         ),
         reload_files=base.files.reload,
         tell_of_files=FileNotices(base.units, base.people, base.files.problems, base.keys.hub_id).tell,

@@ -29,7 +29,7 @@ from hub.planning.watched_files import FileProblem
 LIVE: Final = frozenset(
     {
         "people", "inlets", "models", "queue", "approvals", "log", "policy.file", "runbooks.file",
-        "store.retention", "store.replies",
+        "store.retention", "store.replies", "store.budget",
         "http.rate", "http.burst", "http.body_limit", "http.public_url",
         "links.heartbeat", "links.window", "links.public",
         "planning.models", "planning.deadline", "planning.prompt_tokens", "planning.max_tokens",

@@ -217,6 +217,8 @@ async def _http_port(config: HubConfig) -> list[Finding]:
     found += [Finding("running audit", "bad", line, "answerback-hub audit verify; see docs/audit.md") for line in audit]
     store = [line for line in warnings if line.startswith("store: ")]
     found += [Finding("running store", "bad", line, "restore a backup; see docs/at-rest.md") for line in store]
+    budget = [line for line in warnings if line.startswith("disk budget: ")]
+    found += [Finding("disk budget", "warn", line, "see docs/retention.md") for line in budget]
     if ready:
         return [Finding("webhooks", "ok", f"a hub serves {listen} and is ready"), *found]
     why = f"the hub at {listen} is not ready: {clean(reasons, limit=300)}"

@@ -11,7 +11,7 @@ from hub.core.records import StoredChunk
 from hub.store.base import Repository
 from hub.store.cipher import BYTES_MARK, OVERHEAD
 from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper
-from hub.store.schema import jobs
+from hub.store.schema import jobs, requests
 from hub.store.schema import output as table
 from hub.store.sql import Statement
 
@@ -34,7 +34,12 @@ _SEQS: Final = Statement(sa.select(table.c.seq).where(_OF_JOB).order_by(table.c.
 _OLD: Final = Statement(
     sa.select(table.c.job_id, table.c.seq, sa.func.length(table.c.data))
     .join_from(table, jobs, jobs.c.id == table.c.job_id)
-    .where(table.c.job_id < sa.bindparam("before_id"), jobs.c.ended_at < sa.bindparam("before"))
+    .join(requests, requests.c.id == jobs.c.request_id)
+    .where(
+        table.c.job_id < sa.bindparam("before_id"),
+        jobs.c.ended_at < sa.bindparam("before"),
+        requests.c.ended_at < sa.bindparam("before"),  # until then its reply may quote it
+    )
     .order_by(table.c.job_id, table.c.seq)
     .limit(sa.bindparam("limit")),
     as_stored=True,
@@ -70,8 +75,8 @@ class OutputRepository(Repository):
         return reached
 
     def drop_output(self, before: float, limit: int = 200) -> int:
-        """Deletes up to `limit` chunks, or about MAX_DROPPED bytes, of jobs that ended before `before`; returns how
-        many. Call until it returns 0.
+        """Deletes up to `limit` chunks, or about MAX_DROPPED bytes, of jobs that ended, as their requests did, before
+        `before`; returns how many. Call until it returns 0.
         """
         before_id = str(ULID.from_timestamp(before))
         chosen: list[dict[str, str | int]] = []

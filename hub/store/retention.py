@@ -121,6 +121,13 @@ _GONE: Final = Statement(
     .select_from(tombstones)
     .where(sa.text("kind = 'job'"), tombstones.c.id == sa.bindparam("id"), tombstones.c.owner == sa.bindparam("owner"))
 )
+_USED: Final = Statement(
+    sa.text(
+        "SELECT (pages.page_count - free.freelist_count) * size.page_size "
+        "FROM pragma_page_count() pages, pragma_freelist_count() free, pragma_page_size() size"
+    )
+)
+_POSTGRES_USED: Final = Statement(sa.text("SELECT pg_database_size(current_database())"))
 _OLD_TOMBSTONES: Final = (
     sa.select(tombstones.c.kind, tombstones.c.id, tombstones.c.owner)
     .where(tombstones.c.at < _BEFORE)
@@ -133,6 +140,12 @@ _DROP_TOMBSTONES: Final = Statement(
 
 
 class RetentionRepository(Repository):
+    def used_bytes(self) -> int:
+        """What the store fills. Of an SQLite file without its free pages, which the next rows are written to; of
+        PostgreSQL with them: it falls only when the server has made room.
+        """
+        return int(self._db.value(_POSTGRES_USED if self._db.is_postgres else _USED))
+
     def old_replies(self, before: float, after: int = 0, limit: int = PAGE) -> Page:
         """Ids of replies that were delivered or given up before `before`."""
         rows = self._db.rows(_REPLIES, {"before": before, "after": after, "n": limit})

@@ -222,6 +222,10 @@ class Store:
         """Bytes of the SQLite file; 0 on PostgreSQL."""
         return self._database.size
 
+    @property
+    def is_postgres(self) -> bool:
+        return self._database.path is None
+
     def clean_pages_now(self) -> None:
         """Rids the database of the pages that have what values were before they were sealed; blocks the thread, and
         whoever writes. To be called when all rows are sealed.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from common.lifecycle import RequestState
-from common.link.messages import Report
+from common.link.messages import Output, Report
+from common.values import Size
 from hub.cleanup import IDS_KEPT, MAX_REST, Cleanup
-from hub.core.records import Request
+from hub.core.records import Job, Request
 from hub.store.retention import UNIT
 from hub.store.transaction import Txn
 from tests.hub.hub_harness import HubHarness, ended_message
@@ -42,7 +44,7 @@ async def test_ended_requests_go_after_the_retention(harness: HubHarness) -> Non
     await cleanup(harness).run()
     assert harness.read(lambda txn: (txn.job(job.id), txn.request(job.request_id))) == (None, None)
     (row,) = harness.events("store.cleaned")
-    assert (row.data["requests"], row.data["jobs"]) == (1, 1)
+    assert (row.data["count"], row.data["jobs"]) == (1, 1)
     before = len(harness.events("job.foreign")) + len(harness.events("job.unheard_of"))
     told = await harness.handle_agent_events("web-1", ended_message(job.id))
     assert told.forgets == [job.id]
@@ -53,6 +55,43 @@ async def test_ended_requests_go_after_the_retention(harness: HubHarness) -> Non
     harness.clock.advance(IDS_KEPT + 1)
     await cleanup(harness).run()
     assert harness.read(lambda txn: txn.jobs_gone("web-1", [job.id])) == frozenset()
+
+
+async def test_the_budget_is_kept_by_output_alone(harness: HubHarness) -> None:
+    """The oldest goes first, none of the last hour and nothing of a job that runs; what is left over is told."""
+    old, new, running = await harness.leased_job(), await harness.leased_job(), await harness.leased_job()
+    for job, ends in ((old, True), (running, False)):
+        await harness.handle_agent_events("web-1", *_chunks(job.id), *([ended_message(job.id)] if ends else []))
+    harness.clock.advance(1_800)
+    await harness.handle_agent_events("web-1", *_chunks(new.id), ended_message(new.id))
+    harness.clock.advance(1_801)
+    told: list[str] = []
+    used = harness.read(lambda txn: txn.used_bytes())
+    table = replace(harness.config.store, budget=Size(used - 100_000))
+    work = Cleanup(harness.store, table, harness.clock, pause=_no_pause, tell=told.append)
+    await work.run()
+    assert told == [""]
+    assert harness.read(lambda txn: txn.used_bytes()) <= table.budget
+    assert _sizes(harness, old, new, running) == [0, 160_000, 160_000]
+    work.configure(replace(table, budget=Size(1)))
+    await work.run()
+    assert told[1].startswith("disk budget: the store fills ")
+    assert _sizes(harness, old, new, running) == [0, 160_000, 160_000]
+    harness.clock.advance(3_600)
+    await work.run()
+    assert _sizes(harness, old, new, running) == [0, 0, 160_000]
+    assert [row.data["early"] for row in harness.events("store.cleaned")] == [10, 10]
+    work.configure(replace(table, budget=Size(0)))
+    await work.run()
+    assert told[-1] == ""
+
+
+def _chunks(job: str) -> list[Output]:
+    return [Output(job, seq, 1, bytes(16_000), 0.0) for seq in range(1, 11)]
+
+
+def _sizes(harness: HubHarness, *jobs: Job) -> list[int]:
+    return [harness.read(lambda txn, job=job: txn.output_size(job.id)) for job in jobs]
 
 
 async def test_a_message_waits_behind_one_unit_at_most(harness: HubHarness) -> None:

@@ -95,7 +95,8 @@ def test_a_fault_is_found(fault: Callable[[Path], Callable[[], None]], check: st
 
 def test_a_running_hub_tells_of_its_inlets(made: Path) -> None:
     """A wrong token is a warning here too; what it says of files is looked at by a check of its own."""
-    page = {"ready": True, "reasons": [], "warnings": ["inlet far: the token is wrong\x1b[31m", "policy.toml: mend it"]}
+    lines = ["inlet far: the token is wrong\x1b[31m", "policy.toml: mend it", "disk budget: the store fills 21.0 GiB"]
+    page = {"ready": True, "reasons": [], "warnings": lines}
 
     async def ask(place: Address, request: bytes, *rest: object) -> bytes | None:
         return b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps(page).encode() if b"readyz" in request else None
@@ -106,6 +107,8 @@ def test_a_running_hub_tells_of_its_inlets(made: Path) -> None:
     assert [(one["check"], one["state"]) for one in found] == [("webhooks", "ok"), ("running inlets", "warn")]
     assert found[1]["found"].startswith("inlet far: the token is wrong")
     assert "\x1b" not in found[1]["found"]
+    budget = [one["state"] for one in ended.json["checks"] if one["check"] == "disk budget"]
+    assert budget == ["warn"]
     assert ended.code == 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ulid import ULID
 
-from common.lifecycle import JobState
+from common.lifecycle import JobState, RequestState
 from hub.core.records import Job, Request, StoredChunk
 from hub.store.store import Store
 
@@ -63,14 +63,20 @@ def test_the_database_refuses_what_is_no_chunk(store: Store, make: Any, job: Job
 def test_old_output_goes_and_a_running_jobs_stays(store: Store, make: Any, request_: Request) -> None:
     """Output of jobs that ended before the time goes, a bounded lot at a time; what runs or ended later stays."""
 
-    def made(made_at: float, **more: Any) -> Job:
-        return make.job(request_, id=str(ULID.from_timestamp(made_at)), **more)
+    values = {"state": RequestState.DONE, "ended_at": make.now - 400}
+    done = store.write_now(lambda txn: txn.add_request(make.request(**values)))
+
+    def made(made_at: float, request: Request = done, **more: Any) -> Job:
+        return make.job(request, id=str(ULID.from_timestamp(made_at)), **more)
 
     old = [made(make.now - 500, state=JobState.SUCCEEDED, ended_at=make.now - 400) for _ in range(2)]
     running = made(make.now - 500, state=JobState.RUNNING)
     late = made(make.now - 500, state=JobState.SUCCEEDED, ended_at=make.now - 10)
     new = made(make.now - 50, state=JobState.SUCCEEDED, ended_at=make.now - 40)
-    jobs = [*old, running, late, new]
+    waited = made(
+        make.now - 500, request_, state=JobState.SUCCEEDED, ended_at=make.now - 400
+    )  # for others, by its request
+    jobs = [*old, running, late, new, waited]
     store.write_now(lambda txn: txn.add_jobs(jobs))
     for each in jobs:
         for seq in (1, 2, 3):
@@ -78,4 +84,17 @@ def test_old_output_goes_and_a_running_jobs_stays(store: Store, make: Any, reque
     drops = [store.write_now(lambda txn: txn.drop_output(make.now - 100, limit=4)) for _ in range(3)]
     assert drops == [4, 2, 0]
     left = [len(store.read_now(lambda txn, j=each: txn.chunks(j.id))) for each in jobs]
-    assert left == [0, 0, 3, 3, 3]
+    assert left == [0, 0, 3, 3, 3, 3]
+
+
+def test_a_unit_deletes_output_of_about_a_mebibyte(store: Store, make: Any) -> None:
+    """However few chunks that are: what is deleted is written over, and messages wait meanwhile."""
+    at = make.now - 400
+    ended = make.request(state=RequestState.DONE, ended_at=at)
+    request = store.write_now(lambda txn: txn.add_request(ended))
+    job = make.job(request, id=str(ULID.from_timestamp(at)), state=JobState.SUCCEEDED, ended_at=at)
+    store.write_now(lambda txn: txn.add_jobs([job]))
+    for seq in range(1, 51):
+        store.write_now(lambda txn, s=seq: txn.add_chunk(StoredChunk(job.id, s, 1, bytes(64 * 1024), at)))
+    drops = [store.write_now(lambda txn: txn.drop_output(make.now)) for _ in range(5)]
+    assert (sum(drops), max(drops)) == (50, 16)
