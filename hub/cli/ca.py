@@ -18,7 +18,6 @@ from hub.cli import ca_rotation
 from hub.cli.ca_rotation import CaReport
 from hub.cli.options import config_file_option, config_option, table_lines
 from hub.config import HubConfig
-from hub.identity.authorities import Authorities
 
 MAX_LISTED: Final = 50
 MAX_WITHIN: Final = 7 * 24 * 3600.0
@@ -107,7 +106,10 @@ def rotate_command(config: HubConfig, through: bool, within: str | None, force: 
     """
     seconds = _seconds(within or ("10m" if through else ""))
     done = ca_rotation.rotate(config, through=through, within=seconds, force=force, told=_teller(as_json))
-    _show(config, done, as_json)
+    _show(config, as_json)
+    if done.phase == "standby" and not as_json:
+        click.echo(f"join and login commands that were printed before need the pin {done.current.pin}: print new ones")
+        click.echo("make a backup now: one from before has a CA that nobody trusts any more")
 
 
 @ca_group.command("rollback")
@@ -122,23 +124,17 @@ def rollback_command(config: HubConfig, within: str | None, force: bool, as_json
     answerback-hub ca rollback
     answerback-hub ca rollback --within 10m        waits for everybody, and ends it
     """
-    done = ca_rotation.roll_back(config, within=_seconds(within or ""), force=force, told=_teller(as_json))
-    _show(config, done, as_json)
+    ca_rotation.roll_back(config, within=_seconds(within or ""), force=force, told=_teller(as_json))
+    _show(config, as_json)
 
 
 def _teller(as_json: bool) -> ca_rotation.Told:
     return lambda done: None if as_json else click.echo(f"{done.phase}: {_MEANS[done.phase]}")
 
 
-def _show(config: HubConfig, done: Authorities, as_json: bool) -> None:
+def _show(config: HubConfig, as_json: bool) -> None:
     report = ca_rotation.read_report(config, time.time())
-    if as_json:
-        click.echo(json.dumps(report.to_json()))
-        return
-    click.echo("\n".join(report_lines(report)[1:]))
-    if done.phase == "standby":
-        click.echo(f"join and login commands that were printed before need the pin {done.current.pin}: print new ones")
-        click.echo("make a backup now: one from before has a CA that nobody trusts any more")
+    click.echo(json.dumps(report.to_json()) if as_json else "\n".join(report_lines(report)[1:]))
 
 
 def _seconds(text: str) -> float:

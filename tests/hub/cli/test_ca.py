@@ -79,6 +79,15 @@ def test_for_scripts(config: HubConfig) -> None:
     assert json.loads(run(config, "rollback", "--json")[1])["phase"] == "standby"
 
 
+def test_the_way_back_asks_for_nothing_anew(config: HubConfig) -> None:
+    """The pin and the backups of before are good as they were."""
+    run(config, "rotate")
+    said = run(config, "rollback", "--within", "5s")[1]
+    assert "standby: one CA" in said
+    assert "backup" not in said
+    assert "pin " not in said
+
+
 def test_no_key_is_ever_shown(config: HubConfig) -> None:
     said = "".join(run(config, *words)[1] for words in (("rotate",), ("status",), ("status", "--json"), ("rollback",)))
     for line in config.folder.ca_key.read_text().splitlines() + config.folder.next_ca_key.read_text().splitlines():
