@@ -50,7 +50,20 @@ from agent.state import (
 from common.errors import UserError
 from common.files import create_folder, write_file
 from common.link.codec import Frame
-from common.link.messages import PROTOCOL, Bye, Cancel, Confirm, Credit, Dispatch, Forget, KeyChange, Message, Resync
+from common.link.messages import (
+    PROTOCOL,
+    Ack,
+    Beat,
+    Bye,
+    Cancel,
+    Confirm,
+    Credit,
+    Dispatch,
+    Forget,
+    KeyChange,
+    Message,
+    Resync,
+)
 from common.process.hangup import StandardError, outlive_hangup
 from common.version import VERSION
 
@@ -288,6 +301,8 @@ class Runner:
                 self.jobs.dispatch(dispatch)
             case Bye():
                 link.abort()
+            case Beat():  # the uplink asks whether we answer
+                link.write([self._frame(Ack())])
             case message if found.epoch < epoch:
                 log.warning("uplink.stale", message=type(message).__name__, epoch=found.epoch, heard=epoch)
             case Confirm() as confirm:

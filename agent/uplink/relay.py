@@ -118,6 +118,7 @@ class Relay:
         self._interval_changed = asyncio.Event()
         self._renewal_answers: asyncio.Queue[Renewed | Refuse] = asyncio.Queue(1)
         self._end_future: asyncio.Future[LinkEnd] = asyncio.get_running_loop().create_future()
+        self._waits_for_room = False  # nothing is read from the runner
         self._renewing = False
         self._clock_off = False
         self._wall_base = wall_clock() - clock()
@@ -301,7 +302,9 @@ class Relay:
     async def _wait_for_room(self) -> None:
         while not self._session.has_room():
             self._room_free.clear()
+            self._waits_for_room = True
             await self._room_free.wait()
+        self._waits_for_room = False
 
     # ---- heartbeats, acks, renewal
 
@@ -309,7 +312,8 @@ class Relay:
         while True:
             now = self._clock()
             if self._session.heartbeat_due(now):
-                figures = vitals() | self._runner.figures() | {"clock_ahead": round(self._clock_ahead, 1)}
+                self._runner.ask(now, reading=not self._waits_for_room)
+                figures = vitals() | self._runner.figures(now) | {"clock_ahead": round(self._clock_ahead, 1)}
                 await self._connection.send(self._session.send(Heartbeat(figures)))
             wait = min(_WALL_CLOCK_POLL, max(0.01, self._session.next_deadline() - self._clock()))
             self._interval_changed.clear()

@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import Final
 
 from agent.frames import HEADER_SIZE, decode_length, encode_frame
-from agent.state import life_file, refusing_file, version_file
+from agent.state import life_file, protocol_file, refusing_file, version_file
 from common.errors import UserError, WorkFailed
 from common.link.codec import BadFrame, Frame, decode
 from common.link.lineage import parse_lineage
-from common.link.messages import Message, Report
+from common.link.messages import Ack, Beat, Message, Report
 from common.read_file import read_bytes
 
 ATTACH_TIMEOUT: Final = 10.0
 DRAIN_TIMEOUT: Final = 30.0
 """Seconds that a runner may leave its socket unread before it counts as stuck."""
+ANSWERS_WITHIN: Final = 10.0
+"""Seconds after which a runner that was asked counts as one that does not answer."""
+ASKED_PROTOCOL: Final = 6
+"""From which on a runner answers."""
 _BUFFER_SIZE: Final = 64 * 1024
 _MAX_LIFE: Final = 300  # bytes
 
@@ -40,11 +44,28 @@ class RunnerConnection:
         self.report_used = False
         self.epoch = 0  # the highest hub epoch that the runner has sent
         self._path: Path | None = None
+        self._asked_at: float | None = None  # when it was asked what it has not answered yet
+        self._answers = False  # it is of a version that does
 
-    def figures(self) -> dict[str, float]:
-        """What a heartbeat says of the runner: `refusing` while it refuses every order."""
+    def figures(self, now: float) -> dict[str, float]:
+        """What a heartbeat says of the runner: `refusing` while it refuses every order, `runner_silent` for how many
+        seconds it has not answered. `now` is of the clock of `ask`.
+        """
         refusing = self._path is not None and refusing_file(self._path).exists()
-        return {"refusing": 1.0} if refusing else {}
+        figures = {"refusing": 1.0} if refusing else {}
+        if self._asked_at is not None and now - self._asked_at >= ANSWERS_WITHIN:
+            figures["runner_silent"] = round(now - self._asked_at, 1)
+        return figures
+
+    def ask(self, now: float, *, reading: bool) -> None:
+        """Asks whether the runner answers; one question at a time is under way. While nothing is read from it
+        (`reading`) no answer can be expected.
+        """
+        if not reading:
+            self._asked_at = None
+        elif self._answers and self._asked_at is None:
+            self._asked_at = now
+            self.write(Beat(0.0), self.epoch)
 
     @classmethod
     async def attach(cls, path: Path, timeout: float = ATTACH_TIMEOUT) -> RunnerConnection:
@@ -72,10 +93,18 @@ class RunnerConnection:
             raise RunnerUnavailable(f"the runner at {path} closed the door", "see its log")
         link.report = replace(first, life=_life_beside(path, first.journal))
         link._path = path
+        link._answers = _protocol_beside(path) >= ASKED_PROTOCOL
         return link
 
     async def receive(self) -> Message | None:
-        """The next message, None at the end of the connection; raises BadFrame. May be cancelled and called again."""
+        """The next message but answers to `ask`; None at the end of the connection; raises BadFrame. May be cancelled
+        and called again.
+        """
+        while isinstance(message := await self._receive(), Ack):
+            self._asked_at = None
+        return message
+
+    async def _receive(self) -> Message | None:
         try:
             if not self._frame_length:
                 self._frame_length = decode_length(await self._reader.readexactly(HEADER_SIZE))
@@ -101,6 +130,15 @@ class RunnerConnection:
     def close(self) -> None:
         """Closes at once. What the runner has not read is lost here; the hub sends it again in the next session."""
         self._writer.transport.abort()
+
+
+def _protocol_beside(socket: Path) -> int:
+    """The protocol of the runner that serves the socket; 0 where it does not say."""
+    try:
+        text = read_bytes(protocol_file(socket), _MAX_LIFE).decode("ascii").strip()
+    except (UserError, UnicodeDecodeError):
+        return 0
+    return int(text) if text.isdecimal() and len(text) < 4 else 0
 
 
 def _life_beside(socket: Path, journal: str) -> str:

@@ -15,7 +15,8 @@ Opening a link
     bye        either: closing on purpose; the hub says over how many seconds to spread reconnects
 Keeping it open
     heartbeat  agent: alive, with vitals; console: alive
-    beat       hub: the answer to a heartbeat, with the hub's clock; also before an order, with the hub's position
+    beat       hub: the answer to a heartbeat, with the hub's clock; also before an order, with the hub's position;
+               uplink to runner, from protocol 6: do you answer? The runner does, with an ack
     ack        either: carries nothing but the ack in the frame
 Work, hub to agent
     dispatch   a signed order; a repeated order is answered from the journal
@@ -346,7 +347,7 @@ _SENDERS: Final[Mapping[type[Message], frozenset[Sender]]] = {
     Bye: frozenset({"hub", "agent", "console", "runner"}),
     Heartbeat: frozenset({"agent", "console"}),
     Beat: frozenset({"hub"}),
-    Ack: frozenset({"hub", "agent", "console"}),
+    Ack: frozenset({"hub", "agent", "console", "runner"}),
     Dispatch: frozenset({"hub"}),
     Confirm: frozenset({"hub"}),
     Cancel: frozenset({"hub"}),

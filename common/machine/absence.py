@@ -16,6 +16,7 @@ renders them here, with moments in the reader's zone.
     refused        it was refused for another reason
     never_joined   a token was made for it and not used
     never_linked   it has joined and never come
+    runner         it is linked, but its runner does not answer since when: what is for it waits
     silent         nothing of it has been heard since when
 """
 
@@ -43,6 +44,7 @@ CODES: Final = frozenset(
         "refused",
         "never_joined",
         "never_linked",
+        "runner",
         "silent",
     }
 )

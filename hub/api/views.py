@@ -202,7 +202,8 @@ def agent_view(
 ) -> AgentView:
     """`running` is how many jobs it has: handed out and not ended."""
     vitals = vitals or {}
-    why = why_away(agent, online)
+    silent = vitals.get("runner_silent", 0.0)
+    why = why_away(agent, online, vitals.get("at", 0.0) - silent if silent else None)
     return AgentView(
         name=agent.name,
         labels=agent.labels,

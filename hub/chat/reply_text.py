@@ -196,8 +196,9 @@ def _machines_line(inventory: Inventory, language: Language) -> str:
 
 def _machine_line(machine: Machine, language: Language, now: float) -> str:
     parts = [machine.name, translate(language, "machine_online" if machine.online else "machine_offline")]
-    if not machine.online and machine.away is not None:
-        parts[1] = translate(language, "machine_offline_why", why=away_text(machine.away, now, language))
+    if machine.away is not None:
+        key = "machine_online_but" if machine.online else "machine_offline_why"
+        parts[1] = translate(language, key, why=away_text(machine.away, now, language))
     if machine.paused:
         parts.append(translate(language, "machine_paused", person=machine.paused))
     parts += [f"{key}={value}" for key, value in sorted(machine.labels.items())[:8]]

@@ -18,14 +18,14 @@ CLOCK_REFUSED: Final = "clock"
 """The code of a link that did not come about since the machine's clock does not take the hub's certificate."""
 
 
-def why_away(agent: Agent, online: bool) -> Absence | None:
-    """None where the machine is linked and may be."""
+def why_away(agent: Agent, online: bool, stalled: float | None = None) -> Absence | None:
+    """None where the machine is linked and may be, and its runner answers; `stalled` is since when it does not."""
     if agent.state == INVITED:
         return Absence("never_joined", agent.joined_at)
     if agent.state in ("revoked", "locked"):
         return Absence(agent.state, agent.refused_at)
     if online:
-        return None
+        return None if stalled is None else Absence("runner", stalled)
     refused_at = agent.refused_at
     if refused_at is not None and agent.refused_code and refused_at >= (agent.last_seen or 0.0):
         return _refused(agent, refused_at)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
@@ -34,6 +34,7 @@ class MachinesSnapshot:
 
     agents: Mapping[str, Agent]
     online: NameSet
+    stalled: Mapping[str, float] = field(default_factory=dict)  # linked, and since when their runner does not answer
 
     @cached_property
     def inventory(self) -> Inventory:
@@ -46,7 +47,7 @@ class MachinesSnapshot:
                     online=agent.name in self.online,
                     paused=agent.paused_by,
                     facts=agent.facts or {},
-                    away=why_away(agent, agent.name in self.online),
+                    away=why_away(agent, agent.name in self.online, self.stalled.get(agent.name)),
                 )
                 for agent in self.agents.values()
                 if agent.state not in ABSENT_STATES
@@ -90,6 +91,7 @@ class AgentRegistry:
         self._online = NameSet()
         self._version = 0
         self._snapshot: MachinesSnapshot | None = None
+        self._stalled: dict[str, float] = {}  # replaced, never changed, as well
         self.vitals: dict[str, dict[str, float]] = {}
         self.history = VitalsHistory()
 
@@ -127,7 +129,7 @@ class AgentRegistry:
     def snapshot(self) -> MachinesSnapshot:
         """What is known now; the same object until something changes."""
         if self._snapshot is None:
-            self._snapshot = MachinesSnapshot(self._agents, self._online)
+            self._snapshot = MachinesSnapshot(self._agents, self._online, self._stalled)
         return self._snapshot
 
     @property
@@ -168,11 +170,17 @@ class AgentRegistry:
             self._agents = {**self._agents, name: replace(agent, last_seen=last_seen)}
         self._online = self._online.without_name(name)
         self.vitals.pop(name, None)
+        self._stalled = {other: since for other, since in self._stalled.items() if other != name}
         self._changed(name)
 
     def record_vitals(self, name: str, vitals: dict[str, float], now: float) -> None:
         """What a heartbeat says; the last minutes of it are kept."""
         self.vitals[name] = vitals
+        silent = vitals.get("runner_silent", 0.0)
+        if bool(silent) != (name in self._stalled):
+            others = {other: since for other, since in self._stalled.items() if other != name}
+            self._stalled = {**others, name: now - silent} if silent else others
+            self._changed(name)
         self.history.record(name, vitals, now)
 
     def _changed(self, name: str) -> None:

@@ -117,6 +117,7 @@ class AgentLink:
         self._inbox_free = asyncio.Event()
         self._inbox_free.set()
         self._committing = False
+        self._stalled = False  # its runner does not answer
         self._dispatching = False
         self._dispatch_requested = False
 
@@ -157,6 +158,7 @@ class AgentLink:
                 if frame is None:
                     continue
                 if isinstance(frame.message, Heartbeat):
+                    self._note_runner(frame.message)
                     self._engine.heartbeat(self.name, frame.message, self._clock(), send_queue.round_trip())
                     await self._send(self._answer_heartbeat())
                 elif isinstance(frame.message, Bye):
@@ -190,6 +192,14 @@ class AgentLink:
             with suppress(TimeoutError):
                 async with asyncio.timeout(GOODBYE_WAIT):
                     await wire.flush()
+
+    def _note_runner(self, beat: Heartbeat) -> None:
+        """A runner that does not answer is handed nothing: what is queued waits until it does."""
+        stalled = bool((beat.vitals or {}).get("runner_silent"))
+        if stalled != self._stalled:
+            log.warning("agent.runner_silent" if stalled else "agent.runner_answers", agent=self.name)
+            self._stalled = stalled
+            self.request_dispatch()
 
     def _beat(self) -> Beat:
         """The clock, and the hub's position where it has moved and the machine keeps it."""
@@ -315,7 +325,7 @@ class AgentLink:
 
     async def _dispatch_jobs(self) -> None:
         try:
-            while self._dispatch_requested and self.connected and not self.broken:
+            while self._dispatch_requested and self.connected and not self.broken and not self._stalled:
                 self._dispatch_requested = False
                 while (room := self._window - len(self.outstanding)) > 0 and self.session.has_room():
                     signed = await self._engine.dispatch(

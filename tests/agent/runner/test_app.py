@@ -25,6 +25,8 @@ from common.link.codec import decode, encode
 from common.link.lineage import parse_lineage
 from common.link.messages import (
     Accepted,
+    Ack,
+    Beat,
     Bye,
     Cancel,
     Ended,
@@ -540,3 +542,20 @@ async def test_a_killed_runner_leaves_the_running_unsure(home: Any, kit: Any, tm
         await uplink.next(Ended, uplink.order("/bin/true"))
         assert home.files(runs.job) == set()
     assert count.read_text() == "x\n"
+
+
+async def test_a_runner_that_is_asked_answers_and_one_that_hangs_does_not(home: Any, kit: Any) -> None:
+    """A stopped process keeps its socket, so only an answer shows that it works."""
+    async with kit.process(home) as runner:
+        uplink = await kit.Uplink.known(home)
+        uplink.send(Beat(0.0))
+        await uplink.next(Ack)
+        os.kill(runner.pid, signal.SIGSTOP)
+        try:
+            uplink.send(Beat(0.0))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await uplink.read()
+        finally:
+            os.kill(runner.pid, signal.SIGCONT)
+        await uplink.next(Ack, None, len(uplink.heard))

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.state import life_file, refusing_file, version_file
-from agent.uplink.runner_socket import RunnerConnection, RunnerUnavailable
+from agent.state import life_file, protocol_file, refusing_file, version_file
+from agent.uplink.runner_socket import ANSWERS_WITHIN, RunnerConnection, RunnerUnavailable
 from common.link.codec import BadFrame, encode
-from common.link.messages import Accepted, Bye, Cancel, Dispatch, Report
+from common.link.messages import Accepted, Ack, Beat, Bye, Cancel, Dispatch, Report
 from tests.agent.fake_peers import FakeRunner
 
 JOB = "01J00000000000000000000000"
@@ -152,7 +152,36 @@ async def test_a_runner_that_does_not_read_is_stuck(runner: FakeRunner, monkeypa
 async def test_a_runner_that_refuses_every_order_is_a_figure(runner: FakeRunner) -> None:
     """As long as it says so beside its socket."""
     link = await RunnerConnection.attach(runner.socket)
-    assert link.figures() == {}
+    assert link.figures(0.0) == {}
     refusing_file(runner.socket).write_text("policy.toml on this machine cannot be used")
-    assert link.figures() == {"refusing": 1.0}
+    assert link.figures(0.0) == {"refusing": 1.0}
+    link.close()
+
+
+async def test_a_runner_that_does_not_answer_is_a_figure(runner: FakeRunner) -> None:
+    """It is asked once, and until it answers it is told for how long; it is not asked while nothing is read from it."""
+    protocol_file(runner.socket).write_text("6")
+    link = await RunnerConnection.attach(runner.socket)
+    end = await runner.next_attachment()
+    link.ask(100.0, reading=True)
+    link.ask(101.0, reading=True)
+    assert isinstance(await end.receive(), Beat)
+    assert link.figures(100.0 + ANSWERS_WITHIN - 1) == {}
+    assert link.figures(100.0 + ANSWERS_WITHIN) == {"runner_silent": ANSWERS_WITHIN}
+    link.ask(120.0, reading=False)
+    assert link.figures(130.0) == {}
+    link.ask(140.0, reading=True)
+    await end.send(Ack(), Accepted(JOB, "hash"))
+    assert await link.receive() == Accepted(JOB, "hash")
+    assert link.figures(200.0) == {}
+    link.close()
+
+
+@pytest.mark.parametrize("told", ["5", "", "nonsense", "9" * 400])
+async def test_a_runner_that_would_not_answer_is_not_asked(runner: FakeRunner, told: str) -> None:
+    """One of before protocol 6, or that does not say."""
+    protocol_file(runner.socket).write_text(told)
+    link = await RunnerConnection.attach(runner.socket)
+    link.ask(100.0, reading=True)
+    assert link.figures(1_000.0) == {}
     link.close()

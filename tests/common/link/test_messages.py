@@ -57,7 +57,7 @@ MAY_SEND = {
         *("hello", "bye", "heartbeat", "ack", "renew", "trusted"),
         *("report", "accepted", "refused", "started", "output", "ended", "unsure", "knownkeys"),
     },
-    "runner": {"bye", "report", "accepted", "refused", "started", "output", "ended", "unsure", "knownkeys"},
+    "runner": {"ack", "bye", "report", "accepted", "refused", "started", "output", "ended", "unsure", "knownkeys"},
     "console": {"hello", "bye", "heartbeat", "ack", "renew", "trusted", "call"},
     "hub": {
         *("welcome", "refuse", "bye", "beat", "ack"),

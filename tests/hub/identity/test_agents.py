@@ -77,3 +77,20 @@ async def test_an_inventory_that_was_overtaken_while_it_was_made_is_not_kept(
         patched.setattr(module, "Machine", slow)
         assert harness.fleet.inventory.machines["web-1"].online  # as it was a moment ago
     assert not harness.fleet.inventory.machines["web-1"].online
+
+
+async def test_a_machine_whose_runner_does_not_answer_says_since_when(harness: HubHarness) -> None:
+    """It is linked, so it may be meant; whoever looks is told, and those who watch hear of it once."""
+    fleet, now = harness.fleet, harness.clock.now
+    version = fleet.version
+    fleet.record_vitals("web-1", {"at": now, "runner_silent": 15.0}, now)
+    machine = fleet.inventory.machines["web-1"]
+    assert (machine.online, machine.away) == (True, Absence("runner", now - 15.0))
+    fleet.record_vitals("web-1", {"at": now + 15, "runner_silent": 30.0}, now + 15)
+    assert fleet.version == version + 1
+    fleet.record_vitals("web-1", {"at": now + 30}, now + 30)
+    assert fleet.inventory.machines["web-1"].away is None
+    fleet.record_vitals("web-1", {"at": now, "runner_silent": 15.0}, now)
+    fleet.set_offline("web-1", now)
+    fleet.set_online("web-1")
+    assert fleet.inventory.machines["web-1"].away is None

@@ -310,6 +310,23 @@ async def test_nothing_is_handed_out_before_the_report(harness: HubHarness) -> N
         assert await dispatched(end) == job.id
 
 
+async def test_a_runner_that_does_not_answer_is_handed_nothing(harness: HubHarness) -> None:
+    """What is queued waits until it does; then it is handed out without being asked for again."""
+    async with serve_links(harness) as port:
+        end = await port.connect_reported_agent()
+        for number in range(TURNS):
+            await end.send(Heartbeat({"load1": 0.5, "runner_silent": 15.0 + number}))
+            await end.expect(Beat)
+            if not number:
+                job = await harness.queued_job()
+        assert harness.job(job.id).state is JobState.QUEUED
+        assert harness.fleet.inventory.machines["web-1"].away is not None
+        await end.send(Heartbeat({"load1": 0.5}))
+        await end.expect(Beat)
+        assert await dispatched(end) == job.id
+        assert harness.fleet.inventory.machines["web-1"].away is None
+
+
 async def test_no_more_is_handed_out_than_the_window_holds(harness: HubHarness) -> None:
     """The rest waits here, where it can be taken back; each end makes room for one more."""
     async with serve_links(harness, window=2) as port:
