@@ -20,7 +20,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from common.values import format_rounded_size
 from hub.config import StoreTable
@@ -43,6 +43,18 @@ T = TypeVar("T")
 log = logger("cleanup")
 
 
+class OverBudget(NamedTuple):
+    """The store is over its budget, and no more output may go. In bytes."""
+
+    used: int
+    budget: int
+    since: float  # when it was first found to be
+
+    def sizes(self) -> dict[str, str]:
+        """For people."""
+        return {"used": format_rounded_size(self.used), "budget": format_rounded_size(self.budget)}
+
+
 class Cleanup:
     """`run` now and then, by one task."""
 
@@ -54,12 +66,13 @@ class Cleanup:
         *,
         keep_certificates: float = 0.0,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        tell: Callable[[str], None] = lambda problem: None,
+        tell: Callable[[OverBudget | None], None] = lambda over: None,
     ) -> None:
         """`keep_certificates`: seconds after they ran out, as long as they may be renewed. `tell` is told after
-        each run what is wrong with the store's budget, "" where it is kept.
+        each run by how much the store is over its budget, None where it is kept.
         """
         self._tell = tell
+        self._over: OverBudget | None = None
         self._store = store
         self._clock = clock
         self._keep_certificates = keep_certificates
@@ -91,7 +104,7 @@ class Cleanup:
     async def _keep_budget(self, before: float) -> int:
         """Deletes output early, the oldest first, until the store fits its budget; returns how many chunks."""
         if not self._budget:
-            self._tell("")
+            self._note(None)
             return 0
         dropped = 0
         while (used := await self._store.read(lambda txn: txn.used_bytes())) > self._budget:
@@ -99,9 +112,13 @@ class Cleanup:
             if not some:
                 break
             dropped += some
-        over = used > self._budget
-        self._tell(budget_problem(used, self._budget) if over else "")
+        since = self._over.since if self._over is not None else self._clock()
+        self._note(OverBudget(used, self._budget, since) if used > self._budget else None)
         return dropped
+
+    def _note(self, over: OverBudget | None) -> None:
+        self._over = over
+        self._tell(over)
 
     async def _unit(self, unit: Callable[[Txn], T]) -> T:
         """One unit, and the rest after it."""
@@ -140,12 +157,6 @@ class Cleanup:
             if page.after is None:
                 return requests, jobs
             after = page.after
-
-
-def budget_problem(used: int, budget: int) -> str:
-    """The store is over its budget, and no more output may go."""
-    sizes = f"{format_rounded_size(used)} of {format_rounded_size(budget)}"
-    return f"disk budget: the store fills {sizes}; lower [store] retention, or raise [store] budget"
 
 
 def _old_replies(before: float, after: int, txn: Txn) -> Page:

@@ -13,7 +13,7 @@ from typing import Final
 
 from common.lifecycle import JOB_DISPATCHED, JobState, RequestState
 from hub.chat.compose import ReplyComposer
-from hub.cleanup import Cleanup
+from hub.cleanup import Cleanup, OverBudget
 from hub.core import job as jobs_of_hub
 from hub.core import request as requests_of_hub
 from hub.core.lost_contact import TOLD_AFTER, give_up, lost_since
@@ -46,11 +46,11 @@ class TimerHealth:
     """Which timers failed when they were last due, by name. Created before the timers, for those who show it."""
 
     failing: dict[str, str] = field(default_factory=dict)
-    budget: str = ""
-    """What is wrong with the store's budget: somebody has to look, and messages are taken all the same."""
+    over_budget: OverBudget | None = None
+    """Somebody has to look, and messages are taken all the same."""
 
-    def note_budget(self, problem: str) -> None:
-        self.budget = problem
+    def note_budget(self, over: OverBudget | None) -> None:
+        self.over_budget = over
 
     def problems(self) -> list[str]:
         """Why the hub is not ready. A store that cannot be written shows here."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.applications import Starlette
 
@@ -30,7 +31,7 @@ from hub.chat.passkey_page import PasskeyDeps
 from hub.chat.picture_fetch import PictureFetcher
 from hub.chat.proven_by import remember_secrets
 from hub.chat.recorder import DeliveryRecorder
-from hub.chat.refusals import Refusals
+from hub.chat.refusals import Refusals, record_refusal
 from hub.chat.webhook import WebhookDeps, WebhookLimits, build_app
 from hub.cleanup import Cleanup
 from hub.clock import HubClock
@@ -39,7 +40,7 @@ from hub.core.approval_proofs import ApprovalProver
 from hub.core.echo_guard import EchoGuard
 from hub.core.inlet_activity import InletActivity
 from hub.core.outcome import BOT
-from hub.core.rate_limits import RefusalRow, parse_networks
+from hub.core.rate_limits import parse_networks
 from hub.engine.effects import EffectFanOut, Effects
 from hub.engine.engine import Engine
 from hub.engine.file_notices import FileNotices
@@ -65,10 +66,18 @@ from hub.log import logger
 from hub.maintenance import MaintenanceTasks, TimerHealth
 from hub.metrics import Metrics
 from hub.planning.llm.build import LiveModels, PlanningModels, build_models, max_prompt_tokens
-from hub.planning.ocr.protocol import WorkerSettings
-from hub.planning.ocr.reader import OcrLimits, OcrService, is_installed
+from hub.planning.ocr.build import build_image_reader
+from hub.planning.ocr.reader import OcrService
 from hub.planning.service import PlanningService
-from hub.status import file_warnings, inlet_warnings, read_gauges, readiness_problems, store_warnings, witness_warnings
+from hub.status import (
+    budget_warnings,
+    file_warnings,
+    inlet_warnings,
+    read_gauges,
+    readiness_problems,
+    store_warnings,
+    witness_warnings,
+)
 from hub.store.store import Store
 from hub.time_steps import TimeSteps
 from hub.witness.build import build_witnesses
@@ -148,11 +157,11 @@ def build(base: Base) -> Parts:
     recorder = DeliveryRecorder(base.store, inlets, base.config.folder.path)
     status = InletStatusReader(inlets, base.activity, outbound.states, base.clock, recorder.left)
     witnesses = build_witnesses(base.config, base.keys, base.store, base.composer, delivery.wake, base.clock.wall)
-    api = build_api(base, planning, engine, actions, status, witnesses)
+    health = TimerHealth()
+    api = build_api(base, planning, engine, actions, status, witnesses, health)
     verb_table = VerbTable(refresh=base.people.refresh, renew=engine.renew)
     links = build_links(base, engine, api, verb_table)
     authorities = build_authorities(base, links)
-    health = TimerHealth()
     web = build_http(base, engine, inlets, links, outbound, status, recorder, health, witnesses)
     maintenance = build_maintenance(
         base, planning, engine, links, web, outbound, recorder, health, witnesses, authorities
@@ -310,6 +319,7 @@ def build_api(
     actions: RequestActions,
     inlets: InletStatusReader,
     witnesses: Witnesses,
+    health: TimerHealth,
 ) -> OperatorApi:
     config = base.config
     api = OperatorApi(
@@ -328,6 +338,7 @@ def build_api(
         inlets=inlets.read,
         witnesses=witnesses.states,
         hub_ahead=lambda: base.clock.ahead,
+        over_budget=lambda: health.over_budget,
     )
     base.fan_out.subscribe(api.on_commit)
     base.fan_out.subscribe_agents(api.on_agent_changed)
@@ -367,7 +378,7 @@ def build_authorities(base: Base, links: LinkServer) -> AuthorityTasks:
 
 
 def build_outbound(base: Base, engine: Engine, inlets: Mapping[str, Inlet], sockets: OpenSockets) -> OutboundSupervisor:
-    refusals = Refusals(base.metrics, lambda refusal: record_refusal(base, refusal), base.clock, base.activity)
+    refusals = Refusals(base.metrics, partial(record_refusal, base.store), base.clock, base.activity)
     return OutboundSupervisor(
         store=base.store,
         inlets=inlets,
@@ -396,13 +407,13 @@ def build_http(
         WebhookDeps(
             inlets=inlets,
             accept=engine.intake.accept,
-            record_refusal=lambda refusal: record_refusal(base, refusal),
+            record_refusal=partial(record_refusal, base.store),
             ready=lambda: readiness_problems(links, health),
             recovery=lambda: base.recovery.sentence("en"),
             warnings=lambda: [
                 *file_warnings(base.files.problems(), base.files.hub.waiting),
                 *store_warnings(base.store.broken),
-                *filter(None, [health.budget]),
+                *budget_warnings(health.over_budget),
                 *inlet_warnings(status.read()),
                 *witness_warnings(witnesses.states(), base.clock()),
             ],
@@ -446,16 +457,15 @@ def build_maintenance(
     authorities: AuthorityTasks,
 ) -> MaintenanceTasks:
     pauses, models = PauseDrainTask(base.store, engine, base.fleet, base.clock), planning.models
-    partial = PartialResults(base.store, base.units, base.composer, base.clock)
-    base.fan_out.subscribe(partial.on_commit)
-
+    news = PartialResults(base.store, base.units, base.composer, base.clock)
+    base.fan_out.subscribe(news.on_commit)
     steps = TimeSteps(base.clock, base.units, base.keys.hub_id, lambda: base.fleet.vitals)
 
     async def run_due() -> None:
         if models.current is not None and models.current.cache.forget_if_cleared():
             log.info("plans.cleared")
         await pauses.run_due()
-        await partial.run_due()
+        await news.run_due()
         await recorder.run_due(base.clock())
         await steps.run_due()
         await write_uses(base.store, base.activity.secrets, base.clock())
@@ -488,19 +498,3 @@ def build_maintenance(
         health=health,
         clock=base.clock,
     )
-
-
-async def record_refusal(base: Base, refusal: RefusalRow) -> None:
-    """One audit row for deliveries that were turned away."""
-    data = {"inlet": refusal.inlet, "code": refusal.code, "remote": refusal.remote, "count": refusal.count}
-    subject, actor = refusal.inlet or "http", refusal.remote or "unknown"
-    await base.store.write(lambda txn: txn.audit("message.refused", subject, actor, data, refusal.at))
-
-
-def build_image_reader(config: HubConfig) -> OcrService | None:
-    """What reads pictures; None where it is not wanted, or the extra `ocr` is not installed."""
-    table = config.ocr
-    if not table.read or not is_installed():
-        return None
-    child = WorkerSettings(size=table.size, pixels=table.pixels, memory=table.memory, seconds=table.timeout)
-    return OcrService(OcrLimits(workers=table.children, queue=table.queue, idle=table.idle, worker=child))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from common.values import format_age
 from hub.chat.inlet_status import InletStatus
 from hub.chat.outbound import OutboundState
+from hub.cleanup import OverBudget
 from hub.links.server import LinkServer
 from hub.maintenance import TimerHealth
 from hub.metrics import Gauges
@@ -40,6 +41,15 @@ def store_warnings(broken: BrokenValues) -> list[str]:
         return []
     count = f"more than {len(places)}" if broken.more else str(len(places))
     return [f"store: {count} values were changed outside the hub and do not open; see the audit and docs/at-rest.md"]
+
+
+def budget_warnings(over: OverBudget | None) -> list[str]:
+    """The store is over its budget: it goes on growing."""
+    if over is None:
+        return []
+    sizes = over.sizes()
+    told = f"the store fills {sizes['used']} of {sizes['budget']}"
+    return [f"disk budget: {told}; lower [store] retention, or raise [store] budget"]
 
 
 def inlet_warnings(inlets: Iterable[InletStatus]) -> list[str]:

@@ -38,12 +38,13 @@ class NeedView:
     approve (number, inlet, count, given, approvers, second_factor, expires), stuck and unknown (number, job, agent,
     inlet), anomaly (job, agent), drain (agent, draining), offline (agent, count), file (file; agent where it is that
     machine's), inlet (inlet, count of replies that wait), quiet (inlet), witness (file), allowed (file: its name, a3;
-    expires). recovery and clock have only their text.
+    expires). recovery, clock and budget have only their text.
     """
 
     kind: Annotated[
         StateName,
-        "recovery, clock, approve, stuck, unknown, anomaly, drain, offline, file, inlet, quiet, witness, allowed",
+        "recovery, clock, budget, approve, stuck, unknown, anomaly, drain, offline, file, inlet, quiet, witness, "
+        "allowed",
     ]
     number: Annotated[int | None, OMIT] = None
     job: Annotated[str | None, OMIT] = None

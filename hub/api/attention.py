@@ -9,6 +9,7 @@
     clock     the clock of the hub's machine was set: what waits keeps its life, and the hub's time catches up
     file      a file that is not in force as it stands: a policy of the hub that does not read, or one of a machine that
               refuses every order for that
+    budget    the store fills more than `[store] budget`, and no more output may be deleted for it
     witness   nothing signs the audit, or a place outside that keeps its checkpoints gets none for long, and why
     inlet     an inlet that gets no messages, or whose replies do not arrive, and why
     quiet     one that has delivered nothing for longer than its `quiet_after`
@@ -36,6 +37,7 @@ from hub.api.inlets import inlet_need
 from hub.api.rows import truncate
 from hub.api.views import drain_view
 from hub.chat.inlet_status import InletStatus
+from hub.cleanup import OverBudget
 from hub.core.absence import why_away
 from hub.core.chat_text import inline_text
 from hub.core.hub_time import TOLD
@@ -105,6 +107,7 @@ def attention_list(
     inlets: Iterable[InletStatus] = (),
     witnesses: Iterable[PlaceState] = (),
     hub_ahead: float = 0.0,
+    over_budget: OverBudget | None = None,
 ) -> tuple[NeedView, ...]:
     """The most pressing first: what holds everything back, files that are not in force, what has gone wrong, then
     approvals by expiry, then the machines. A console may have room for the first few alone.
@@ -119,6 +122,7 @@ def attention_list(
         *([] if recovery is None or not recovery.active else [_recovery(recovery, now, language)]),
         *([_hub_clock(hub_ahead, now, language)] if abs(hub_ahead) >= TOLD else []),
         *(_file(problem, now, language) for problem in files),
+        *([] if over_budget is None else [_budget(over_budget, now, language)]),
         *(_witness(state, now, language) for state in witnesses if state.needs_person(now)),
         *_inlets(inlets, now, language),
         *islice((_refusing(agent, since, now, language) for agent, since in refusing), MAX_MINOR_ITEMS),
@@ -200,6 +204,11 @@ def _file(problem: FileProblem, now: float, language: Language) -> NeedView:
         age=max(0.0, now - problem.since),
         text=truncate(problem.sentence.render(language)),
     )
+
+
+def _budget(over: OverBudget, now: float, language: Language) -> NeedView:
+    text = Sentence("need_budget", over.sizes()).render(language)
+    return NeedView(kind="budget", since=over.since, age=max(0.0, now - over.since), text=text)
 
 
 def _witness(state: PlaceState, now: float, language: Language) -> NeedView:

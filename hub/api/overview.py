@@ -20,6 +20,7 @@ from hub.api.inlets import ReadInlets
 from hub.api.rows import truncate
 from hub.api.stage_latency import MachinePause, PipelineLatency, PipelineSnapshot, StageDepth
 from hub.api.subscription import Access, PersonSubscription
+from hub.cleanup import OverBudget
 from hub.core.records import Agent
 from hub.engine.effects import Effects
 from hub.engine.recovery_state import RecoveryState
@@ -68,6 +69,7 @@ class OverviewReader:
         inlets: ReadInlets = lambda waiting: (),
         witnesses: Callable[[], Sequence[PlaceState]] = lambda: (),
         hub_ahead: Callable[[], float] = lambda: 0.0,
+        over_budget: Callable[[], OverBudget | None] = lambda: None,
     ) -> None:
         """`hub` has what does not change: id, version, epoch. `count_planning` counts messages that a planner has."""
         self.latency = PipelineLatency(started_at=clock())
@@ -79,6 +81,7 @@ class OverviewReader:
         self._inlets = inlets
         self._witnesses = witnesses
         self._hub_ahead = hub_ahead
+        self._over_budget = over_budget
         self._clock = clock
         self._recovery = recovery or RecoveryState()
         self._subscribers: dict[OverviewSubscription, None] = {}
@@ -160,6 +163,7 @@ class OverviewReader:
                 self._inlets(facts.replies),
                 self._witnesses(),
                 self._hub_ahead(),
+                self._over_budget(),
             ),
             needs=api.NeedCounts(
                 approve=facts.requests.get("asking", (0, 0.0))[0],

@@ -28,6 +28,7 @@ from hub.api.selectors import SelectorHandlers
 from hub.api.standing import StandingHandlers
 from hub.api.subscriptions import SubscriptionHandlers
 from hub.api.whoami import WhoAmIHandlers
+from hub.cleanup import OverBudget
 from hub.engine.edit_plan import PlanEditor
 from hub.engine.effects import Effects
 from hub.engine.engine import Engine
@@ -65,6 +66,7 @@ class OperatorApi:
         inlets: ReadInlets = lambda waiting: (),
         witnesses: Callable[[], Sequence[PlaceState]] = lambda: (),
         hub_ahead: Callable[[], float] = lambda: 0.0,
+        over_budget: Callable[[], OverBudget | None] = lambda: None,
     ) -> None:
         """`choices` gives the values of a field of the filter language that come from the hub's files: inlets,
         runbooks. `files` are those that are not in force as they stand. `hub_ahead` is how far the hub's time is ahead
@@ -86,6 +88,7 @@ class OperatorApi:
             inlets=inlets,
             witnesses=witnesses,
             hub_ahead=hub_ahead,
+            over_budget=over_budget,
         )
         self._notifications = Notifications(self.live_lists, self.overview)
         self.table: dict[str, Endpoint[Any, Any]] = {}

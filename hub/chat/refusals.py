@@ -12,6 +12,7 @@ from hub.core.inlet_activity import InletActivity
 from hub.core.rate_limits import RefusalLimiter, RefusalRow
 from hub.log import logger
 from hub.metrics import Metrics
+from hub.store.store import Store
 
 log = logger("refusals")
 
@@ -58,3 +59,10 @@ class Refusals:
                     await self._record(row)
             except Exception:
                 log.exception("audit.refusal_lost", inlet=row.inlet, reason=row.code, count=row.count)
+
+
+async def record_refusal(store: Store, refusal: RefusalRow) -> None:
+    """One audit row for deliveries that were turned away."""
+    data = {"inlet": refusal.inlet, "code": refusal.code, "remote": refusal.remote, "count": refusal.count}
+    subject, actor = refusal.inlet or "http", refusal.remote or "unknown"
+    await store.write(lambda txn: txn.audit("message.refused", subject, actor, data, refusal.at))

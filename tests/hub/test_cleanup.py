@@ -10,8 +10,9 @@ from typing import Any
 from common.lifecycle import RequestState
 from common.link.messages import Output, Report
 from common.values import Size
-from hub.cleanup import IDS_KEPT, MAX_REST, Cleanup
+from hub.cleanup import IDS_KEPT, MAX_REST, Cleanup, OverBudget
 from hub.core.records import Job, Request
+from hub.status import budget_warnings
 from hub.store.retention import UNIT
 from hub.store.transaction import Txn
 from tests.hub.hub_harness import HubHarness, ended_message
@@ -65,17 +66,19 @@ async def test_the_budget_is_kept_by_output_alone(harness: HubHarness) -> None:
     harness.clock.advance(1_800)
     await harness.handle_agent_events("web-1", *_chunks(new.id), ended_message(new.id))
     harness.clock.advance(1_801)
-    told: list[str] = []
+    told: list[OverBudget | None] = []
     used = harness.read(lambda txn: txn.used_bytes())
     table = replace(harness.config.store, budget=Size(used - 100_000))
     work = Cleanup(harness.store, table, harness.clock, pause=_no_pause, tell=told.append)
     await work.run()
-    assert told == [""]
+    assert told == [None]
     assert harness.read(lambda txn: txn.used_bytes()) <= table.budget
     assert _sizes(harness, old, new, running) == [0, 160_000, 160_000]
     work.configure(replace(table, budget=Size(1)))
     await work.run()
-    assert told[1].startswith("disk budget: the store fills ")
+    assert told[1] is not None
+    assert told[1] == (harness.read(lambda txn: txn.used_bytes()), 1, harness.clock.now)
+    assert budget_warnings(told[1])[0].startswith("disk budget: the store fills ")
     assert _sizes(harness, old, new, running) == [0, 160_000, 160_000]
     harness.clock.advance(3_600)
     await work.run()
@@ -83,7 +86,8 @@ async def test_the_budget_is_kept_by_output_alone(harness: HubHarness) -> None:
     assert [row.data["early"] for row in harness.events("store.cleaned")] == [10, 10]
     work.configure(replace(table, budget=Size(0)))
     await work.run()
-    assert told[-1] == ""
+    assert told[-1] is None
+    assert budget_warnings(None) == []
 
 
 def _chunks(job: str) -> list[Output]:

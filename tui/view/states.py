@@ -41,6 +41,7 @@ ATTENTION_TONES: Final[dict[str, Tone]] = {
     "stuck": "bad",
     "anomaly": "bad",
     "file": "bad",
+    "budget": "warn",
     "witness": "bad",
     "inlet": "bad",
     "quiet": "warn",

@@ -9,6 +9,7 @@
     sandbox      child: the process, confined; `python -m hub.planning.ocr.sandbox`
     worker       one child from its parent's side
     reader       the port: a queue, children that come and go; what planning gets of them
+    build        that, as hub.toml wants it
 
 `decode` and `recognise` need the extra `ocr` and are imported by the child alone: nothing that decodes runs in the hub.
 """

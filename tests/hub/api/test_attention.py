@@ -15,6 +15,7 @@ from common.lifecycle import JobState
 from hub.api.attention import ANOMALY_WINDOW, MAX_MINOR_ITEMS, AttentionFacts, attention_list, read_facts
 from hub.chat.inlet_status import InletStatus
 from hub.chat.outbound import OutboundState
+from hub.cleanup import OverBudget
 from hub.core.records import Agent
 from hub.core.recovery import Recovery
 from hub.planning.watched_files import FileProblem
@@ -219,3 +220,16 @@ async def test_a_clock_of_the_hub_that_was_set(harness: HubHarness, language: An
         found = attention_list(facts, (), lambda name: False, harness.clock.now, language, hub_ahead=ahead)
         assert [need.kind for need in found] == told
         assert all("1" in need.text for need in found)
+
+
+def test_a_store_over_its_budget_is_told() -> None:
+    """How much of how much, and what to do, in both languages."""
+    facts = AttentionFacts([], [], {}, [], {}, [], [], [], None, None, 0)
+    over = OverBudget(21 * 2**30, 20 * 2**30, 3.0)
+    for language in ("en", "zh"):
+        (need,) = attention_list(facts, [], lambda name: True, 5.0, language, over_budget=over)
+        assert (need.kind, need.since, need.age) == ("budget", 3.0, 2.0)
+        assert "21.0 GiB" in need.text
+        assert "20.0 GiB" in need.text
+        assert "[store] retention" in need.text
+    assert attention_list(facts, [], lambda name: True, 5.0, "en", over_budget=None) == ()
