@@ -5,8 +5,7 @@ runner, behind a four-byte big-endian length on a local socket). `type` is one o
 numbers facts from 1 in each direction of a session; 0 marks a message that is never repeated. `ack` is the highest seq
 of the peer's that has been processed: for the hub that means committed. `epoch` is the hub's, 0 from an agent that does
 not know it yet. `body` is a map with exactly the fields of the type; those with a default may be left out, and are left
-out where they have it: so a field that a later version added is not seen by an older peer until it is used, and is used
-only towards a peer that has shown that it knows it.
+out where they have it: so a later version's field is used only towards a peer that has shown that it knows it.
 
 Opening a link
     hello      agent or console: my name, my protocol, the session I want to resume, the highest epoch I know

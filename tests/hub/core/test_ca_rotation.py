@@ -1,4 +1,4 @@
-"""The phases of a rotation, and who would be shut out by the end of one."""
+"""Trust: A7. The phases of a rotation, and who would be shut out by the end of one."""
 
 from __future__ import annotations
 
