@@ -78,7 +78,7 @@ class LocalPolicy:
         if isinstance(policy, OrderRefusal) or not persons_needed(_judge(policy.policy, order, self._clock()), order):
             return policy if isinstance(policy, OrderRefusal) else None
         try:
-            self._used.use(order, now)
+            self._used.use(order, min(now, self._clock()))  # forgotten by neither clock too early
         except OSError as error:
             why = error.strerror or str(error)
             return OrderRefusal("disk", f"that its approvals are used up cannot be written down: {why}")
@@ -96,7 +96,8 @@ class LocalPolicy:
             return OrderRefusal("policy", f"whether its approvals are used up cannot be read: {error.strerror}")
         except UserError as error:
             return OrderRefusal("policy", str(error)[:MAX_REASON])
-        return check_critical(verdict, order, approvers, now)
+        # The hub says what its clock is: one in somebody's hands must not turn it back to what people signed long ago.
+        return check_critical(verdict, order, approvers, max(now, self._clock()))
 
     def user_of(self, order: Order, checks: MachineChecks) -> JobUser | OrderRefusal:
         """As whom an order runs; `checks` are the local policy's, which may have changed since it was asked last."""

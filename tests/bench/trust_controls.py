@@ -439,6 +439,22 @@ CONTROLS: Final[tuple[Control, ...]] = (
         f"{RUNNER}/test_app_captured_hub.py",
     ),
     _control(
+        "B7",
+        "what people signed ends by the machine's own clock too",
+        "agent/runner/local_policy.py",
+        "return check_critical(verdict, order, approvers, max(now, self._clock()))",
+        "return check_critical(verdict, order, approvers, now)",
+        f"{RUNNER}/test_local_policy.py",
+    ),
+    _control(
+        "B7",
+        "no clock of the hub's has a start forgotten",
+        "agent/runner/local_policy.py",
+        "self._used.use(order, min(now, self._clock()))",
+        "self._used.use(order, now)",
+        f"{RUNNER}/test_local_policy.py",
+    ),
+    _control(
         "A3 B7",
         "what people signed is good for one start",
         "agent/runner/acceptance.py",

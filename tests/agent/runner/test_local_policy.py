@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from agent.approvers import add_approver
 from agent.runner.job_user import JobUser, JobUsers
 from agent.runner.local_policy import LocalPolicy, check_user
 from agent.runner.verify import OrderRefusal, Trust
-from common.approval_proof import HUB, ApprovalProof
-from common.identity.signing import APPROVAL_PURPOSE
+from common.approval_proof import CONSOLE, HUB, PERSON, ApprovalProof, askers
+from common.identity.signing import APPROVAL_PURPOSE, PERSON_APPROVAL_PURPOSE, SigningKey
 from common.link.messages import MAX_REASON, REFUSAL_CODES
 from common.plan import Order
 from common.policy.file import load_policy_bytes
@@ -277,3 +278,28 @@ def test_a_machines_own_windows_hold_by_its_own_clock(home: Any) -> None:
         assert refusal is not None
         assert "holds mon-fri 08:00-18:00 only; now it is sat 10:00 UTC" in refusal.reason
     assert isinstance(outside.machine_checks(order), OrderRefusal)
+
+
+def test_what_people_signed_ends_by_the_machines_own_clock_too(home: Any) -> None:
+    """Trust, B7: a hub that turns its clock back gets nothing started with a signature that is over, and one that turns
+    it forward has no start forgotten.
+    """
+    home.policy(RULE.replace("approvers = 2", "approvers = 1\ncritical = true"))
+    bob, now = SigningKey.generate(), time.time()
+    add_approver(home.runner / "approvers.json", "bob", bob.public.hex())
+    plain = approved(home, home.order("/bin/df", "-h", time_limit=10, output_cap=100, approvals=(("bob", now),)))
+    asked_by = askers(plain.person, plain.behalf)
+    own = ApprovalProof("bob", now, False, now + 60, CONSOLE, PERSON + bob.id, asked_by=asked_by)
+    own = replace(own, signature=bob.sign(PERSON_APPROVAL_PURPOSE, own.statement(plain.request, plain.plan_hash)))
+    order = replace(plain, proofs=(*plain.proofs, own))
+    in_time, over = (LocalPolicy(home.runner, clock=lambda at=at: at) for at in (now, now + 61))
+    assert in_time.check(order, now) is None
+    refusal = over.check(order, now)
+    assert refusal is not None
+    assert "'bob': it has expired" in refusal.reason
+    assert in_time.use(order, now) is None
+    other = replace(order, step=order.step + 1)
+    assert in_time.use(other, now + 40 * 86_400) is None
+    refusal = in_time.check(order, now)
+    assert refusal is not None
+    assert "has been used" in refusal.reason
