@@ -19,6 +19,7 @@ Beside that way:
     cli/         `answerback-hub`: init, serve, checks, administration
     app          the process: builds the parts, runs them, ends them in order
     parts        the composition root: the only module that knows every room
+    base         what every other part stands on, and how it is put together
     reload       SIGHUP: everything again, and what can change takes effect without a restart
     files        what people may change while the hub serves: policy, runbooks, hub.toml
     status       why the hub is not ready, and its gauges

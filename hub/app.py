@@ -15,6 +15,7 @@ from common.errors import UserError
 from common.process.confine import forbid_inspection
 from common.process.hangup import StandardError, outlive_hangup
 from common.process.notify import notify, watchdog
+from hub.base import Base, build_base
 from hub.chat import http_server
 from hub.clock import HubClock, read_tick, write_tick
 from hub.config import HubConfig
@@ -25,7 +26,7 @@ from hub.identity.audit_keys import make_audit_key
 from hub.identity.key_ring import read_ring
 from hub.identity.keys import load_keys, refresh_certificate
 from hub.log import configure, logger
-from hub.parts import Base, Parts, build, build_base
+from hub.parts import Parts, build
 from hub.reload import Reloader
 from hub.sealing import SealingTasks
 from hub.store.store import Store

@@ -9,7 +9,7 @@ fan-out, which is part of the base.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,53 +18,37 @@ from starlette.applications import Starlette
 from common.identity.certificates import DAY
 from hub.api.verbs import OperatorApi
 from hub.authorities import AuthorityTasks, renew_certificates
+from hub.base import Base
 from hub.chat.code_form_door import CodeFormDeps
-from hub.chat.compose import ReplyComposer
 from hub.chat.confirm_page import ConfirmDeps
 from hub.chat.delivery import DeliveryWorker
 from hub.chat.inlet_status import InletStatusReader
-from hub.chat.inlets import Inlet, build_inlets
-from hub.chat.listener_tls import ListenerTls
+from hub.chat.inlets import Inlet
 from hub.chat.open_sockets import OpenSockets
 from hub.chat.outbound import OutboundSupervisor
 from hub.chat.passkey_page import PasskeyDeps
 from hub.chat.picture_fetch import PictureFetcher
-from hub.chat.proven_by import remember_secrets
 from hub.chat.recorder import DeliveryRecorder
 from hub.chat.refusals import Refusals, record_refusal
 from hub.chat.webhook import WebhookDeps, WebhookLimits, build_app
 from hub.cleanup import Cleanup
-from hub.clock import HubClock
 from hub.config import HubConfig
-from hub.core.approval_proofs import ApprovalProver
-from hub.core.echo_guard import EchoGuard
-from hub.core.inlet_activity import InletActivity
 from hub.core.outcome import BOT
 from hub.core.rate_limits import parse_networks
-from hub.engine.effects import EffectFanOut, Effects
+from hub.engine.effects import Effects
 from hub.engine.engine import Engine
 from hub.engine.file_notices import FileNotices
 from hub.engine.partial_results import PartialResults
 from hub.engine.pause_drain import PauseDrainTask
-from hub.engine.recovery_state import RecoveryState
 from hub.engine.request_actions import RequestActions
 from hub.engine.runbook_drafts import DraftActions
-from hub.engine.snapshot import WorldSnapshot, snapshot_source
 from hub.engine.standing_approvals import StandingApprovals
 from hub.engine.summaries import OutputSummarizer
-from hub.engine.unit_of_work import UnitOfWorkRunner
-from hub.files import Files
-from hub.identity.agents import AgentRegistry
-from hub.identity.authorities import LiveAuthorities
-from hub.identity.keys import HubKeys
-from hub.identity.people import PeopleDirectory
-from hub.identity.secret_times import read_uses, write_uses
+from hub.identity.secret_times import write_uses
 from hub.links.console import VerbTable
-from hub.links.live_tls import LinkTls
 from hub.links.server import LinkServer
 from hub.log import logger
 from hub.maintenance import MaintenanceTasks, TimerHealth
-from hub.metrics import Metrics
 from hub.planning.llm.build import LiveModels, PlanningModels, build_models, max_prompt_tokens
 from hub.planning.ocr.build import build_image_reader
 from hub.planning.ocr.reader import OcrService
@@ -78,38 +62,11 @@ from hub.status import (
     store_warnings,
     witness_warnings,
 )
-from hub.store.store import Store
 from hub.time_steps import TimeSteps
 from hub.witness.build import build_witnesses
 from hub.witness.service import Witnesses
 
 log = logger("hub")
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """What every other part stands on: none of it needs any of them."""
-
-    config: HubConfig
-    clock: HubClock
-    keys: HubKeys
-    files: Files
-    store: Store
-    epoch: int
-    authorities: LiveAuthorities
-    tls: LinkTls
-    http_tls: ListenerTls | None  # None: plain HTTP, near or behind a proxy
-    metrics: Metrics
-    fan_out: EffectFanOut
-    people: PeopleDirectory
-    fleet: AgentRegistry
-    inlets: dict[str, Inlet]
-    composer: ReplyComposer
-    world: Callable[[], WorldSnapshot]
-    units: UnitOfWorkRunner
-    recovery: RecoveryState
-    echo_guard: EchoGuard  # what delivery says, and intake hears
-    activity: InletActivity  # what each inlet does
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,39 +137,6 @@ def build(base: Base) -> Parts:
         inlets,
         verb_table,
         authorities,
-    )
-
-
-def build_base(config: HubConfig, clock: HubClock, keys: HubKeys, files: Files, store: Store, epoch: int) -> Base:
-    metrics = Metrics()
-    fan_out = EffectFanOut(metrics)
-    people, fleet = PeopleDirectory(config, store), AgentRegistry(store, fan_out.publish_agent, clock)
-    inlets = build_inlets(config)
-    remember_secrets(inlets, (activity := InletActivity(metrics.heard, read_uses(store))).secrets)
-    composer = ReplyComposer(config, inlets)
-    recovery = RecoveryState()
-    world = snapshot_source(lambda: files.policy.value, lambda: files.chain.value, people, fleet, recovery)
-    return Base(
-        config=config,
-        clock=clock,
-        keys=keys,
-        files=files,
-        store=store,
-        epoch=epoch,
-        authorities=LiveAuthorities(keys.authorities),
-        tls=LinkTls(config.folder, keys.authorities),
-        http_tls=ListenerTls.of(config.http),
-        metrics=metrics,
-        fan_out=fan_out,
-        people=people,
-        fleet=fleet,
-        inlets=inlets,
-        composer=composer,
-        world=world,
-        units=UnitOfWorkRunner(store, composer, world, fan_out, clock, ApprovalProver(keys.job_key), clock.wall),
-        recovery=recovery,
-        echo_guard=EchoGuard(),
-        activity=activity,
     )
 
 

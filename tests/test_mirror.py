@@ -49,6 +49,8 @@ ASPECTS = {
 """Tests of one aspect of a module that has its own test beside them."""
 
 WITHOUT_TEST = {
+    "common/link/messages.py": "values without behaviour; test_bodies.py takes each to its body and back",
+    "hub/base.py": "put together in test_parts.py, and by every test of a whole hub",
     "hub/core/records.py": "values without behaviour; every test of the hub makes some",
     "hub/store/key_schema.py": "tables; tests/hub/store/test_schema.py holds them to their records",
     "hub/store/migrations/versions/0001_first.py": "Alembic runs it; tests/hub/store/test_migrate.py runs Alembic",

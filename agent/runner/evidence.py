@@ -20,7 +20,8 @@ from typing import Any, Final
 import msgpack
 
 from common.ids import is_ulid
-from common.link.messages import BadMessage, Ended, from_body, to_body
+from common.link.bodies import from_body, to_body
+from common.link.messages import BadMessage, Ended
 
 _CRC: Final = struct.Struct(">I")
 _MAX_FILE: Final = 64 * 1024

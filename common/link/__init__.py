@@ -1,6 +1,7 @@
 """One link between two programs, from bytes to typed messages. Both ends use the same code.
 
 messages    every message, typed, with the protocol described in prose
+bodies      each as the body of its frame: who may send it, what its fields may hold
 marks       a hub's position in its history, which machines remember
 lineage     a holder's steps, by which the hub notices that a state folder has two
 compatibility
@@ -12,5 +13,6 @@ keepalive   the kernel's own watch over a link
 dial        opens a link to the hub; turns connection errors into problem and cure
 enrolment   join and login: a token becomes a certificate
 
-`messages`, `marks`, `lineage`, `codec`, `session` and `handshake` are pure: no socket, no event loop, no clock.
+`messages`, `bodies`, `marks`, `lineage`, `codec`, `session` and `handshake` are pure: no socket, no event loop, no
+clock.
 """

@@ -16,7 +16,8 @@ from typing import Any, Final, NoReturn
 import msgpack
 
 from common.fields import MAX_INT
-from common.link.messages import BadMessage, Message, Sender, from_body, to_body, type_name
+from common.link.bodies import from_body, to_body, type_name
+from common.link.messages import BadMessage, Message, Sender
 
 MALFORMED: Final = 1007
 FORBIDDEN: Final = 1008

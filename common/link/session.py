@@ -30,8 +30,9 @@ from collections import deque
 from itertools import islice
 from typing import Final
 
+from common.link.bodies import is_numbered
 from common.link.codec import FORBIDDEN, BadFrame, Frame, decode, encode
-from common.link.messages import Ack, Message, Sender, is_numbered
+from common.link.messages import Ack, Message, Sender
 
 MISSED_INTERVALS: Final = 3
 LARGE_MESSAGE: Final = 64 * 1024

@@ -21,6 +21,7 @@ from typing import Final
 from websockets.asyncio.server import ServerConnection
 
 from common.identity.certificates import Identity
+from common.link.bodies import is_numbered
 from common.link.codec import Frame
 from common.link.compatibility import PACE_PROTOCOL
 from common.link.lineage import parse_lineage
@@ -38,7 +39,6 @@ from common.link.messages import (
     Report,
     Trusted,
     Welcome,
-    is_numbered,
 )
 from common.link.session import Session, SessionFull
 from hub.core.reconcile import MAX_ID

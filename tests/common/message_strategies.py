@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from common.fields import MAX_INT, MAX_TIME
 from common.identity.trust import MAX_BUNDLE
+from common.link.bodies import MESSAGE_TYPES
 from common.link.messages import (
     CHUNK_BYTES,
     MAX_RENEW,
-    MESSAGE_TYPES,
     REFUSAL_CODES,
     Ended,
     Hello,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from common.lifecycle import RequestState
+from hub.base import build_base
 from hub.chat.outbound import OutboundState
 from hub.engine.effects import Effects
 from hub.files import Files
-from hub.parts import Parts, build, build_base
+from hub.parts import Parts, build
 from hub.status import readiness_problems
 from tests.hub.hub_harness import HubHarness
 

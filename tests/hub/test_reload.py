@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from hub.base import build_base
 from hub.chat.inlets import load_config
 from hub.files import Files
-from hub.parts import Parts, build, build_base
+from hub.parts import Parts, build
 from hub.reload import LIVE, Reloader, changed_keys, is_live
 from hub.status import file_warnings
 from tests.hub.hub_harness import HubHarness

@@ -13,7 +13,8 @@ import pytest
 
 from agent.uplink import vitals as module
 from agent.uplink.vitals import facts, vitals
-from common.link.messages import Heartbeat, Hello, from_body, to_body
+from common.link.bodies import from_body, to_body
+from common.link.messages import Heartbeat, Hello
 
 
 def test_vitals_fit_a_heartbeat() -> None:

@@ -12,6 +12,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from common.fields import MAX_INT
+from common.link.bodies import MESSAGE_TYPES, is_allowed_sender, type_name
 from common.link.codec import (
     FORBIDDEN,
     HANDSHAKE_LIMITS,
@@ -27,7 +28,6 @@ from common.link.codec import (
 )
 from common.link.messages import (
     CHUNK_BYTES,
-    MESSAGE_TYPES,
     Answer,
     Cancel,
     Forget,
@@ -38,8 +38,6 @@ from common.link.messages import (
     Refused,
     Resync,
     Sender,
-    is_allowed_sender,
-    type_name,
 )
 from tests.common.message_strategies import MESSAGES, messages_of
 from tests.each import each_of

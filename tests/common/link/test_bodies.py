@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from common.fields import MAX_BYTES, MAX_INT, MAX_STR, MAX_TIME
 from common.key_change import MAX_BYTES as MAX_CHANGE
 from common.link import messages
+from common.link.bodies import MESSAGE_TYPES, from_body, is_allowed_sender, is_numbered, to_body, type_name
 from common.link.compatibility import for_protocol, orders_protocol
 from common.link.lineage import MAX_LINEAGE
 from common.link.messages import (
     CHUNK_BYTES,
     MAX_KNOWN,
     MAX_REASON,
-    MESSAGE_TYPES,
     ORDERS_FACT,
     PROTOCOL,
     Ack,
@@ -36,11 +36,6 @@ from common.link.messages import (
     Report,
     Resync,
     Sender,
-    from_body,
-    is_allowed_sender,
-    is_numbered,
-    to_body,
-    type_name,
 )
 from tests.common.message_strategies import JSON_VALUES, MESSAGES, TEXTS
 from tests.each import each_of
