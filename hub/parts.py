@@ -213,7 +213,7 @@ def build_summaries(base: Base, models: PlanningModels | None) -> OutputSummariz
 
 
 def build_engine(base: Base, planning: Planning, actions: RequestActions, inlets: Mapping[str, Inlet]) -> Engine:
-    return Engine(
+    engine = Engine(
         store=base.store,
         units=base.units,
         fleet=base.fleet,
@@ -234,6 +234,8 @@ def build_engine(base: Base, planning: Planning, actions: RequestActions, inlets
         inlets=base.inlets,
         fetch_pictures=PictureFetcher(inlets, base.clock.wall).fetch,
     )
+    base.fan_out.subscribe(engine.wakes.on_commit)
+    return engine
 
 
 def build_api(
@@ -286,6 +288,7 @@ def build_links(base: Base, engine: Engine, api: OperatorApi, verb_table: VerbTa
     )
     base.fan_out.subscribe(links.on_commit)
     engine.on_epoch = links.raise_epoch
+    engine.wakes.tell = links.say
     return links
 
 
@@ -389,6 +392,7 @@ def build_maintenance(
         if models.current is not None and models.current.cache.forget_if_cleared():
             log.info("plans.cleared")
         await pauses.run_due()
+        await engine.wakes.run_due()
         await news.run_due()
         await recorder.run_due(base.clock())
         await steps.run_due()

@@ -1,6 +1,8 @@
 """The uplink: the agent's process that faces the network. It can start no job.
 
 vitals         facts of the machine once a link, load figures with every heartbeat
+interfaces     the machine's network cards, told with the facts
+magic_packet   wakes a neighbour on the network, where the hub asks for it
 backoff        pure: when to reconnect, when to renew the certificate
 runner_socket  the uplink's end of the local socket to the runner
 hub_position   the hub's position that this machine was told last, on disk

@@ -34,12 +34,13 @@ from agent.state import AgentSettings, StateFolder, protocol_file, version_file
 from agent.uplink.backoff import UniformRandom, UplinkBackoff
 from agent.uplink.hub_position import HubPosition
 from agent.uplink.link_chain import LinkChain
+from agent.uplink.magic_packet import MagicPackets
 from agent.uplink.moved import tell_moved
 from agent.uplink.relay import MAX_CLOCK_SKEW, LinkEnd, Relay
 from agent.uplink.renewal import CertificateRenewal
 from agent.uplink.runner_socket import RunnerConnection, RunnerUnavailable
 from agent.uplink.trust import TrustedAuthorities
-from agent.uplink.vitals import facts
+from agent.uplink.vitals import facts, network_facts
 from common.errors import UserError, WorkFailed
 from common.identity.tls import client_context
 from common.link.codec import BadFrame
@@ -54,7 +55,7 @@ from common.link.dial import (
     open_link,
 )
 from common.link.handshake import EPOCH_RETRY_AFTER, make_hello
-from common.link.messages import ORDERS_FACT, TRUSTS_FACT, Refuse
+from common.link.messages import ORDERS_FACT, TRUSTS_FACT, WAKE_FACT, Refuse
 from common.link.session import Session, StaleEpoch
 from common.process.hangup import StandardError, outlive_hangup
 from common.process.notify import notify, watchdog
@@ -144,6 +145,7 @@ class Uplink:
         self._plain_hello = False  # the hub is of a version that does not know what was heard
         # The name of this process, by which the hub notices two machines under one identity.
         self._facts = {**facts(), "process": secrets.token_hex(8)}
+        self._magic = MagicPackets(since_boot)
         self._reporter = LinkReporter(state.link_report, VERSION, lambda: _runner_version(self._socket))
         self._identity = state.identity_stamp()
 
@@ -253,6 +255,7 @@ class Uplink:
             facts[ORDERS_FACT] = orders
         if digest := self._trust.digest():
             facts[TRUSTS_FACT] = digest
+        facts |= {WAKE_FACT: "1", **network_facts()}
         hello = make_hello("agent", settings.name, self._session, epoch=self._epoch, facts=facts, heard=heard)
         known = self._renewal.validity.not_before  # the hub's clock when it issued our certificate
         return await open_link(settings.url, settings.hub, context, hello, self._session, known=known)
@@ -338,7 +341,8 @@ class Uplink:
         _notify_status(f"linked to {self._settings.hub} as {self._settings.name}")
         self._reporter.tell("linked", time.time(), hub_version=welcome.version)
         try:
-            relay = Relay(opened, session, runner, self._renewal, self._trust, heard=self._position, obeyed=obeyed)
+            parts = opened, session, runner, self._renewal, self._trust
+            relay = Relay(*parts, heard=self._position, obeyed=obeyed, magic=self._magic)
             return await relay.run(first)
         finally:
             self._epoch = max(self._epoch, session.epoch)

@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from agent import log
 from agent.boot import since_boot
 from agent.uplink.hub_position import HubPosition
+from agent.uplink.magic_packet import MagicPackets
 from agent.uplink.renewal import CertificateRenewal
 from agent.uplink.runner_socket import RunnerConnection
 from agent.uplink.trust import TrustedAuthorities
@@ -46,6 +47,7 @@ from common.link.messages import (
     Renewed,
     Resync,
     Trust,
+    Wake,
 )
 from common.link.session import Session, SessionFull, StaleEpoch
 
@@ -53,6 +55,8 @@ ACK_DELAY: Final = 0.05
 """Seconds that an ack waits for a frame that would carry it anyway."""
 RENEWAL_TIMEOUT: Final = 60.0
 UNACKED_TIMEOUT: Final = 30.0
+MAX_WAKES: Final = 16
+"""Neighbours to wake that may wait for the packet; the hub asks another machine for those beyond."""
 MAX_CLOCK_SKEW: Final = 30.0
 CLOCK_STEP: Final = 2.0
 """Seconds by which the wall clock must leave the boot clock between two beats to count as set."""
@@ -92,6 +96,7 @@ class Relay:
         *,
         heard: HubPosition,
         obeyed: bool = True,
+        magic: MagicPackets | None = None,
         clock: Callable[[], float] = since_boot,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -114,6 +119,8 @@ class Relay:
         self._ack_pending = asyncio.Event()
         self._initial_sent = asyncio.Event()
         self._trust_told: asyncio.Queue[Trust] = asyncio.Queue(1)
+        self._magic = magic or MagicPackets(clock)
+        self._wakes: asyncio.Queue[Wake] = asyncio.Queue(MAX_WAKES)
         self._hastened = asyncio.Event()
         self._interval_changed = asyncio.Event()
         self._renewal_answers: asyncio.Queue[Renewed | Refuse] = asyncio.Queue(1)
@@ -138,6 +145,7 @@ class Relay:
                     self._watch_liveness(),
                     self._send_acks(),
                     self._take_trust(),
+                    self._wake_neighbours(),
                     self._renew(),
                 )
                 tasks = [group.create_task(self._run_task(part)) for part in parts]
@@ -253,8 +261,11 @@ class Relay:
                 while not self._trust_told.empty():
                     self._trust_told.get_nowait()  # the newest word counts
                 self._trust_told.put_nowait(message)
-            case Trust():
-                log.warning("hub.not_obeyed", message="Trust", heard=self._position.text)
+            case Wake() if self._obeyed:
+                with suppress(asyncio.QueueFull):
+                    self._wakes.put_nowait(message)
+            case Trust() | Wake():
+                log.warning("hub.not_obeyed", message=type(message).__name__, heard=self._position.text)
             case Refuse() if self._renewing:
                 self._deliver_renewal(message)
             case Bye(reason=reason, spread=spread):
@@ -350,6 +361,11 @@ class Relay:
             if message.renew:
                 self._renewal.hasten(message.renew, self._wall_clock())
                 self._hastened.set()
+
+    async def _wake_neighbours(self) -> None:
+        while True:
+            answer = self._magic.answer(await self._wakes.get())
+            await self._connection.send(self._session.send(answer))
 
     async def _renew(self) -> None:
         await self._initial_sent.wait()  # numbered messages must go out in the order of their numbers

@@ -16,6 +16,8 @@ import psutil
 
 from agent import log
 from agent.boot import boot_id, since_boot
+from agent.uplink.interfaces import read_interfaces
+from common.machine.interfaces import to_facts
 from common.machine.vitals import is_plausible
 
 T = TypeVar("T")
@@ -36,6 +38,11 @@ def facts() -> dict[str, str]:
         elif value is not None:
             _note_missing(name, "the system does not say")
     return found
+
+
+def network_facts() -> dict[str, str]:
+    """The network cards as they are now, a fact each (`common.machine.interfaces`)."""
+    return {key: _printable(value) for key, value in to_facts(_read("interfaces", read_interfaces) or ()).items()}
 
 
 def vitals() -> dict[str, float]:

@@ -52,6 +52,8 @@ OUTCOME_CODES: Final[Mapping[str, str]] = {
     "name": "there is a runbook of that name",
     "other": "the phrase would mean another plan",
     "full": "too many wait already",
+    "no_cards": "the machine's network cards are not known",
+    "no_neighbour": "no machine on one of its networks is online",
     "too_long": "it is too long for this",
 }
 """What an act may come to."""

@@ -39,6 +39,7 @@ CANCEL: Final = Right("cancel", "operator")
 TAKE_BACK: Final = Right("take_back", "operator")
 PROPOSE: Final = Right("propose", "operator")  # a runbook, of a plan of one's own; of others' plans: approvers
 DRAFTS: Final = Right("drafts", "operator")
+WAKE: Final = Right("wake", "operator")
 # stepping in
 CANCEL_OTHERS: Final = Right("cancel_others", "approver")
 APPROVE: Final = Right("approve", "approver")
@@ -58,7 +59,7 @@ REVIEW: Final = Right("review", "admin")  # drafts of runbooks
 
 _ALL: Final = (
     *(HELP, WHOAMI, MACHINES, STATUS, JOBS, WATCH, AUDIT),
-    *(RUN, RETRY, CANCEL, TAKE_BACK, PROPOSE, DRAFTS),
+    *(RUN, RETRY, CANCEL, TAKE_BACK, PROPOSE, DRAFTS, WAKE),
     *(CANCEL_OTHERS, APPROVE, REJECT, PAUSE, RESUME, SETTLE, PRIORITY, EDIT, DRAIN, UNDRAIN),
     *(TOKEN, REVOKE, PEOPLE, REVIEW),
 )

@@ -18,6 +18,7 @@ from common.api import (
     rights,
     standing,
     subscriptions,
+    wake,
 )
 from common.api.agents import AgentView, VitalsView
 from common.api.arguments import NoArgs, RequestArgs
@@ -201,6 +202,16 @@ UNDRAIN: Final = Verb(
     summary="Ends a drain.", errors=("no_right", "unknown", "too_late"),
 )  # fmt: skip
 
+WAKE: Final = Verb(
+    name="wake", kind="action", right=rights.WAKE, args=wake.WakeArgs, result=one(wake.WakeResult),
+    summary="Has a neighbour of a machine that sleeps send it the magic packet (Wake-on-LAN).",
+    errors=("no_right", "unknown", "no_cards", "no_neighbour", "full"),
+)  # fmt: skip
+WAKING: Final = Verb(
+    name="waking", kind="query", right=rights.MACHINES, args=wake.WakingArgs, result=one(wake.WakingView),
+    summary="How the last wake of a machine stands.",
+)  # fmt: skip
+
 # ---- drafts of runbooks
 
 PROPOSE: Final = Verb(
@@ -290,6 +301,7 @@ _ALL: Final[tuple[Verb[Any, Any], ...]] = (
     *(MODELS, INLETS),
     LINK_CODE,
     *(RUN, RETRY, APPROVE, REJECT, EDIT, CANCEL, TAKE_BACK, SETTLE, PRIORITY, PAUSE, RESUME, DRAIN, UNDRAIN),
+    *(WAKE, WAKING),
     *(ALLOWED, DISALLOW),
     *(KEY_CHANGES, APPROVER_KEYS, PROPOSE_KEY, SIGN_KEY, WITHDRAW_KEY),
     *(PASSKEY_LINK, PASSKEYS, PASSKEY_REMOVE),

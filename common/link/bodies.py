@@ -16,8 +16,11 @@ from common.link.messages import (
     CHUNK_BYTES,
     MAX_CHANGE_ID,
     MAX_KNOWN,
+    MAX_NETWORK,
     MAX_REASON,
     MAX_RENEW,
+    MAX_WAKE_ID,
+    MAX_WAKE_REASON,
     REFUSAL_CODES,
     Accepted,
     Ack,
@@ -52,9 +55,12 @@ from common.link.messages import (
     Trust,
     Trusted,
     Unsure,
+    Wake,
     Welcome,
+    Woken,
 )
 from common.machine.end_notes import are_valid_notes
+from common.machine.interfaces import is_mac
 
 _SENDERS: Final[Mapping[type[Message], frozenset[Sender]]] = {
     Hello: frozenset({"agent", "console"}),
@@ -83,6 +89,8 @@ _SENDERS: Final[Mapping[type[Message], frozenset[Sender]]] = {
     Renewed: frozenset({"hub"}),
     Trust: frozenset({"hub"}),
     Trusted: frozenset({"agent", "console"}),
+    Wake: frozenset({"hub"}),
+    Woken: frozenset({"agent"}),
     Join: frozenset({"anyone"}),
     Joined: frozenset({"hub"}),
     Call: frozenset({"console"}),
@@ -90,7 +98,7 @@ _SENDERS: Final[Mapping[type[Message], frozenset[Sender]]] = {
     Push: frozenset({"hub"}),
 }
 _UNNUMBERED: Final = frozenset(
-    {Hello, Welcome, Refuse, Bye, Heartbeat, Beat, Ack, Trust, Trusted, Join, Joined, Call, Answer, Push}
+    {Hello, Welcome, Refuse, Bye, Heartbeat, Beat, Ack, Trust, Trusted, Wake, Woken, Join, Joined, Call, Answer, Push}
 )
 
 _REPORT_STATES: Final = frozenset({"accepted", "started", "ended", "refused", "unsure"})
@@ -107,6 +115,11 @@ _FIELD_RULES: Final[Mapping[tuple[type[Message], str], Callable[[Any], bool]]] =
     (Trust, "renew"): lambda seconds: 0.0 <= seconds <= MAX_RENEW,
     (Trusted, "digest"): lambda digest: len(digest) == DIGEST_LENGTH,
     (Trusted, "holds"): lambda holds: len(holds) == DIGEST_LENGTH,
+    (Wake, "id"): lambda text: len(text) <= MAX_WAKE_ID,
+    (Wake, "mac"): is_mac,
+    (Wake, "network"): lambda text: len(text) <= MAX_NETWORK,
+    (Woken, "id"): lambda text: len(text) <= MAX_WAKE_ID,
+    (Woken, "reason"): lambda text: len(text) <= MAX_WAKE_REASON,
     (Report, "open"): lambda jobs: _REPORT_STATES.issuperset(jobs.values()),
     (Report, "life"): lambda life: len(life) <= MAX_LINEAGE,
     (Refused, "code"): REFUSAL_CODES.__contains__,

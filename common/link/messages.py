@@ -43,6 +43,9 @@ Certificates
     joined     the certificate, the CAs (as in `trust`), and the keys that orders are signed with
     trust      hub: the CAs to trust from now on, with proof, and after how many seconds to renew; see TRUSTS_FACT
     trusted    agent or console: the digest of what it trusts now, and which certificate it holds
+Waking a machine that sleeps, through one on its network
+    wake       hub: send the magic packet for this MAC address on a network of yours; see WAKE_FACT
+    woken      agent: it was sent, or why not; whether somebody woke is not known here
 Consoles
     call       a verb with arguments
     answer     its result, or an error with code and reason
@@ -67,7 +70,12 @@ ORDERS_FACT: Final = "orders"
 """The fact of a hello that says which protocol's orders the runner takes: it may be older than the uplink."""
 TRUSTS_FACT: Final = "trusts"
 """The fact of a hello that says which CAs the peer trusts, as a digest: who tells it knows the message `trust`."""
+WAKE_FACT: Final = "wake"
+"""The fact of a hello that says that the uplink knows the message `wake`."""
 MIN_PROTOCOL: Final = 1
+MAX_WAKE_ID: Final = 32
+MAX_NETWORK: Final = 18  # characters of an IPv4 network
+MAX_WAKE_REASON: Final = 200
 MAX_REASON: Final = 1_000  # characters of an end's reason that a machine sends
 MAX_CHANGE_ID: Final = 16
 MAX_KNOWN: Final = 256
@@ -299,6 +307,19 @@ class Trust(Message):
 class Trusted(Message):
     digest: str
     holds: str  # hex SHA-256 of the certificate (DER) that the peer holds now; it may be newer than the link's
+
+
+@dataclass(frozen=True, slots=True)
+class Wake(Message):
+    id: str  # comes back in the answer
+    mac: str  # 52:54:00:12:34:56
+    network: str  # 10.0.3.0/24: one that the machine which is told has an address of
+
+
+@dataclass(frozen=True, slots=True)
+class Woken(Message):
+    id: str
+    reason: str = ""  # why nothing was sent
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ context         what handlers share; how an action is done and audited
 lookup          the requests, jobs and filters that arguments name
 whoami, queries, selectors, models, inlets
                 answered once
-run, decisions, standing, key_changes, pause_drain, drafts, passkeys
+run, decisions, standing, key_changes, pause_drain, wake, drafts, passkeys
                 actions: new requests; on requests and jobs; on whose signatures machines count; on machines and the
                 queue; on drafts of runbooks; on the caller's passkeys
 subscriptions   the handlers that begin and end them

@@ -27,6 +27,7 @@ from hub.api.run import RunHandlers
 from hub.api.selectors import SelectorHandlers
 from hub.api.standing import StandingHandlers
 from hub.api.subscriptions import SubscriptionHandlers
+from hub.api.wake import WakeHandlers
 from hub.api.whoami import WhoAmIHandlers
 from hub.cleanup import OverBudget
 from hub.engine.edit_plan import PlanEditor
@@ -157,6 +158,9 @@ class OperatorApi:
         self._add(verbs.RESUME, machines.resume)
         self._add(verbs.DRAIN, machines.drain)
         self._add(verbs.UNDRAIN, machines.undrain)
+        wake = WakeHandlers(context)
+        self._add(verbs.WAKE, wake.wake)
+        self._add(verbs.WAKING, wake.waking)
         self._add(verbs.DRAFTS, drafts.drafts)
         self._add(verbs.DRAFT, drafts.draft)
         self._add(verbs.PROPOSE, drafts.propose)

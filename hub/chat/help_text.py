@@ -36,7 +36,7 @@ TOPICS: Final[dict[Topic, tuple[str, ...]]] = {
         "历史",
     ),
     "approvals": ("approvals", "approval", "approve", "reject", "deciding", "审批", "批准", "拒绝", "审核"),
-    "machines": ("machines", "machine", "servers", "pause", "resume", "机器", "服务器", "暂停"),
+    "machines": ("machines", "machine", "servers", "pause", "resume", "wake", "机器", "服务器", "暂停"),
     "drafts": ("drafts", "draft", "草稿", "making runbooks"),
 }
 _OF_WORD: Final = {word: topic for topic, words in TOPICS.items() for word in words}

@@ -32,6 +32,7 @@ vitals_history each machine's load, memory and link latency of the last minutes,
 holder         whether a name still has one holder, by what its steps go on from
 copied_identity
                whether two machines live under one identity
+wake           a machine that sleeps: which neighbours are asked to wake it, when, and what became of it
 hub_time       the hub's own time: the wall clock, but for steps; and its ticks
 lru            the one map that is bounded in entries and size
 inlet_table    the keys that every inlet has in hub.toml; http_table those of its HTTP side

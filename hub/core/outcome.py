@@ -26,6 +26,7 @@ ChatVerb = Literal[
     "history",
     "pause",
     "resume",
+    "wake",
     "yes",
     "no",
     "hello",
@@ -80,7 +81,7 @@ class ChatCommand:
     page: int = 1  # of the output, for `more`
     name: str = ""  # of the runbook that is proposed
     phrase: str = ""  # how people are to ask for it, "" where the message itself says so; of `help` the topic
-    targets: tuple[str, ...] = ()  # the machines to pause or resume
+    targets: tuple[str, ...] = ()  # the machines to pause, resume or wake
     seconds: float | None = None  # how long they are paused; None until somebody resumes them; of `allow` how long
 
 

@@ -23,6 +23,7 @@ request_actions  approve, reject, cancel, settle; edit_plan, queue_actions, paus
                  draft_trial tries a runbook out before it is proposed
 standing_approvals
                  a yes that holds for a while: given, used, taken back
+wake             machines that sleep: neighbours asked to wake them, the result told
 key_changes      changes of whose own signatures machines count: proposed, signed, handed out, answered
 partial_results  results told to chat while other machines of the request still work
 holders          one holder of a name: links and lives beside what was seen, and what follows where there are two

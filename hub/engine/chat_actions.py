@@ -1,5 +1,5 @@
-"""What a chat message asks for beside work: approve, reject, cancel, yes, retry, pause, resume. What only looks around
-is in `chat_views`.
+"""What a chat message asks for beside work: approve, reject, cancel, yes, retry, pause, resume, wake. What only looks
+around is in `chat_views`.
 
 The message is a request of its own (r43), which these actions answer; the request they act on (r42) is another one in
 the same unit of work.
@@ -7,6 +7,7 @@ the same unit of work.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -27,8 +28,10 @@ from hub.engine.confirm import Confirmations
 from hub.engine.request_actions import RequestActions, refuse
 from hub.engine.standing_approvals import MAX_LISTED, line_of
 from hub.engine.unit_of_work import UnitOfWork
+from hub.engine.wake import Wakes
 
 MAX_CANDIDATES: Final = 200  # open requests among which a command without a number finds its own
+MAX_WOKEN: Final = 8  # machines that one message wakes
 CHAT_RIGHTS: Final = {
     "reject": "run",  # the requester takes back their own, and others are asked for their right then
     "yes": "help",
@@ -49,9 +52,12 @@ CHAT_RIGHTS: Final = {
 
 
 class ChatActions:
-    def __init__(self, actions: RequestActions, composer: ReplyComposer, confirmations: Confirmations) -> None:
+    def __init__(
+        self, actions: RequestActions, composer: ReplyComposer, confirmations: Confirmations, wakes: Wakes
+    ) -> None:
         self._actions = actions
         self._confirmations = confirmations
+        self._wakes = wakes
         self._views = ChatViews(composer)
         self._links = ChatLinks()
 
@@ -73,6 +79,8 @@ class ChatActions:
         text = self._views.answer(uow, request, actor, command)
         if text is not None:
             return text
+        if command.verb == "wake":
+            return self._wake(uow, actor, command, request).render(request.language)
         result = self._act(uow, actor, command, request.language)
         if result.code == "code_needed" and self._confirmations.has_pages:
             result = replace(result, sentence=Sentence("code_needed_page", result.sentence.values))
@@ -133,15 +141,27 @@ class ChatActions:
                 return self._actions.cancel(uow, actor, found)
         return ActionResult(Sentence("not_asking", {"number": found.number, "state": state_words(found.state)}), "verb")
 
+    def _wake(self, uow: UnitOfWork, actor: Actor, command: ChatCommand, request: Request) -> Sentence:
+        """A line a machine; the results follow by themselves."""
+        if len(command.targets) > MAX_WOKEN:
+            return Sentence("wake_many", {"most": MAX_WOKEN})
+        lines = [self._wakes.begin(uow, actor, name, request.id).sentence for name in command.targets]
+        return _in_lines(lines)
+
     def _list_allowed(self, uow: UnitOfWork) -> ActionResult:
         """What is allowed for a while now, a line each."""
         lines = [line_of(one, uow.now) for one in uow.txn.live_standing(uow.now, MAX_LISTED)]
         if not lines:
             return ActionResult(Sentence("allow_none"))
-        said = lines[0]
-        for line in lines[1:]:
-            said = Sentence("two_lines", {"first": said, "second": line})
-        return ActionResult(said)
+        return ActionResult(_in_lines(lines))
+
+
+def _in_lines(lines: Sequence[Sentence]) -> Sentence:
+    """One sentence or more, a line each."""
+    said = lines[0]
+    for line in lines[1:]:
+        said = Sentence("two_lines", {"first": said, "second": line})
+    return said
 
 
 def _show_first(actor: Actor, command: ChatCommand, found: Request, language: Language) -> ActionResult | None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from common.key_change import SignedKeyChange
+from hub.core.wake import Waking
 from hub.log import logger
 from hub.metrics import Metrics
 
@@ -29,6 +30,7 @@ class Effects:
     forgets: dict[str, list[str]] = field(default_factory=dict)  # machine -> jobs whose end is committed
     settled: list[tuple[str, str]] = field(default_factory=list)  # machine, job
     key_changes: list[SignedKeyChange] = field(default_factory=list)  # for the machines that they name
+    wakings: list[Waking] = field(default_factory=list)  # machines that sleep, to be woken from now on
     locked: set[str] = field(default_factory=set)  # machines whose identity was found copied: their links end
     replies: bool = False
     changed: set[str] = field(default_factory=set)  # ids of requests and jobs, for those who watch

@@ -43,6 +43,7 @@ from hub.engine.recovery_state import RecoveryState
 from hub.engine.request_actions import RequestActions
 from hub.engine.said_codes import SaidCodes
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
+from hub.engine.wake import Wakes
 from hub.identity.agents import AgentRegistry
 from hub.identity.authorities import LiveAuthorities
 from hub.identity.certificates import Entrance, NotTrusted, authenticate, renew, take_over
@@ -105,6 +106,7 @@ class Engine:
             hub_id=authorities.now.hub,
         )
         self.code_forms = CodeForms(store=store, units=units, actions=actions, people=people, clock=clock)
+        self.wakes = Wakes(units, fleet, composer, clock)
         self.intake = Intake(
             store=store,
             units=units,
@@ -113,7 +115,7 @@ class Engine:
             planning_service=planning_service,
             sealer=sealer,
             composer=composer,
-            chat_actions=ChatActions(actions, composer, self.confirmations),
+            chat_actions=ChatActions(actions, composer, self.confirmations, self.wakes),
             said_codes=SaidCodes(sealer, inlets.get, lambda: self._config.http.public_url),
             echo_guard=echo_guard,
             config=config,

@@ -39,6 +39,7 @@ from common.link.messages import (
     Report,
     Trusted,
     Welcome,
+    Woken,
 )
 from common.link.session import Session, SessionFull
 from hub.core.reconcile import MAX_ID
@@ -163,6 +164,8 @@ class AgentLink:
                     await self._send(self._answer_heartbeat())
                 elif isinstance(frame.message, Bye):
                     return
+                elif isinstance(frame.message, Woken):
+                    self._engine.wakes.note(self.name, frame.message)
                 elif isinstance(frame.message, Trusted):
                     await self._on_trusted(self, frame.message)
                 elif is_numbered(frame.message):

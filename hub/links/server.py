@@ -438,9 +438,9 @@ class LinkServer:
         """What the links of agents do with a commit's effects; `hub.api.notifications` notifies consoles."""
         self.wake(effects.wake)
         for name, job, kill in effects.cancels:
-            self._send_to(name, Cancel(job, kill))
+            self.say(name, Cancel(job, kill))
         for name, jobs in effects.forgets.items():
-            self._send_to(name, *map(Forget, jobs))
+            self.say(name, *map(Forget, jobs))
         for name, job in effects.settled:
             if (link := self._link_of(name)) is not None:
                 link.job_settled(job)
@@ -456,7 +456,8 @@ class LinkServer:
             if self._tasks is not None:
                 self._tasks.create_task(self._fleet.reload(name), name=f"reload {name}")
 
-    def _send_to(self, name: str, *messages: Message) -> None:
+    def say(self, name: str, *messages: Message) -> None:
+        """Sends this to a machine, where it has a link."""
         link = self._link_of(name)
         if link is not None and self._tasks is not None:
             self._tasks.create_task(link.send(*messages), name=f"say {name}")

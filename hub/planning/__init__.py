@@ -11,7 +11,7 @@ chat_commands  approve, reject, cancel, retry, yes, status, show, jobs, help, he
 confirmation   "yes" to our own "did you mean ...?"
 unaddressed    what a message is that is not addressed to the bot: a command, maybe an answer, or neither
 link_words     `link CODE`, by which somebody becomes known in a chat
-machine_commands   pause and resume
+machine_commands   pause, resume and wake
 standing_commands
                "allow r42 for 1h", "allowed", "disallow a3"
 draft_commands "make this a runbook", and decisions on drafts of runbooks

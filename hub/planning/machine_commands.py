@@ -1,9 +1,11 @@
-"""Chat commands about machines: nothing new is handed out to them, and again it is.
+"""Chat commands about machines: nothing new is handed out to them, and again it is; one that sleeps is woken.
 
     pause web-1   pause web-1,web-2 for 2h   pause @role=web: new disks   resume web-1
     暂停 web-1     暂停 web-1 2小时                                        恢复 web-1   继续 web-1
+    wake web-1     唤醒 web-1
 
-What is paused must be machines that exist, and a question pauses nothing.
+They must be machines that exist, and a question does nothing to them. What else is to be woken than a machine, and a
+waking that is given a time, is for other planners.
 """
 
 from __future__ import annotations
@@ -25,10 +27,12 @@ MAX_LENGTH: Final = 1_000
 
 _VERBS: Final[dict[str, ChatVerb]] = {
     **dict.fromkeys(("pause", "suspend", "暂停", "暫停"), "pause"),
+    **dict.fromkeys(("wake", "wake up", "唤醒", "喚醒"), "wake"),
     **dict.fromkeys(("resume", "unpause", "恢复", "恢復", "取消暂停", "继续", "繼續"), "resume"),
 }
+_WORDS: Final = "|".join(sorted(_VERBS, key=len, reverse=True))  # of two that begin alike the longer first
 _HEAD: Final = re.compile(
-    rf"{COURTESY_BEFORE}(?P<verb>{'|'.join(_VERBS)})(?<![A-Za-z](?=[A-Za-z]))\s{{0,3}}(?:the\s{{1,3}})?(?:(?:machine|server|host)\s{{1,3}}|机器\s{{0,3}}|服务器\s{{0,3}})?"
+    rf"{COURTESY_BEFORE}(?P<verb>{_WORDS})(?<![A-Za-z](?=[A-Za-z]))\s{{0,3}}(?:the\s{{1,3}})?(?:(?:machine|server|host)\s{{1,3}}|机器\s{{0,3}}|服务器\s{{0,3}})?"
     r"(?P<rest>.+)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -57,7 +61,7 @@ class MachineCommandPlanner:
             return None
         asked = is_question(found["rest"])
         rest = _REST.fullmatch(END.sub("", found["rest"].rstrip("?吗么呢 "), count=1))
-        if rest is None:
+        if rest is None or (rest["count"] and _VERBS[found["verb"].casefold()] == "wake"):
             return None
         where = re.sub(r"\s{0,3}(?:,|\band\b|和|与|、)\s{0,3}", ",", rest["where"]).replace("@", "")
         try:

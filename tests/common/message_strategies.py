@@ -13,7 +13,9 @@ from common.identity.trust import MAX_BUNDLE
 from common.link.bodies import MESSAGE_TYPES
 from common.link.messages import (
     CHUNK_BYTES,
+    MAX_NETWORK,
     MAX_RENEW,
+    MAX_WAKE_ID,
     REFUSAL_CODES,
     Ended,
     Hello,
@@ -25,6 +27,8 @@ from common.link.messages import (
     Report,
     Trust,
     Trusted,
+    Wake,
+    Woken,
 )
 from common.machine.end_notes import MAX_NOTE, MAX_NOTES
 
@@ -55,6 +59,10 @@ _FIELDS: dict[tuple[type[Message], str], st.SearchStrategy[Any]] = {
     (Trust, "renew"): st.floats(0.0, MAX_RENEW),
     (Trusted, "digest"): st.text("0123456789abcdef", min_size=64, max_size=64),
     (Trusted, "holds"): st.text("0123456789abcdef", min_size=64, max_size=64),
+    (Wake, "id"): st.text(st.characters(codec="utf-8"), max_size=MAX_WAKE_ID),
+    (Wake, "mac"): st.binary(min_size=5, max_size=5).map(lambda rest: f"52:{rest.hex(':')}"),
+    (Wake, "network"): st.text(st.characters(codec="utf-8"), max_size=MAX_NETWORK),
+    (Woken, "id"): st.text(st.characters(codec="utf-8"), max_size=MAX_WAKE_ID),
     (Refused, "code"): st.sampled_from(sorted(REFUSAL_CODES)),
     (Output, "seq"): st.integers(1, MAX_INT),
     (Output, "stream"): st.sampled_from([1, 2]),

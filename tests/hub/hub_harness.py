@@ -167,6 +167,7 @@ class HubHarness:
             inlets=self.inlets,
             fetch_pictures=self.fetch_pictures,
         )
+        self.fan_out.subscribe(self.engine.wakes.on_commit)
 
     def mute_effects(self) -> None:
         """Nobody is told of a commit any more."""

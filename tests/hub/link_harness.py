@@ -119,6 +119,7 @@ class LinkHarness:
             tls=lambda: self.tls.context,
             clock=harness.clock,
         )
+        harness.engine.wakes.tell = self.links.say
         self.stop = asyncio.Event()
         self.ended = asyncio.Event()
         self._changed = asyncio.Event()

@@ -6,6 +6,7 @@ run       run, retry: a command on machines, followed to its end; streams writes
 act       approve, reject, cancel, settle, pause, resume
 control   priority, take-back, drain, undrain, edit, broadcast
 lists     agents, jobs, requests, queue; inlets: the chats; records: one job or request in full
+wake      has a neighbour wake a machine that sleeps
 watch     events as they happen; plain prints the console's changes as lines
 whoami    who one is, in chat too; passkey: what one signs with on the hub's pages
 audit, runbooks, standing

@@ -27,6 +27,7 @@ from tui.cli import (
     run,
     runbooks,
     standing,
+    wake,
     watch,
     whoami,
 )
@@ -134,6 +135,7 @@ for command in (
     control.drain_command,
     control.undrain_command,
     control.edit_command,
+    wake.wake_command,
     control.broadcast_command,
     runbooks.runbook_group,
     chat.chat_command,

@@ -58,7 +58,7 @@ MIN_GRAPH: Final = 12
 HIGH_MEMORY: Final = 90.0
 """Percent of memory or disk from which on it is a warning."""
 FACT_ORDER: Final = ("os", "kernel", "arch", "cpus", "memory", "hostname", "address", "python")
-PROGRAM_FACTS: Final = frozenset({"boot"})
+PROGRAM_FACTS: Final = frozenset({"boot", "wake"})
 """What a machine says of itself that only programs compare; it stands in the raw record."""
 FACT_LABEL_WIDTH: Final = 11
 """Cells of a fact's name."""

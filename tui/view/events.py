@@ -65,6 +65,8 @@ def event_words(event: EventView, ctx: RenderContext) -> str:
         name = "message_accepted_pictures"
     if name == "login_rotated" and not event.data.get("until"):
         name = "login_rotated_now"
+    if name == "wake_ended" and event.data.get("what") == "woke":
+        name = "wake_ended_woke"
     return one_line(translate(ctx.language, f"console_event_{name}", **_names(event, ctx), **_parts(event, ctx)))
 
 

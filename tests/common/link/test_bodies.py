@@ -49,7 +49,7 @@ ENDED = Ended(JOB, "succeeded", 0, None, "", 1, 1, "a" * 64, False, 1.0, 2.0, 0.
 MAY_SEND = {
     "anyone": {"join"},
     "agent": {
-        *("hello", "bye", "heartbeat", "ack", "renew", "trusted"),
+        *("hello", "bye", "heartbeat", "ack", "renew", "trusted", "woken"),
         *("report", "accepted", "refused", "started", "output", "ended", "unsure", "knownkeys"),
     },
     "runner": {"ack", "bye", "report", "accepted", "refused", "started", "output", "ended", "unsure", "knownkeys"},
@@ -57,7 +57,7 @@ MAY_SEND = {
     "hub": {
         *("welcome", "refuse", "bye", "beat", "ack"),
         *("dispatch", "confirm", "cancel", "credit", "forget", "resync", "keychange"),
-        *("renewed", "trust", "joined", "answer", "push"),
+        *("renewed", "trust", "wake", "joined", "answer", "push"),
     },
 }
 FACTS = {

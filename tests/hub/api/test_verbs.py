@@ -138,6 +138,8 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     "run": ("operator", {"target": "nowhere", "argv": ["uptime"]}),
     "retry": ("operator", NOTHING),
     "cancel": ("operator", NOTHING),
+    "wake": ("operator", {"agent": "nowhere"}),
+    "waking": ("viewer", {"agent": "web-1"}),
     "take_back": ("operator", NOTHING),
     "reject": ("operator", NOTHING),  # their own; the right to reject others' is asked for with the request at hand
     "drafts": ("operator", {}),
@@ -314,6 +316,8 @@ ARGUMENTS: dict[str, dict[str, list[Any]]] = {
     "reject_draft": {"number": [*WHOLE, 0, None], "why": TEXT},
     "pause": {"agent": TEXT, "selector": TEXT, "reason": TEXT, "until": NUMBERS},
     "resume": {"agent": TEXT, "selector": TEXT},
+    "wake": {"agent": [*TEXT, "", "nowhere"]},
+    "waking": {"agent": [*TEXT, ""]},
     "drain": {"agent": [*TEXT, ""], "cancel_after": NUMBERS},
     "undrain": {"agent": TEXT},
     "view": {"view": [*TEXT, "tables"], "filter": TEXT, "sort": TEXT, "lo": [*WHOLE, -1], "n": [*WHOLE, 0, 10**6]},
@@ -340,7 +344,7 @@ async def test_arguments_that_are_none_are_the_callers_to_mend(harness: HubHarne
         "job": {"id": job.id},
         "cancel": {"number": request.number},
         "priority": {"jobs": [job.id], "priority": 5},
-        **{verb: {"agent": "web-1"} for verb in ("pause", "resume", "drain", "undrain")},
+        **{verb: {"agent": "web-1"} for verb in ("pause", "resume", "drain", "undrain", "wake")},
     }
     good["settle"]["done"] = True
     good["search_output"]["text"] = "x"

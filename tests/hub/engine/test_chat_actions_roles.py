@@ -35,6 +35,7 @@ LOOKING: dict[ChatVerb, tuple[str, str]] = {
     "history": ("history", "viewer"),
     "pause": ("pause web-1", "approver"),
     "resume": ("resume web-1", "approver"),
+    "wake": ("wake web-1", "operator"),
     "drafts": ("drafts", "operator"),
     "draft": ("show d1", "operator"),
     "propose": ("make r{n} a runbook named x", "approver"),  # of their own: an operator

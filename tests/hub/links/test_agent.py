@@ -466,7 +466,7 @@ async def test_a_machine_that_never_acknowledges_is_let_go(harness: HubHarness) 
         job = await harness.queued_job()  # no room: it stays in the queue, and the link stays up
         await end.round_trip()
         assert harness.job(job.id).state is JobState.QUEUED
-        port.links._send_to("web-1", Cancel("any"))  # what must be said and cannot be
+        port.links.say("web-1", Cancel("any"))  # what must be said and cannot be
         assert await end.wait_closed() == agent_link.CLOSE_TRY_AGAIN_LATER
         await port.wait_until(lambda: not harness.fleet.online("web-1"))
         assert not (await port.connect_agent(session=end.session)).resumed

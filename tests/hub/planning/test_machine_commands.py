@@ -1,4 +1,4 @@
-"""pause and resume: which machines, for how long, and what only looks like it."""
+"""pause, resume and wake: which machines, for how long, and what only looks like it."""
 
 from __future__ import annotations
 
@@ -33,6 +33,15 @@ PLANNER = MachineCommandPlanner()
         ("pause web-1 for half an hour", ChatCommand("pause", targets=("web-1",), seconds=1_800.0)),
         ("pause web-1 for an hour", ChatCommand("pause", targets=("web-1",), seconds=3_600.0)),
         ("暂停机器 web-1、web-2", ChatCommand("pause", targets=("web-1", "web-2"))),
+        ("wake web-1", ChatCommand("wake", targets=("web-1",))),
+        ("please wake up web-1", ChatCommand("wake", targets=("web-1",))),
+        ("wake @web-1 and db-1", ChatCommand("wake", targets=("db-1", "web-1"))),
+        ("唤醒 web-1", ChatCommand("wake", targets=("web-1",))),
+        ("请唤醒web-1", ChatCommand("wake", targets=("web-1",))),
+        ("wake web-1 for 2h", None),
+        ("wake me", None),
+        ("wake", None),
+        ("wakeful web-1", None),
         ("resume web-1", ChatCommand("resume", targets=("web-1",))),
         ("恢复 web-1", ChatCommand("resume", targets=("web-1",))),
         ("请继续 web-1。", ChatCommand("resume", targets=("web-1",))),
