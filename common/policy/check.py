@@ -59,6 +59,7 @@ class Verdict:
     output_cap: int | None = None  # bytes; None: the plan's own
     script: Script | None = None  # which of the words of `argv` is a script that is shipped with the order
     checks: MachineChecks = NO_CHECKS  # what the machine has to look at before the start
+    wake: bool = False  # a machine that sleeps is woken for it
     until: float | None = None  # when another verdict may be due, by the windows of rules; None: no window matters
 
 
@@ -256,6 +257,7 @@ def _verdict(policy: Policy, rule: Rule, found: RuleMatch, env: Collection[tuple
             rule.run_as,
             rule.approvers if rule.critical else 0,
         ),
+        wake=rule.wake,
     )
     if tainted:
         return _require_approval(verdict)

@@ -177,6 +177,7 @@ class ElementParser:
             second_factor=verdict == "ask" and table.boolean("second_factor"),
             own_approval=verdict == "ask" and table.boolean("own_approval"),
             critical=verdict == "ask" and table.boolean("critical"),
+            wake=table.boolean("wake"),
             roles=roles_of(table),
             agents=agent_patterns(table),
             labels=labels_of(table),
@@ -193,6 +194,8 @@ class ElementParser:
             for key in ("approvers", "second_factor", "own_approval", "critical"):
                 if table.has(key):
                     table.fail(key, f"means nothing with verdict {verdict}", 'leave it out, or write verdict = "ask"')
+        if denying and table.has("wake"):
+            table.fail("wake", "means nothing with verdict deny", "leave it out")
         table.check_unknown_keys()
         if not self.repairing:
             check_rule(table, rule)

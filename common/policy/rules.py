@@ -139,6 +139,7 @@ class Rule:
     second_factor: bool = False
     own_approval: bool = False
     critical: bool = False  # the approvals are signed by the people's own keys, and machines verify them
+    wake: bool = False  # a job for a machine that sleeps wakes it: read by the hub alone
     roles: frozenset[str] = frozenset({"operator"})
     agents: tuple[str, ...] = ()  # name patterns, `*` stands for any characters; empty: every machine
     labels: tuple[tuple[str, str], ...] = ()

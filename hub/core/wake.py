@@ -24,6 +24,8 @@ TRIES: Final = (0.0, 3.0, 10.0, 30.0)
 DEADLINE: Final = 120.0
 MAX_AT_ONCE: Final = 64
 """Machines that are being woken."""
+AGAIN_AFTER: Final = 600.0
+"""Seconds for which a machine that was woken for a job is not woken for another one."""
 MAX_SEGMENTS: Final = 4
 """Networks of one machine on which somebody is asked."""
 MAX_NEIGHBOURS: Final = 8

@@ -31,6 +31,7 @@ class Effects:
     settled: list[tuple[str, str]] = field(default_factory=list)  # machine, job
     key_changes: list[SignedKeyChange] = field(default_factory=list)  # for the machines that they name
     wakings: list[Waking] = field(default_factory=list)  # machines that sleep, to be woken from now on
+    to_wake: list[tuple[str, str]] = field(default_factory=list)  # machine, request: a rule wants it woken
     locked: set[str] = field(default_factory=set)  # machines whose identity was found copied: their links end
     replies: bool = False
     changed: set[str] = field(default_factory=set)  # ids of requests and jobs, for those who watch

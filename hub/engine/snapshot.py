@@ -7,7 +7,7 @@ share until one of them is replaced: taking it copies nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from common.plan import Step
@@ -51,6 +51,16 @@ class WorldSnapshot:
         roles, tainted = self.people.roles(request.person), request.plan.tainted
         check = bind_policy(self.policy.widest, roles, self.machines.labels, tainted)
         return any(check(step, target).checks.persons for step in request.plan.steps for target in step.targets)
+
+    def to_wake(self, request: Request, step: Step, targets: Sequence[str], now: float) -> list[str]:
+        """Of these machines those that are woken for a step, by what the policy says now. Of a policy in which no rule
+        says so none is asked about.
+        """
+        if request.plan is None or not any(rule.wake for rule in self.policy.rules):
+            return []
+        roles, tainted = self.people.roles(request.person), request.plan.tainted
+        check = bind_policy(self.policy, roles, self.machines.labels, tainted, now)
+        return [target for target in targets if check(step, target).wake]
 
 
 def snapshot_source(

@@ -24,6 +24,7 @@ from hub.core.approval_proofs import ApprovalProver
 from hub.core.audit import WriteAudit
 from hub.core.machine_rows import MachineRows
 from hub.core.records import Job, Request
+from hub.core.wake import MAX_AT_ONCE
 from hub.engine.effects import EffectFanOut, Effects
 from hub.engine.snapshot import WorldSnapshot
 from hub.store.store import Store
@@ -211,6 +212,9 @@ class UnitOfWork:
         if offline:
             self._composer.enqueue_waiting(self.txn, request, offline, self.now)
             self.effects.replies = True
+            asleep = [job.agent for job in offline[:MAX_AT_ONCE]]
+            found = self.world.to_wake(request, step, asleep, self.now)
+            self.effects.to_wake += [(agent, request.id) for agent in found]
 
     def _enqueue_reply(self, request: Request, kind: str, text: str) -> None:
         jobs: Sequence[Job] = self.txn.jobs_of(request.id) if request.plan is not None else ()

@@ -1,6 +1,8 @@
 """Waking machines that sleep: what `hub.core.wake` decides is begun in a unit of work, asked of neighbours over their
 links, and its end written and told.
 
+A job for a machine that sleeps wakes it where its rule says `wake = true`, once in AGAIN_AFTER seconds.
+
 What is under way is in memory, not in the store: a hub that is restarted meanwhile asks nobody further and tells no
 result. That somebody asked stands in the audit.
 """
@@ -10,13 +12,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from common.catalogue import Sentence
 from common.link.messages import Wake, Woken
 from hub.chat.compose import ReplyComposer
 from hub.core import wake as moves
-from hub.core.wake import DEADLINE, Peer, WakeEnd, Waking
+from hub.core.wake import AGAIN_AFTER, DEADLINE, MAX_AT_ONCE, Peer, WakeEnd, Waking
 from hub.engine.actor import ActionResult, Actor
 from hub.engine.effects import Effects
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
@@ -24,6 +27,7 @@ from hub.identity.agents import ABSENT_STATES, AgentRegistry, MachinesSnapshot
 
 MAX_ENDED: Final = 256
 """Results that are kept for those who ask later."""
+BY_RULE: Final = Actor("hub", "rule")
 
 
 def _say_nothing(name: str, message: Wake) -> None:
@@ -53,6 +57,8 @@ class Wakes:
         self._waking: Mapping[str, Waking] = {}  # replaced, never changed: units of work read it in their thread
         self._ids: dict[str, tuple[str, str]] = {}  # of a message -> machine, neighbour
         self._ended: dict[str, WakeEnd] = {}
+        self._wanted: dict[str, str] = {}  # machine -> request whose rule wants it woken
+        self._for_jobs: dict[str, float] = {}  # when a machine was woken for a job last
 
     def begin(self, uow: UnitOfWork, actor: Actor, machine: str, request: str = "") -> ActionResult:
         """Has a machine woken once this is committed. Ok where it is online already or being woken."""
@@ -86,6 +92,9 @@ class Wakes:
                 self._ended.pop(waking.machine, None)
                 self._waking = {**self._waking, waking.machine: waking}
                 self._step(waking)
+        for machine, request in effects.to_wake:
+            if len(self._wanted) < MAX_AT_ONCE:
+                self._wanted.setdefault(machine, request)
 
     def note(self, neighbour: str, message: Woken) -> None:
         """What a neighbour says of a packet that it was asked for; of any other it changes nothing."""
@@ -105,10 +114,30 @@ class Wakes:
 
     async def run_due(self) -> None:
         """Called twice a second."""
+        await self._wake_for_jobs()
         for waking in self._waking.values():
             end = self._step(waking)
             if end is not None:
                 await self._end(waking, end)
+
+    async def _wake_for_jobs(self) -> None:
+        """What rules want: begun like what a person wants, and where it cannot be, said where the job was asked for."""
+        now, world = self._clock(), self._fleet.snapshot
+        self._for_jobs = {name: at for name, at in self._for_jobs.items() if now - at < AGAIN_AFTER}
+        wanted, self._wanted = self._wanted, {}
+        for machine, request in wanted.items():
+            agent = world.agents.get(machine)
+            if agent is None or agent.paused_by or machine in world.online or machine in self._for_jobs:
+                continue
+            self._for_jobs[machine] = now
+            await self._units.write(partial(self._begin_for_job, machine=machine, request=request))
+
+    def _begin_for_job(self, uow: UnitOfWork, machine: str, request: str) -> None:
+        result = self.begin(uow, BY_RULE, machine, request)
+        asked = uow.txn.request(request)
+        if result.code and asked is not None:
+            text = result.sentence.render(asked.language)
+            uow.effects.replies |= self._composer.enqueue_notice(uow.txn, asked, text, uow.now)
 
     def _step(self, waking: Waking) -> WakeEnd | None:
         online, peers = self._fleet.online(waking.machine), _peers(self._fleet.snapshot)

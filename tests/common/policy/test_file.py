@@ -87,6 +87,7 @@ env = { A = "1" }
 approvers = 2
 second_factor = true
 own_approval = true
+wake = true
 roles = ["approver", "admin"]
 agents = ["web-*"]
 labels = { role = "web", env = "prod" }
@@ -123,6 +124,7 @@ programs = ["/opt/x"]
     assert rule.rest == (Argument("P", place, 1, 4),)
     assert rule.env == (("A", "1"), ("B", "2"))
     assert (rule.verdict, rule.approvers, rule.second_factor, rule.own_approval) == ("ask", 2, True, True)
+    assert rule.wake
     assert (rule.roles, rule.agents) == ({"approver", "admin"}, ("web-*",))
     assert rule.labels == (("env", "prod"), ("role", "web"))
     assert (rule.time_limit, rule.output_cap) == (90, 4096)
@@ -173,6 +175,11 @@ REFUSED = {
     "rule: id reserved": (RULE.replace('"r"', '"grammar"'), "grammar: the id is taken"),
     "rule: approvers with allow": (RULE + "approvers = 1\n", "approvers: means nothing with verdict allow"),
     "rule: own approval with allow": (RULE + "own_approval = true\n", "own_approval: means nothing"),
+    "rule: a denial that wakes": (
+        RULE.replace("allow", "deny") + "wake = true\n",
+        "wake: means nothing with verdict deny",
+    ),
+    "rule: waking is no word": (RULE + 'wake = "yes"\n', "wake"),
     "rule: no approvers": (RULE.replace("allow", "ask") + "approvers = 0\n", "whole number from 1 to 10"),
     "rule: bad role": (RULE + 'roles = ["root"]\n', "'root' is not a role"),
     "rule: nobody": (RULE + "roles = []\n", "nobody could run it"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.link.messages import WAKE_FACT, Wake, Woken
-from hub.core.wake import DEADLINE
+from hub.core.wake import AGAIN_AFTER, DEADLINE
 from hub.engine import wake as module
 from tests.hub.hub_harness import HubHarness
 
@@ -120,3 +120,64 @@ async def test_what_is_kept_of_ends_is_bounded(
     await harness.engine.wakes.run_due()
     states = sorted(harness.engine.wakes.state(name).code for name in ("nas", "nas-2"))
     assert states == ["none", "not_sent"]
+
+
+# ---- for a job
+
+
+WOL = "wake = true"
+
+
+async def ask_for_a_job(harness: HubHarness, name: str = "nas") -> None:
+    await harness.submit(f"@{name} /opt/tests/backup", "carol")
+    await harness.engine.wakes.run_due()
+
+
+async def test_a_job_wakes_its_machine_where_the_rule_says_so(harness: HubHarness, said: Said) -> None:
+    """By the hub's own hand, and the end is told to whoever asked for the job."""
+    harness.add_rule("backup", WOL)
+    await ask_for_a_job(harness)
+    assert [name for name, _ in said.messages] == ["web-2"]
+    (asked,) = harness.events("wake.asked")
+    assert (asked.actor, asked.subject, asked.data["via"]) == ("hub", "nas", "rule")
+    harness.clock.advance(14)
+    harness.fleet.set_online("nas")
+    await harness.engine.wakes.run_due()
+    assert any("nas woke after 14 s" in body for body in told(harness))
+
+
+@pytest.mark.parametrize(("rule", "machine"), [("", "nas"), (WOL, "web-2")])
+async def test_no_machine_is_woken_without_need(harness: HubHarness, said: Said, rule: str, machine: str) -> None:
+    """Where the rule does not say so; where the machine is online."""
+    harness.add_rule("backup", rule)
+    await ask_for_a_job(harness, machine)
+    assert said.messages == []
+
+
+async def test_a_paused_machine_is_not_woken(harness: HubHarness, said: Said) -> None:
+    """It would be handed nothing."""
+    harness.add_rule("backup", WOL)
+    await harness.change_machine("nas", paused_at=1.0, paused_by="bob")
+    await ask_for_a_job(harness)
+    assert said.messages == []
+
+
+async def test_jobs_wake_a_machine_once_in_a_while(harness: HubHarness, said: Said) -> None:
+    """One that does not come is not woken for every job; after a time it is tried again."""
+    harness.add_rule("backup", WOL)
+    await ask_for_a_job(harness)
+    harness.clock.advance(DEADLINE)
+    await harness.engine.wakes.run_due()
+    await ask_for_a_job(harness)
+    assert len(harness.events("wake.asked")) == 1
+    harness.clock.advance(AGAIN_AFTER)
+    await ask_for_a_job(harness)
+    assert len(harness.events("wake.asked")) == 2
+
+
+async def test_a_job_whose_machine_cannot_be_woken_says_so(harness: HubHarness, said: Said) -> None:
+    """The job waits all the same."""
+    harness.add_rule("backup", WOL)
+    harness.fleet.set_offline("web-2")
+    await ask_for_a_job(harness)
+    assert any("no neighbour on 10.0.3.0/24 is online" in body for body in told(harness))
