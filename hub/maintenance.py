@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
 
+from common.ids import is_name
 from common.lifecycle import JOB_DISPATCHED, JobState, RequestState
 from hub.chat.compose import ReplyComposer
 from hub.cleanup import Cleanup, OverBudget
@@ -37,6 +38,7 @@ REVOCATION_LAG: Final = 60.0
 """Seconds that a revocation by another process may take from its time stamp to its commit, generously."""
 PROGRESS_AFTER: Final = (3.0, 30.0, 300.0)
 """Seconds into a run after which chat is told that it goes on; beyond the last, every so often again."""
+_IDENTITIES: Final = {"people": "person_forged", "tokens": "invitation_forged"}
 
 log = logger("timers")
 
@@ -221,15 +223,22 @@ class MaintenanceTasks:
         self._links.wake(waiting)
 
     async def _tell_of_broken_values(self) -> None:
-        """Values of the store that were changed outside the hub, found when somebody read them: each is told once."""
+        """Values of the store that were changed outside the hub, and people and invitations of somebody else, found
+        when somebody read them: each is told once.
+        """
         broken = self._store.broken.take(BROKEN_AT_A_TIME)
 
         def unit(uow: UnitOfWork) -> None:
             for place, _ in broken:
-                uow.report_forged(place.rpartition("|")[2] or place, place)
+                table, _, key = place.partition("|")
+                name = key.partition(" ")[0] if table == "tokens" else key
+                if table in _IDENTITIES and is_name(name):
+                    uow.report_forged(name, name, _IDENTITIES[table])
+                else:
+                    uow.report_forged(place.rpartition("|")[2] or place, place)
 
         for place, why in broken:
-            log.error("store.unreadable", place=place, why=why, cure="see docs/at-rest.md: restore a backup")
+            log.error("store.unreadable", place=place, why=why, cure="see docs/at-rest.md")
         if broken:
             await self._engine.write(unit)
 

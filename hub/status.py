@@ -12,6 +12,7 @@ from hub.links.server import LinkServer
 from hub.maintenance import TimerHealth
 from hub.metrics import Gauges
 from hub.planning.watched_files import FILE_NAMES, FileProblem
+from hub.store.base import CURES
 from hub.store.broken import BrokenValues
 from hub.store.store import Store
 from hub.store.transaction import Txn
@@ -35,12 +36,15 @@ def file_warnings(problems: Iterable[FileProblem], waiting: Sequence[str] = ()) 
 
 
 def store_warnings(broken: BrokenValues) -> list[str]:
-    """Sealed values that do not open: the hub goes on without them."""
+    """Sealed values that do not open, and people and invitations of somebody else: the hub goes on without them."""
     places = broken.places()
     if not places:
         return []
     count = f"more than {len(places)}" if broken.more else str(len(places))
-    return [f"store: {count} values were changed outside the hub and do not open; see the audit and docs/at-rest.md"]
+    found = [f"store: {count} values were changed outside the hub and do not count; see the audit and docs/at-rest.md"]
+    forged = [place for place in places if place.partition("|")[0] in CURES and place.count("|") == 1]
+    found += [f"store: {place.replace('|', ' ')}: {CURES[place.partition('|')[0]]}"[:300] for place in forged[:3]]
+    return found
 
 
 def budget_warnings(over: OverBudget | None) -> list[str]:

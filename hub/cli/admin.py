@@ -9,7 +9,8 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -64,16 +65,20 @@ def sign_changes(store: Store, config: HubConfig, now: float) -> None:
 def record_init(summary: InitSummary, now: float) -> None:
     """Creates the store and records the admin and the certificate that `init` issued."""
     config = load_config(summary.folder.config)
+
+    def check_empty(store: Store, txn: Txn) -> None:
+        if txn.audit_head()[0]:
+            raise UserError(
+                f"store {store.name} holds a hub already", "name an empty database, or go on with that hub's folder"
+            )
+
+    folder, url = summary.folder.path, config.store.url
+    with closing(Store.open(url, folder=folder, clock=lambda: now, look_only=True)) as store:
+        store.read_now(partial(check_empty, store))  # before a key of that hub, which this one lacks, is asked for
     with open_store(config, now) as store:
 
-        def check_empty(txn: Txn) -> None:
-            if txn.audit_head()[0]:
-                raise UserError(
-                    f"store {store.name} holds a hub already", "name an empty database, or go on with that hub's folder"
-                )
-
         def unit(txn: Txn) -> None:
-            check_empty(txn)
+            check_empty(store, txn)
             pins = load_keys(config).audit.pins
             txn.audit(
                 "hub.created", summary.hub_id, "terminal", {"admin": summary.admin, "audit_keys": list(pins)}, now
@@ -83,7 +88,6 @@ def record_init(summary: InitSummary, now: float) -> None:
                 txn.add_person(summary.person)
                 txn.add_credential(summary.credential)
 
-        store.read_now(check_empty)  # before a key of that hub, which this one lacks, is asked for
         store.write_now(unit)
 
 

@@ -42,6 +42,7 @@ from hub.core.inlet_table import inlet_secret_files
 from hub.identity.keys import load_keys
 from hub.store.database import Database
 from hub.store.restored import begin_recovery
+from hub.store.row_key import key_file
 from hub.store.store import Store
 from hub.store.taken import NAME as TAKEN
 from hub.store.watermark import NAME as WATERMARK
@@ -289,7 +290,8 @@ def _mark_restored(folder: Path, source: Path, manifest: Manifest, now: float) -
     if not manifest.store:
         begin = "answerback-hub recover --begin"
         return [f"the database is not in it: put its dump back, then run `{begin}` before the hub starts"]
-    with closing(Store.open(f"sqlite:///{manifest.store}", folder=folder, clock=lambda: now, look_only=True)) as store:
+    url, keyless = f"sqlite:///{manifest.store}", not key_file(folder).exists()
+    with closing(Store.open(url, folder=folder, clock=lambda: now, look_only=keyless)) as store:
         store.write_now(lambda txn: begin_recovery(txn, now, cause="restore", witness=source.name))
     config_file = folder / "hub.toml"
     if not config_file.exists():

@@ -133,6 +133,7 @@ def recover_command(
 
     Rows of the store are authenticated with keys/rows.key. Where that is lost, put it back from a backup; where there
     is none, --new-row-key makes another: whatever waits or is planned then starts nothing, and is asked for again.
+    People and invitations count as they are in the database then: look through `operator list` and `token list`.
     """
     now = time.time()
     if new_key:

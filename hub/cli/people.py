@@ -74,6 +74,9 @@ def operator_list(config: HubConfig, as_json: bool) -> None:
     for line in table_lines(rows):
         click.echo(line)
     for entry in found:
+        if entry.forged:
+            cure = f"answerback-hub operator add {entry.name} --role ROLE writes it anew"
+            click.echo(f"note: the row of {entry.name} was written by somebody else than this hub: {cure}", err=True)
         if entry.ignored:
             what = ", ".join(entry.ignored)
             click.echo(f"note: {entry.name} is {what} in the store, which does not count: see {entry.source}", err=True)

@@ -6,6 +6,7 @@ It runs beside a serving hub, which notices the end within two seconds, or while
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from hub.identity import certificates
 from hub.identity.keys import load_keys
 from hub.store.restored import begin_recovery
 from hub.store.row_key import renew_row_key
+from hub.store.store import Store
 from hub.store.transaction import Txn
 
 MAX_EVENTS: Final = 10_000
@@ -95,10 +97,14 @@ def begin(config: HubConfig, now: float) -> None:
 
 
 def renew_key(config: HubConfig, now: float) -> None:
-    """Another key for rows in place of one that is lost; nothing that is in the store starts any more. Raises
-    UserError where none is lost.
+    """Another key for rows in place of one that is lost; nothing that is in the store starts any more, and people and
+    invitations count as they are there. Raises UserError where none is lost, or a hub is running.
     """
-    renew_row_key(config.folder.path)
+    folder = config.folder.path
+    with closing(Store.open(config.store.url, folder=folder, clock=lambda: now, look_only=True)) as store:
+        if store.is_served():
+            raise UserError("a hub is running with the key that is lost here", "stop it, then run this again")
+    renew_row_key(folder)
     with open_store(config, now) as store:
         store.write_now(lambda txn: txn.audit("hub.row_key_renewed", "store", "terminal", {}, now))
 

@@ -24,6 +24,7 @@ from hub.core.records import IssuedCertificate, Person
 from hub.identity import certificates, chat_links, recovery_codes, totp
 from hub.identity.keys import load_keys
 from hub.identity.people import PeopleSnapshot, snapshot
+from hub.store.people import is_refused
 from hub.store.transaction import Txn
 
 MAX_NAMES: Final = 12
@@ -39,6 +40,7 @@ class PersonEntry:
     source: str  # "hub.toml, line 47" or "command"
     chat: tuple[str, ...]
     revoked_at: float | None
+    forged: bool  # somebody else than this hub wrote their row: they have no access
     factor: str  # none | yes | new: a new one waits for its first code
     logins: Logins
     login: Expiry  # of what they can log in with longest
@@ -51,6 +53,7 @@ class PersonEntry:
             "source": self.source,
             "chat": self.chat,
             "revoked_at": self.revoked_at,
+            "forged": self.forged,
             "second_factor": self.factor,
             "login_until": self.login.until,
             "login_expired": self.login.has_run_out(now),
@@ -88,6 +91,7 @@ def _entry(
         source=place_of(config, name) if table is not None else "command",
         chat=tuple(sorted(identity for identity, owner in people.chat.items() if owner == name)),
         revoked_at=row.revoked_at if row is not None else None,
+        forged=row is not None and is_refused(row),
         factor=_factor(row, now),
         logins=logins,
         login=logins.expiry(config.links.grace("operator")),
@@ -130,8 +134,12 @@ def add(config: HubConfig, name: str, role: str | None, chat: Sequence[str], ttl
             _check_chat(config, txn, name, chat)
             before = txn.person(name)
             roles = (role,) if role is not None and name not in config.people else before.roles if before else ()
+            fresh = Person(name, roles, now, chat=tuple(chat))
             if before is None:
-                txn.add_person(Person(name, roles, now, chat=tuple(chat)))
+                txn.add_person(fresh)
+            elif is_refused(before):
+                txn.replace_person(fresh)
+                txn.replace_recovery_codes(name, (), now)
             else:
                 after = changed(before, roles=roles, revoked_at=None, chat=tuple(chat) or before.chat)
                 txn.save_person(before, after)
@@ -257,6 +265,11 @@ def offer_factor(config: HubConfig, name: str, now: float) -> FactorOffer:
             if before is None:
                 before = Person(name, (), now)
                 txn.add_person(before)
+            if is_refused(before):
+                raise UserError(
+                    f"the row of {name} was written by somebody else than this hub",
+                    f"answerback-hub operator add {name} --role ROLE writes it anew",
+                )
             after = totp.offer(before, sealed, now)
             txn.save_person(before, after)
             pending = totp.has_pending(after, now)

@@ -271,6 +271,7 @@ class Person:
     chat: tuple[str, ...] = ()  # "INLET:USER", beside those of hub.toml
     totp_console_failures: int = 0  # counted apart, so that whoever has a chat account locks nobody out of the console
     totp_console_locked_until: float = 0.0
+    mac: str = field(default="", compare=False, repr=False)  # of the row, which the store makes: hub/core/row_mac.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +317,7 @@ class EnrolmentToken:
     expires_at: float
     created_by: str
     used_at: float | None = None
+    mac: str = field(default="", compare=False, repr=False)  # of the row, which the store makes: hub/core/row_mac.py
 
 
 @dataclass(frozen=True, slots=True)

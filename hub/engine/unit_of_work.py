@@ -74,9 +74,11 @@ class UnitOfWork:
         self.report_forged(row.id, what)
         return False
 
-    def report_forged(self, subject: str, what: str) -> None:
-        """The record of a row that was not written by this hub: for the audit, the log, and the attention list."""
-        self.audit("row.forged", subject, "hub", {"what": str(Sentence("row_forged", {"what": what}))})
+    def report_forged(self, subject: str, what: str, sentence: str = "row_forged") -> None:
+        """The record of a row that was not written by this hub: for the audit, the log, and the attention list.
+        `sentence` is the catalogue's, with {what}.
+        """
+        self.audit("row.forged", subject, "hub", {"what": str(Sentence(sentence, {"what": what}))})
         self.effects.log_events.append(("row.forged", {"subject": subject, "what": what}))
 
     def notify_person(self, person: str, sentence: Sentence) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -12,20 +13,16 @@ from hub.store.base import Repository
 from hub.store.errors import Conflict
 from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper, from_json, to_json
 from hub.store.schema import RETIRING, credentials, tokens
-from hub.store.sql import Statement
+from hub.store.sql import Row, Statement
 
-_TOKEN: Final = Mapper(EnrolmentToken, tokens, key="hash", converters={"labels": (to_json, from_json)})
+TOKEN: Final = Mapper(EnrolmentToken, tokens, key="hash", converters={"labels": (to_json, from_json)})
 _CREDENTIAL: Final = Mapper(IssuedCertificate, credentials, key="fingerprint")
 
-_ADD_TOKEN: Final = Statement(_TOKEN.insert, ON_CONFLICT_DO_NOTHING)
-_TOKEN_BY_HASH: Final = Statement(_TOKEN.select.where(tokens.c.hash == sa.bindparam("hash")))
-_USE_TOKEN: Final = Statement(
-    tokens.update()
-    .where(tokens.c.hash == sa.bindparam("key"), tokens.c.used_at.is_(None), tokens.c.expires_at > sa.bindparam("now"))
-    .values(used_at=sa.bindparam("at"))
-)
+_ADD_TOKEN: Final = Statement(TOKEN.insert, ON_CONFLICT_DO_NOTHING)
+_TOKEN_BY_HASH: Final = Statement(TOKEN.select.where(tokens.c.hash == sa.bindparam("hash")))
+_TOKEN_GUARDS: Final = ("used_at", "expires_at", "mac")
 _UNUSED_TOKENS: Final = Statement(
-    _TOKEN.select.where(
+    TOKEN.select.where(
         tokens.c.kind == sa.bindparam("of_kind"),
         tokens.c.used_at.is_(None),
         tokens.c.created_at >= sa.bindparam("since"),
@@ -34,13 +31,9 @@ _UNUSED_TOKENS: Final = Statement(
     .limit(sa.bindparam("most"))
 )
 _TOKENS: Final = Statement(
-    _TOKEN.select.order_by(tokens.c.created_at.desc(), tokens.c.hash).limit(sa.bindparam("limit"))
+    TOKEN.select.order_by(tokens.c.created_at.desc(), tokens.c.hash).limit(sa.bindparam("limit"))
 )
-_VOID_TOKEN: Final = Statement(
-    tokens.update()
-    .where(tokens.c.hash == sa.bindparam("key"), tokens.c.used_at.is_(None))
-    .values(expires_at=sa.bindparam("now"))
-)
+_OPEN_TOKENS: Final = Statement(TOKEN.select.where(tokens.c.used_at.is_(None)).order_by(tokens.c.hash))
 _PURGE_TOKENS: Final = Statement(tokens.delete().where(tokens.c.expires_at <= sa.bindparam("before")))
 _PURGE_CREDENTIALS: Final = Statement(credentials.delete().where(credentials.c.not_after <= sa.bindparam("before")))
 _ADD_CREDENTIAL: Final = Statement(_CREDENTIAL.insert, ON_CONFLICT_DO_NOTHING)
@@ -59,7 +52,7 @@ _RETIRED: Final = Statement(
     .order_by(credentials.c.name)
 )
 _UNUSED_OF: Final = Statement(
-    sa.select(tokens.c.hash).where(
+    TOKEN.select.where(
         tokens.c.kind == sa.bindparam("of_kind"), tokens.c.name == sa.bindparam("of_name"), tokens.c.used_at.is_(None)
     )
 )
@@ -99,36 +92,65 @@ _LAST_ISSUED: Final = Statement(
 
 
 class CredentialRepository(Repository):
+    """Tokens that this hub did not write are as if they were not there."""
+
     def add_token(self, token: EnrolmentToken) -> None:
-        if self._db.change(_ADD_TOKEN, _TOKEN.row(token)) != 1:
+        if self._db.change(_ADD_TOKEN, TOKEN.row(replace(token, mac=self.rows.mac(token)))) != 1:
             raise Conflict("token: is there already")
+
+    def _token(self, row: Row) -> EnrolmentToken | None:
+        return self._own(lambda: TOKEN.from_row(row), "tokens", f"{row[2]} {str(row[0])[:12]}")
+
+    def _tokens(self, rows: Iterable[Row]) -> list[EnrolmentToken]:
+        return [token for token in map(self._token, rows) if token is not None]
+
+    def _save_token(self, before: EnrolmentToken, after: EnrolmentToken) -> None:
+        """Raises Conflict where it was used, voided or written by somebody else since."""
+        after = self._merged(before, before, after)
+        TOKEN.save(self._db, before, after, _TOKEN_GUARDS)
 
     def token(self, hash: str) -> EnrolmentToken | None:  # noqa: A002 - the record's word
         row = self._db.row(_TOKEN_BY_HASH, {"hash": hash})
-        return None if row is None else _TOKEN.from_row(row)
+        return None if row is None else self._token(row)
 
     def use_token(self, hash: str, now: float) -> bool:  # noqa: A002
         """Uses a token up; False, and nothing changes, where it is unknown, used or expired."""
-        return self._db.change(_USE_TOKEN, {"key": hash, "now": now, "at": now}) == 1
+        before = self.token(hash)
+        if before is None or before.used_at is not None or before.expires_at <= now:
+            return False
+        try:
+            self._save_token(before, replace(before, used_at=now))
+        except Conflict:
+            return False
+        return True
 
     def unused_tokens(self, kind: str, since: float, limit: int) -> list[EnrolmentToken]:
         """Tokens made at `since` or later that nobody has used, expired ones included; the oldest of those first."""
         rows = self._db.rows(_UNUSED_TOKENS, {"of_kind": kind, "since": since, "most": limit})
-        return [_TOKEN.from_row(row) for row in reversed(rows)]
+        return self._tokens(reversed(rows))
 
     def tokens(self, limit: int) -> list[EnrolmentToken]:
         """The newest first, used and expired ones included."""
-        return _TOKEN.from_rows(self._db.rows(_TOKENS, {"limit": limit}))
+        return self._tokens(self._db.rows(_TOKENS, {"limit": limit}))
 
     def void_token(self, hash: str, now: float) -> None:  # noqa: A002
         """From now on the token is refused as expired; one that was used stays as it is."""
-        self._db.change(_VOID_TOKEN, {"key": hash, "now": now})
+        before = self.token(hash)
+        if before is not None and before.used_at is None:
+            self._save_token(before, replace(before, expires_at=now))
+
+    def void_tokens(self, now: float) -> int:
+        """No invitation made before can be used any more; returns how many there were."""
+        found = self._tokens(self._db.rows(_OPEN_TOKENS))
+        for token in found:
+            self._save_token(token, replace(token, used_at=now))
+        return len(found)
 
     def void_tokens_of(self, kind: str, name: str, now: float) -> int:
         """The same for all of a name that nobody has used; returns how many."""
-        found = self._db.rows(_UNUSED_OF, {"of_kind": kind, "of_name": name})
-        for (hash_,) in found:
-            self.void_token(hash_, now)
+        found = self._tokens(self._db.rows(_UNUSED_OF, {"of_kind": kind, "of_name": name}))
+        for token in found:
+            self._save_token(token, replace(token, expires_at=now))
         return len(found)
 
     def purge_tokens(self, before: float) -> int:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from common.errors import UserError
 from hub.store.database import Database, acquire_within
 
-HEAD: Final = "0021"
+HEAD: Final = "0022"
 """The newest revision; a test compares it with the files. A store that has it is opened without importing Alembic."""
 TARGET: Final = "head"
 LOCK_SECONDS: Final = 5.0

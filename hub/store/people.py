@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import sqlalchemy as sa
@@ -12,9 +13,9 @@ from hub.store.base import Repository
 from hub.store.errors import Conflict
 from hub.store.mapping import ON_CONFLICT_DO_NOTHING, Mapper, from_json, to_json
 from hub.store.schema import agents, people, recovery_codes
-from hub.store.sql import Statement
+from hub.store.sql import Row, Statement
 
-_PERSON: Final = Mapper(
+PERSON: Final = Mapper(
     Person,
     people,
     key="name",
@@ -26,9 +27,14 @@ _AGENT: Final = Mapper(
     Agent, agents, key="name", converters={"labels": (to_json, from_json), "facts": (to_json, from_json)}
 )
 
-_ADD_PERSON: Final = Statement(_PERSON.insert, ON_CONFLICT_DO_NOTHING)
-_BY_NAME: Final = Statement(_PERSON.select.where(people.c.name == sa.bindparam("name")))
-_PEOPLE: Final = Statement(_PERSON.select.order_by(people.c.name))
+_ADD_PERSON: Final = Statement(PERSON.insert, ON_CONFLICT_DO_NOTHING)
+_BY_NAME: Final = Statement(PERSON.select.where(people.c.name == sa.bindparam("name")))
+_PEOPLE: Final = Statement(PERSON.select.order_by(people.c.name))
+_DELETE_PERSON: Final = Statement(people.delete().where(people.c.name == sa.bindparam("name")))
+_GUARDS: Final = (
+    *("totp_last_step", "totp_failures", "totp_locked_until", "totp_pending", "revoked_at"),
+    *("totp_console_failures", "totp_console_locked_until", "mac"),
+)
 _ADD_AGENT: Final = Statement(_AGENT.insert, ON_CONFLICT_DO_NOTHING)
 _AGENT_BY_NAME: Final = Statement(_AGENT.select.where(agents.c.name == sa.bindparam("name")))
 _AGENTS: Final = Statement(_AGENT.select.order_by(agents.c.name))
@@ -52,32 +58,66 @@ _USE_RECOVERY: Final = Statement(
 )
 _COUNT_RECOVERY: Final = Statement(sa.select(sa.func.count()).select_from(recovery_codes).where(_UNUSED))
 
+_REFUSED_AT: Final = 0.0
+
+
+def refused(name: str) -> Person:
+    """What a row counts as that this hub did not write: a person without access, whatever hub.toml gives them."""
+    return Person(name, (), _REFUSED_AT, revoked_at=_REFUSED_AT)
+
+
+def is_refused(person: Person) -> bool:
+    return person == refused(person.name)
+
+
 AgentSighting = tuple[str, float, Mapping[str, str] | None]
 
 
 class PeopleRepository(Repository):
     def add_person(self, person: Person) -> None:
         """Raises Conflict where the name is taken."""
-        if self._db.change(_ADD_PERSON, _PERSON.row(person)) != 1:
+        made = replace(person, mac=self.rows.mac(person))
+        if self._db.change(_ADD_PERSON, PERSON.row(made)) != 1:
             raise Conflict(f"person {person.name}: is there already")
 
     def person(self, name: str) -> Person | None:
+        """Where somebody else than this hub wrote the row: `refused`."""
         row = self._db.row(_BY_NAME, {"name": name})
-        return None if row is None else _PERSON.from_row(row)
+        return None if row is None else self._person(row)
 
     def people(self) -> list[Person]:
-        """By name."""
-        return _PERSON.from_rows(self._db.rows(_PEOPLE))
+        """By name; those whose row somebody else wrote are `refused`."""
+        return [self._person(row) for row in self._db.rows(_PEOPLE)]
+
+    def _person(self, row: Row) -> Person:
+        return self._own(lambda: PERSON.from_row(row), "people", row[0]) or refused(str(row[0]))
+
+    def replace_person(self, person: Person) -> None:
+        """In the place of a row that somebody else wrote, which no save can change."""
+        self._db.change(_DELETE_PERSON, {"name": person.name})
+        self.add_person(person)
 
     def save_person(self, before: Person, after: Person) -> None:
         """Updates the fields that differ; raises Conflict where the second factor's counters or the revocation have
-        changed, so that a code that is checked twice at the same time is accepted once.
+        changed, so that a code that is checked twice at the same time is accepted once, and where somebody else than
+        this hub wrote the row.
         """
-        guards = (
-            *("totp_last_step", "totp_failures", "totp_locked_until", "totp_pending", "revoked_at"),
-            *("totp_console_failures", "totp_console_locked_until"),
-        )
-        _PERSON.save(self._db, before, after, guards)
+        if before == after:
+            return
+        row = self._db.row(_BY_NAME, {"name": before.name})
+        stored = None if row is None else self._own(lambda: PERSON.from_row(row), "people", row[0])
+        if stored is None:
+            raise Conflict(f"people {before.name}: is not there, or this hub did not write it")
+        mac = self._merged(stored, before, after).mac
+        PERSON.save(self._db, replace(before, mac=stored.mac), replace(after, mac=mac), _GUARDS)
+
+    def use_up_steps(self, step: int) -> None:
+        """No one-time code up to this time step is taken from anybody. Not in a store that is only looked at: there it
+        would leave nobody's row authentic.
+        """
+        for person in self.people() if self.rows.judges else ():
+            if person.totp_last_step < step and not is_refused(person):
+                self.save_person(person, replace(person, totp_last_step=step))
 
     def replace_recovery_codes(self, person: str, hashes: Sequence[str], now: float) -> None:
         """The person's recovery codes from now on, as hashes; those from before count no more. None: none are left."""

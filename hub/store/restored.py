@@ -40,9 +40,14 @@ def begin_recovery(
     )
     txn.raise_numbers(record.number)
     tokens = txn.void_tokens(now)
-    txn.use_up_steps(int(now) // CODE_STEP + 1)
+    use_up_steps(txn, now)
     record = record.counted(tokens=tokens)
     txn.save_recovery(record)
     data = {"cause": cause, "witness": witness, "heard": "" if heard is None else str(heard), "number": record.number}
     txn.audit("hub.restored", "store", "hub", {**data, "epoch": record.epoch, "tokens": tokens}, now)
     return record
+
+
+def use_up_steps(txn: Txn, now: float) -> None:
+    """Codes that may have been used after the backup was made count as used."""
+    txn.use_up_steps(int(now) // CODE_STEP + 1)

@@ -272,6 +272,7 @@ people: Final = sa.Table(
     text("chat"),  # JSON list
     added_column(integer("totp_console_failures"), "0"),
     added_column(time("totp_console_locked_until", nullable=False), "0"),
+    added_column(text("mac"), ""),
 )
 
 recovery_codes: Final = sa.Table(
@@ -360,6 +361,7 @@ tokens: Final = sa.Table(
     time("expires_at", nullable=False),
     text("created_by"),
     time("used_at"),
+    added_column(text("mac"), ""),
     check("kind", one_of("kind", ("agent", "operator"))),
 )
 

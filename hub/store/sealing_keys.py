@@ -9,7 +9,7 @@ killed goes on where it was. The values themselves are not touched.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from common.identity.sealing import Sealer, UnsealError, context, wrapping_key_id
 from hub.store.cipher import BLOCK, data_key_context
 from hub.store.mapping import Mapper
+from hub.store.people import PERSON
 from hub.store.schema import data_keys, people, sealed, sealing_keys
 from hub.store.settings import SettingRepository
 from hub.store.sql import ADD_KEY, Statement
@@ -102,6 +103,8 @@ _SET: Final = {
     )
     for one in WRAPPED
 }
+_PERSON: Final = Statement(PERSON.select.where(people.c.name == sa.bindparam("key")))
+_SET_MAC: Final = Statement(people.update().where(people.c.name == sa.bindparam("key")).values(mac=sa.bindparam("new")))
 _COUNTS: Final = {
     one.name: Statement(
         sa.select(sa.func.substr(one.column, 1, _HEAD).label("head"), sa.func.count())
@@ -196,11 +199,22 @@ class SealingKeyRepository(SettingRepository):
                     except UnsealError as error:
                         problems.append(WrapProblem(f"{one.name}: {row[0]}", str(error)))
                         continue
-                    self._db.change(_SET[one.name], {"key": row[0], "new": new})
+                    self._set_wrapped(one, row[0], new)
                     done += 1
                 if done:
                     return RewrapStep(done, True, tuple(problems))
         return RewrapStep(0, False, tuple(problems))
+
+    def _set_wrapped(self, one: Wrapped, key: Any, new: bytes) -> None:
+        """A person's row has a MAC over it; one that this hub did not write keeps what does not fit it."""
+        row = self._db.row(_PERSON, {"key": key}) if one.column.table is people else None
+        before = None if row is None else self._own(lambda: PERSON.from_row(row), "people", key)
+        self._db.change(_SET[one.name], {"key": key, "new": new})
+        if before is not None and self.rows.judges:
+            # Not of the row read again: on PostgreSQL somebody else may have written into it in between.
+            pending = one.column is people.c.totp_pending
+            after = replace(before, totp_pending=new) if pending else replace(before, totp_secret=new)
+            self._db.change(_SET_MAC, {"key": key, "new": self.rows.mac(after)})
 
 
 def _rewrapped(ring: Sealer, blob: bytes, contexts: Sequence[str]) -> bytes:

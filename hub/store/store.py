@@ -21,7 +21,7 @@ from hub.store.conversion import DONE, PAGES
 from hub.store.database import Database, StoreLock, acquire_within
 from hub.store.errors import StoreBusy
 from hub.store.migrate import migrate
-from hub.store.restored import begin_recovery
+from hub.store.restored import begin_recovery, use_up_steps
 from hub.store.row_key import keyless, load_row_key
 from hub.store.sql import Connection
 from hub.store.taken import NAME as TAKEN_NAME
@@ -134,6 +134,8 @@ class Store:
         if heard is not None and not in_history(heard, txn.starts(), seq):
             begin_recovery(txn, now, cause="store", witness=str(self._watermark.path), heard=heard)
         recovery = txn.recovery()
+        if recovery is not None and recovery.active and not recovery.voided:
+            use_up_steps(txn, now)  # again: `restore` may have been without the key that people's rows are saved with
         epoch = max(epoch + 1, recovery.epoch if recovery is not None else 0)  # beyond all that any machine heard
         start = Start(epoch, secrets.token_hex(8), seq)
         txn.add_start(start)

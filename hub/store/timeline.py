@@ -8,7 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from hub.core.recovery import MAX_STARTS, Recovery, Start, parse_recovery
-from hub.store.schema import people, requests, tokens
+from hub.store.schema import requests
 from hub.store.settings import SettingRepository
 from hub.store.sql import Statement
 
@@ -19,10 +19,6 @@ COUNTED: Final = ("requests", "drafts")
 """Tables whose numbers people are told."""
 
 _HIGHEST: Final = Statement(sa.select(sa.func.max(requests.c.number)))
-_VOID_TOKENS: Final = Statement(tokens.update().where(tokens.c.used_at.is_(None)).values(used_at=sa.bindparam("at")))
-_USE_STEPS: Final = Statement(
-    people.update().where(people.c.totp_last_step < sa.bindparam("step")).values(totp_last_step=sa.bindparam("last"))
-)
 _SQLITE_RAISE: Final = Statement(sa.text("UPDATE sqlite_sequence SET seq = :low WHERE name = :name AND seq < :low"))
 _SQLITE_BEGIN: Final = Statement(
     sa.text(
@@ -74,11 +70,3 @@ class TimelineRepository(SettingRepository):
             else:
                 self._db.change(_SQLITE_RAISE, {"name": name, "low": low})
                 self._db.change(_SQLITE_BEGIN, {"name": name, "low": low})
-
-    def void_tokens(self, now: float) -> int:
-        """No invitation made before can be used any more; returns how many there were."""
-        return self._db.change(_VOID_TOKENS, {"at": now})
-
-    def use_up_steps(self, step: int) -> None:
-        """No one-time code up to this time step is taken from anybody."""
-        self._db.change(_USE_STEPS, {"step": step, "last": step})

@@ -96,6 +96,34 @@ async def test_a_value_that_does_not_open_is_told_once(harness: HubHarness, work
     assert warning.startswith("store: 1 values were changed outside the hub")
 
 
+async def test_people_and_invitations_of_somebody_else_are_told_once(harness: HubHarness, work: Clockwork) -> None:
+    """Trust: by name and with the cure, in the audit, and for /readyz and doctor; a name that is none is not put into
+    a command.
+    """
+    for name in ("eve", "a b;id"):
+        columns = "created_at, totp_secret, totp_last_step, totp_failures, totp_locked_until, totp_pending"
+        harness.tamper(
+            f"INSERT INTO people (name, roles, chat, totp_pending_until, {columns})"  # noqa: S608
+            " VALUES (?, '[\"admin\"]', '[\"ops:eve\"]', 0, 1, x'', 0, 0, 0, x'')",
+            name,
+        )
+    harness.tamper("INSERT INTO tokens VALUES (?, 'agent', 'db-1', '{}', 1, 9e9, 'alice', NULL, '')", "f" * 64)
+    assert harness.read(lambda txn: txn.token("f" * 64)) is None
+    for _ in range(3):
+        await work.timers.refresh()
+    told = {row.subject: str(row.data["what"]) for row in harness.events("row.forged")}
+    assert set(told) == {"eve", "a b;id", "db-1"}
+    assert len(harness.events("row.forged")) == 3
+    assert "the row of eve was written into the database by somebody else than this hub" in told["eve"]
+    assert "operator add" in told["eve"]
+    assert "operator add" not in told["a b;id"]
+    assert "an invitation for db-1" in told["db-1"]
+    first, *more = store_warnings(harness.store.broken)
+    assert first.startswith("store: 3 values")
+    assert any(line.startswith("store: people eve: ") and "operator add" in line for line in more)
+    assert any(line.startswith("store: tokens db-1 ffffffffffff: ") for line in more)
+
+
 # ---- lapses
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hub.cli.backup import backup, check_passphrase, is_sealed, restore
 from hub.cli.init import init
 from hub.config import HubConfig
 from hub.identity.keys import load_keys
+from hub.store.restored import CODE_STEP
 from hub.store.store import Store
 
 NOW = time.time()
@@ -61,6 +63,10 @@ def test_a_hub_is_put_back_whole_and_comes_up_in_recovery(config: HubConfig, tmp
     with admin.open_store(again, NOW) as restored:
         record = restored.read_now(lambda txn: txn.recovery())
         kinds = [event.kind for event in restored.read_now(lambda txn: txn.events())]
+        alice = restored.read_now(lambda txn: txn.person("alice"))
+        assert alice is not None
+        assert (alice.roles, alice.revoked_at) == (("admin",), None)
+        assert alice.totp_last_step > NOW // CODE_STEP  # codes of before count no more, and her row is this hub's
     assert record is not None
     assert (record.active, record.cause, record.witness) == (True, "restore", "b.tar")
     assert kinds == ["hub.created", "test.row", "hub.restored"]
@@ -91,6 +97,14 @@ def test_without_secrets_it_says_what_is_missing(config: HubConfig, tmp_path: Pa
     assert "by hand" in back.advice[-1]
     assert not (tmp_path / "new" / "secrets").exists()
     assert not (tmp_path / "new" / "profile" / "key.pem").exists()
+    # Put back by hand: then people are who they were, and no code counts twice.
+    missing = shutil.ignore_patterns("data", "store.*", "audit.*")
+    shutil.copytree(config.folder.path, tmp_path / "new", dirs_exist_ok=True, ignore=missing)
+    with admin.open_store(load_config(tmp_path / "new" / "hub.toml"), NOW) as store:
+        store.acquire()
+        alice = store.read_now(lambda txn: txn.person("alice"))
+    assert alice is not None
+    assert (alice.roles, alice.totp_last_step > NOW // CODE_STEP) == (("admin",), True)
 
 
 def test_what_lies_elsewhere_is_named(config: HubConfig, tmp_path: Path) -> None:

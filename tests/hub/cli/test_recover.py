@@ -7,16 +7,20 @@ import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 
 from common.errors import UserError
 from hub.chat.inlets import load_config
-from hub.cli import admin, recover
+from hub.cli import admin, recover, register
 from hub.cli.init import init
 from hub.cli.main import hub
 from hub.config import HubConfig
 from hub.core.records import Agent
 from hub.core.recovery import Recovery
+from hub.store.database import Database
+from hub.store.row_key import key_file
+from hub.store.store import Store
 from hub.store.transaction import Txn
 
 NOW = time.time()
@@ -121,3 +125,25 @@ def test_the_hub_has_to_have_seen_it(config: HubConfig) -> None:
     code, text = run(config, "--yes")
     assert code == 2
     assert "start the hub" in text
+
+
+def test_a_lost_row_key_locks_nobody_out(config: HubConfig) -> None:
+    """`--new-row-key` beside a running hub is refused; after it the admin is one, and what is forged later is not."""
+    key_file(config.folder.path).unlink()
+    with pytest.raises(UserError, match="--new-row-key"):
+        register.list_people(config, NOW)
+    look = Store.open(config.store.url, folder=config.folder.path, clock=lambda: NOW, look_only=True)
+    look.acquire()
+    code, text = run(config, "--new-row-key")
+    assert (code, "a hub is running" in text) == (2, True)
+    assert not key_file(config.folder.path).exists()
+    look.close()
+    assert run(config, "--new-row-key")[0] == 0
+    (alice,) = register.list_people(config, NOW)
+    assert (alice.roles, alice.forged) == (("admin",), False)
+    database = Database(config.store.url, config.folder.path)
+    with database.engine.connect() as connection:
+        connection.execute(sa.text("UPDATE people SET mac = ''"))
+    database.engine.dispose()
+    (alice,) = register.list_people(config, NOW)
+    assert (alice.roles, alice.forged) == ((), True)

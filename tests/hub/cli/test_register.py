@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pyotp
 import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
 
 from common.errors import UserError
 from hub.chat.inlets import load_config
 from hub.cli import admin, register
 from hub.cli.init import init
+from hub.cli.main import hub as hub_group
 from hub.config import HubConfig
 from hub.identity import recovery_codes
+from hub.store.database import Database
 
 NOW = time.time()
 
@@ -162,3 +166,41 @@ def test_a_new_factor_is_confirmed_by_a_code_of_it(config: HubConfig) -> None:
     assert entry(config, "bob").factor == "none"
     with pytest.raises(UserError, match="no second factor"):
         register.drop_factor(config, "bob", NOW)
+
+
+def test_a_row_of_somebody_else_is_written_anew(config: HubConfig) -> None:
+    """Trust: shown as what it is, with the command; no other command makes it count; `operator add` does, without the
+    second factor, chat names and recovery codes that somebody else may have written.
+    """
+    register.add(config, "eve", "operator", ["ops:eve"], 600, NOW)
+    first = register.offer_factor(config, "eve", NOW).recovery_codes
+    register.link(config, "bob", "ops:bob", NOW)
+    database = Database(config.store.url, config.folder.path)
+    with database.engine.connect() as connection:
+        connection.execute(sa.text("UPDATE people SET roles = '[\"admin\"]', revoked_at = NULL WHERE name <> 'alice'"))
+    database.engine.dispose()
+    for name in ("eve", "bob"):
+        one = entry(config, name)
+        assert (one.roles, one.chat, one.factor, one.forged) == ((), (), "none", True)
+        for command in (
+            lambda n=name: register.set_role(config, n, "operator", NOW),
+            lambda n=name: register.link(config, n, "ops:x", NOW),
+            lambda n=name: register.offer_factor(config, n, NOW),
+            lambda n=name: register.drop_factor(config, n, NOW),
+            lambda n=name: admin.invite(config, "operator", n, {}, 600, NOW),
+        ):
+            if name == "eve":
+                with pytest.raises(UserError):
+                    command()
+    said = CliRunner().invoke(hub_group, ["operator", "list", "--config", str(config.path)])
+    assert "the row of eve was written by somebody else than this hub: answerback-hub operator add eve" in said.output
+    assert register.remove(config, "eve", NOW) == 0
+    assert entry(config, "eve").forged
+    register.add(config, "eve", "viewer", (), 600, NOW)
+    register.add(config, "bob", None, (), 600, NOW)
+    eve, bob = entry(config, "eve"), entry(config, "bob")
+    assert (eve.roles, eve.chat, eve.factor, eve.forged) == (("viewer",), (), "none", False)
+    assert (bob.roles, bob.forged) == (("operator", "approver"), False)
+    with admin.open_store(config, NOW) as store:
+        assert store.read_now(lambda txn: txn.count_recovery_codes("eve")) == 0
+    assert first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -9,13 +10,16 @@ from typing import Any
 
 import pytest
 
+from common.identity.certificates import make_request, new_key
 from common.lifecycle import JobState, RequestState
+from common.link.messages import Join, Joined
 from common.plan import plan_from_json, plan_hash, plan_to_json
 from hub.api.attention import attention_list, read_facts
 from hub.core.approval_proofs import ApprovalProver
-from hub.core.records import Job, Request
+from hub.core.records import Job, Person, Request
 from hub.core.row_mac import AnyRow, RowAuthenticator
 from hub.core.unreadable import is_unreadable
+from hub.identity import certificates
 from tests.hub.api_harness import ApiHarness
 from tests.hub.hub_harness import HubHarness, ended_message
 
@@ -279,3 +283,97 @@ async def test_what_it_costs(harness: HubHarness, monkeypatch: pytest.MonkeyPatc
         ((_, job),) = await harness.claim()
         await harness.handle_agent_events("web-1", ended_message(job))
     assert 0 < spent < 0.1 * (time.perf_counter() - begun)
+
+
+# ---- people and invitations
+
+
+async def refused_in_chat(harness: HubHarness, user: str) -> None:
+    """A message of this chat user starts nothing and approves nothing."""
+    waits = await harness.submit(RESTART)
+    for text in (f"approve r{waits.number}", "@web-1 uptime"):
+        said = await harness.submit(text, user)
+        assert said.state in (RequestState.REFUSED, RequestState.DONE), said
+        assert harness.jobs(said) == []
+    assert harness.request(waits.id).state is RequestState.ASKING
+    await harness.submit(f"cancel r{waits.number}")
+    assert await starts(harness) == 0
+
+
+PERSON = "roles, created_at, totp_secret, totp_last_step, totp_failures, totp_locked_until, totp_pending,"
+PERSON += " totp_pending_until, mac"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE people SET chat = '[\"ops:eve\"]' WHERE name = 'alice'",
+        f"INSERT INTO people (name, chat, {PERSON}) SELECT 'eve', '[\"ops:eve\"]', {PERSON} FROM people"  # noqa: S608
+        " WHERE name = 'alice'",
+        "UPDATE people SET roles = '[\"admin\"]' WHERE name = 'eve'",
+    ],
+)
+async def test_nobody_makes_himself_an_admin(harness: HubHarness, statement: str) -> None:
+    """Trust: a chat name given to an admin's row, an admin's row copied, a role raised: the message that follows is
+    nobody's; the people of hub.toml go on.
+    """
+    harness.write(lambda txn: txn.add_person(Person("alice", ("admin",), 1.0)))
+    if statement.startswith("UPDATE people SET roles"):
+        harness.write(lambda txn: txn.add_person(Person("eve", ("viewer",), 1.0, chat=("ops:eve",))))
+    await harness.people.refresh()
+    assert harness.tamper(statement) == 1
+    await harness.people.refresh()
+    assert harness.people.find_by_chat("ops", "eve") == ""
+    assert harness.people.roles("eve") == ()
+    await refused_in_chat(harness, "eve")
+    await approved(harness)
+    assert await starts(harness) == 1
+
+
+@pytest.mark.parametrize("change", ["revoked_at = NULL", "mac = ''", "roles = 'x'", "revoked_at = NULL, mac = ''"])
+async def test_who_was_revoked_stays_so(harness: HubHarness, change: str) -> None:
+    """Trust: hub.toml gives bob his role; a broken row of his does not give it back, at once or after a restart."""
+    harness.write(lambda txn: txn.add_person(Person("bob", (), 1.0, revoked_at=2.0)))
+    assert harness.tamper(f"UPDATE people SET {change} WHERE name = 'bob'") == 1  # noqa: S608
+    for again in (harness.people.refresh, harness.restart):
+        await again()
+        assert harness.people.roles("bob") == ()
+        assert "bob" in harness.people.revoked()
+        await refused_in_chat(harness, "bob")
+
+
+async def test_a_role_is_not_raised_between_two_refreshes(harness: HubHarness) -> None:
+    """Trust: a decision reads the row again, in its own transaction."""
+    harness.write(lambda txn: txn.add_person(Person("eve", ("operator",), 1.0, chat=("ops:eve",))))
+    await harness.people.refresh()
+    waits = await harness.submit(RESTART)
+    assert harness.tamper("UPDATE people SET roles = '[\"admin\"]' WHERE name = 'eve'") == 1
+    await harness.submit(f"approve r{waits.number}", "eve")
+    assert harness.request(waits.id).state is RequestState.ASKING
+
+
+async def test_an_invitation_that_nobody_made(harness: HubHarness) -> None:
+    """Trust: nobody joins with a token whose hash was written beside the hub, or whose labels were changed."""
+    now = harness.clock.now
+    secret = "db-1.of-nobody"
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    harness.tamper(
+        "INSERT INTO tokens VALUES (?, 'agent', 'db-1', '{\"env\":\"prod\"}', ?, ?, 'alice', NULL, '')",
+        *(digest, now, now + 600),
+    )
+    good = harness.write(lambda txn: certificates.create_token(txn, "agent", "db-2", {}, 600, "alice", now))
+    other = harness.write(lambda txn: certificates.create_token(txn, "agent", "db-3", {}, 600, "alice", now))
+    assert harness.tamper("UPDATE tokens SET labels = '{\"env\":\"prod\"}' WHERE name = 'db-2'") == 1
+
+    def join(token: str, name: str) -> Joined:
+        message = Join(token, name, make_request(new_key(), "agent", name), "1.0")
+        return harness.write(
+            lambda txn: certificates.join(txn, harness.authorities.now, message, {}, harness.keys.hub_id, now)
+        )
+
+    for token, name in ((secret, "db-1"), (good, "db-2")):
+        with pytest.raises(certificates.JoinRefused) as caught:
+            join(token, name)
+        assert caught.value.code == "token_unknown"
+        assert harness.read(lambda txn, n=name: txn.agent(n)) is None
+    assert join(other, "db-3").name == "db-3"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from hub.core.records import EnrolmentToken, IssuedCertificate
+from hub.store.database import Database
 from hub.store.errors import Conflict
 from hub.store.store import Store
 
@@ -110,3 +113,66 @@ def test_who_trusts_what_is_noted(store: Store, make: Any) -> None:
     assert store.read_now(lambda txn: txn.credential("f2")) == made[2]
     assert store.write_now(lambda txn: txn.fill_issuer("old")) == 1
     assert store.read_now(lambda txn: txn.last_issued()) == {"old": make.now + 1, "new": make.now + 2}
+
+
+# ---- tokens that this hub did not make
+
+TOKEN_COLUMNS = "kind, name, labels, created_at, expires_at, created_by, used_at, mac"
+FORGED = [
+    "UPDATE tokens SET hash = 'f' WHERE hash = 'a'",
+    "UPDATE tokens SET mac = '' WHERE hash = 'a'",
+    "UPDATE tokens SET kind = 'operator' WHERE hash = 'a'",
+    "UPDATE tokens SET name = 'db-1' WHERE hash = 'a'",
+    "UPDATE tokens SET labels = '{\"role\":\"db\"}' WHERE hash = 'a'",
+    "UPDATE tokens SET labels = '[1]' WHERE hash = 'a'",
+    "UPDATE tokens SET labels = 'no JSON' WHERE hash = 'a'",
+    "UPDATE tokens SET created_at = created_at + 1 WHERE hash = 'a'",
+    "UPDATE tokens SET expires_at = expires_at + 1 WHERE hash = 'a'",
+    "UPDATE tokens SET created_by = 'bob' WHERE hash = 'a'",
+    "UPDATE tokens SET used_at = 1 WHERE hash = 'a'",
+    f"INSERT INTO tokens (hash, {TOKEN_COLUMNS}) SELECT 'f', {TOKEN_COLUMNS} FROM tokens WHERE hash = 'a'",  # noqa: S608
+]
+
+
+@pytest.mark.parametrize("statement", FORGED)
+def test_a_token_of_somebody_else_is_not_there(
+    store: Store, url: str, tmp_path: Path, make: Any, statement: str
+) -> None:
+    """Trust: each column changed, the MAC deleted, a row copied under another hash: nobody joins with it, no list has
+    it, it is noted once; the hub's own changes of all tokens do not make it good.
+    """
+    for hash_ in ("a", "b"):
+        store.write_now(lambda txn, h=hash_: txn.add_token(token(make, hash=h)))
+    database = Database(url, tmp_path)
+    with database.engine.connect() as connection:
+        assert connection.execute(sa.text(statement)).rowcount == 1
+    database.engine.dispose()
+    forged = "f" if "'f'" in statement else "a"
+    for _ in range(2):
+        assert store.read_now(lambda txn: txn.token(forged)) is None
+    ((place, cure),) = store.broken.take(9)
+    assert place.startswith("tokens|")
+    assert "make another" in cure
+    assert not store.write_now(lambda txn: txn.use_token(forged, make.now))
+    store.write_now(lambda txn: txn.void_token(forged, make.now))
+    store.write_now(lambda txn: txn.void_tokens_of("agent", "web-1", make.now + 2))
+    store.write_now(lambda txn: txn.void_tokens(make.now))
+    assert store.read_now(lambda txn: txn.token(forged)) is None
+    assert forged not in {one.hash for one in store.read_now(lambda txn: txn.tokens(9))}
+    assert store.read_now(lambda txn: txn.token("b")) == token(
+        make, hash="b", expires_at=make.now + 2, used_at=make.now
+    )
+
+
+def test_what_the_hub_does_to_a_token_keeps_it_the_hubs(store: Store, make: Any) -> None:
+    """Used, voided, voided with all: told from one that is not there."""
+    for hash_ in ("a", "b", "c"):
+        store.write_now(lambda txn, h=hash_: txn.add_token(token(make, hash=h, name=h)))
+    assert store.write_now(lambda txn: txn.use_token("a", make.now))
+    store.write_now(lambda txn: txn.void_token("a", make.now))
+    assert store.write_now(lambda txn: txn.void_tokens_of("agent", "b", make.now)) == 1
+    assert store.write_now(lambda txn: txn.void_tokens(make.now + 1)) == 2
+    found = {one.hash: (one.used_at, one.expires_at) for one in store.read_now(lambda txn: txn.tokens(9))}
+    later = make.now + 600
+    assert found == {"a": (make.now, later), "b": (make.now + 1, make.now), "c": (make.now + 1, later)}
+    assert store.broken.take(9) == []

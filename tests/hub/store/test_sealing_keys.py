@@ -42,6 +42,17 @@ def rewrap_all(store: Store, ring: Sealer) -> int:
     return count
 
 
+def test_a_person_stays_one_after_it(store: Store, make: Any) -> None:
+    """Trust: the MAC of a row is over what is wrapped: it is made anew with it."""
+    with_secrets(store, make, RING)
+    before = store.read_now(lambda txn: txn.people())
+    rewrap_all(store, RING.with_new_key())
+    after = store.read_now(lambda txn: txn.people())
+    assert [one.name for one in after if one.revoked_at is None] == ["alice", "bob", "carol"]
+    assert all(one.totp_secret != other.totp_secret != b"" for one, other in zip(after, before, strict=True))
+    assert store.broken.take(9) == []
+
+
 def test_everything_that_the_ring_wraps_is_wrapped_again(store: Store, make: Any) -> None:
     """Lesson A7: data keys, second factors, offered ones, prompts and names of pictures; a few at a time. Then the new
     key alone opens all of it, and the old one none.
