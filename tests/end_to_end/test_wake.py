@@ -19,7 +19,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.uplink.interfaces import read_interfaces
 from common.link.messages import WAKE_FACT, Wake, Woken
+from common.machine.interfaces import from_facts
+from tests.end_to_end.system import SystemHarness
 from tests.hub.hub_harness import FakeClock, HubHarness, hub_harness
 from tests.hub.link_harness import serve_links
 from tests.sources import ROOT
@@ -176,3 +179,26 @@ async def test_a_neighbour_sends_nothing_for_a_network_it_is_not_on(rooms: tuple
     assert "not on" in str(neighbour.ask(["a", "52:54:00:00:00:66", "10.78.0.0/24"]))
     assert neighbour.ask(["b", TARGET_MAC, "10.77.3.0/24"]) == ""
     assert bytes.fromhex("525400000066") not in next_to_port_9(sleeper)
+
+
+async def test_an_agent_tells_its_cards_and_the_command_line_asks(rig: SystemHarness) -> None:
+    """Real programs: the cards are known from the first link on, and kept when the machine has gone; whom nobody is
+    near is named with the network.
+    """
+    await rig.start_hub()
+    agent = await rig.add_agent("web-1")
+    told = json.loads((await rig.operator("wake", "web-1", "--json"))[1])
+    assert (told["code"], told["waking"], told["text"]) == ("ok", False, "web-1 is online already")
+    await agent.stop()
+    await rig.wait_until(lambda: is_away(rig))
+    (machine,) = json.loads((await rig.operator("agents", "--json"))[1])
+    status, out, err = await rig.operator("wake", "web-1", "--wait", check=False)
+    segments = [network for card in from_facts(machine["facts"]) for network in card.segments]
+    assert machine["facts"][WAKE_FACT] == "1"
+    assert [card.mac for card in from_facts(machine["facts"])] == [card.mac for card in read_interfaces()]
+    assert (status, out) == (3, "")
+    assert (f"no neighbour on {', '.join(dict.fromkeys(segments))}" if segments else "not known") in err
+
+
+async def is_away(rig: SystemHarness) -> bool:
+    return not await rig.online("web-1")
