@@ -38,6 +38,11 @@ MAX_WAITING = 20
 _WAITING = "SELECT count(*) FROM jobs WHERE state = 'queued'"
 
 
+def _is_runner(process: psutil.Process, state: Path) -> bool:
+    words = process.info["cmdline"] or []
+    return "runner" in words and str(state) in words
+
+
 def same_place(state: Path) -> None:
     """Makes a copied state folder look as if it had always been where it is now."""
     journal = state / "runner" / "journal"
@@ -131,9 +136,10 @@ class Copies:
         program = self.rig.programs.get(state.name.removeprefix("agent-"))
         if program is not None:
             await program.stop(9 if kill else 15)
-        for process in psutil.process_iter(["cmdline"]):
-            words = process.info["cmdline"] or []
-            if "runner" in words and str(state) in words:
+        found = [process for process in psutil.process_iter(["cmdline", "ppid"]) if _is_runner(process, state)]
+        runners = {process.pid for process in found}
+        for process in found:
+            if process.info["ppid"] not in runners:  # a job's own process is called so until its program begins
                 with contextlib.suppress(psutil.NoSuchProcess):
                     if kill:
                         process.kill()
@@ -198,7 +204,9 @@ class Copies:
             or (state in ("not_started", "expired", "cancelled") and ran != 0)
         }
         if lies:
-            raise HarnessError(f"jobs of which the hub says what is not so: {lies}")
+            ran, ended = self.lines(), self._query("SELECT id, state, exit_code, signal, reason FROM jobs")
+            unlike = [row for row in ended if (row[1], ran[row[0]]) in lies]
+            raise HarnessError(f"jobs of which the hub says what is not so: {lies}: {unlike[:5]}")
 
     def report(self) -> str:
         found = sorted(self.found)
