@@ -74,3 +74,12 @@ def may_start(job: Job, life: str) -> bool:
     more than once; one that the job was not leased to never is.
     """
     return job.state is JobState.ACCEPTED and job.life == life != "" and job.cancel_asked_at is None
+
+
+def knows_of(job: Job, lives: str) -> bool:
+    """Whether a holder can say that a job, of which it is not known whether it started, did not: the runner that had
+    our word to start it is one of its own lives, so that they have one journal. `lives` is the text that the store
+    keeps of the holder's. Of a copy's start the one that is kept knows nothing.
+    """
+    seen = parse_seen(lives)
+    return not job.life or (seen is not None and job.life in seen.ids)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from common.lifecycle import JobState
 from common.link.messages import (
     MIN_PROTOCOL,
     Accepted,
@@ -25,7 +26,7 @@ from common.link.messages import (
     Unsure,
 )
 from common.machine.vitals import plausible_vitals
-from hub.core.holder import may_start
+from hub.core.holder import knows_of, may_start
 from hub.core.job import ComeBack, Release
 from hub.core.job_output import MarkTruncated, StoreChunk, decide_output
 from hub.core.machine_rows import MachineRows
@@ -42,6 +43,7 @@ from hub.identity.agents import AgentRegistry
 
 AgentEvent = Accepted | Refused | Started | Output | Ended | Unsure | Report | KnownKeys
 
+OTHER_HOLDER: Final = "not started, says a holder of the name that did not have it"
 MAX_UNKNOWN_NAMED: Final = 20  # jobs that nobody knows, named in one audit row
 MAX_FOREIGN_ROWS: Final = 5  # audit rows a minute for one machine's events about jobs that are not its own
 MAX_VITALS: Final = 32  # of a machine, and characters of a name
@@ -161,11 +163,20 @@ class AgentEventHandler:
             uow.effects.wake.add(agent)
             replies.returned.append(job.id)
             return
+        if isinstance(event, Refused) and job.state is JobState.UNKNOWN and not _is_of_its_holder(uow, job):
+            uow.audit("job.anomaly", job.id, agent, {"state": job.state.value, "what": OTHER_HOLDER})
+            uow.effects.forgets.setdefault(agent, []).append(job.id)
+            return
         after = uow.apply_job_event(job, event, agent)
         if isinstance(event, Accepted) and may_start(after, runner.life):
             replies.confirms[after.id] = after.not_after - uow.now
         if isinstance(event, Ended):
             replies.credits.pop(job.id, None)
+
+
+def _is_of_its_holder(uow: UnitOfWork, job: Job) -> bool:
+    row = uow.txn.agent(job.agent)
+    return row is not None and knows_of(job, row.lives)
 
 
 def _comes_back(uow: UnitOfWork, job: Job, event: Refused, runner: RunnerBehind) -> bool:

@@ -689,6 +689,14 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "if False:",
         "tests/hub/chat/test_http_server.py",
     ),
+    _control(
+        "A2",
+        "of what a copy was told to start the other says nothing",
+        "hub/core/holder.py",
+        "return not job.life or (seen is not None and job.life in seen.ids)",
+        "return True",
+        "tests/hub/core/test_holder.py tests/hub/engine/test_agent_events.py",
+    ),
     # ---- no late start
     _control(
         "A3 B7",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from common.lifecycle import JobState
 from common.link.lineage import begin
-from hub.core.holder import LOCKED_REASON, judge_life, judge_links, may_start, moves_of_locked
+from hub.core.holder import LOCKED_REASON, judge_life, judge_links, knows_of, may_start, moves_of_locked
 from hub.core.job import MarkUnknown, Release
 from hub.core.records import Job
 from tests.hub.core.test_request import job
@@ -72,3 +72,19 @@ def test_who_is_told_to_start() -> None:
     assert not may_start(replace(in_state(JobState.ACCEPTED), cancel_asked_at=1.0), "L")
     for state in set(JobState) - {JobState.ACCEPTED}:
         assert not may_start(in_state(state), "L")
+
+
+def test_who_can_say_that_a_job_never_started() -> None:
+    """Trust: one holder of a name (A2). The runner that was told to start it, and those of its journal that came after
+    it; not the other one of two, whose journal says only that it did not.
+    """
+    later = judge_life(SEEN, OWN.advance(b"1").advance(b"2"), store_is_behind=False).keep
+    for life, lives, knows in (
+        (OWN.id, SEEN, True),
+        (OWN.id, later, True),
+        (COPY.id, SEEN, False),
+        (COPY.id, later, False),
+        (OWN.id, "", False),
+        ("", "", True),  # of a version that waits for no word
+    ):
+        assert knows_of(replace(job(JobState.UNKNOWN), life=life), lives) is knows

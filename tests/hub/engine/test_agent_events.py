@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ulid import ULID
 
 from common.lifecycle import JOB_TERMINAL, JobState, RequestState
+from common.link.lineage import begin
 from common.link.messages import (
     PROTOCOL,
     REFUSAL_CODES,
@@ -29,7 +30,8 @@ from common.plan import MAX_OUTPUT_CAP
 from hub.core import job_output
 from hub.core.machine_rows import BURST, SUM, SUM_AFTER
 from hub.core.records import Job
-from hub.engine.agent_events import MAX_FOREIGN_ROWS, MAX_UNKNOWN_NAMED, MAX_VITALS
+from hub.engine.agent_events import MAX_FOREIGN_ROWS, MAX_UNKNOWN_NAMED, MAX_VITALS, OTHER_HOLDER
+from hub.engine.holders import lock_holders
 from tests.hub.hub_harness import JOURNAL, NOW, HubHarness, ended_message
 
 
@@ -497,3 +499,25 @@ async def test_a_machine_that_is_full_is_asked_again_later(harness: HubHarness) 
     harness.clock.advance(job.not_after - harness.clock.now)
     await said(harness, Refused(job.id, "busy", "full"))
     assert harness.job(job.id).state is JobState.NOT_STARTED
+
+
+async def test_of_what_another_holder_started_the_kept_one_knows_nothing(harness: HubHarness) -> None:
+    """Trust: one holder of a name (A2). Two of one journal: the copy was told to start the job, both were locked, and
+    the first joined anew. That it did not start the job is true, and no evidence: it stays unknown until a person says.
+    """
+    first = begin("a" * 16, b"0")
+    copy = first.advance(b"copy")
+    job = await handed_out(harness, copy.id)
+    await harness.units.write(lambda uow: lock_holders(uow, "web-1"))
+    assert harness.job(job.id).state is JobState.UNKNOWN
+    locked = harness.read(lambda txn: txn.agent("web-1"))
+    assert locked is not None
+    harness.write(lambda txn: txn.save_agent(locked, replace(locked, state="active", lives="")))
+    kept = first.advance(b"own")
+    report = Report(JOURNAL, "boot", {job.id: "refused"}, str(kept))
+    replies = await said(harness, report, Refused(job.id, "restarted", "?"), life=kept.id)
+    assert (harness.job(job.id).state, replies.forgets) == (JobState.UNKNOWN, [job.id])
+    (row,) = harness.events("job.anomaly")
+    assert row.data == {"state": "unknown", "what": OTHER_HOLDER}
+    await said(harness, ended_message(job.id), life=kept.id)
+    assert harness.job(job.id).state is JobState.SUCCEEDED
