@@ -50,6 +50,8 @@ ASPECTS = {
 
 WITHOUT_TEST = {
     "common/link/messages.py": "values without behaviour; test_bodies.py takes each to its body and back",
+    "hub/chat/one_time_links.py": "test_confirm_links.py and test_passkey_links.py have both kinds",
+    "hub/chat/one_time_page.py": "test_confirm_page.py and test_passkey_page.py drive both over HTTP",
     "hub/base.py": "put together in test_parts.py, and by every test of a whole hub",
     "hub/core/records.py": "values without behaviour; every test of the hub makes some",
     "hub/store/key_schema.py": "tables; tests/hub/store/test_schema.py holds them to their records",

@@ -21,7 +21,9 @@ confirm_page, confirm_links
                a page on which to decide, for chats without buttons; the links to it
 passkey_page, passkey_links
                a page on which a person makes a passkey, to sign with on the former; the links to it
-html_page      what these pages have in common; passkey.js is their script
+one_time_page, one_time_links
+               what these pages and their links have in common: a link of one use, who may look, what a form must prove
+html_page      how they look; passkey.js is their script
 code_form_door forms for a second factor's code, at the webhook and over sockets: opened before a click is answered
 removals       the removal of a message in which such a code was said, from the outbox
 output_file    the whole output of a request as one file, read when it is posted

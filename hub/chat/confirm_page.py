@@ -14,27 +14,16 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Final, Protocol
 
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from common.catalogue import Language, translate
 from hub.chat.confirm_links import ConfirmLink, ConfirmLinks
-from hub.chat.html_page import (
-    blocks,
-    data_attributes,
-    is_from_here,
-    page,
-    paragraph,
-    passkey_button,
-    read_body,
-)
-from hub.core import strict_form
+from hub.chat.html_page import blocks, data_attributes, page, passkey_button
+from hub.chat.one_time_page import OneTimePage
 from hub.core.passkeys import PasskeyAnswer, read_answer
-from hub.core.rate_limits import Network, TokenBuckets, client_address, network_key
-from hub.core.strict_json import BadBody
+from hub.core.rate_limits import Network
 
 MAX_WHY: Final = 300
-TRIES: Final = 20.0  # a minute from one address (IPv6: one /64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +61,10 @@ class ConfirmDeps:
     act: Act
 
 
-class ConfirmPage:
+class ConfirmPage(OneTimePage[ConfirmLink]):
     """The endpoint behind /confirm/{token}, for GET and POST."""
+
+    kind = "confirm"
 
     def __init__(
         self,
@@ -83,41 +74,27 @@ class ConfirmPage:
         trusted_proxies: tuple[Network, ...],
         count_refusal: Callable[[str, str, str], Awaitable[None]],
     ) -> None:
-        """`count_refusal` is that of `Refusals`: inlet, code, address."""
+        super().__init__(deps.links, clock=clock, trusted_proxies=trusted_proxies, count_refusal=count_refusal)
         self._deps = deps
-        self._clock = clock
-        self._trusted_proxies = trusted_proxies
-        self._count_refusal = count_refusal
-        self._tries = TokenBuckets(TRIES / 60, TRIES)
 
-    async def respond(self, request: Request) -> Response:
-        now = self._clock()
-        peer = request.client.host if request.client else ""
-        remote = client_address(peer, request.headers.get("x-forwarded-for", ""), self._trusted_proxies) or peer
-        token = request.path_params["token"]
-        link = self._deps.links.find(token, now)
-        if link is None:
-            if self._tries.try_acquire(network_key(remote), now):
-                return page("en", paragraph("confirm_gone"), 429)
-            await self._count_refusal("", "confirm_link", remote)
-            return page("en", paragraph("confirm_gone"), 404)
-        if request.method != "POST":
-            return _page(link, await self._deps.show(link))
-        try:
-            fields = strict_form.parse(await read_body(request))
-        except (BadBody, TimeoutError, ClientDisconnect):
-            return page(link.language, paragraph("confirm_gone", link.language), 400)
-        act = fields.get("act", "")
-        if act not in link.acts:
-            return page(link.language, paragraph("confirm_gone", link.language), 400)
-        taken = self._deps.links.take(token, fields.get("form", ""), now) if is_from_here(request) else None
-        if taken is None:
-            await self._count_refusal(link.inlet, "confirm_form", remote)
-            return page(link.language, paragraph("confirm_gone", link.language), 403)
+    def _language(self, link: ConfirmLink) -> Language:
+        return link.language
+
+    def _inlet(self, link: ConfirmLink) -> str:
+        return link.inlet
+
+    async def _show(self, link: ConfirmLink) -> Response:
+        return _page(link, await self._deps.show(link))
+
+    def _is_answer(self, link: ConfirmLink, fields: Mapping[str, str]) -> bool:
+        return fields.get("act", "") in link.acts
+
+    async def _act(self, token: str, link: ConfirmLink, fields: Mapping[str, str]) -> Response:
         code = fields.get("code", "").replace(" ", "")[:16]
-        done = await self._deps.act(taken, act, code, fields.get("why", "")[:MAX_WHY], read_answer(fields))
-        if done.again and self._deps.links.give_back(token, taken):
-            return _page(taken, await self._deps.show(taken), blocks(done.text), 403)
+        why = fields.get("why", "")[:MAX_WHY]
+        done = await self._deps.act(link, fields.get("act", ""), code, why, read_answer(fields))
+        if done.again and self._deps.links.give_back(token, link):
+            return _page(link, await self._deps.show(link), blocks(done.text), 403)
         return page(link.language, blocks(done.text), 200 if done.ok else 409)
 
 

@@ -13,25 +13,15 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from common.catalogue import translate
-from hub.chat.confirm_page import TRIES, Done
-from hub.chat.html_page import (
-    blocks,
-    data_attributes,
-    is_from_here,
-    page,
-    paragraph,
-    passkey_button,
-    read_body,
-)
+from common.catalogue import Language, translate
+from hub.chat.confirm_page import Done
+from hub.chat.html_page import blocks, data_attributes, page, paragraph, passkey_button
+from hub.chat.one_time_page import OneTimePage
 from hub.chat.passkey_links import PasskeyLink, PasskeyLinks
-from hub.core import strict_form
 from hub.core.passkeys import PasskeyAnswer, read_answer
-from hub.core.rate_limits import Network, TokenBuckets, client_address, network_key
-from hub.core.strict_json import BadBody
+from hub.core.rate_limits import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +33,10 @@ class PasskeyDeps:
     add: Callable[[PasskeyLink, PasskeyAnswer], Awaitable[Done]]
 
 
-class PasskeyPage:
+class PasskeyPage(OneTimePage[PasskeyLink]):
     """The endpoint behind /passkey/{token}, for GET and POST."""
+
+    kind = "passkey"
 
     def __init__(
         self,
@@ -54,37 +46,23 @@ class PasskeyPage:
         trusted_proxies: tuple[Network, ...],
         count_refusal: Callable[[str, str, str], Awaitable[None]],
     ) -> None:
-        """`count_refusal` is that of `Refusals`: inlet, code, address."""
+        super().__init__(deps.links, clock=clock, trusted_proxies=trusted_proxies, count_refusal=count_refusal)
         self._deps = deps
-        self._clock = clock
-        self._trusted_proxies = trusted_proxies
-        self._count_refusal = count_refusal
-        self._tries = TokenBuckets(TRIES / 60, TRIES)
 
-    async def respond(self, request: Request) -> Response:
-        now = self._clock()
-        peer = request.client.host if request.client else ""
-        remote = client_address(peer, request.headers.get("x-forwarded-for", ""), self._trusted_proxies) or peer
-        token = request.path_params["token"]
-        link = self._deps.links.find(token, now)
-        if link is None:
-            if self._tries.try_acquire(network_key(remote), now):
-                return page("en", paragraph("passkey_gone"), 429)
-            await self._count_refusal("", "passkey_link", remote)
-            return page("en", paragraph("passkey_gone"), 404)
-        if request.method != "POST":
-            return _page(link, await self._deps.ask(link))
-        try:
-            fields = strict_form.parse(await read_body(request))
-        except (BadBody, TimeoutError, ClientDisconnect):
-            return page(link.language, paragraph("passkey_gone", link.language), 400)
-        if (answer := read_answer(fields)) is None:
-            return page(link.language, paragraph("passkey_gone", link.language), 400)
-        taken = self._deps.links.take(token, fields.get("form", ""), now) if is_from_here(request) else None
-        if taken is None:
-            await self._count_refusal("", "passkey_form", remote)
-            return page(link.language, paragraph("passkey_gone", link.language), 403)
-        done = await self._deps.add(taken, answer)
+    def _language(self, link: PasskeyLink) -> Language:
+        return link.language
+
+    async def _show(self, link: PasskeyLink) -> Response:
+        return _page(link, await self._deps.ask(link))
+
+    def _is_answer(self, link: PasskeyLink, fields: Mapping[str, str]) -> bool:
+        return read_answer(fields) is not None
+
+    async def _act(self, token: str, link: PasskeyLink, fields: Mapping[str, str]) -> Response:
+        answer = read_answer(fields)
+        if answer is None:
+            return self._gone(link.language, 400)
+        done = await self._deps.add(link, answer)
         return page(link.language, blocks(done.text), 200 if done.ok else 409)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from hub.chat.confirm_links import MAX_FAILURES, MAX_LINKS, SECONDS, ConfirmLink, ConfirmLinks
+from hub.chat.confirm_links import MAX_FAILURES, SECONDS, ConfirmLink, ConfirmLinks
+from hub.chat.one_time_links import MAX_LINKS
 
 NOW = 1_700_000_000.0
 LINK = ConfirmLink("R1", 42, "bob", "hash", ("approve", "reject"), "ops", "en", NOW + SECONDS)

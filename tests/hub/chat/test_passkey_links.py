@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hub.chat.passkey_links import MAX_LINKS, SECONDS, PasskeyLink, PasskeyLinks
+from hub.chat.one_time_links import MAX_LINKS
+from hub.chat.passkey_links import SECONDS, PasskeyLink, PasskeyLinks
 
 NOW = 1_700_000_000.0
 
