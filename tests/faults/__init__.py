@@ -6,6 +6,7 @@
     oracle      the machine's own record: each job appends its id and the moments of its start
     checker     reads the histories afterwards: oracle, store and audit, and what the webhooks answered. Pure
     wall_clock  another wall clock for one process tree, set while it runs; the boot clock stays the real one
+    soak        hours of ordinary work, and what grows meanwhile that should not (`python -m tests.faults.soak`)
     clocks      the table of clocks: agents whose clock is off, hubs whose clock is set while something waits
 
 A case makes its fault, waits until everything has come to rest, and hands the history to the checker; it asserts
