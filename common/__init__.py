@@ -34,6 +34,7 @@ The ground, values and words that every room stands on; it imports nothing above
     key_change   a change from afar of whose own signatures machines count, signed by people
     errors       UserError and the exit codes
     version      the version, in one place
+    crashpoints  named places where a test ends or holds a process
 
 Which parts are pure is contracted in pyproject.toml. Nothing here reads the clock: `now` is an argument. Times are
 seconds since the epoch, as float, in UTC; durations are seconds, unless a name ends in `_ms`.

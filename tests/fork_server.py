@@ -230,6 +230,7 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
         os.closerange(3, 256)
         os.environ.clear()
         os.environ.update(request["env"])
+        importlib.import_module("common.crashpoints").configure(os.environ)
         name, *words = request["argv"]
         module = name if "." in name else f"{name}.__main__"
         sys.argv = [str(ROOT.joinpath(*module.split("."))) + ".py", *words]

@@ -28,6 +28,7 @@ ASPECTS = {
     "tests/hub/engine/test_shown_first.py": "hub/engine/chat_actions.py",
     "tests/agent/runner/test_app_captured_hub.py": "agent/runner/app.py",
     "tests/agent/runner/test_app_sick_disk.py": "agent/runner/app.py",
+    "tests/agent/runner/test_app_crashpoints.py": "agent/runner/app.py",
     "tests/common/test_values_entrances.py": "common/values.py",
     "tests/hub/engine/test_chat_actions_roles.py": "hub/engine/chat_actions.py",
     "tests/hub/planning/test_client_marks.py": "hub/planning/reading.py",

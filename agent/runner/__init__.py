@@ -4,7 +4,6 @@ From the ground up (a module imports only modules above it):
 
     limits        all bounds: counts, bytes, seconds
     read_only     pure: which commands are known to change nothing
-    crashpoints   named places where a test kills the process
     journal       append-only file, on disk before an order is accepted: group commit, fence, tombstones
     evidence      the files of a job: start marker, result
     spool         output on disk: numbered chunks, per-job cap, one quota, SHA-256 of everything

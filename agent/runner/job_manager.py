@@ -29,7 +29,6 @@ from agent.boot import since_boot
 from agent.reserve import Reserve
 from agent.runner.acceptance import check_acceptance, check_again
 from agent.runner.confirmations import Confirmations
-from agent.runner.crashpoints import crashpoint
 from agent.runner.evidence import AlreadyStarted, Evidence, Marker, write_marker
 from agent.runner.jobs import TERMINAL_STATES, RunnerJob, RunnerJobState, clean_reason
 from agent.runner.journal import Journal, Record
@@ -53,6 +52,7 @@ from agent.runner.supervise import Supervisor
 from agent.runner.verify import OrderRefusal, Trust, authenticate, peek_job_id
 from agent.runner.waiting import WaitingJobs
 from agent.runner.walk import SlowPlace
+from common.crashpoints import crashpoint
 from common.link.messages import Confirm, Dispatch, Ended, Refused, Report, Resync, Unsure
 from common.machine.end_notes import has_code, make_note
 from common.plan import Order

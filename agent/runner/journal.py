@@ -45,8 +45,8 @@ import msgpack
 from agent import log
 from agent.place import Place, Word, moved_error, why_moved
 from agent.reserve import Reserve
-from agent.runner.crashpoints import crashpoint
 from agent.runner.limits import RunnerLimits
+from common.crashpoints import crashpoint
 from common.errors import UserError
 from common.link.lineage import MAX_IDS, Lineage, begin
 

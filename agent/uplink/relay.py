@@ -26,6 +26,7 @@ from agent.uplink.renewal import CertificateRenewal
 from agent.uplink.runner_socket import RunnerConnection
 from agent.uplink.trust import TrustedAuthorities
 from agent.uplink.vitals import vitals
+from common.crashpoints import crashpoint, crashpoints_of
 from common.errors import UserError, WorkFailed
 from common.link.codec import FORBIDDEN, BadFrame
 from common.link.compatibility import for_protocol
@@ -200,6 +201,7 @@ class Relay:
             if frame is None:
                 continue
             message = self._obey(frame.message)
+            crashpoints_of((message,), "at_uplink")
             if isinstance(message, _TO_RUNNER):
                 # No await between these two, so that a cancelled task never leaves a message written and not counted.
                 self._runner.write(message, frame.epoch)
@@ -207,6 +209,7 @@ class Relay:
                 self._ack_pending.set()
                 if not await self._drain_runner():
                     return
+                crashpoints_of((message,), "handed_on")
             else:
                 if frame.seq and isinstance(message, Ack):
                     self._session.mark_processed(frame.seq)
@@ -308,7 +311,9 @@ class Relay:
             if message is None or isinstance(message, Bye):
                 self._finish(LinkEnd("runner", "the runner closed its socket", new_session=True))
                 return
+            crashpoints_of((message,), "from_runner")
             await self._connection.send(self._session.send(for_protocol(message, self._protocol)))
+            crashpoints_of((message,), "sent_on")
 
     async def _wait_for_room(self) -> None:
         while not self._session.has_room():
@@ -389,7 +394,9 @@ class Relay:
                     answer = await self._renewal_answers.get()
                 if isinstance(answer, Refuse):
                     raise WorkFailed(f"the hub refused: {answer.code}: {answer.reason}", "see the hub's operator")
+                crashpoint("certificate.received")
                 await self._renewal.install(answer)
+                crashpoint("certificate.installed")
             except TimeoutError:
                 log.warning("certificate.not_renewed", reason="the hub has not answered")
                 self._renewal.record_failure(self._wall_clock())

@@ -23,6 +23,7 @@ from typing import Final
 import aiohttp
 
 from common.catalogue import translate
+from common.crashpoints import crashpoints_of
 from hub.chat import removals
 from hub.chat import retry as reply_policy
 from hub.chat.http_client import FAILURES, describe_failure, make_call, open_session
@@ -247,11 +248,14 @@ class DeliveryWorker:
 
     async def _deliver_this(self, session: aiohttp.ClientSession, delivery: _Delivery) -> None:
         reply = delivery.reply
+        crashpoints_of((reply.kind,), "posting")
         result = await self._post(session, delivery)
         now = self._clock()
         if isinstance(result, Delivered):
+            crashpoints_of((reply.kind,), "posted")
             ref = result.ref if delivery.inlet.platform.can_update else ""
             await self._store.write(lambda txn: _mark_delivered(txn, reply, ref, now))
+            crashpoints_of((reply.kind,), "marked")
             self._metrics.count_reply("done")
             self._activity.note_reply(reply.inlet)
             self._metrics.observe_stage("reply", now - reply.created_at)

@@ -17,6 +17,7 @@ from typing import Any, Final
 from ulid import ULID
 
 from common.catalogue import Sentence, detect_language
+from common.crashpoints import crashpoint
 from common.errors import UserError
 from common.identity.sealing import Sealer
 from common.lifecycle import RequestState
@@ -313,6 +314,7 @@ class Intake:
         started_at = self._clock()
         self._active += 1
         try:
+            crashpoint("plan.begun")
             without, steps = self._find_codes(request, text)
             outcome = self._planning_service.plan_fast(request, text, images)
             if steps and not gives_code(outcome):
@@ -322,6 +324,7 @@ class Intake:
                 without, outcome = kept, self._planning_service.plan_fast(request, kept, images)
             if outcome is None and not self._planning_queue.submit(request, without, steps):
                 outcome = CannotPlan(Sentence("planning_busy"), "busy")
+            crashpoint("plan.made")
             if outcome is not None:
                 await self._commit(request, outcome, started_at, steps)
         finally:

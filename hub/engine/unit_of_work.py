@@ -15,6 +15,7 @@ from ulid import ULID
 
 from common.catalogue import Sentence
 from common.command.line import quote_command
+from common.crashpoints import crashpoints_of
 from common.lifecycle import REQUEST_TERMINAL, JobState, RequestState
 from common.plan import Step
 from hub.chat.compose import ReplyComposer
@@ -49,6 +50,7 @@ class UnitOfWork:
         self.now = now
         self.world = world
         self.effects = Effects()
+        self.audited: list[str] = []
         self._composer = composer
         self._said: tuple[MachineRows, str] | None = None
 
@@ -61,6 +63,7 @@ class UnitOfWork:
         if self._said is not None and not self._said[0].admit(self._said[1], kind, self.now):
             return
         self.txn.audit(kind, subject, actor, data, self.now)
+        self.audited.append(kind)
 
     def roles_now(self, person: str) -> tuple[str, ...]:
         """The roles of a person by the store as it is in this transaction, which another process may have changed."""
@@ -270,11 +273,15 @@ class UnitOfWorkRunner:
         """Runs `unit` in one transaction. Its effects are the caller's to publish."""
         now, wall, world = self._clock(), self._wall(), self.world()
 
-        def in_transaction(txn: Txn) -> tuple[T, Effects]:
+        def in_transaction(txn: Txn) -> tuple[T, UnitOfWork]:
             uow = UnitOfWork(txn, now, wall, self._composer, world, self._prover)
-            return unit(uow), uow.effects
+            result = unit(uow)
+            crashpoints_of(uow.audited, "uncommitted")
+            return result, uow
 
-        return await self._store.write(in_transaction)
+        result, uow = await self._store.write(in_transaction)
+        crashpoints_of(uow.audited, "committed")
+        return result, uow.effects
 
     def publish(self, effects: Effects) -> None:
         self._fan_out.publish(effects)

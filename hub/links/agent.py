@@ -20,6 +20,7 @@ from typing import Final
 
 from websockets.asyncio.server import ServerConnection
 
+from common.crashpoints import crashpoints_of
 from common.identity.certificates import Identity
 from common.link.bodies import is_numbered
 from common.link.codec import Frame
@@ -284,6 +285,7 @@ class AgentLink:
                 lineage = parse_lineage(frame.message.life)
                 self.life = "" if lineage is None else lineage.id
             events.append(frame.message)  # type: ignore[arg-type]  # the session lets only an agent's types through
+        crashpoints_of(events, "received")
         replies = (
             await self._engine.handle_agent_events(self.name, events, self.estranged, self.life, self.orders_protocol)
             if events and not self.broken
@@ -291,12 +293,14 @@ class AgentLink:
         )
         if self.broken:
             return  # ended meanwhile: what has just been committed may come again and changes nothing
+        crashpoints_of(events, "committed")
         self.session.mark_processed(batch[-1].seq)
         if replies is not None:
             await self._send_replies(replies)
         ack = self.session.ack_frame()
         if ack is not None:
             await self._send_frames(ack)
+        crashpoints_of(events, "acknowledged")
 
     async def _send_replies(self, replies: AgentReplies) -> None:
         self.outstanding.difference_update(replies.settled, replies.returned)
@@ -375,7 +379,10 @@ class AgentLink:
 
     async def _send(self, *messages: Message) -> None:
         """Where there is no connection the session holds numbered messages; any other is sent again when it matters."""
-        await self._send_frames(*[self.session.send(message) for message in messages])
+        frames = [self.session.send(message) for message in messages]
+        crashpoints_of(messages, "leaving")
+        await self._send_frames(*frames)
+        crashpoints_of(messages, "sent")
 
     async def _send_frames(self, *frames: bytes) -> None:
         wire = self._send_queue

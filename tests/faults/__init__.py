@@ -1,8 +1,9 @@
 """Faults put into whole systems of real processes, and what must hold whatever happened.
 
-    named crash points of the programs (`agent/runner/crashpoints.py`), which are one string comparison in normal runs,
+    named crash points of the programs (`common/crashpoints.py`), which are one comparison in normal runs,
     the step x fault matrix, clocks, disks and links that misbehave: here is what makes a fault, and the tables of cases
 
+    points      the crash points there are, read from the source
     oracle      the machine's own record: each job appends its id and the moments of its start
     checker     reads the histories afterwards: oracle, store and audit, and what the webhooks answered. Pure
     wall_clock  another wall clock for one process tree, set while it runs; the boot clock stays the real one

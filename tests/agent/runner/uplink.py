@@ -22,6 +22,7 @@ from agent.runner.app import run_runner
 from agent.runner.limits import RunnerLimits
 from agent.state import life_file
 from common.confirmation import confirmation
+from common.crashpoints import FILE_VARIABLE, TEST_VARIABLE, write_order
 from common.identity.signing import CONFIRM_PURPOSE, ORDER_PURPOSE, SigningKey
 from common.link.codec import decode, encode
 from common.link.lineage import parse_lineage
@@ -289,7 +290,8 @@ class Process:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "STATE": str(home.state)}
         unshared = ["unshare", "--mount", "--user", "--map-root-user", "sh", "-c", f'set -e\n{mounts}\nexec "$@"', "sh"]
         if crash:
-            environment |= {"ANSWERBACK_TEST": "1", "ANSWERBACK_CRASHPOINT": crash}
+            write_order(home.state / "crashpoint", crash)
+            environment |= {TEST_VARIABLE: "1", FILE_VARIABLE: str(home.state / "crashpoint")}
         self._log = (home.state / "log").open("ab")
         self._process = subprocess.Popen(
             [

@@ -1,4 +1,4 @@
-"""agent.runner.crashpoints: the runner killed at each named step, and what the next one says"""
+"""The runner killed at each of its crash points, and what the next one says."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from agent.runner import crashpoints
 from common.link.messages import Accepted, Confirm, Ended, Forget, Refused, Report, Resync, Unsure
+from tests.faults.points import points_in
 
 # The point, what the next runner reports, and how often the program may have run.
 AFTERWARDS = {
@@ -28,17 +28,7 @@ FORGETTING = {"forget.before_tombstone": "ended", "forget.after_tombstone": None
 
 def test_every_point_is_tried() -> None:
     """A new crash point without an expectation here fails."""
-    assert set(AFTERWARDS) | set(FORGETTING) == crashpoints.POINTS
-
-
-def test_without_the_test_flag_nothing_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In service the name in the environment is not even looked at."""
-    import importlib
-
-    monkeypatch.setenv("ANSWERBACK_CRASHPOINT", "accept.durable")
-    monkeypatch.delenv("ANSWERBACK_TEST", raising=False)
-    importlib.reload(crashpoints)
-    crashpoints.crashpoint("accept.durable")
+    assert set(AFTERWARDS) | set(FORGETTING) == points_in("agent/runner")
 
 
 def starts(count: Path) -> int:
