@@ -31,7 +31,7 @@ reply_text, approval_text, outcome_text, output_pages, request_text, help_text, 
                the texts of replies; a card is the one message of a request, in chats that can change what was posted
 buttons        a card's buttons, and what a click on one says
 markup         a reply's text as blocks, for platforms with markup of their own
-delivery       posts the outbox to chat, with retries; retry: the pure rule of when
+delivery       posts the outbox to chat, with retries; retry: the pure rule of when; repeats: what may be there already
 http_client    calls to the APIs of chats, bounded and to checked addresses
 resolver       resolves the hosts of replies to addresses that may be called
 """

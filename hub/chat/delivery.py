@@ -2,7 +2,7 @@
 
 The outbox is the truth; `wake` is only a hint to read it. Due replies are read in small batches, at most 32 posts run
 at once, and each result is one write; group commit puts many of them into one fsync. A post whose result was not
-committed is repeated with the same `X-Answerback-Reply`, so that a receiver can recognise it.
+committed by a hub that ended is repeated, under the same id and marked as one (`repeats`).
 
 No chat delays the others: an inlet may have at most three times as many posts under way as there are free workers (so
 one alone gets 24 of the 32, and a worker is always left for the next), and a host that does not answer is left alone
@@ -45,6 +45,7 @@ from hub.chat.platforms.base import (
 from hub.chat.platforms.outbound import SocketCall
 from hub.chat.platforms.privacy import REMOVAL
 from hub.chat.platforms.uploads import UploadRefused, UploadResult, Uploads
+from hub.chat.repeats import Attempts, marked_for_people
 from hub.chat.reply_text import plain_text
 from hub.chat.retry import Dead, Retry
 from hub.core.callback_url import CallbackUrl, Called, resolve_callback
@@ -101,7 +102,8 @@ class DeliveryWorker:
         wall: Callable[[], float] | None = None,
     ) -> None:
         """`echo_guard` hears what is said, before it is posted: its echo may be here before the answer is. `sockets`
-        are the open ones of outbound modes. `wall` is the wall clock, by which calls are signed; None: `clock`.
+        are the open ones of outbound modes. `wall` is the wall clock, by which calls are signed; None: `clock`. Asks
+        the store, once and in this thread, what the hub before has left.
         """
         self._sockets = sockets or OpenSockets()
         self._store = store
@@ -113,7 +115,7 @@ class DeliveryWorker:
         self._metrics = metrics
         self._hosts = reply_policy.HostBreaker()
         self._pacer = reply_policy.ConversationPacer()
-        self._started_at = clock()
+        self._attempts = Attempts(store.read_now(lambda txn: txn.newest_reply_id()))
         self._random = random.Random()  # noqa: S311  spreads retries, guards nothing
         self._wakeup = asyncio.Event()
         self._stopping = False
@@ -240,7 +242,8 @@ class DeliveryWorker:
 
     async def _deliver(self, session: aiohttp.ClientSession, delivery: _Delivery) -> None:
         """Posts one reply and commits the result. A card is posted in its newest state, whatever was enqueued first."""
-        newest = await self._newest(delivery) if delivery.inlet.platform.can_update else delivery
+        posted = self._attempts.posted(delivery.reply) is not None
+        newest = await self._newest(delivery) if delivery.inlet.platform.can_update and not posted else delivery
         try:
             await self._deliver_this(session, newest)
         finally:
@@ -249,13 +252,15 @@ class DeliveryWorker:
     async def _deliver_this(self, session: aiohttp.ClientSession, delivery: _Delivery) -> None:
         reply = delivery.reply
         crashpoints_of((reply.kind,), "posting")
-        result = await self._post(session, delivery)
+        result = self._attempts.posted(reply) or await self._post(session, delivery)
+        self._attempts.note_result(reply, result)
         now = self._clock()
         if isinstance(result, Delivered):
             crashpoints_of((reply.kind,), "posted")
             ref = result.ref if delivery.inlet.platform.can_update else ""
             await self._store.write(lambda txn: _mark_delivered(txn, reply, ref, now))
             crashpoints_of((reply.kind,), "marked")
+            self._attempts.forget(reply)
             self._metrics.count_reply("done")
             self._activity.note_reply(reply.inlet)
             self._metrics.observe_stage("reply", now - reply.created_at)
@@ -274,6 +279,7 @@ class DeliveryWorker:
                 log.info("reply.retry", request=reply.request_id, reply=reply.id, attempt=attempts, reason=reason)
             case Dead(reason):
                 await self._store.write(self._dead_unit(reply, reason))
+                self._attempts.forget(reply)
 
     async def _newest(self, delivery: _Delivery) -> _Delivery:
         """The delivery of what the card has to show now; older states of it need no posting."""
@@ -284,6 +290,7 @@ class DeliveryWorker:
         reply = delivery.reply if newest is None or is_unreadable(newest.body) else newest
         if reply.id != delivery.reply.id:
             self._in_flight.add(reply.id)  # it is due as soon as those before it are done
+            self._attempts.note_overtaken(delivery.reply, reply)
             now = self._clock()
             await self._store.write(lambda txn: txn.mark_replies_superseded(request, reply.id, now))
         return replace(delivery, reply=reply, card=card.ref if card is not None else "")
@@ -299,9 +306,10 @@ class DeliveryWorker:
             delivery.target.url,
             reply.body,
             ref=delivery.card,
-            # One from before this start may have been posted by the hub that ended meanwhile.
-            repeated=reply.attempts > 0 or reply.created_at < self._started_at,
+            repeated=self._attempts.may_be_there(reply),
         )
+        if not removing:
+            posting = marked_for_people(platform, posting)
         if _HAS_FILE in reply.body:
             uploaded = await self._upload(session, delivery, posting)
             if not isinstance(uploaded, UploadRefused):
@@ -312,7 +320,7 @@ class DeliveryWorker:
         if isinstance(first, DeliveryFailed):
             return first
         call = first
-        for _ in range(MAX_CALLS):
+        for number in range(MAX_CALLS):
             what: Called = "the socket" if isinstance(call, SocketCall) else "a call"
             target = resolve_callback(http_form(call.url), delivery.inlet.reply_hosts, what)
             if isinstance(target, str):
@@ -322,7 +330,7 @@ class DeliveryWorker:
             else:
                 answer = await self._call(session, call, target)
             if isinstance(answer, DeliveryFailed):
-                return answer
+                return replace(answer, unsent=answer.unsent and number == 0)
             result: DeliveryResult = (
                 removals.removal_result(platform, posting, call, answer)
                 if removing
@@ -333,8 +341,10 @@ class DeliveryWorker:
                     pass
                 case CardGone(reason):
                     log.info("replies.card_gone", request=reply.request_id, reply=reply.id, reason=reason)
-                    posting = replace(posting, ref="", lost=posting.ref)
+                    posting = marked_for_people(platform, replace(posting, ref="", lost=posting.ref))
                     call = platform.render(posting, self._wall())
+                case DeliveryFailed() if number > 0:
+                    return replace(result, unsent=False)  # the calls before may have posted it, or a part of it
                 case _:
                     return result
         return DeliveryFailed(f"still not posted after {MAX_CALLS} calls")
@@ -358,7 +368,7 @@ class DeliveryWorker:
                     return UploadRefused(target)
                 answer = await self._call(session, call, target, UPLOAD_TIMEOUT)
                 if isinstance(answer, DeliveryFailed):
-                    return answer
+                    return replace(answer, unsent=False)  # the calls before may have posted it
                 call = calls.send(answer)
         except StopIteration as end:
             result: UploadResult = end.value
@@ -375,7 +385,8 @@ class DeliveryWorker:
             answer, _ = await make_call(session, call, MAX_RESPONSE, seconds)
         except FAILURES as error:
             self._hosts.failed(host, self._clock())
-            return DeliveryFailed(f"{host}: {describe_failure(error, seconds or POST_TIMEOUT)}")
+            unsent = isinstance(error, aiohttp.ClientConnectorError)
+            return DeliveryFailed(f"{host}: {describe_failure(error, seconds or POST_TIMEOUT)}", unsent=unsent)
         self._hosts.succeeded(host)
         return answer
 

@@ -78,6 +78,7 @@ _WAITING: Final = Statement(
     .where(PENDING)
     .group_by(table.c.inlet)
 )
+_NEWEST_ID: Final = Statement(sa.select(sa.func.max(table.c.id)))
 _OLDEST: Final = Statement(sa.select(sa.func.min(table.c.created_at)).where(PENDING))
 
 
@@ -137,6 +138,10 @@ class OutboxRepository(Repository):
 
     def schedule_reply_retry(self, id: int, next_at: float, attempts: int, error: str) -> None:  # noqa: A002
         self._db.change(_RETRY, {"key": id, "at": next_at, "tries": attempts, "why": error})
+
+    def newest_reply_id(self) -> int:
+        """The last id given to a reply that is still there; 0 where there is none. Later ones are higher."""
+        return int(self._db.value(_NEWEST_ID) or 0)
 
     def count_pending_replies(self) -> int:
         """How many replies are pending."""

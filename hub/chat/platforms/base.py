@@ -286,6 +286,8 @@ class ReplyContent:
                 body["deadline"] = self.deadline
         if self.file is not None:
             body |= {"file": {"request": self.file.request, "number": self.file.number}, "language": self.language}
+        if self.language != "en":
+            body["language"] = self.language
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -361,6 +363,7 @@ class DeliveryFailed:
     reason: str
     kind: Literal["gone", "refused", "later"] = "later"
     retry_after: str = ""  # the Retry-After header as received
+    unsent: bool = False  # this attempt has certainly posted nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,7 +462,8 @@ def result_of_status(answer: HttpResponse) -> Delivered | DeliveryFailed:
     if 200 <= status < 300:
         return Delivered()
     if status == 410:
-        return DeliveryFailed("the receiver answered 410 Gone", "gone")
+        return DeliveryFailed("the receiver answered 410 Gone", "gone", unsent=True)
     if status in (408, 425, 429) or status >= 500:
-        return DeliveryFailed(f"the receiver answered {status}", "later", answer.headers.get("retry-after", ""))
-    return DeliveryFailed(f"the receiver answered {status}", "refused")
+        again = answer.headers.get("retry-after", "")
+        return DeliveryFailed(f"the receiver answered {status}", "later", again, unsent=status in (425, 429))
+    return DeliveryFailed(f"the receiver answered {status}", "refused", unsent=True)

@@ -134,6 +134,7 @@ class DiscordPlatform:
     """`Platform` for `platform = "discord"`."""
 
     kind = "discord"
+    knows_repeats = True
     methods = POST_ONLY
     can_update = True
     can_buttons = True

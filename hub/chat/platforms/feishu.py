@@ -126,6 +126,7 @@ class FeishuPlatform:
     """`Platform` for `platform = "feishu"`."""
 
     kind = "feishu"
+    knows_repeats = True
     methods = POST_ONLY
     can_update = True
     can_buttons = True

@@ -54,10 +54,17 @@ def sign(secret: bytes, body: bytes) -> str:
     return hmac.digest(secret, body, "sha256").hex()
 
 
+def body_with_id(reply: OutboundReply) -> bytes:
+    """The reply's JSON with the id by which repeats are known, and `repeat` where this may be one: both are signed."""
+    repeat = '"repeat":true,' if reply.repeated else ""
+    return f'{{"id":{json.dumps(reply.id)},{repeat}{reply.body.removeprefix("{")}'.encode()
+
+
 class GenericPlatform:
     """`Platform` for `platform = "generic"`."""
 
     kind = "generic"
+    knows_repeats = True
     methods = POST_ONLY
     can_update = False
     can_buttons = False
@@ -98,7 +105,7 @@ class GenericPlatform:
         return read_message(parse_body(request.body))
 
     def render(self, reply: OutboundReply, now: float) -> HttpCall:
-        body = reply.body.encode()
+        body = body_with_id(reply)
         headers = {
             "Content-Type": "application/json",
             "X-Signature": sign(self.proven_by or self._secrets[0], body),

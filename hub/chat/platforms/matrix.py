@@ -78,6 +78,7 @@ class MatrixPlatform:
     """`Platform` for `platform = "matrix"`."""
 
     kind = "matrix"
+    knows_repeats = True
     methods = POST_ONLY
     can_update = True
     can_buttons = False

@@ -90,6 +90,7 @@ class MattermostPlatform:
     """`Platform` for `platform = "mattermost"`."""
 
     kind = "mattermost"
+    knows_repeats = True
     methods = POST_ONLY
     can_update = True
     can_buttons = True  # with callback_url

@@ -130,6 +130,7 @@ class SlackPlatform:
     """`Platform` for `platform = "slack"`."""
 
     kind = "slack"
+    knows_repeats = True
     methods = frozenset({"GET", "POST"})  # GET: Slack looks at the certificate
     can_update = True
     can_buttons = True

@@ -34,7 +34,7 @@ from hub.chat.platforms.base import (
     WebhookRequest,
     result_of_status,
 )
-from hub.chat.platforms.generic import MAX_ID, example_body, parse_body, read_message
+from hub.chat.platforms.generic import MAX_ID, body_with_id, example_body, parse_body, read_message
 from hub.core.inlet_table import InletTable
 
 TOLERANCE: Final = 300  # seconds either way
@@ -74,6 +74,7 @@ class StandardPlatform:
     """`Platform` for `platform = "standard"`."""
 
     kind = "standard"
+    knows_repeats = True
     methods = POST_ONLY
     can_update = False
     can_buttons = False
@@ -136,7 +137,7 @@ class StandardPlatform:
         return found
 
     def render(self, reply: OutboundReply, now: float) -> HttpCall:
-        body = reply.body.encode()
+        body = body_with_id(reply)
         message_id = "reply_" + reply.id.replace(".", "_")
         timestamp = int(now)
         headers = {

@@ -100,6 +100,7 @@ class WecomPlatform:
     """`Platform` for `platform = "wecom"`."""
 
     kind = "wecom"
+    knows_repeats = True
     methods = frozenset({"GET", "POST"})
     can_update = True  # once, when the request is decided
     can_buttons = True

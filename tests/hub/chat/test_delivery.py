@@ -209,7 +209,7 @@ async def test_a_reply_is_posted_signed_and_once(tmp_path: Path) -> None:
         added = await outbox.add(receiver.url(), "01ARZ", body='{"text":"好"}')
         rows = await outbox.settled([added], "done")
         (post,) = receiver.posts
-        assert post.body == '{"text":"好"}'.encode()
+        assert post.body == f'{{"id":"01ARZ.{added}","text":"好"}}'.encode()
         assert post.headers["x-signature"] == sign(SECRET, post.body)
         assert post.headers["x-answerback-reply"] == f"01ARZ.{added}"
         assert post.headers["content-type"] == "application/json"
@@ -444,8 +444,16 @@ async def test_an_endless_answer_is_not_read_to_its_end(tmp_path: Path) -> None:
         assert written < 50 * 1024 * 1024
 
 
+def marks(receiver: Receiver) -> list[tuple[str, bool]]:
+    """Of each post the id in its signed body, and whether it says that it may be a repeat."""
+    bodies = [json.loads(post.body) for post in receiver.posts]
+    return [(body["id"], body.get("repeat", False)) for body in bodies]
+
+
 async def test_what_was_pending_before_the_start_is_posted(tmp_path: Path) -> None:
-    """A restart loses no reply, and a result that was not committed is posted again under the same id."""
+    """A restart loses no reply, and a result that was not committed is posted again under the same id, as a repeat;
+    what comes later is none.
+    """
     async with receiving(held=True) as receiver:
         async with desk(tmp_path, run=False) as outbox:
             added = await outbox.add(receiver.url())
@@ -456,7 +464,45 @@ async def test_what_was_pending_before_the_start_is_posted(tmp_path: Path) -> No
         receiver.gate.set()
         async with desk(tmp_path) as outbox:
             await outbox.settled([added], "done")
-        assert [post.headers["x-answerback-reply"] for post in receiver.posts] == [f"req-1.{added}"] * 2
+            later = await outbox.add(receiver.url(), "req-2")
+            await outbox.settled([later], "done")
+        assert [post.headers["x-answerback-reply"] for post in receiver.posts][:2] == [f"req-1.{added}"] * 2
+        assert marks(receiver) == [(f"req-1.{added}", False), (f"req-1.{added}", True), (f"req-2.{later}", False)]
+
+
+@pytest.mark.parametrize(("status", "may_be_there"), [(503, True), (500, True), (408, True), (429, False)])
+async def test_a_retry_is_marked_where_the_first_may_have_arrived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, may_be_there: bool
+) -> None:
+    """An attempt that certainly posted nothing makes no repeat of the next one."""
+    monkeypatch.setattr(retry, "FIRST_DELAY", 0.05)
+    async with receiving(lambda number, post: status if number <= 2 else 200) as receiver, desk(tmp_path) as outbox:
+        added = await outbox.add(receiver.url())
+        await outbox.settled([added], "done")
+        assert [mark for _, mark in marks(receiver)] == [False, may_be_there, may_be_there]
+
+
+async def test_a_chat_that_knows_no_repeats_is_told_in_words(tmp_path: Path) -> None:
+    """Where the platform has no id by which a repeat is known, its first line says what it may be."""
+
+    class Plain(GenericPlatform):
+        knows_repeats = False
+
+    said = ReplyContent("m", "c", "done: 41", language="zh").to_json()
+    inlet = Inlet("ops", Plain([SECRET]), HOSTS)
+    async with receiving(held=True) as receiver:
+        async with desk(tmp_path, run=False, ops=inlet) as outbox:
+            added = await outbox.add(receiver.url(), body=said)
+            dying = asyncio.get_running_loop().create_task(outbox.courier.run())
+            await receiver.has(1)
+            dying.cancel()
+            await asyncio.wait([dying])
+        receiver.gate.set()
+        async with desk(tmp_path, ops=inlet) as outbox:
+            await outbox.settled([added], "done")
+    first, again = (json.loads(post.body)["text"] for post in receiver.posts)
+    assert first == "done: 41"
+    assert again == "（可能重复：不知道前一条是否已送达。）\ndone: 41"
 
 
 async def test_a_missed_hint_costs_a_second_at_most(tmp_path: Path) -> None:
@@ -484,7 +530,7 @@ async def test_stop_waits_for_posts_under_way(tmp_path: Path) -> None:
 
 
 async def test_trouble_with_the_store_does_not_end_the_courier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A result that cannot be written is posted again later; reading that fails is tried again."""
+    """A result that cannot be written is written later, and nothing is posted twice; reading is tried again."""
     monkeypatch.setattr(replies, "POLL_INTERVAL", 0.02)
     async with receiving() as receiver, desk(tmp_path) as outbox:
         added = await outbox.add(receiver.url(), next_at=time.time() + 0.1)
@@ -503,9 +549,9 @@ async def test_trouble_with_the_store_does_not_end_the_courier(tmp_path: Path, m
 
         monkeypatch.setattr(outbox.store, "read", failing_read)
         monkeypatch.setattr(outbox.store, "write", failing_write)
-        await receiver.has(2)
-        monkeypatch.undo()
         await outbox.settled([added], "done")
+        assert not failures
+        assert len(receiver.posts) == 1
 
 
 class Careful(GenericPlatform):

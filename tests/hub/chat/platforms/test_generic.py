@@ -166,8 +166,13 @@ def test_all_secrets_are_taken_and_the_first_signs() -> None:
 
 def test_a_reply_is_signed_json_with_an_id() -> None:
     """The receiver verifies a reply as the hub verifies a message, and can tell a repeat."""
-    call = PLATFORM.render(OutboundReply("01ARZ.7", "https://chat.example/r", '{"text":"好"}'), 0.0)
-    assert (call.method, call.url, call.body) == ("POST", "https://chat.example/r", '{"text":"好"}'.encode())
+    first = OutboundReply("01ARZ.7", "https://chat.example/r", '{"text":"好"}')
+    call = PLATFORM.render(first, 0.0)
+    assert (call.method, call.url) == ("POST", "https://chat.example/r")
+    assert call.body == '{"id":"01ARZ.7","text":"好"}'.encode()
+    again = PLATFORM.render(replace(first, repeated=True), 0.0)
+    assert again.body == '{"id":"01ARZ.7","repeat":true,"text":"好"}'.encode()
+    assert again.headers["X-Signature"] == sign(SECRET, again.body)
     assert call.headers == {
         "Content-Type": "application/json",
         "X-Signature": sign(SECRET, call.body),

@@ -102,7 +102,7 @@ def test_what_is_rendered_the_reference_library_verifies() -> None:
     now = time.time()
     call = platform.render(OutboundReply("01ARZ.7", "https://chat.example/r", '{"text":"好"}'), now)
     for key in (KEY, other):
-        assert Webhook(key).verify(call.body, dict(call.headers)) == {"text": "好"}
+        assert Webhook(key).verify(call.body, dict(call.headers)) == {"id": "01ARZ.7", "text": "好"}
     assert call.headers["webhook-id"] == "reply_01ARZ_7"
     again = platform.render(OutboundReply("01ARZ.7", "https://chat.example/r", '{"text":"好"}'), now + 60)
     assert again.headers["webhook-id"] == call.headers["webhook-id"]

@@ -342,9 +342,9 @@ def test_any_text_is_a_card_that_shows_it(text: str) -> None:
     [
         (202, {}, Delivered()),
         (200, {}, Delivered()),
-        (429, {"retry-after": "7"}, DeliveryFailed("the receiver answered 429", "later", "7")),
+        (429, {"retry-after": "7"}, DeliveryFailed("the receiver answered 429", "later", "7", unsent=True)),
         (500, {}, DeliveryFailed("the receiver answered 500", "later")),
-        (400, {}, DeliveryFailed("the receiver answered 400", "refused")),
+        (400, {}, DeliveryFailed("the receiver answered 400", "refused", unsent=True)),
     ],
 )
 def test_the_workflow_answers_by_its_status(status: int, headers: dict[str, str], result: Any) -> None:
