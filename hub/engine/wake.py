@@ -3,8 +3,10 @@ links, and its end written and told.
 
 A job for a machine that sleeps wakes it where its rule says `wake = true`, once in AGAIN_AFTER seconds.
 
-What is under way is in memory, not in the store: a hub that is restarted meanwhile asks nobody further and tells no
-result. That somebody asked stands in the audit.
+What is under way is in memory, not in the store: a hub that is restarted meanwhile tells no result. That somebody asked
+stands in the audit. What waits in the queue for machines that are away is looked at again every AGAIN_AFTER seconds,
+the first time once machines have had the time to come back after the hub's start: jobs that such a rule is about wake
+their machines then.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from hub.identity.agents import ABSENT_STATES, AgentRegistry, MachinesSnapshot
 
 MAX_ENDED: Final = 256
 """Results that are kept for those who ask later."""
+FIRST_LOOK: Final = 90.0
+"""Seconds after the start in which machines come back by themselves."""
 BY_RULE: Final = Actor("hub", "rule")
 
 
@@ -58,6 +62,7 @@ class Wakes:
         self._ids: dict[str, tuple[str, str]] = {}  # of a message -> machine, neighbour
         self._ended: dict[str, WakeEnd] = {}
         self._wanted: dict[str, str] = {}  # machine -> request whose rule wants it woken
+        self._look_at = clock() + FIRST_LOOK
         self._for_jobs: dict[str, float] = {}  # when a machine was woken for a job last
 
     def begin(self, uow: UnitOfWork, actor: Actor, machine: str, request: str = "") -> ActionResult:
@@ -114,11 +119,18 @@ class Wakes:
 
     async def run_due(self) -> None:
         """Called twice a second."""
+        await self._look_at_queue()
         await self._wake_for_jobs()
         for waking in self._waking.values():
             end = self._step(waking)
             if end is not None:
                 await self._end(waking, end)
+
+    async def _look_at_queue(self) -> None:
+        if self._clock() >= self._look_at:
+            self._look_at = self._clock() + AGAIN_AFTER
+            if any(rule.wake for rule in self._units.world().policy.rules):
+                await self._units.write(_find_waiting)
 
     async def _wake_for_jobs(self) -> None:
         """What rules want: begun like what a person wants, and where it cannot be, said where the job was asked for."""
@@ -169,6 +181,22 @@ class Wakes:
                 uow.effects.replies |= self._composer.enqueue_notice(uow.txn, request, text, uow.now)
 
         await self._units.write(unit)
+
+
+def _find_waiting(uow: UnitOfWork) -> None:
+    """Machines that are away and have a job at the head of their queue whose rule wakes them."""
+    if uow.world.recovering:
+        return
+    for name in uow.txn.agents_with_queue():
+        if len(uow.effects.to_wake) >= MAX_AT_ONCE:
+            return
+        head = () if name in uow.world.machines.online else uow.txn.queue_of(name, 1)
+        job = uow.txn.job(head[0][0]) if head else None
+        request = uow.txn.request(job.request_id) if job is not None and job.not_before <= uow.now else None
+        if job is None or request is None or request.plan is None or not uow.is_authentic(request):
+            continue
+        if uow.world.to_wake(request, request.plan.steps[job.step], [name], uow.now):
+            uow.effects.to_wake.append((name, request.id))
 
 
 def _peers(machines: MachinesSnapshot) -> Iterator[Peer]:

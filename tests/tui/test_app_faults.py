@@ -35,6 +35,7 @@ ROWS: dict[str, Row] = {
     "settle": job(1, "unknown", argv=None),
     "pause": agent("web-1", paused_by="bob"),
     "drain": agent("web-1", draining={"by": "bob", "at": NOW, "left": 1, "of": 2}),
+    "wake": agent("web-1", online=False),
 }
 KINDS: dict[str, Any] = {
     "approve": "request",
@@ -42,6 +43,7 @@ KINDS: dict[str, Any] = {
     "edit": "request",
     "pause": "agent",
     "drain": "agent",
+    "wake": "agent",
 }
 OPEN_FIRST = {"priority", "pause_all", "run", "broadcast", "copy"}
 """ActionFlows that ask nothing of the hub before their dialog is there."""

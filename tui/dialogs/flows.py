@@ -22,10 +22,12 @@ from common.api.jobs import JobView
 from common.api.queries import JobArgs
 from common.api.requests import RequestDetails, RequestFields
 from common.api.verb import Verb
+from common.api.wake import WakeArgs, WakingArgs
 from common.catalogue import Sentence, translate
 from common.command.line import quote_command
 from common.command.output_filters import FilterWords
 from common.ids import is_name
+from common.text import clean
 from tui.dialogs.approve import ApproveDialog
 from tui.dialogs.count import CountDialog
 from tui.dialogs.dialog import Dialog
@@ -48,6 +50,8 @@ from tui.view.detail import record_json
 from tui.widgets.choices import ChoiceItem
 
 UNDO_FOR: Final = 8.0
+WAKE_LOOK: Final = 1.0
+"""Seconds between two looks at how the waking of a machine stands."""
 REPEAT_GUARD: Final = 2.0
 """Seconds after an act in which the same one on the same rows is taken for a slip of the finger."""
 Rows = Sequence[Row]
@@ -73,6 +77,7 @@ class ActionFlows:
             "pause": self.pause,
             "pause_all": self.pause_all,
             "drain": self.drain,
+            "wake": self.wake,
             "allowed": self.allowed,
             "run": self.run,
             "broadcast": self.broadcast,
@@ -251,6 +256,28 @@ class ActionFlows:
         what = {"what": one_line(agent.name, 64)}
         if self._notify_outcome(answer, Sentence("console_undrained", what)):
             self._offer_undo(Sentence("console_undo_undrain", what), verbs.DRAIN, DrainArgs(agent=agent.name))
+
+    async def wake(self, kind: Kind, rows: Rows) -> None:
+        """Asks for it, and says how it ended, which the hub knows after two minutes at most."""
+        agent = rows[0]
+        if not isinstance(agent, AgentView):
+            return
+        source, about = self._console.source, row_title(agent)
+        answer = await call_hub(source, verbs.WAKE, WakeArgs(agent=agent.name))
+        asked = Sentence("console_wake_asked", {"what": one_line(agent.name, 64)})
+        if not self._notify_outcome(answer, asked, about) or answer.result is None or not answer.result.waking:
+            return
+        while True:
+            end = await call_hub(source, verbs.WAKING, WakingArgs(agent=agent.name))
+            if end.result is None or end.result.state != "waking":
+                break
+            await asyncio.sleep(WAKE_LOOK)
+        if end.result is None:
+            self._notify_outcome(end, Sentence("console_no_answer"), about)
+            return
+        is_awake = end.result.state == "woke"
+        message = clean(end.result.text, limit=500)
+        self._console.notify(message, "ok" if is_awake else "warn", sticky=not is_awake, about=about)
 
     async def allowed(self, kind: Kind, rows: Rows) -> None:
         answer = await call_hub(self._console.source, verbs.ALLOWED, NoArgs())

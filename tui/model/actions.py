@@ -130,6 +130,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("drain", "D", "control", kinds=AGENT_KINDS, role="approver", verb="drain", mutates=True,
         confirmation=Confirmation.FORM,
         cli_command="answerback drain {agent}", rank=31),
+    Action("wake", "U", "control", kinds=AGENT_KINDS, role="operator", verb="wake", mutates=True,
+        cli_command="answerback wake {agent} --wait", rank=32),
     Action("allowed", "W", "control", verb="allowed", required_verb="allowed", cli_command="answerback allowed"),
     # ask for work
     Action("run", "n", "ask", kinds=_kinds("agent", "job"), role="operator", verb="run", mutates=True, multiple=True,
@@ -257,8 +259,10 @@ def _disabled_by_state(action: Action, scene: ActionContext) -> Sentence | None:
         return _disabled_by_request(action, row)
     if isinstance(row, JobView) and (scene.marked <= 1 or not action.multiple):
         return _disabled_by_job(action, row)
-    if isinstance(row, AgentView) and action.id in ("run", "pause", "drain") and row.is_revoked:
+    if isinstance(row, AgentView) and action.id in ("run", "pause", "drain", "wake") and row.is_revoked:
         return Sentence("console_off_revoked")
+    if isinstance(row, AgentView) and action.id == "wake" and row.online:
+        return Sentence("console_off_online")
     return None
 
 

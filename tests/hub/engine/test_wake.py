@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from common.link.messages import WAKE_FACT, Wake, Woken
 from hub.core.wake import AGAIN_AFTER, DEADLINE
 from hub.engine import wake as module
+from hub.engine.wake import FIRST_LOOK
 from tests.hub.hub_harness import HubHarness
 
 CARD = {"net0": "eth0 52:54:00:00:00:01 10.0.3.9/24"}
@@ -181,3 +184,40 @@ async def test_a_job_whose_machine_cannot_be_woken_says_so(harness: HubHarness, 
     harness.fleet.set_offline("web-2")
     await ask_for_a_job(harness)
     assert any("no neighbour on 10.0.3.0/24 is online" in body for body in told(harness))
+
+
+async def test_what_waits_wakes_its_machine_after_a_restart(harness: HubHarness) -> None:
+    """Asked while no neighbour was there and forgotten by a restart: looked at once machines have had their time."""
+    harness.add_rule("backup", WOL)
+    await harness.add_machine("nas", online=False, facts=CARD)
+    await harness.submit("@nas /opt/tests/backup", "carol")
+    await harness.restart()
+    said = Said(harness)
+    await harness.add_machine("web-2", facts=NEAR)
+    await harness.engine.wakes.run_due()
+    assert said.messages == []
+    harness.clock.advance(FIRST_LOOK)
+    await harness.engine.wakes.run_due()
+    assert [name for name, _ in said.messages] == ["web-2"]
+
+
+@pytest.mark.parametrize("why", ["", "online", "no rule", "held", "forged"])
+async def test_what_waits_for_another_reason_wakes_nobody(harness: HubHarness, said: Said, why: str) -> None:
+    """Only the head of the queue of a machine that is away, whose rule says so, and which this hub has written."""
+    harness.add_rule("backup", "" if why == "no rule" else WOL)
+    harness.add_rule("other", WOL)
+    request = await harness.submit("@nas /opt/tests/backup", "carol")
+    await harness.engine.wakes.run_due()
+    harness.clock.advance(DEADLINE)
+    await harness.engine.wakes.run_due()
+    said.messages.clear()
+    if why == "online":
+        harness.fleet.set_online("nas")
+    if why == "held":
+        (job,) = harness.jobs(request)
+        harness.write(lambda txn: txn.save_job(job, replace(job, not_before=harness.clock() + 2 * AGAIN_AFTER)))
+    if why == "forged":
+        harness.tamper("UPDATE requests SET rule = 'other' WHERE id = ?", request.id)
+    harness.clock.advance(AGAIN_AFTER)
+    await harness.engine.wakes.run_due()
+    assert len(said.messages) == (0 if why else 1)

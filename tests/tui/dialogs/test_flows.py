@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 from tests.tui.demo_console import demo_console
+from tests.tui.fake_source import FakeSource, agent_row, console_driver
 from tui.client.errors import CallRefused, LinkLost
+from tui.dialogs import flows
 
 
 async def test_retry_asks_once_however_often_the_key_is_pressed() -> None:
@@ -61,3 +63,30 @@ async def test_copy_sends_the_text_to_the_terminal() -> None:
         await d.press("enter")
         await d.wait_no_dialog()
         assert {verb for verb, _ in d.source.calls} <= {"job", "request"}  # looks, and nothing that acts
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        ([{"state": "waking", "text": "-"}, {"state": "woke", "text": "nas woke after 14 s"}], "nas woke after 14 s"),
+        ([{"state": "late", "text": "nas did not come within 120 s"}], "nas did not come within 120 s"),
+        ([LinkLost("the hub is gone")], "the hub is gone"),
+    ],
+)
+async def test_waking_a_machine_tells_how_it_ended(
+    ends: list[object], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """U asks for it, and looks until the hub knows; a machine that is online has no such act."""
+    monkeypatch.setattr(flows, "WAKE_LOOK", 0.0)
+    source = FakeSource(roles=("operator",))
+    source.rows["agents"] = [agent_row("nas", online=False), agent_row("web-1")]
+    answers = iter(ends)
+    source.answers["wake"] = {"code": "ok", "text": "nas is being woken", "waking": True}
+    source.answers["waking"] = lambda args: next(answers)
+    async with console_driver(source, "agents") as stage:
+        await stage.press("U")
+        await stage.wait_until(lambda: told in stage.text)
+        assert [args["agent"] for args in source.calls_of("waking")] == ["nas"] * len(ends)
+        await stage.press("down", "U")
+        await stage.wait_until(lambda: "it is online" in stage.text)
+        assert len(source.calls_of("wake")) == 1

@@ -108,6 +108,7 @@ class Flow:
     verb: str
     args: dict[str, Any] = field(default_factory=dict)
     state: str = "running"  # of the job
+    online: bool = True  # the machine
 
 
 REQUEST = {"number": 41}
@@ -131,6 +132,7 @@ FLOWS: dict[str, Flow] = {
     "pause": Flow("agents", (presses("enter", "enter"),), (clicks("pause"),), "pause", {"agent": "web-1"}),
     "pause_all": Flow("agents", (presses("enter", "enter"),), (clicks("pause"),), "pause"),
     "drain": Flow("agents", (presses("enter", "right", "enter"),), (clicks("drain"),), "drain", {"agent": "web-1"}),
+    "wake": Flow("agents", (), (), "wake", {"agent": "web-1"}, online=False),
     "allowed": Flow("agents", (presses("enter", "right", "enter"),), (clicks("disallow"),), "disallow", {"number": 3}),
     "run": Flow(
         "agents",
@@ -168,7 +170,7 @@ def test_every_flow_is_here() -> None:
 
 def source_of(flow: Flow) -> FakeSource:
     source = FakeSource(roles=("admin",))
-    source.rows["requests"], source.rows["agents"] = [request_row(41)], [agent_row("web-1")]
+    source.rows["requests"], source.rows["agents"] = [request_row(41)], [agent_row("web-1", online=flow.online)]
     source.rows["jobs"] = [job_row(1, flow.state)]
     source.answers |= {
         "targets": {"count": 61, "online": 60},
