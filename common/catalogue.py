@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
-from importlib.resources.abc import Traversable
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from common.read_file import parse_toml
 from common.text import clean_lines
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 Language = Literal["en", "zh"]
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
@@ -40,11 +40,15 @@ class Sentence:
 @cache
 def sentences() -> dict[str, dict[str, str]]:
     """key -> language -> text, of the whole catalogue."""
+    from importlib import resources  # most programs load the catalogue and say none of its sentences
+
     return load(resources.files("common").joinpath("sentences"))
 
 
 def load(folder: Traversable) -> dict[str, dict[str, str]]:
     """The sentences of a folder's TOML files; raises ValueError for a key in two of them."""
+    from common.read_file import parse_toml
+
     found: dict[str, dict[str, str]] = {}
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if not file.name.endswith(".toml"):

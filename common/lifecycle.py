@@ -145,6 +145,10 @@ JOB_TERMINAL: Final = frozenset({J.SUCCEEDED, J.FAILED, J.TIMED_OUT, J.CANCELLED
 JOB_SETTLED: Final = JOB_TERMINAL | {J.UNKNOWN}
 """States in which a request no longer waits for the job. `unknown` is one: it is reported, and corrected later."""
 JOB_DISPATCHED: Final = frozenset({J.LEASED, J.ACCEPTED, J.RUNNING})
+BAD_JOBS: Final = frozenset({"failed", "timed_out", "unknown", "expired", "not_started"})
+"""What people look for as `is:bad`; what a person cancelled is not bad."""
+STUCK_AFTER: Final = 30.0
+"""Seconds past its time limit (or past being handed out) after which a job is stuck: more than the grace of a kill."""
 
 
 class InvalidTransition(Exception):

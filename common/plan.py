@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.approval_proof import ApprovalProof, BadProof, proofs_from_json, proofs_to_json
-from common.command.output_filters import BadFilter, FilterWords, check_filters
+from common.command.output_filters import DEFAULT_OUTPUT_CAP, BadFilter, FilterWords, check_filters
 from common.ids import is_name
 from common.script import BadScript, ScriptWord, script_from_json, script_to_json
 
@@ -32,7 +32,6 @@ MAX_ARG_CHARS = 8_192
 MAX_ARGV_CHARS = 32_768
 DEFAULT_TIME_LIMIT = 60
 MAX_TIME_LIMIT = 24 * 3600
-DEFAULT_OUTPUT_CAP = 1024 * 1024
 MAX_OUTPUT_CAP = 10 * 1024 * 1024
 DEFAULT_TTL = 600
 MAX_TTL = 30 * 24 * 3600

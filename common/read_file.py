@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from collections.abc import Collection
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +36,8 @@ def parse_toml(data: bytes, name: Path | str, cure: str = "correct that line") -
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise UserError(f"{name}: line {line} is not UTF-8", "save the file as UTF-8") from None
+    import tomllib  # takes a while to load, and links and runners read no TOML
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -48,6 +48,8 @@ def parse_toml(data: bytes, name: Path | str, cure: str = "correct that line") -
 
 def suggest_key(key: str, known: Collection[str]) -> str:
     """What to do about an unknown key: the nearest of those that are known, or all of them."""
+    from difflib import get_close_matches  # for whoever wrote a wrong key
+
     near = get_close_matches(key, known, 1)
     return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
 

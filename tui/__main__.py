@@ -14,7 +14,7 @@ def _load() -> Callable[[], object]:
 
 
 def main() -> None:
-    start("answerback", _load, "console")
+    start("answerback", _load, "console", leave_at_once=True)
 
 
 if __name__ == "__main__":

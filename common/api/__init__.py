@@ -1,6 +1,7 @@
 """The one typed API of operators: hub, console, command line and demo world all speak it. Pure.
 
 verbs, verb         every verb, declared once: name, right, arguments, result
+work                asking for work and following it: the verbs that `answerback run` needs, apart from the others
 queries, actions, wake, drafts, standing, key_changes, passkeys, subscriptions, arguments, outcome
                     arguments and results, and what they have in common
 jobs, requests, plans, agents, events, overview, models, inlets, whoami

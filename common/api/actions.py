@@ -1,4 +1,5 @@
-"""The acts of operators: arguments and results. Those on drafts are in `common.api.drafts`.
+"""The acts of operators: arguments and results. Asking for work is in `common.api.work`, drafts are in
+`common.api.drafts`.
 
 Every result has `code` and `text`; what else one has is there only where it applies.
 """
@@ -10,13 +11,11 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from common.api.arguments import Arguments, Expect, JobPart, RequestArgs, Selector
-from common.api.constraints import FLAT, MAX_WORDS, OMIT, Chars, Constraint, Items, Range, Whole, Words
+from common.api.constraints import MAX_WORDS, OMIT, Chars, Constraint, Items, Range, Whole, Words
 from common.api.outcome import Outcome
 from common.api.plans import PlanView
-from common.api.requests import RequestDetails
 from common.command.output_filters import MAX_FILTERS
 
-MAX_HOLD = 60.0
 MAX_ALLOW = 7 * 86_400.0
 MAX_JOBS = 500
 MAX_STEPS = 64
@@ -26,39 +25,6 @@ MAX_TIME = 2.0**53
 MAX_CANCEL_AFTER = 7 * 86_400.0
 Hash = Annotated[str, Chars(64)]
 Count = Annotated[int | None, OMIT]
-
-# ---- asking for work
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunArgs(Arguments):
-    target: Selector = ""
-    argv: Annotated[tuple[str, ...], Words(), "there is no shell: words are passed as they are"]
-    timeout: Annotated[int | None, "seconds; null is 60"] = None
-    cwd: Annotated[str, "empty is the runner's own folder"] = ""
-    expect: Expect = None
-    hold: Annotated[float | None, Range(0, MAX_HOLD), "seconds in which `take_back` undoes it"] = None
-    filters: Annotated[
-        tuple[tuple[str, ...], ...], Items(MAX_FILTERS, "filters"), OMIT, 'of its output: [["head", "-n", "5"]]'
-    ] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryArgs(RequestArgs):
-    """A whole request, or one job of it."""
-
-    job: JobPart = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult(Outcome):
-    """The request that was made, its keys among those of the outcome, so its `text` is the outcome's sentence; None
-    where none was made.
-    """
-
-    request: Annotated[RequestDetails | None, FLAT] = None
-    count: Annotated[int | None, OMIT, "machines that the selection means now"] = None
-
 
 # ---- decisions
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Annotated
 
 from common.api.constraints import OMIT, Bytes, MaybeMoment, MaybeSeconds, Moment, PlanHash, Seconds, StateName
-from common.filter.match import BAD_JOBS, STUCK_AFTER
-from common.lifecycle import JOB_DISPATCHED, JOB_SETTLED, JOB_TERMINAL, JobState
+from common.lifecycle import BAD_JOBS, JOB_DISPATCHED, JOB_SETTLED, JOB_TERMINAL, STUCK_AFTER, JobState
 
 RUNBOOK = "runbook:"
 _OF_LISTS = frozenset({"agent_online", "agent_paused", "stuck"})

@@ -1,4 +1,6 @@
-"""What an act came to. Acts do not fail where the answer is no: they say why not, in a word and in a sentence."""
+"""What an act came to. Acts do not fail where the answer is no: they say why not, in a word and in a sentence. And
+how a subscription ends that may not go on.
+"""
 
 from __future__ import annotations
 
@@ -18,3 +20,10 @@ class Outcome:
     @property
     def is_ok(self) -> bool:
         return self.code == OK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionEnded:
+    """The last push of a subscription whose right was taken away."""
+
+    error: str

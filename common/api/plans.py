@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from common.api.constraints import OMIT
-from common.plan import DEFAULT_OUTPUT_CAP, Plan, Step
+from common.command.output_filters import DEFAULT_OUTPUT_CAP
 from common.script import ScriptWord
+
+if TYPE_CHECKING:
+    from common.plan import Plan, Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from typing import Annotated
 from common.api.arguments import Arguments, JobPart
 from common.api.constraints import OMIT, Bytes, Chars, StateName, Whole
 from common.api.jobs import OutputChunk
-from common.api.requests import RequestDetails
 from common.filter.fields import ViewName
 
 MAX_LO = 10_000_000
@@ -21,13 +20,6 @@ class Subscribed:
     """Of a list, the overview: `id` is that of the call, as pushes have it."""
 
     id: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionEnded:
-    """The last push of a subscription whose right was taken away."""
-
-    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,33 +61,6 @@ class OutputPush:
     state: StateName = ""
     total_bytes: Bytes = 0
     truncated: bool = False
-    version: Annotated[int | None, OMIT] = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowSubscribed:
-    id: Annotated[str, "the request's"]
-    number: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobChunk:
-    """A piece of what one of a request's jobs wrote."""
-
-    job: str
-    agent: str
-    seq: int
-    stream: Annotated[int, "1 standard output, 2 standard error"]
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowPush:
-    """The request, its jobs (of many, those that have changed), and the next of their output."""
-
-    request: RequestDetails
-    output: tuple[JobChunk, ...] = ()
-    ended: bool
     version: Annotated[int | None, OMIT] = None
 
 

@@ -19,6 +19,7 @@ from common.api import (
     standing,
     subscriptions,
     wake,
+    work,
 )
 from common.api.agents import AgentView, VitalsView
 from common.api.arguments import NoArgs, RequestArgs
@@ -120,16 +121,8 @@ PASSKEY_REMOVE: Final = Verb(
 
 # ---- asking for work
 
-RUN: Final = Verb(
-    name="run", kind="action", right=rights.RUN, args=actions.RunArgs, result=one(actions.RunResult),
-    summary="A new request with exactly this command; policy decides on it.",
-    errors=("no_right", "selection_changed", "denied", "queue_full"),
-)  # fmt: skip
-RETRY: Final = Verb(
-    name="retry", kind="action", right=rights.RETRY, args=actions.RetryArgs, result=one(actions.RunResult),
-    summary="The same again, as a new request whose parent is the old one; policy decides anew.",
-    errors=("no_right", "no_plan", "not_ended", "forged", "denied", "queue_full"),
-)  # fmt: skip
+RUN: Final = work.RUN
+RETRY: Final = work.RETRY
 
 # ---- decisions
 
@@ -280,11 +273,7 @@ OUTPUT: Final = Verb(
     result=one(subscriptions.OutputSubscribed), pushes=(subscriptions.OutputPush,),
     summary="A job's output as it comes.",
 )  # fmt: skip
-FOLLOW: Final = Verb(
-    name="follow", kind="subscription", right=rights.JOBS, args=RequestArgs,
-    result=one(subscriptions.FollowSubscribed), pushes=(subscriptions.FollowPush,),
-    summary="A request with its jobs and their output, until it ends.",
-)  # fmt: skip
+FOLLOW: Final = work.FOLLOW
 WATCH: Final = Verb(
     name="watch", kind="subscription", right=rights.WATCH, args=subscriptions.WatchArgs,
     result=one(subscriptions.WatchSubscribed), pushes=(tuple[EventView, ...],),

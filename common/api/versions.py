@@ -8,18 +8,21 @@ sends is read as long as it has what is needed, and is `TooNew` where it has not
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from common.api.codec import decode
 from common.api.constraints import BadValue
-from common.api.events import EventView
-from common.api.lists import ListPush, decode_list_push
-from common.api.overview import Overview
-from common.api.subscriptions import FollowPush, OutputPush, SubscriptionEnded
+from common.api.outcome import SubscriptionEnded
 from common.api.verb import R, Verb
-from common.api.verbs import VERBS
+from common.api.work import FOLLOW, FollowPush
 from common.errors import WorkFailed
 from common.filter.fields import ViewName
+
+if TYPE_CHECKING:
+    from common.api.events import EventView
+    from common.api.lists import ListPush
+    from common.api.overview import Overview
+    from common.api.subscriptions import OutputPush
 
 Form = Literal["jobs", "requests", "agents", "audit", "activity", "overview", "output", "follow", "watch"]
 VIEW_VERSIONS: Final[Mapping[str, int]] = {
@@ -33,7 +36,7 @@ VIEW_VERSIONS: Final[Mapping[str, int]] = {
     "follow": 1,
     "watch": 1,
 }
-Push = ListPush | Overview | OutputPush | FollowPush | tuple[EventView, ...]
+Push: TypeAlias = "ListPush | Overview | OutputPush | FollowPush | tuple[EventView, ...]"
 """What a subscription delivers; which of them depends on its verb."""
 _WORDS: Final[Mapping[str, str]] = {
     "jobs": "list of jobs",
@@ -86,7 +89,7 @@ def read_push(verb: str, data: Any, view: ViewName | None = None, told: int = 1)
     try:
         if view is not None:
             return _read_list(view, data)
-        found: Push = decode(VERBS[verb].pushes[0], data)
+        found: Push = decode(_form_of(verb), data)
         return found
     except BadValue as error:
         if version_of(data, told) > VIEW_VERSIONS[form]:
@@ -94,9 +97,19 @@ def read_push(verb: str, data: Any, view: ViewName | None = None, told: int = 1)
         raise BadAnswer(form, error) from None
 
 
+def _form_of(verb: str) -> Any:
+    if verb == FOLLOW.name:
+        return FollowPush
+    from common.api.verbs import VERBS  # every form of the API, which whoever only follows work does not need
+
+    return VERBS[verb].pushes[0]
+
+
 def _read_list(view: ViewName, data: Any) -> ListPush:
     if not isinstance(data, Mapping):
         raise BadValue("", "a map was expected")
+    from common.api.lists import decode_list_push
+
     return decode_list_push(view, data)
 
 

@@ -25,6 +25,8 @@ from common.command.grammar import is_printable_text
 FilterWords = tuple[str, ...]
 """One filter in its one spelling, its name first: ("head", "-n", "5")."""
 
+DEFAULT_OUTPUT_CAP: Final = 1024 * 1024
+"""Bytes of a step's output that are kept, where its plan does not say."""
 MAX_FILTERS: Final = 4
 MAX_WORDS: Final = 8
 """Words that one `grep` looks for."""

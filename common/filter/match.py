@@ -26,11 +26,8 @@ from common.filter.parser import (
     subsequence_regex,
 )
 from common.filter.paths import getter
-from common.lifecycle import JOB_TERMINAL, REQUEST_TERMINAL
+from common.lifecycle import BAD_JOBS, JOB_TERMINAL, REQUEST_TERMINAL, STUCK_AFTER
 from common.plan import canonical_json
-
-STUCK_AFTER: Final = 30.0
-"""Seconds past its time limit (or past being handed out) after which a job is stuck: more than the grace of a kill."""
 
 Row = Any
 RowPredicate = Callable[[Row, float], bool]
@@ -45,7 +42,6 @@ _COMPARE: Final[Mapping[Op, Callable[[float, float], bool]]] = {
 }
 _JOBS_ENDED: Final = frozenset(state.value for state in JOB_TERMINAL)
 _REQUESTS_ENDED: Final = frozenset(state.value for state in REQUEST_TERMINAL)
-BAD_JOBS: Final = frozenset({"failed", "timed_out", "unknown", "expired", "not_started"})
 
 
 _state, _started_at, _leased_at, _time_limit = map(getter, ("state", "started_at", "leased_at", "time_limit"))

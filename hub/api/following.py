@@ -8,8 +8,9 @@ from typing import Any, Final
 from common.api import rights
 from common.api.codec import encode
 from common.api.events import in_activity
-from common.api.subscriptions import FollowPush, JobChunk, OutputPush
+from common.api.subscriptions import OutputPush
 from common.api.versions import VIEW_VERSIONS
+from common.api.work import FollowPush, JobChunk
 from common.catalogue import Sentence
 from common.lifecycle import JOB_TERMINAL, REQUEST_TERMINAL
 from hub.api.notifications import Notifications

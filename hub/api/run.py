@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from common.api.actions import RetryArgs, RunArgs, RunResult
 from common.api.arguments import MAX_SELECTION, RequestArgs
+from common.api.work import RetryArgs, RunArgs, RunResult
 from common.catalogue import Language, Sentence
 from common.command.line import quote_command
 from common.command.output_filters import BadFilter, parse_filters

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.api.codec import encode
+from common.api.outcome import SubscriptionEnded
 from common.api.rights import Right
-from common.api.subscriptions import SubscriptionEnded
 from common.errors import Denied
 from hub.core.authorization import authorize
 from hub.links.console import Caller

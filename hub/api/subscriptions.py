@@ -6,7 +6,6 @@ from common.api import rights
 from common.api.arguments import RequestArgs
 from common.api.rights import Right
 from common.api.subscriptions import (
-    FollowSubscribed,
     OutputArgs,
     OutputSubscribed,
     OverviewArgs,
@@ -17,6 +16,7 @@ from common.api.subscriptions import (
     WatchArgs,
     WatchSubscribed,
 )
+from common.api.work import FollowSubscribed
 from hub.api.context import ApiContext
 from hub.api.following import FollowSubscription, OutputSubscription, WatchSubscription
 from hub.api.list_reader import WindowQuery

@@ -16,9 +16,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ColumnElement
 
 from common.filter.fields import SEARCH_KEYS, ViewName
-from common.filter.match import BAD_JOBS, STUCK_AFTER
 from common.filter.parser import Compare, Contains, Filter, Fuzzy, HasFlag, HasLabel, MatchesAny, Op, Predicate, Term
-from common.lifecycle import JOB_TERMINAL, JobState
+from common.lifecycle import BAD_JOBS, JOB_TERMINAL, STUCK_AFTER, JobState
 from hub.store.cipher import TEXT_MARK
 from hub.store.columns import one_of
 from hub.store.schema import ENDED, JOBS_OPEN, OPEN, QUEUED, REQUEST_OPEN, agents, events, jobs, requests

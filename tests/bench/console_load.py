@@ -33,9 +33,9 @@ from websockets.asyncio.client import connect as dial
 from websockets.exceptions import ConnectionClosed
 
 from common.api import verbs
-from common.api.actions import RunArgs
 from common.api.lists import Delta, Snapshot
 from common.api.subscriptions import ViewArgs
+from common.api.work import RunArgs
 from common.identity.certificates import identity_from_pem, make_request, new_key, request_key
 from common.identity.tls import client_context
 from common.link import handshake

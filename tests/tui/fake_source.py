@@ -21,9 +21,9 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 
 import tui.app
-from common.api.outcome import Outcome
+from common.api.outcome import Outcome, SubscriptionEnded
 from common.api.overview import Overview
-from common.api.subscriptions import OutputArgs, SubscriptionEnded, ViewArgs
+from common.api.subscriptions import OutputArgs, ViewArgs
 from common.api.verb import A, R, Verb
 from common.api.verbs import VERBS as VERBS_BY_NAME
 from common.api.versions import Push, read_push, read_result, version_of

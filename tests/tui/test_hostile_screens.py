@@ -13,8 +13,9 @@ from rich.segment import Segment
 from textual.color import Color
 
 from common.api.codec import encode
+from common.api.outcome import SubscriptionEnded
 from common.api.overview import Overview
-from common.api.subscriptions import SubscriptionEnded, ViewArgs
+from common.api.subscriptions import ViewArgs
 from common.api.verb import A, R, Verb
 from common.api.versions import Push, read_push, read_result
 from common.plan import BadPlan, plan_from_json, plan_hash

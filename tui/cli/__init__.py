@@ -1,7 +1,7 @@
 """`answerback`: the operator's command line. Arguments and results are those of `common.api`; --json prints results
 encoded as they are on the wire.
 
-main      the commands; context has what they share
+main      the group; commands loads each by name; context has what they share
 run       run, retry: a command on machines, followed to its end; streams writes output as it comes
 act       approve, reject, cancel, settle, pause, resume
 control   priority, take-back, drain, undrain, edit, broadcast

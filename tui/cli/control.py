@@ -13,21 +13,12 @@ from typing import Any, Final
 import click
 
 from common.api import verbs
-from common.api.actions import (
-    DrainArgs,
-    EditArgs,
-    EditResult,
-    PriorityArgs,
-    RunArgs,
-    RunResult,
-    StepEdit,
-    TakeBackResult,
-    UndrainArgs,
-)
+from common.api.actions import DrainArgs, EditArgs, EditResult, PriorityArgs, StepEdit, TakeBackResult, UndrainArgs
 from common.api.arguments import RequestArgs
 from common.api.plans import AnyStep
 from common.api.queries import TargetsArgs
 from common.api.requests import RequestDetails
+from common.api.work import RunArgs, RunResult
 from common.errors import EXIT_OK, EXIT_REFUSED, UserError
 from common.text import clean
 from common.values import parse_duration_option

@@ -13,24 +13,7 @@ import click
 from common.errors import UserError
 from common.process.click_program import run_click
 from common.version import VERSION
-from tui.cli import (
-    act,
-    approvers,
-    audit,
-    chat,
-    console,
-    control,
-    inlets,
-    lists,
-    passkey,
-    records,
-    run,
-    runbooks,
-    standing,
-    wake,
-    watch,
-    whoami,
-)
+from tui.cli.commands import LazyCommands
 from tui.cli.context import CliContext, pass_context
 from tui.client.profile import PROFILE_VARIABLE, default_path
 
@@ -38,7 +21,9 @@ TOKEN_VARIABLE: Final = "ANSWERBACK_TOKEN"  # noqa: S105 - a variable's name
 MAX_TOKEN_LINE: Final = 4096
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    commands=LazyCommands(), context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(VERSION, prog_name="answerback")
 @click.option(
     "--profile",
@@ -106,43 +91,6 @@ def _is_default(folder: Path) -> bool:
         return folder == default_path().absolute()
     except UserError:
         return False
-
-
-for command in (
-    console.console_command,
-    run.run_command,
-    run.retry_command,
-    lists.agents_command,
-    lists.jobs_command,
-    records.job_command,
-    lists.requests_command,
-    records.request_command,
-    lists.queue_command,
-    inlets.inlets_command,
-    audit.audit_command,
-    watch.watch_command,
-    act.approve_command,
-    standing.allowed_command,
-    standing.disallow_command,
-    approvers.approvers_group,
-    act.reject_command,
-    act.cancel_command,
-    act.settle_command,
-    act.pause_command,
-    act.resume_command,
-    control.priority_command,
-    control.take_back_command,
-    control.drain_command,
-    control.undrain_command,
-    control.edit_command,
-    wake.wake_command,
-    control.broadcast_command,
-    runbooks.runbook_group,
-    chat.chat_command,
-    whoami.whoami_command,
-    passkey.passkey_group,
-):
-    answerback.add_command(command)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from common.api.jobs import JobDetails, JobView, OutputChunk
 from common.api.plans import PlanView
 from common.api.queries import JobArgs
 from common.api.requests import RequestDetails
-from common.api.subscriptions import JobChunk
+from common.api.work import JobChunk
 from common.machine.redelivery import redelivery_sentence
 from common.text import OUTPUT_IS, clean
 from common.values import format_duration

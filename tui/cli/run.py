@@ -11,13 +11,11 @@ from typing import Any, Final
 
 import click
 
-from common.api import verbs
-from common.api.actions import RetryArgs, RunArgs, RunResult
 from common.api.arguments import RequestArgs
 from common.api.codec import encode
 from common.api.jobs import JobView
 from common.api.requests import RequestDetails
-from common.api.subscriptions import FollowPush
+from common.api.work import FOLLOW, RETRY, RUN, FollowPush, RetryArgs, RunArgs, RunResult
 from common.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED
 from common.text import OUTPUT_IS, clean
 from tui.cli.context import (
@@ -106,7 +104,7 @@ def run_command(
 
     async def act(client: Client) -> int:
         args = RunArgs(target=target, argv=command, timeout=timeout, cwd=cwd, expect=expect, hold=hold)
-        result = await client.call(verbs.RUN, args)
+        result = await client.call(RUN, args)
         return await follow_request(context, client, result, as_json=as_json, wait=not no_wait)
 
     context.run(act)
@@ -168,7 +166,7 @@ async def follow_to_end(context: CliContext, client: Client, progress: RequestPr
 
 async def _follow(client: Client, progress: RequestProgress) -> None:
     args = RequestArgs(id=progress.request.id)
-    async for push in client.subscribe(verbs.FOLLOW, args, idle_timeout=WAIT_NOTICE_AFTER):
+    async for push in client.subscribe(FOLLOW, args, idle_timeout=WAIT_NOTICE_AFTER):
         ended = isinstance(push, FollowPush) and progress.add(push)
         print_waiting(progress.request, progress.printed, time.time() + client.clock_offset)
         if ended:
@@ -287,7 +285,7 @@ def retry_command(context: CliContext, what: str, no_wait: bool, as_json: bool) 
 
     async def act(client: Client) -> int:
         number, job = (parse_request_number(what), "") if is_request_number(what) else (None, what.upper())
-        result = await client.call(verbs.RETRY, RetryArgs(number=number, job=job))
+        result = await client.call(RETRY, RetryArgs(number=number, job=job))
         return await follow_request(context, client, result, as_json=as_json, wait=not no_wait)
 
     context.run(act)

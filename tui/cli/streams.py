@@ -10,7 +10,7 @@ import codecs
 import sys
 from typing import Final, TextIO
 
-from common.api.subscriptions import JobChunk
+from common.api.work import JobChunk
 from common.text import clean, clean_output
 
 MAX_PARTIAL_LINE: Final = 32 * 1024

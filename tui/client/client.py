@@ -21,11 +21,11 @@ from typing import Any, Final, overload
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from common.api.subscriptions import SubscriptionEnded, ViewArgs
+from common.api.outcome import SubscriptionEnded
 from common.api.verb import A, R, Verb
 from common.api.versions import Push, read_push, read_result, version_of
-from common.api.whoami import WhoAmI
 from common.errors import Denied, UserError, WorkFailed
+from common.filter.fields import ViewName
 from common.link import messages
 from common.link.codec import BadFrame
 from common.link.dial import HubRefused, OpenLink, UntimelyHub, close, measure_clock, open_link
@@ -93,8 +93,8 @@ class Client:
         """
         data = await self._call(self.next_call_id(), verb.name, verb.encode_args(args))
         result = read_result(verb, data, self.versions.get(verb.name, 1))
-        if isinstance(result, WhoAmI):
-            self.versions = result.views
+        if verb.name == "whoami":
+            self.versions = getattr(result, "views", {})
         return result
 
     def next_call_id(self) -> int:
@@ -144,7 +144,7 @@ class Client:
         the hub ends the subscription, since the right to it was taken away.
         """
         identity = self.next_call_id() if call_id is None else call_id
-        view = args.view if isinstance(args, ViewArgs) else None
+        view: ViewName | None = getattr(args, "view", None) if verb.name == "view" else None
         version = self.versions.get(view or verb.name, 1)
         queue: asyncio.Queue[Any] = asyncio.Queue(PUSH_QUEUE_SIZE)
         self._subscriptions[identity] = queue

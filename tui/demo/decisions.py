@@ -10,7 +10,8 @@ from common.api.actions import ApproveArgs, ApproveResult, EditArgs, EditResult,
 from common.api.outcome import OK
 from common.api.plans import PlanView, StepView
 from common.api.requests import ApprovalView, RequestDetails
-from common.plan import DEFAULT_OUTPUT_CAP, DEFAULT_TIME_LIMIT, BadPlan, Plan, Step, plan_hash
+from common.command.output_filters import DEFAULT_OUTPUT_CAP
+from common.plan import DEFAULT_TIME_LIMIT, BadPlan, Plan, Step, plan_hash
 from tui.client.errors import InvalidCall
 from tui.demo.cast import CODE, DEMO_USER
 from tui.demo.queries import Finder

@@ -19,7 +19,7 @@ from common.api.events import EventView
 from common.api.jobs import JobView, OutputChunk
 from common.api.overview import QueuePause
 from common.api.requests import RequestDetails
-from common.plan import DEFAULT_OUTPUT_CAP
+from common.command.output_filters import DEFAULT_OUTPUT_CAP
 from tui.demo.timeline import Timeline
 
 Size = Literal["small", "large"]

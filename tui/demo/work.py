@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from common.api.actions import RetryArgs, RunArgs, RunResult, TakeBackResult
+from common.api.actions import TakeBackResult
 from common.api.arguments import RequestArgs
 from common.api.outcome import OK
 from common.api.requests import RequestDetails
+from common.api.work import RetryArgs, RunArgs, RunResult
 from common.command.line import quote_command
 from common.plan import DEFAULT_TIME_LIMIT, BadPlan, Plan, Step
 from tui.client.errors import InvalidCall

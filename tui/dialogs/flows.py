@@ -14,7 +14,7 @@ from typing import Any, Final
 from textual.app import App
 
 from common.api import verbs
-from common.api.actions import DrainArgs, PauseArgs, ResumeArgs, RetryArgs, RunResult, UndrainArgs
+from common.api.actions import DrainArgs, PauseArgs, ResumeArgs, UndrainArgs
 from common.api.agents import AgentView
 from common.api.arguments import Arguments, NoArgs, RequestArgs
 from common.api.events import EventView
@@ -23,6 +23,7 @@ from common.api.queries import JobArgs
 from common.api.requests import RequestDetails, RequestFields
 from common.api.verb import Verb
 from common.api.wake import WakeArgs, WakingArgs
+from common.api.work import RetryArgs, RunResult
 from common.catalogue import Sentence, translate
 from common.command.line import quote_command
 from common.command.output_filters import FilterWords

@@ -16,10 +16,10 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from common.api import verbs
-from common.api.actions import RunArgs
 from common.api.arguments import RequestArgs
 from common.api.queries import Targets, TargetsArgs
 from common.api.requests import RequestDetails
+from common.api.work import RunArgs
 from common.catalogue import Sentence, translate
 from common.command.grammar import BadLine
 from common.command.line import parse_command, quote_command

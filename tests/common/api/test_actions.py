@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from common.api.actions import MAX_JOBS, MAX_STEPS, CancelArgs, EditArgs, RunArgs, RunResult
+from common.api.actions import MAX_JOBS, MAX_STEPS, CancelArgs, EditArgs
 from common.api.codec import decode, encode
 from common.api.constraints import BadValue
 from common.api.verbs import VERBS
+from common.api.work import RunArgs, RunResult
 from common.lifecycle import JobState
 from tests.each import each_of
 

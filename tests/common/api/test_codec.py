@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.api.actions import RunResult
 from common.api.codec import decode, encode, many, one
 from common.api.constraints import BadValue
 from common.api.docs import shapes
 from common.api.jobs import JobView
 from common.api.lists import ROWS, Delta, Snapshot
 from common.api.verbs import VERBS
+from common.api.work import RunResult
 from tests.common.api.values import objects
 
 KINDS = [kind for kind in shapes() if kind not in (Snapshot, Delta, RunResult)]

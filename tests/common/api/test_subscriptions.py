@@ -9,7 +9,8 @@ import pytest
 from common.api.codec import decode, encode
 from common.api.constraints import BadValue
 from common.api.lists import Snapshot
-from common.api.subscriptions import MAX_LO, MAX_ROWS, SubscriptionEnded, UnsubscribeArgs, ViewArgs
+from common.api.outcome import SubscriptionEnded
+from common.api.subscriptions import MAX_LO, MAX_ROWS, UnsubscribeArgs, ViewArgs
 from common.link.messages import Output
 from hub.core.records import Person
 from tests.common.api.checked import Checked

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from common.api.outcome import SubscriptionEnded
 from common.api.overview import Overview
-from common.api.subscriptions import SubscriptionEnded
 from common.api.verbs import VERBS
 from common.api.versions import _WORDS, VIEW_VERSIONS, BadAnswer, TooNew, read_push, read_result, version_of
 from common.errors import EXIT_FAILED

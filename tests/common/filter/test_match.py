@@ -13,7 +13,6 @@ from common.api.lists import ROWS as TYPED_ROWS
 from common.filter.fields import FIELDS_BY_NAME, VIEWS, ViewName
 from common.filter.match import (
     FLAG_PREDICATES,
-    STUCK_AFTER,
     ascii_lower,
     compile_filter,
     is_stuck,
@@ -21,6 +20,7 @@ from common.filter.match import (
     search_text,
 )
 from common.filter.parser import parse
+from common.lifecycle import STUCK_AFTER
 from tests.common.api.values import objects
 from tests.each import each_of
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 from common.errors import Denied, UserError, WorkFailed
 from common.process.program import TRACEBACK_VARIABLE, Ending, find_ending, run_command, start, wants_json
 from tests.each import each_of
+from tests.end_to_end.system import ROOT
 from tests.forked import Forked, Setting, run_forked
 
 NO_ENTRY = FileNotFoundError(errno.ENOENT, "No such file or directory", "/srv/a")
@@ -182,3 +184,31 @@ def test_an_interrupt_inside_a_finaliser_is_not_lost() -> None:
         threading.Event().wait(50)  # a limit: the second interrupt ends it
 
     assert started(lambda: goes_on) == Forked(130, b"", "answerback-hub: interrupted\n")
+
+
+LEAVES = """
+import atexit, sys
+from common.process.program import start
+
+class Kept:
+    def __del__(self):
+        print("taken apart")
+
+def load():
+    global kept
+    kept = Kept()
+    atexit.register(print, "at exit")
+    return lambda: print("done") or 3
+
+start("answerback", load, leave_at_once=sys.argv[1] == "yes")
+"""
+
+
+def test_a_short_command_leaves_at_once() -> None:
+    """Its status, its output and what was registered for the end are as ever; the interpreter is not taken apart."""
+    for at_once, last in (("yes", b""), ("no", b"taken apart\n")):
+        ended = subprocess.run([sys.executable, "-c", LEAVES, at_once], cwd=ROOT, capture_output=True)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (3, b"done\nat exit\n" + last, b"")
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run([sys.executable, "-c", LEAVES, "yes"], cwd=ROOT, stdout=full, stderr=subprocess.PIPE)
+    assert (ended.returncode != 0, b"cannot write to standard output (No space left" in ended.stderr) == (True, True)

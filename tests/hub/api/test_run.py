@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from common.api.actions import MAX_HOLD
 from common.api.arguments import MAX_SELECTION
+from common.api.work import MAX_HOLD
 from common.lifecycle import JobState, RequestState
 from common.plan import Plan, Step
 from hub.core.outcome import Planned

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.api.subscriptions import JobChunk
+from common.api.work import JobChunk
 from tui.cli.streams import MAX_PARTIAL_LINE, OutputPrinter
 
 

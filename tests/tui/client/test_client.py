@@ -15,9 +15,10 @@ from common.api import verbs
 from common.api.arguments import NoArgs, RequestArgs
 from common.api.lists import Delta, Snapshot
 from common.api.queries import JobArgs, JobsArgs, SearchOutputArgs
-from common.api.subscriptions import FollowPush, ViewArgs, WatchArgs
+from common.api.subscriptions import ViewArgs, WatchArgs
 from common.api.versions import VIEW_VERSIONS, BadAnswer, TooNew
 from common.api.whoami import WhoAmI
+from common.api.work import FollowPush
 from common.errors import EXIT_FAILED, EXIT_REFUSED, EXIT_USAGE, Denied, UserError
 from common.link.messages import Answer, Bye, Call, Push, Refuse
 from tests.common.fake_hub import FakeHub, HubPeer

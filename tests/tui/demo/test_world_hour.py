@@ -15,8 +15,8 @@ from common.api.codec import encode
 from common.api.jobs import JobView
 from common.api.overview import QueuePause
 from common.api.requests import RequestDetails
+from common.command.output_filters import DEFAULT_OUTPUT_CAP
 from common.lifecycle import JobState, RequestState
-from common.plan import DEFAULT_OUTPUT_CAP
 from tui.demo import cast, records
 from tui.demo.story import create_world
 from tui.demo.world import DemoWorld
