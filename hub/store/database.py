@@ -32,7 +32,7 @@ _SQLITE_PRAGMAS: Final = (
     f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}",
     "PRAGMA recursive_triggers = ON",  # or REPLACE would delete an event without the trigger that refuses it
     "PRAGMA journal_size_limit = 33554432",  # a WAL that a burst made long is truncated
-    "PRAGMA cache_size = -16384",  # KiB
+    "PRAGMA cache_size = -8192",  # KiB: the writer's; what is not there the system's own cache has
     "PRAGMA secure_delete = ON",  # what is deleted or written over is not left in the file
 )
 _POSTGRES_SETTINGS: Final = (

@@ -84,6 +84,10 @@ ADD_KEY: Final = Statement(
 )
 
 
+READ_CACHE: Final = 2048
+"""KiB of pages that a connection keeps which only reads: there are several, and each would come to hold the same."""
+
+
 class Connection:
     """One connection to the database, used by one thread at a time."""
 
@@ -98,6 +102,7 @@ class Connection:
         self._cursor: Any = raw.cursor()
         if read_only and not self._postgres:  # on PostgreSQL each transaction says so
             self._cursor.execute("PRAGMA query_only = ON")
+            self._cursor.execute(f"PRAGMA cache_size = -{READ_CACHE}")
 
     @property
     def is_postgres(self) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from hub.store.database import Database
@@ -60,3 +62,16 @@ def test_transactions_are_only_those_said(url: str, tmp_path: Path) -> None:
     assert len(other.rows(ALL)) == 2
     db.close()
     other.close()
+
+
+def test_who_only_reads_changes_nothing_and_keeps_few_pages(tmp_path: Path) -> None:
+    """Of several readers each would come to hold the same pages as the writer."""
+    opened("sqlite:///store.sqlite", tmp_path).close()
+    database = Database("sqlite:///store.sqlite", tmp_path)
+    reader, writer = database.connect(read_only=True), database.connect()
+    pages = sa.text("PRAGMA cache_size")
+    assert abs(int(reader.value(Statement(pages)))) < abs(int(writer.value(Statement(pages))))
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader.change(ADD, {"name": "a"})
+    reader.close()
+    writer.close()
