@@ -24,6 +24,7 @@ Beside that way:
     files        what people may change while the hub serves: policy, runbooks, hub.toml
     status       why the hub is not ready, and its gauges
     maintenance  what is due by the clock: expiries, checkpoints, clean-up; deadlines are data in the store
+    fencing      this process ends where another hub serves its store
     cleanup      deletes what was kept long enough, in small units beside the load
     clock        the hub's own time, which goes on whatever is done to the wall clock
     time_steps   the wall clock was set: told and audited

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -21,6 +22,7 @@ from hub.clock import HubClock, read_tick, write_tick
 from hub.config import HubConfig
 from hub.core.rate_limits import parse_networks
 from hub.engine.unit_of_work import UnitOfWork
+from hub.fencing import Fencing
 from hub.files import Files
 from hub.identity.audit_keys import make_audit_key
 from hub.identity.key_ring import read_ring
@@ -29,6 +31,7 @@ from hub.log import configure, logger
 from hub.parts import Parts, build
 from hub.reload import Reloader
 from hub.sealing import SealingTasks
+from hub.store.errors import StoreFenced
 from hub.store.store import Store
 
 log = logger("hub")
@@ -64,7 +67,10 @@ class Hub:
             try:
                 await run_until(parts, stop_on_signals())
             except* UserError as group:
-                raise first_error(group) from None
+                error = first_error(group)
+                if isinstance(error, StoreFenced):
+                    log.critical("hub.fenced", reason=error.problem, cure=error.cure)
+                raise error from None
             await record_event(parts.base, "hub.stopped")
             await parts.witnesses.close()
         finally:
@@ -155,6 +161,7 @@ def start_background(tasks: asyncio.TaskGroup, parts: Parts) -> list[asyncio.Tas
         "sealing": sealing_tasks(parts.base).run,
         "reload": lambda: reload_on_hangup(reloader),
         "models": reloader.run,
+        "fencing": Fencing(parts.base.store, parts.maintenance.health, partial(record_event, parts.base)).run,
     }
     if planning.summaries is not None:
         runs["summaries"] = planning.summaries.run

@@ -26,6 +26,7 @@ from hub.identity.logins import end_due
 from hub.identity.people import PeopleDirectory
 from hub.links.server import LinkServer
 from hub.log import logger
+from hub.store.errors import StoreFenced
 from hub.store.store import Store
 
 BATCH_SIZE: Final = 500
@@ -125,6 +126,8 @@ class MaintenanceTasks:
             try:
                 await task()
                 failing.pop(name, None)
+            except StoreFenced:
+                raise  # another hub serves the store: this process ends
             except Exception as error:
                 failing[name] = str(error)
                 log.exception("timer.failed", timer=name)

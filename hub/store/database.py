@@ -46,6 +46,9 @@ class StoreLock(Protocol):
     def acquire(self) -> bool:
         """Takes the lock; False where another process holds it."""
 
+    def is_held(self) -> bool:
+        """Whether this process still has it: somebody may have taken the file away, or the server its session."""
+
     def release(self) -> None: ...
 
 
@@ -101,6 +104,13 @@ class Database:
                 busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 if busy is None or busy[0]:
                     raise StoreBusy(f"store {self.name}: somebody is reading and does not end", "try again later")
+
+    def identity(self) -> tuple[int, int] | None:
+        """Which file the SQLite file's name leads to; None of another database. Raises OSError."""
+        if self.path is None:
+            return None
+        found = self.path.stat()
+        return found.st_dev, found.st_ino
 
     @property
     def size(self) -> int:
@@ -188,6 +198,14 @@ class _FileLock:
         self._fd = fd
         return True
 
+    def is_held(self) -> bool:
+        if self._fd is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._fd), os.stat(self._path))
+        except FileNotFoundError:
+            return False
+
     def release(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
@@ -208,6 +226,14 @@ class _AdvisoryLock:
             return False
         self._connection = connection
         return True
+
+    def is_held(self) -> bool:
+        if self._connection is None:
+            return False
+        try:
+            return self._connection.scalar(sa.select(sa.literal(1))) == 1
+        except sa.exc.SQLAlchemyError:  # the session is gone, and the lock with it
+            return False
 
     def release(self) -> None:
         if self._connection is not None:

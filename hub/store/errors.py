@@ -21,5 +21,9 @@ class StoreLost(WorkFailed):
     """The database cannot be reached or its file fails. On PostgreSQL a commit in flight may have succeeded."""
 
 
+class StoreFenced(WorkFailed):
+    """Another hub serves the store: this process may write nothing any more. Nothing was written."""
+
+
 class SealBroken(UserError):
     """A sealed value does not open: its key is missing, it was changed, or it was put in the place of another."""

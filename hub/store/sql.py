@@ -21,8 +21,8 @@ import sqlalchemy as sa
 from hub.core.unreadable import unreadable
 from hub.store.broken import BrokenValues
 from hub.store.cipher import BLOCK, BYTES_MARK, MAX_AGE, MAX_SEALS, TEXT_MARK, ColumnCipher
-from hub.store.errors import SealBroken
-from hub.store.schema import data_keys
+from hub.store.errors import SealBroken, StoreFenced
+from hub.store.schema import data_keys, meta
 from hub.store.sealed_columns import EVENT_DATA, NOTHING, Field, Layout, is_plain_event, layout_of, place_of
 
 Row = tuple[Any, ...]
@@ -65,6 +65,10 @@ class Statement:
         return text, {**own, **params} if own else params
 
 
+_EPOCH: Final = f"SELECT value FROM {meta.name} WHERE key = 'epoch'"  # noqa: S608
+_BEGIN_POSTGRES: Final = f"BEGIN; SELECT pg_advisory_xact_lock({_WRITE_LOCK})"
+"""One round trip; and each statement has its own snapshot, so that an epoch which is asked for with it is that of now.
+"""
 _KEY_BY_ID: Final = Statement(sa.select(data_keys.c.wrapped).where(data_keys.c.id == sa.bindparam("id")))
 _NEWEST_KEY: Final = Statement(
     sa.select(data_keys.c.id, data_keys.c.wrapped, data_keys.c.created_at, data_keys.c.seals)
@@ -94,6 +98,10 @@ class Connection:
     def __init__(self, engine: sa.Engine, read_only: bool = False, cipher: ColumnCipher | None = None) -> None:
         self._dialect = engine.dialect
         self.cipher = cipher
+        self.epoch = 0
+        """That of the hub which writes here: a transaction of it begins only while no other has served the store since.
+        0: a command beside the hub.
+        """
         self.broken = cipher.broken if cipher is not None else BrokenValues()
         self._postgres = engine.dialect.name == "postgresql"
         self._proxy = engine.raw_connection()
@@ -268,10 +276,18 @@ class Connection:
 
     def _begin_write(self) -> None:
         if self._postgres:
-            self._cursor.execute("BEGIN")
-            self._cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_WRITE_LOCK,))
+            self._cursor.execute(f"{_BEGIN_POSTGRES}; {_EPOCH}" if self.epoch else _BEGIN_POSTGRES, prepare=False)
+            while self._cursor.nextset():
+                pass
         else:
             self._cursor.execute("BEGIN IMMEDIATE")
+            if self.epoch:
+                self._cursor.execute(_EPOCH)
+        if self.epoch and ((row := self._cursor.fetchone()) is None or row[0] != str(self.epoch)):
+            self._cursor.execute("ROLLBACK")
+            now = "another epoch" if row is None else f"epoch {row[0]}"
+            problem = f"another hub serves the store since: it is at {now}, this one is of epoch {self.epoch}"
+            raise StoreFenced(problem, "stop one of the two; see which one systemd or somebody else has started")
 
     def begin_read(self) -> None:
         """Begins a read-only snapshot."""

@@ -19,7 +19,7 @@ from hub.store.broken import BrokenValues
 from hub.store.cipher import ColumnCipher
 from hub.store.conversion import DONE, PAGES
 from hub.store.database import Database, StoreLock, acquire_within
-from hub.store.errors import StoreBusy
+from hub.store.errors import StoreBusy, StoreFenced
 from hub.store.migrate import migrate
 from hub.store.restored import begin_recovery, use_up_steps
 from hub.store.row_key import keyless, load_row_key
@@ -55,6 +55,7 @@ class Store:
         self._local = threading.local()
         self._connections: list[Connection] = []
         self._lock: StoreLock | None = None
+        self._identity: tuple[int, int] | None = None  # of the SQLite file, since `acquire`
         self._closed = False
 
     @classmethod
@@ -120,6 +121,7 @@ class Store:
                     raise UserError(
                         f"store {self.name}: another hub serves it", "stop that one first, or set another [store] url"
                     )
+                self._identity = self._database.identity()
             self._lock = lock
         heard, now = self._watermark.read(), self._clock()
         start, seq, number = self.write_now(lambda txn: self._begin(txn, heard, now))
@@ -141,6 +143,41 @@ class Store:
         txn.add_start(start)
         txn.put_meta("epoch_at", repr(now))
         return start, seq, number
+
+    def check_held_now(self) -> bool:
+        """Whether this process still is the one hub of the store; blocks the thread. False where its lock was lost (the
+        file taken away, the server's session ended) and could be taken again, so that nobody else has served meanwhile.
+        Raises StoreFenced where another process has the lock or the epoch, or the file is another one. What is written
+        is checked by itself, whenever a transaction begins.
+        """
+        lock = self._lock
+        if lock is None:
+            raise UserError(f"store {self.name}: not acquired")
+        if self._writer.fenced is not None:
+            raise self._writer.fenced
+        held = True
+        with self._database.translating_errors():
+            if self._database.path is not None and not self._is_same_file():
+                raise self._fence(f"store {self.name}: its file was taken away or replaced while the hub served it")
+            if not lock.is_held():
+                held = False
+                lock.release()
+                if not lock.acquire():
+                    raise self._fence(f"store {self.name}: another process has taken its lock")
+        if self.read_now(lambda txn: txn.epoch()) != self._writer.epoch:
+            self.write_now(lambda txn: None)  # the writer knows: it may just have begun another start itself
+        return held
+
+    def _is_same_file(self) -> bool:
+        try:
+            return self._database.identity() == self._identity
+        except OSError:
+            return False
+
+    def _fence(self, problem: str) -> StoreFenced:
+        """From here on nothing is written."""
+        self._writer.fenced = StoreFenced(problem, "see which other hub serves it; then start this one again")
+        return self._writer.fenced
 
     def mark(self) -> Mark | None:
         """How far the store has come: what is committed. None before `acquire`. Any thread may ask."""

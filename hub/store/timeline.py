@@ -38,6 +38,9 @@ _POSTGRES_RAISE: Final = {
 
 
 class TimelineRepository(SettingRepository):
+    begun = 0
+    """The epoch of the start that this transaction has added; 0 where it added none."""
+
     def epoch(self) -> int:
         """The epoch of the newest start; 0 before the first."""
         return int(self.get_meta(_EPOCH) or "0")
@@ -47,6 +50,7 @@ class TimelineRepository(SettingRepository):
         return [Start(*entry) for entry in json.loads(self.get_meta(_STARTS) or "[]")]
 
     def add_start(self, start: Start) -> None:
+        self.begun = start.epoch
         self.put_meta(_EPOCH, str(start.epoch))
         self.put_meta(_STARTS, json.dumps([*self.starts(), start][-MAX_STARTS:]))
 

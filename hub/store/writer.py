@@ -20,7 +20,7 @@ from common.errors import UserError
 from hub.core.audit_chain import ChainHead
 from hub.core.row_mac import RowAuthenticator
 from hub.store.database import Database
-from hub.store.errors import StoreBusy
+from hub.store.errors import StoreBusy, StoreFenced
 from hub.store.sql import Connection
 from hub.store.transaction import Txn
 
@@ -40,6 +40,7 @@ class WriteTask:
     result: Any = None
     error: BaseException | None = None
     number: int = 0  # the highest request number that the unit has given
+    begun: int = 0  # the epoch of the start that the unit has added
     taken: tuple[str, str] | None = None  # the message that the unit has taken
 
 
@@ -62,6 +63,8 @@ class Writer:
         self.commits = 0
         self.seq = 0
         self.number = 0
+        self.epoch = 0  # of the start that this writer has added: it writes only while that is the last one
+        self.fenced: StoreFenced | None = None
         self._on_commit = on_commit
         self._database = database
         self._rows = rows
@@ -127,9 +130,12 @@ class Writer:
     def _commit(self, batch: list[WriteTask]) -> None:
         """Runs the batch in one transaction; sets each task's result or error."""
         try:
+            if self.fenced is not None:
+                raise self.fenced
             if self._connection is None:
                 self._connection = self._database.connect()
             db = self._connection
+            db.epoch = self.epoch
             db.begin_write()
             if len(batch) == 1:
                 self._run_alone(db, batch[0])
@@ -139,9 +145,12 @@ class Writer:
             self.commits += 1
             done = [task for task in batch if task.error is None]
             self.number = max([self.number, *(task.number for task in done)])
+            self.epoch = max([self.epoch, *(task.begun for task in done)])
             self._on_commit([task.taken for task in done if task.taken is not None])
         except BaseException as error:  # whatever it is, the callers get it and the thread goes on
             translated = self._database.translate_error(error)
+            if isinstance(translated, StoreFenced):
+                self.fenced = translated
             for task in batch:
                 task.result, task.error = None, task.error or translated
             self._drop_connection()  # rolls back; the next batch opens a new connection
@@ -183,7 +192,7 @@ class Writer:
         try:
             task.result = task.unit(txn)
             txn.flush()
-            task.number, task.taken = txn.last_number, txn.taken
+            task.number, task.taken, task.begun = txn.last_number, txn.taken, txn.begun
         except BaseException as error:  # a unit's SystemExit is its caller's, not this thread's
             task.error = self._database.translate_error(error)
             return None

@@ -22,7 +22,8 @@ from common.errors import UserError
 from hub.chat.inlets import load_config
 from hub.cli import admin
 from hub.core.audit_chain import verify
-from hub.store.errors import StoreBusy, StoreFull, StoreLost
+from hub.core.recovery import Start
+from hub.store.errors import StoreBusy, StoreFenced, StoreFull, StoreLost
 from hub.store.store import Store
 from hub.store.transaction import Txn
 from tests import fork_server
@@ -120,6 +121,103 @@ def test_the_epoch_counts_up_and_the_second_hub_is_refused(
     assert third.acquire() == 3
     third.close()
     third.close()
+
+
+def lose_lock(store: Store) -> None:
+    """As somebody who tidies up does it, or a database server that ends a session."""
+    if not store.is_postgres:
+        path = Path(store.name)
+        path.with_name(path.name + ".lock").unlink()
+        return
+    lock: Any = store._lock
+    pid = lock._connection.connection.dbapi_connection.info.backend_pid
+    with store._database.engine.connect() as other:
+        assert other.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)").scalar()
+
+
+def test_a_hub_whose_epoch_was_passed_writes_nothing(store: Store, url: str, tmp_path: Path) -> None:
+    """The lock was taken from under it and another hub serves: each write is refused inside its own transaction, before
+    anybody has looked, and what the other one wrote is all that there is. A command beside the two writes as ever.
+    """
+    assert store.acquire() == 1
+    store.write_now(lambda txn: txn.audit("first.hub", "s", "hub", {}, 1.0))
+    lose_lock(store)
+    other = Store.open(url, folder=tmp_path, clock=float, sealer=store.ring)
+    try:
+        assert other.acquire() == 2
+        with pytest.raises(StoreFenced, match=r"another hub serves the store since: it is at epoch 2, this one is of"):
+            store.write_now(lambda txn: txn.audit("first.hub", "s", "hub", {}, 2.0))
+        with pytest.raises(StoreFenced):
+            store.write_now(lambda txn: txn.audit("first.hub", "s", "hub", {}, 2.0))
+        with pytest.raises(StoreFenced):
+            store.check_held_now()
+        other.write_now(lambda txn: txn.audit("second.hub", "s", "hub", {}, 3.0))
+        assert other.check_held_now()
+    finally:
+        other.close()
+    beside = Store.open(url, folder=tmp_path, clock=float, sealer=store.ring)
+    try:
+        beside.write_now(lambda txn: txn.audit("a.command", "s", "terminal", {}, 4.0))
+        kinds = [event.kind for event in beside.read_now(lambda txn: txn.events())]
+    finally:
+        beside.close()
+    assert kinds == ["first.hub", "second.hub", "a.command"]
+
+
+def test_a_lock_that_was_lost_is_noticed(store: Store, url: str, tmp_path: Path) -> None:
+    """Where nobody else has it, it is taken again and the hub goes on; another one is refused as before."""
+    store.acquire()
+    assert store.check_held_now()
+    lose_lock(store)
+    assert not store.check_held_now()
+    assert store.check_held_now()
+    store.write_now(lambda txn: txn.audit("first.hub", "s", "hub", {}, 1.0))
+    other = Store.open(url, folder=tmp_path, clock=float, sealer=store.ring)
+    try:
+        with pytest.raises(UserError, match="another hub serves it"):
+            other.acquire()
+    finally:
+        other.close()
+
+
+def test_a_lock_that_somebody_else_took_ends_it(store: Store) -> None:
+    """Even before that one has written anything: two that serve are one too many."""
+    store.acquire()
+    lose_lock(store)
+    lock = store._database.lock()
+    assert lock.acquire()
+    try:
+        with pytest.raises(StoreFenced, match="another process has taken its lock: see which other hub"):
+            store.check_held_now()
+        with pytest.raises(StoreFenced):
+            store.write_now(lambda txn: None)
+    finally:
+        lock.release()
+
+
+def test_another_start_of_its_own_is_no_other_hub(store: Store) -> None:
+    """A recovery raises the epoch while the hub serves: the writer learns it with the commit."""
+    store.acquire()
+    store.write_now(lambda txn: txn.add_start(Start(7, "abcd", txn.audit_head().seq)))
+    assert store.check_held_now()
+    store.write_now(lambda txn: txn.audit("first.hub", "s", "hub", {}, 1.0))
+
+
+def test_a_file_that_was_replaced_ends_it(tmp_path: Path, clock: Callable[[], float]) -> None:
+    """A backup that is put back under a serving hub: what it wrote on would go to a file without a name."""
+    store = Store.open("sqlite:///a.sqlite", folder=tmp_path, clock=clock)
+    try:
+        store.acquire()
+        file = tmp_path / "a.sqlite"
+        copy = tmp_path / "copy"
+        copy.write_bytes(file.read_bytes())
+        copy.rename(file)
+        with pytest.raises(StoreFenced, match="its file was taken away or replaced while the hub served it"):
+            store.check_held_now()
+        with pytest.raises(StoreFenced):
+            store.write_now(lambda txn: None)
+    finally:
+        store.close()
 
 
 async def test_reading_is_a_snapshot_and_changes_nothing(store: Store) -> None:
