@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test compiled format lint venv bench bench-growth bench-console bench-models bench-matcher bench-ocr bench-plans bench-chats models transcript phrases chat-cards slow mutants canaries clean
+.PHONY: demo test compiled format lint venv bench bench-peers peers bench-growth bench-console bench-models bench-matcher bench-ocr bench-plans bench-chats models transcript phrases chat-cards slow mutants canaries clean
 
 venv: $(VENV)/.installed
 
@@ -51,6 +51,14 @@ slow: venv
 
 bench: venv
 	$(BIN)/python tests/bench/throughput.py
+
+# What bench-peers measures beside: OpenSSH, asyncssh, Celery with Redis.
+peers:
+	@PYTHON=$(PYTHON) tests/bench/peers/setup.sh .bench
+
+# The rows of docs/performance.md: `make bench-peers ROWS="cold latency" SCALE=0.2`, or all of them, about half an hour.
+bench-peers: venv peers
+	@$(BIN)/python -m tests.bench.peers $(ROWS) --scale $(or $(SCALE),1) --json .bench/found.json --chart .bench/found.svg
 
 bench-growth: venv
 	@$(BIN)/python tests/bench/growth.py

@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -41,7 +41,7 @@ from common.identity.certificates import identity_from_pem, make_request, new_ke
 from common.identity.tls import client_context
 from common.link import codec, handshake
 from common.link.lineage import begin
-from common.link.messages import Beat, Bye, Heartbeat, Refuse, Report, Welcome
+from common.link.messages import Beat, Bye, Heartbeat, Message, Refuse, Report, Welcome
 from common.link.session import Session
 from hub.chat.inlets import load_config
 from hub.core.records import Agent, IssuedCertificate
@@ -208,6 +208,10 @@ class Simulated:
         self._session.interval = answer.heartbeat
         return answer
 
+    def answers(self, message: Message) -> Sequence[Message]:
+        """What the runner would tell of a message of the hub; there is none."""
+        return ()
+
     async def _serve(self) -> Bye | None:
         """Until the link ends; the goodbye, if one was said. Beats are timers: no task each."""
         socket, session, loop = self._socket, self._session, asyncio.get_running_loop()
@@ -233,6 +237,9 @@ class Simulated:
                 case Beat() as beat:
                     self._heard = beat.mark or self._heard
                     session.interval = beat.interval or session.interval
+                case other:
+                    for fact in self.answers(other):
+                        socket.send(session.send(fact))
 
         def beat() -> None:
             if not ended.done():
