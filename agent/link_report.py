@@ -7,6 +7,7 @@ and is known to be old by the process id in it. A report of a process that is go
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -38,6 +39,7 @@ class LinkReport:
     runner_next_start: float = 0.0  # when it is started again; 0 where that is not the uplink's to do
     runner_end: str = ""  # how the last one ended
     runner_version: str = ""  # "" where the runner did not say it, or the uplink is too old to ask
+    spread: float = 0.0  # seconds over which the hub wants its machines back, as it said last
 
 
 def read_report(file: Path) -> LinkReport | None:
@@ -66,7 +68,7 @@ def _is_sound(report: LinkReport) -> bool:
     return (
         report.state in get_args(LinkState)
         and all(isinstance(each, (int, float)) for each in (report.since, report.runner_down_since))
-        and isinstance(report.runner_next_start, (int, float))
+        and all(isinstance(each, (int, float)) for each in (report.runner_next_start, report.spread))
         and isinstance(report.pid, int)
         and all(isinstance(text, str) for text in texts)
     )
@@ -82,6 +84,15 @@ class LinkReporter:
         self._runner_version = runner_version
         self._last: LinkReport | None = None
         self._failed = False
+        self.spread = self._spread_before()
+
+    def _spread_before(self) -> float:
+        """What the hub said to the uplink before this one."""
+        try:
+            before = read_report(self._file)
+        except OSError:
+            return 0.0
+        return before.spread if before is not None and math.isfinite(before.spread) else 0.0
 
     def tell(
         self,
@@ -92,8 +103,12 @@ class LinkReporter:
         cure: str = "",
         hub_version: str = "",
         runner_down: RunnerDown | None = None,
+        spread: float | None = None,
     ) -> None:
-        """`since` is when the state began: another reason for the same state does not begin it again."""
+        """`since` is when the state began: another reason for the same state does not begin it again. `spread` is kept
+        until it is told again.
+        """
+        self.spread = self.spread if spread is None else spread
         last = self._last
         since = last.since if last is not None and last.state == state and state != "linked" else now
         report = LinkReport(
@@ -105,6 +120,7 @@ class LinkReporter:
             hub_version[:80],
             os.getpid(),
             runner_version=self._runner_version(),
+            spread=self.spread,
         )
         if runner_down is not None:
             told = runner_down.why[:MAX_TEXT]

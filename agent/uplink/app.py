@@ -136,7 +136,6 @@ class Uplink:
         self._links = links or LinkChain(state)
         self._start_runner = start_runner
         self._uniform = uniform
-        self._backoff = UplinkBackoff()
         self._session: Session | None = None
         self._runner: RunnerConnection | None = None
         self._trust = TrustedAuthorities(state)
@@ -147,6 +146,7 @@ class Uplink:
         self._facts = {**facts(), "process": secrets.token_hex(8)}
         self._magic = MagicPackets(since_boot)
         self._reporter = LinkReporter(state.link_report, VERSION, lambda: _runner_version(self._socket))
+        self._backoff = UplinkBackoff.started(self._reporter.spread)
         self._identity = state.identity_stamp()
 
     def reload(self, problem: str) -> None:
@@ -339,7 +339,7 @@ class Uplink:
             "link.up", hub=self._settings.hub, session=session.id, resumed=welcome.resumed, hub_version=welcome.version
         )
         _notify_status(f"linked to {self._settings.hub} as {self._settings.name}")
-        self._reporter.tell("linked", time.time(), hub_version=welcome.version)
+        self._reporter.tell("linked", time.time(), hub_version=welcome.version, spread=welcome.spread)
         try:
             parts = opened, session, runner, self._renewal, self._trust
             relay = Relay(*parts, heard=self._position, obeyed=obeyed, magic=self._magic)

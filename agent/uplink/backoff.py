@@ -6,6 +6,10 @@ down on purpose says over how many seconds to spread the first attempt, and with
 should go without a word (killed, out of power), when every agent would dial in the same second. A hub that refuses says
 when to try again, or nothing, which means that only a person can change it: then once in five minutes, for ever. An
 unexpected identity of the hub never ends the process, or an impostor could stop agents.
+
+A hub that has just gone is being restarted: while the waits together are shorter than `PATIENCE`, or four times the
+spread, they do not grow. An uplink that has just been started takes the hub for such a one, with the spread that the
+uplink before it heard: after a power failure hub and machines start together.
 """
 
 from __future__ import annotations
@@ -22,11 +26,13 @@ MAX_SPREAD: Final = 600.0
 MAX_RETRY_AFTER: Final = 3_600.0
 STABLE_AFTER: Final = 5.0
 """Seconds after which a link counts as a good one and resets the backoff."""
+SHORT_LINKS: Final = 3
+"""Links in a row that were welcomed, ended sooner without a word, and still count as a hub that was killed again."""
 _MAX_FAILURES_AFTER_WELCOME: Final = 3
-"""A link that was welcomed and soon lost (a hub that is being restarted) never waits more than U(0, 2^3)."""
+"""A link that was welcomed and soon lost never waits more than U(0, 2^3)."""
 
-_RETURN_ATTEMPTS: Final = 8
-_RETURN_WAIT: Final = 4.0
+PATIENCE: Final = 30.0
+_LEAST_RETURN: Final = 1.0
 
 UniformRandom = Callable[[], float]
 """Uniform in [0, 1)."""
@@ -39,6 +45,13 @@ class UplinkBackoff:
     failures: int = 0
     spread: float = 0.0  # seconds over which the hub wants its machines back, as it said last
     returning: bool = False  # the hub has gone, and everybody comes back
+    waited: float = 0.0  # seconds since then
+    short_links: int = 0  # in a row
+
+    @classmethod
+    def started(cls, spread: float) -> UplinkBackoff:
+        """Of an uplink that has just been started; `spread` is what the hub said to the one before."""
+        return cls(spread=min(max(spread, 0.0), MAX_SPREAD), returning=True)
 
     def note_spread(self, spread: float) -> None:
         """The hub has welcomed us, and said over how long to spread a return that it does not announce."""
@@ -46,13 +59,15 @@ class UplinkBackoff:
         self.returning = False
 
     def delay_unreachable(self, uniform: UniformRandom) -> float:
-        """Seconds to wait where no welcome was received. A hub that has just gone is being restarted: for the first few
-        attempts the wait does not grow, and goes by what the hub can take.
-        """
-        most = 2.0**self.failures
-        if self.returning and self.failures < _RETURN_ATTEMPTS:
-            most = max(_RETURN_WAIT, self.spread)
-        delay = uniform() * min(MAX_DELAY, most)
+        """Seconds to wait where no welcome was received."""
+        if self.returning:
+            longest = self._return_wait()
+            if self.waited < max(PATIENCE, 4 * longest):
+                delay = uniform() * longest
+                self.waited += delay
+                return delay
+            self.returning = False
+        delay = uniform() * min(MAX_DELAY, 2.0**self.failures)
         self.failures = min(self.failures + 1, 16)
         return delay
 
@@ -60,21 +75,30 @@ class UplinkBackoff:
         """Seconds to wait after a link that ended without a word, as it does where the hub was killed: then everybody
         dials at once, unless each waits a share of what the hub said beforehand.
         """
-        if lasted < STABLE_AFTER:
+        self.short_links = 0 if lasted >= STABLE_AFTER else self.short_links + 1
+        if self.short_links > SHORT_LINKS:
             return self.delay_lost(lasted, uniform)
-        self.failures, self.returning = 0, True
-        return uniform() * max(1.0, self.spread)
+        return self._return(uniform)
 
     def delay_lost(self, lasted: float, uniform: UniformRandom) -> float:
         """Seconds to wait after a welcomed link that ended after `lasted` seconds."""
+        self.returning = False
         self.failures = 0 if lasted >= STABLE_AFTER else min(self.failures, _MAX_FAILURES_AFTER_WELCOME - 1)
         return self.delay_unreachable(uniform)
 
     def delay_bye(self, spread: float, uniform: UniformRandom) -> float:
         """Seconds to wait after the hub closed on purpose and asked to spread reconnects over `spread` seconds."""
-        self.failures, self.returning = 0, True
         self.spread = min(max(spread, 0.0), MAX_SPREAD)
-        return uniform() * max(1.0, self.spread)
+        return self._return(uniform)
+
+    def _return(self, uniform: UniformRandom) -> float:
+        """The first wait after the hub has gone; those after it go by the same time, until patience is over."""
+        self.failures, self.returning = 0, True
+        self.waited = delay = uniform() * self._return_wait()
+        return delay
+
+    def _return_wait(self) -> float:
+        return max(_LEAST_RETURN, self.spread)
 
     def delay_refused(self, retry_after: float, uniform: UniformRandom) -> float:
         """Seconds to wait after a refusal: `retry_after` and up to a quarter more, or about REFUSED_DELAY where it is

@@ -48,6 +48,6 @@ sender_limits, echo_guard, repeated_message
 short_refusal  a refusal in one line, for who was refused just before
 picture_format  which picture a file is, by its first bytes
 unreadable     what stands in the place of a sealed value that does not open: shown, and no reason for anything
-rate_limits, strict_json, strict_form, callback_url, chat_text, name_set
+rate_limits, strict_json, strict_form, callback_url, chat_text, name_set, name_map
                bounds and forms of what comes in and goes out
 """

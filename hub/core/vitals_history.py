@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,7 +65,6 @@ class VitalsHistory:
             found[kind] = tuple(values)
         return found
 
-    def keep_only(self, names: Collection[str]) -> None:
-        """Forgets machines that are no more."""
-        for name in self._rings.keys() - set(names):
-            del self._rings[name]
+    def forget(self, name: str) -> None:
+        """The machine is no more."""
+        self._rings.pop(name, None)

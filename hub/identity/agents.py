@@ -4,6 +4,9 @@ The rows are read at start and again when something changed them (a join, a paus
 found within `REFRESH_SECONDS` seconds); who is online is this process's own knowledge. The registry belongs to the
 event loop. Other threads get a `MachinesSnapshot`: immutable, made at most once after each change, shared by everybody
 who asks until the next, so that one costs nothing however many machines there are.
+
+Ten thousand machines that come back change a row each, and are looked at every two seconds besides: a change copies
+little (`NameMap`), a row that has not changed is not decoded again, and the parts of an inventory outlive it.
 """
 
 from __future__ import annotations
@@ -12,10 +15,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from hub.core.absence import INVITED, why_away
 from hub.core.inventory import Inventory, Machine
+from hub.core.name_map import NameMap
 from hub.core.name_set import NameSet
 from hub.core.records import Agent, EnrolmentToken
 from hub.core.vitals_history import VitalsHistory
@@ -28,6 +33,15 @@ MAX_INVITED: Final = 200
 ABSENT_STATES: Final = frozenset({"revoked", INVITED})
 
 
+class _Made(NamedTuple):
+    """A machine of an inventory, and what it was made of."""
+
+    agent: Agent
+    online: bool
+    stalled: float | None
+    machine: Machine
+
+
 @dataclass(frozen=True)
 class MachinesSnapshot:
     """All machines at one moment. Threads share it: nothing in it is ever changed."""
@@ -35,25 +49,35 @@ class MachinesSnapshot:
     agents: Mapping[str, Agent]
     online: NameSet
     stalled: Mapping[str, float] = field(default_factory=dict)  # linked, and since when their runner does not answer
+    made: dict[str, _Made] = field(default_factory=dict, compare=False)  # of inventories before
 
     @cached_property
     def inventory(self) -> Inventory:
         """Machines that may be meant: all but those revoked or not joined yet. Made by the first who asks."""
-        return Inventory(
-            {
-                agent.name: Machine(
-                    name=agent.name,
-                    labels=agent.labels,
-                    online=agent.name in self.online,
-                    paused=agent.paused_by,
-                    facts=agent.facts or {},
-                    away=why_away(agent, agent.name in self.online, self.stalled.get(agent.name)),
-                )
-                for agent in self.agents.values()
-                if agent.state not in ABSENT_STATES
-            },
-            {agent.name: agent.state for agent in self.agents.values() if agent.state in ABSENT_STATES},
+        machines, absent = {}, {}
+        for name, agent in self.agents.items():
+            if agent.state in ABSENT_STATES:
+                absent[name] = agent.state
+            else:
+                machines[name] = self._machine(name, agent)
+        return Inventory(machines, absent)
+
+    def _machine(self, name: str, agent: Agent) -> Machine:
+        """The one that was made before, where nothing has changed since. Threads may make it twice."""
+        online, stalled = name in self.online, self.stalled.get(name)
+        before = self.made.get(name)
+        if before is not None and before.agent is agent and (before.online, before.stalled) == (online, stalled):
+            return before.machine
+        machine = Machine(
+            name=name,
+            labels=agent.labels,
+            online=online,
+            paused=agent.paused_by,
+            facts=agent.facts or {},
+            away=why_away(agent, online, stalled),
         )
+        self.made[name] = _Made(agent, online, stalled, machine)
+        return machine
 
     @cached_property
     def away(self) -> Mapping[str, float]:
@@ -87,7 +111,10 @@ class AgentRegistry:
         self._store = store
         self._clock = clock
         self._on_change = on_change
-        self._agents: dict[str, Agent] = {}  # replaced, never changed: snapshots share it
+        self._agents: NameMap[Agent] = NameMap()
+        self._rows: dict[str, int] = {}  # what each row was seen as; replaced, never changed
+        self._sorted: list[Agent] | None = None
+        self._machines: dict[str, _Made] = {}
         self._online = NameSet()
         self._version = 0
         self._snapshot: MachinesSnapshot | None = None
@@ -97,22 +124,23 @@ class AgentRegistry:
 
     async def refresh(self) -> None:
         """Reads all rows again, since other processes may have changed them."""
-        since = self._clock() - INVITATION_SHOWN
+        since, seen, before = self._clock() - INVITATION_SHOWN, self._rows, self._agents
 
-        def read(txn: Txn) -> dict[str, Agent]:
-            joined = {agent.name: agent for agent in txn.agents()}
-            invited = {token.name: _invited(token) for token in txn.unused_tokens("agent", since, MAX_INVITED)}
-            return invited | joined
+        def read(txn: Txn) -> tuple[list[Agent], dict[str, int], list[EnrolmentToken]]:
+            return *txn.changed_agents(seen), txn.unused_tokens("agent", since, MAX_INVITED)
 
-        agents = await self._store.read(read)
-        if agents != self._agents:
-            changed = {
-                name for name in agents.keys() | self._agents.keys() if agents.get(name) != self._agents.get(name)
-            }
-            self._agents = agents
-            self.history.keep_only(agents.keys())
-            for name in changed:
-                self._changed(name)
+        changed, self._rows, tokens = await self._store.read(read)
+        found = {token.name: _invited(token) for token in tokens if token.name not in self._rows}
+        found |= {agent.name: agent for agent in changed}
+        for name in [name for name in before if name not in self._rows and name not in found]:
+            self._agents = self._agents.without_name(name)
+            self._machines.pop(name, None)
+            self.history.forget(name)
+            self._changed(name)
+        for name, agent in found.items():
+            here = self._agents.get(name)
+            if here != agent and here is before.get(name):  # else it has changed since the read: the next one tells
+                self._take(agent)
 
     async def reload(self, name: str) -> None:
         """Reads one agent's row again."""
@@ -122,14 +150,17 @@ class AgentRegistry:
 
     def update(self, agent: Agent) -> None:
         """Takes a row that was just written."""
-        self._agents = {**self._agents, agent.name: agent}
+        self._take(agent)
+
+    def _take(self, agent: Agent) -> None:
+        self._agents = self._agents.with_item(agent.name, agent)
         self._changed(agent.name)
 
     @property
     def snapshot(self) -> MachinesSnapshot:
         """What is known now; the same object until something changes."""
         if self._snapshot is None:
-            self._snapshot = MachinesSnapshot(self._agents, self._online, self._stalled)
+            self._snapshot = MachinesSnapshot(self._agents, self._online, self._stalled, self._machines)
         return self._snapshot
 
     @property
@@ -143,7 +174,10 @@ class AgentRegistry:
         return self.snapshot.labels(name)
 
     def agents(self) -> list[Agent]:
-        return sorted(self._agents.values(), key=lambda agent: agent.name)
+        """By name."""
+        if self._sorted is None:
+            self._sorted = sorted(self._agents.values(), key=attrgetter("name"))
+        return list(self._sorted)
 
     @property
     def version(self) -> int:
@@ -167,10 +201,11 @@ class AgentRegistry:
         """`last_seen` is what the row will say once it is written."""
         agent = self._agents.get(name)
         if agent is not None and last_seen is not None:
-            self._agents = {**self._agents, name: replace(agent, last_seen=last_seen)}
+            self._agents = self._agents.with_item(name, replace(agent, last_seen=last_seen))
         self._online = self._online.without_name(name)
         self.vitals.pop(name, None)
-        self._stalled = {other: since for other, since in self._stalled.items() if other != name}
+        if name in self._stalled:
+            self._stalled = {other: since for other, since in self._stalled.items() if other != name}
         self._changed(name)
 
     def record_vitals(self, name: str, vitals: dict[str, float], now: float) -> None:
@@ -185,5 +220,5 @@ class AgentRegistry:
 
     def _changed(self, name: str) -> None:
         self._version += 1
-        self._snapshot = None
+        self._snapshot = self._sorted = None
         self._on_change(name)

@@ -282,7 +282,7 @@ class LinkServer:
                 answer = refusal
             else:
                 mark = self._engine.sealed_mark()
-                spread = handshake.return_spread(len(self._fleet.agents()))
+                spread = handshake.return_spread(self._fleet.count())
                 terms = handshake.LinkParameters(self._engine.epoch, self._heartbeat(), mark=mark, spread=spread)
                 answer = handshake.answer_hello(
                     hello,

@@ -56,6 +56,18 @@ def test_a_report_of_an_older_uplink_is_read(tmp_path: Path) -> None:
     assert found.runner_version == "1.1"
 
 
+def test_the_spread_of_a_return_outlives_the_uplink(tmp_path: Path) -> None:
+    """Told with a link, kept while there is none; what stands in the file is any program's word."""
+    file = tmp_path / "link.json"
+    reporter = LinkReporter(file, "1")
+    assert reporter.spread == 0
+    reporter.tell("linked", 10.0, spread=33.0)
+    reporter.tell("away", 20.0, reason="nobody listens")
+    assert LinkReporter(file, "1").spread == 33
+    file.write_text(file.read_text().replace("33.0", "NaN"))
+    assert LinkReporter(file, "1").spread == 0
+
+
 def test_no_room_costs_no_link(tmp_path: Path) -> None:
     """Where it cannot be written nothing is raised, and the next change is tried again."""
     reporter = LinkReporter(tmp_path / "none" / "link.json", "1")
@@ -74,6 +86,7 @@ def test_no_room_costs_no_link(tmp_path: Path) -> None:
         '{"state": "well", "since": 1, "reason": "", "cure": "", "version": "", "hub_version": "", "pid": 1}',
         '{"state": "linked", "since": "x", "reason": "", "cure": "", "version": "", "hub_version": "", "pid": 1}',
         '{"state": "linked", "since": 1, "reason": 5, "cure": "", "version": "", "hub_version": "", "pid": 1}',
+        '{"state": "linked", "since": 1, "reason": "", "cure": "", "version": "", "pid": 1, "spread": "x"}',
         "[" * 10_000,
         "x" * 20_000,
     ],

@@ -53,19 +53,39 @@ def test_a_hub_that_goes_without_a_word_gets_its_machines_back_over_what_it_said
     pace = UplinkBackoff()
     pace.note_spread(33.0)
     assert pace.delay_dropped(60.0, most) == 33
-    assert [pace.delay_unreachable(most) for _ in range(10)] == [33] * 8 + [60, 60]
+    assert [pace.delay_unreachable(most) for _ in range(6)] == [33] * 3 + [1, 2, 4]
     pace.note_spread(33.0)
-    assert pace.delay_unreachable(most) == 60  # it was not this hub's going
-    assert UplinkBackoff(spread=33.0).delay_dropped(0.1, most) == 1  # a link that never lasted tells nothing
+    assert pace.delay_unreachable(most) == 8  # it was not this hub's going
 
 
 def test_a_small_fleet_is_back_soon() -> None:
+    """A hub that needs half a minute for its restart is dialled once a second; then the waits grow."""
     pace = UplinkBackoff()
     pace.note_spread(0.2)
     assert pace.delay_dropped(60.0, most) == 1
-    assert [pace.delay_unreachable(most) for _ in range(9)] == [4] * 8 + [60]
+    assert [pace.delay_unreachable(most) for _ in range(32)] == [1] * 29 + [1, 2, 4]
     pace.note_spread(1e9)
     assert pace.delay_dropped(60.0, most) == 600
+
+
+def test_a_hub_that_is_killed_again_and_again_is_dialled_as_soon_as_before() -> None:
+    """What it welcomed for a second does not count as a failure, three times; then the waits grow, up to 4 s."""
+    pace = UplinkBackoff(failures=9)
+    waits = []
+    for _ in range(7):
+        pace.note_spread(0.2)
+        waits.append(pace.delay_dropped(0.5, most))
+    assert waits == [1, 1, 1, 1, 2, 4, 4]
+    assert pace.delay_dropped(60.0, most) == 1
+    pace.note_spread(0.2)
+    assert pace.delay_dropped(0.5, most) == 1
+
+
+def test_an_uplink_that_has_just_been_started_knows_the_spread_of_the_one_before() -> None:
+    """After a power failure everybody starts together; what a file says of it is bounded."""
+    assert UplinkBackoff.started(33.0).delay_unreachable(most) == 33
+    assert UplinkBackoff.started(-1.0).delay_unreachable(most) == 1
+    assert UplinkBackoff.started(1e9).delay_unreachable(most) == 600
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_it_is_bounded() -> None:
     values = history.samples("web-1", START + 5 * SLOTS * SLOT)["load1"]
     assert len(values) == SLOTS
     assert values[0] == 4 * SLOTS + 1
-    history.keep_only({"db-1"})
+    history.forget("web-1")
     assert set(history.samples("web-1", START)["load1"]) == {None}
 
 
