@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -56,8 +55,6 @@ MAX_INBOX_BYTES: Final = 4 * 1024 * 1024
 MAX_DISPATCH: Final = 32  # jobs in one transaction
 KEYS_PROTOCOL: Final = 5
 """From which on a machine says whose own signatures it counts."""
-GOODBYE_WAIT: Final = 0.05
-"""Seconds for a goodbye to leave; to one who does not read it does not."""
 INTERVAL_SLACK: Final = 0.2
 """A share of the interval below which another one is not worth telling."""
 CLOSE_GOING_AWAY: Final = 1001
@@ -101,7 +98,6 @@ class AgentLink:
         self.estranged = False  # the machine has heard a hub whose work this store does not know
         self.trust = PeerTrust()
         self._on_trusted = on_trusted
-        self._said_goodbye = False
         self._tells_marks = False  # the machine keeps the hub's position
         self._told_mark = ""
         self._reconciled = False  # a report of this session was answered: jobs may be dispatched
@@ -187,15 +183,11 @@ class AgentLink:
         self._told_interval, self.session.interval = wanted, max(told, wanted)
         return replace(beat, interval=wanted)
 
-    async def say_goodbye(self, spread: float) -> None:
-        """Says that the hub goes, and waits for the sending alone, a moment."""
+    def leave(self, reason: str, spread: float) -> None:
+        """Says that the hub goes, and closes; waits for nothing."""
         wire = self._send_queue
-        if wire is not None and not wire.is_busy:
-            self._said_goodbye = True
-            wire.enqueue(self.session.send(Bye("the hub is restarting", spread)))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(GOODBYE_WAIT):
-                    await wire.flush()
+        if wire is not None:
+            wire.leave(CLOSE_GOING_AWAY, reason, self.session.send(Bye(reason, spread)))
 
     def _note_runner(self, beat: Heartbeat) -> None:
         """A runner that does not answer is handed nothing: what is queued waits until it does."""
@@ -226,8 +218,7 @@ class AgentLink:
         """Ends the connection, if there is one; the session may go on with another."""
         wire, self._send_queue = self._send_queue, None
         if wire is not None:
-            going = code == CLOSE_GOING_AWAY and not self._said_goodbye
-            last = [self.session.send(Bye(reason, spread))] if going else []
+            last = [self.session.send(Bye(reason, spread))] if code == CLOSE_GOING_AWAY else []
             await wire.close(code, reason, *last)
 
     def close_nowait(self, reason: str) -> None:

@@ -19,6 +19,8 @@ from hub.log import logger
 
 BACKLOG: Final = 4_096
 OPEN_TIMEOUT: Final = 10.0
+LAST_WORDS: Final = 0.5
+"""Seconds for both ends to agree on closing what this hub has closed."""
 
 Handler = Callable[[LinkConnection], Awaitable[None]]
 
@@ -79,8 +81,10 @@ class LinkListener:
         self.port.close()
 
     async def wait_closed(self) -> None:
-        """Ends what is still open, and returns when all of it has ended."""
+        """Ends what is still open a moment later, and returns when all of it has ended."""
         await self.port.wait_closed()
+        if self._connections:
+            await asyncio.wait(self._connections.values(), timeout=LAST_WORDS)
         for connection in self._connections:
             connection.transport.abort()
         if self._connections:

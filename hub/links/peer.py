@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from websockets.asyncio.server import ServerConnection
 
 from common.identity.certificates import BadIdentity, Identity, identity_from_der
+from hub.links.websocket import LinkConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,15 @@ def peer_of(connection: ServerConnection, now: float) -> Peer:
 
 
 def _identity(connection: ServerConnection) -> Identity | None:
+    """Read once a connection: who is at its other end does not change."""
+    if not isinstance(connection, LinkConnection):
+        return _read_identity(connection)
+    if connection.read_identity is None:
+        connection.read_identity = (_read_identity(connection),)
+    return connection.read_identity[0]
+
+
+def _read_identity(connection: ServerConnection) -> Identity | None:
     tls = connection.transport.get_extra_info("ssl_object")
     der = tls.getpeercert(binary_form=True) if tls is not None else None
     if not der:

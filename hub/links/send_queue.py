@@ -15,6 +15,8 @@ from typing import Final
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from hub.links.websocket import leave
+
 CLOSE_TIMEOUT: Final = 3.0
 """Seconds for the closing handshake, what is still to be sent included."""
 REASON_BYTES: Final = 123  # RFC 6455, 5.5
@@ -28,11 +30,6 @@ class SendQueue:
         self.connection = connection
         self._frames: deque[bytes] = deque()
         self._sending = asyncio.Lock()
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether the peer has not taken what was sent before."""
-        return self._sending.locked()
 
     def enqueue(self, *frames: bytes) -> None:
         """Puts frames in line; `flush` sends them."""
@@ -50,12 +47,16 @@ class SendQueue:
     async def close(self, code: int, reason: str, *last: bytes) -> None:
         """Sends `last` behind what is in line and closes; drops the connection where that takes too long."""
         self.enqueue(*last)
-        told = reason.encode()[:REASON_BYTES].decode(errors="ignore")
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self.flush()
-                await self.connection.close(code, told)
+                await self.connection.close(code, _short(reason))
         except TimeoutError:
+            self.abort()
+
+    def leave(self, code: int, reason: str, *last: bytes) -> None:
+        """Sends `last` and closes, and waits for nothing. A peer that has not taken what was sent before is dropped."""
+        if self._sending.locked() or self._frames or not leave(self.connection, code, _short(reason), *last):
             self.abort()
 
     def round_trip(self) -> float | None:
@@ -73,3 +74,7 @@ class SendQueue:
     def abort(self) -> None:
         """Drops the connection; whoever waits in `flush` or reads from it goes on."""
         self.connection.transport.abort()
+
+
+def _short(reason: str) -> str:
+    return reason.encode()[:REASON_BYTES].decode(errors="ignore")

@@ -382,8 +382,8 @@ class LinkServer:
             link.session_expires_at = now + SESSION_TTL
             self._detached[name] = link
         self._fleet.set_offline(name, now)
-        log.info("agent.disconnected", agent=name)
         if self.listening:  # else it is written for all of them together
+            log.info("agent.disconnected", agent=name)
             await self._touch([(name, now, None)])
 
     async def _touch(self, seen: Sequence[tuple[str, float, None]]) -> None:

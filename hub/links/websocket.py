@@ -7,7 +7,7 @@ websockets 16 and 17; tests/hub/links/test_websocket.py says in words what has m
     ServerProtocol     made with max_size
     ServerConnection   made with (protocol, server, ping_interval=, close_timeout=, max_queue=); handshake(
                        process_request, process_response, server_header), which asks server.is_serving()
-    Connection         connection_made, connection_lost, transport, protocol.state
+    Connection         connection_made, connection_lost, transport, send_data, protocol.state and what it sends
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from common.identity.certificates import Identity
 from hub.chat.gated_port import Place
 
 MAX_FRAME: Final = 1024 * 1024
@@ -56,6 +57,7 @@ class LinkConnection(ServerConnection):
         )
         self._owner = owner
         self.place: Place | None = None  # among those who are not known; None once it is
+        self.read_identity: tuple[Identity | None] | None = None  # of its certificate; None until that is read
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         Connection.connection_made(self, transport)
@@ -70,3 +72,16 @@ class LinkConnection(ServerConnection):
         handshake: Any = self.handshake
         await handshake(before, None, None)
         return self.protocol.state is State.OPEN
+
+
+def leave(connection: ServerConnection, code: int, reason: str, *last: bytes) -> bool:
+    """Sends the last frames and the close frame, all of them at once, and waits for nothing; False where the peer has
+    not taken what was sent before.
+    """
+    if connection.protocol.state is not State.OPEN or connection.transport.get_write_buffer_size():
+        return False
+    for frame in last:
+        connection.protocol.send_binary(frame)
+    connection.protocol.send_close(code, reason)
+    connection.send_data()
+    return True

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from common.machine.absence import Absence
@@ -94,3 +97,53 @@ async def test_a_machine_whose_runner_does_not_answer_says_since_when(harness: H
     fleet.set_offline("web-1", now)
     fleet.set_online("web-1")
     assert fleet.inventory.machines["web-1"].away is None
+
+
+async def test_only_rows_that_have_changed_are_decoded_again(harness: HubHarness) -> None:
+    """Ten thousand are looked at every two seconds; what is known is kept, and what is gone is forgotten."""
+    await harness.add_machine("db-1", online=False)
+    await harness.fleet.refresh()
+    seen = harness.fleet._rows
+    assert seen.keys() == {"web-1", "db-1"}
+    assert harness.read(lambda txn: txn.changed_agents(seen)) == ([], seen)
+    row = harness.fleet.agent("db-1")
+    assert row is not None
+    harness.write(lambda txn: txn.save_agent(row, replace(row, paused_by="bob")))
+    changed, now = harness.read(lambda txn: txn.changed_agents(seen))
+    assert [agent.paused_by for agent in changed] == ["bob"]
+    assert now.keys() == seen.keys()
+    harness.write(lambda txn: txn.delete_agent("db-1"))
+    await harness.fleet.refresh()
+    assert [agent.name for agent in harness.fleet.agents()] == ["web-1"]
+    assert harness.fleet.agents() is not harness.fleet.agents()  # the caller's to change
+
+
+async def test_what_changes_during_a_look_is_newer_than_what_was_read(
+    harness: HubHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that links or joins meanwhile stays as it is now; the next look agrees."""
+    row = harness.fleet.agent("web-1")
+    assert row is not None
+    read = harness.store.read
+
+    async def overtaken(unit: Any) -> Any:
+        found = await read(unit)
+        harness.fleet.update(replace(row, version="9"))
+        harness.fleet.update(replace(row, name="db-1"))
+        return found
+
+    harness.write(lambda txn: txn.save_agent(row, replace(row, version="8")))
+    with monkeypatch.context() as patched:
+        patched.setattr(harness.store, "read", overtaken)
+        await harness.fleet.refresh()
+    assert [(agent.name, agent.version) for agent in harness.fleet.agents()] == [("db-1", ""), ("web-1", "9")]
+
+
+async def test_the_parts_of_an_inventory_outlive_it(harness: HubHarness) -> None:
+    """Of ten thousand machines one has changed: the others are not made again."""
+    await harness.add_machine("db-1", online=False)
+    before = harness.fleet.inventory.machines
+    harness.fleet.set_online("db-1")
+    after = harness.fleet.inventory.machines
+    assert after["web-1"] is before["web-1"]
+    assert (before["db-1"].online, after["db-1"].online) == (False, True)

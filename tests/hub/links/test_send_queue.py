@@ -150,3 +150,23 @@ async def test_one_who_gives_up_waiting_takes_no_frame_with_them() -> None:
             while await peer.recv() == LARGE:
                 count += 1
             assert count == 64
+
+
+async def test_leaving_waits_for_nobody() -> None:
+    """What is said last comes before the close; one who has not taken what came before is dropped."""
+    async with linked() as (wire, peer):
+        wire.leave(1001, "ö" * 100, b"one", b"two")
+        assert [await peer.recv(), await peer.recv()] == [b"one", b"two"]
+        assert await closing_of(peer) == (1001, "ö" * (REASON_BYTES // 2))
+        wire.leave(1001, "again", b"three")  # nobody is there any more
+    async with asyncio.TaskGroup() as tasks, linked() as (wire, peer):
+        stuffed(wire)
+        sending = tasks.create_task(wire.flush())
+        while not wire.connection.transport.get_write_buffer_size():
+            await asyncio.sleep(0)
+        wire.leave(1001, "gone", b"last")
+        await sending
+        with pytest.raises(ConnectionClosed) as caught:
+            while True:
+                await peer.recv()
+        assert caught.value.rcvd is None
