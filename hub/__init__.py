@@ -23,6 +23,7 @@ Beside that way:
     reload       SIGHUP: everything again, and what can change takes effect without a restart
     files        what people may change while the hub serves: policy, runbooks, hub.toml
     status       why the hub is not ready, and its gauges
+    storage      the store's disk: what is told while it is full, and the way back to normal
     maintenance  what is due by the clock: expiries, checkpoints, clean-up; deadlines are data in the store
     fencing      this process ends where another hub serves its store
     cleanup      deletes what was kept long enough, in small units beside the load

@@ -12,7 +12,7 @@ from typing import Any
 
 import uvloop
 
-from common.errors import UserError
+from common.errors import UserError, WorkFailed
 from common.process.confine import forbid_inspection
 from common.process.hangup import StandardError, outlive_hangup
 from common.process.notify import notify, watchdog
@@ -25,12 +25,14 @@ from hub.engine.unit_of_work import UnitOfWork
 from hub.fencing import Fencing
 from hub.files import Files
 from hub.identity.audit_keys import make_audit_key
+from hub.identity.authorities import Authorities
 from hub.identity.key_ring import read_ring
 from hub.identity.keys import load_keys, refresh_certificate
 from hub.log import configure, logger
 from hub.parts import Parts, build
 from hub.reload import Reloader
 from hub.sealing import SealingTasks
+from hub.storage import StorageTasks
 from hub.store.errors import StoreFenced
 from hub.store.store import Store
 
@@ -58,11 +60,13 @@ class Hub:
 
     async def run(self) -> None:
         config, clock = self._config, self._clock
-        refresh_certificate(config.folder, self._keys.authorities, clock.wall())
-        store = Store.open(config.store.url, folder=config.folder.path, clock=clock, sealer=self._keys.sealer)
+        url, folder = config.store.url, config.folder.path
+        store = Store.open(url, folder=folder, clock=clock, sealer=self._keys.sealer, serving=True)
         try:
             clock.resume(store.read_now(read_tick))
-            parts = build(build_base(config, clock, self._keys, self._files, store, store.acquire()))
+            epoch = store.acquire()
+            renew_certificate(config, self._keys.authorities, clock.wall(), full=store.room.read_only)
+            parts = build(build_base(config, clock, self._keys, self._files, store, epoch))
             await prepare(parts)
             try:
                 await run_until(parts, stop_on_signals())
@@ -71,7 +75,7 @@ class Hub:
                 if isinstance(error, StoreFenced):
                     log.critical("hub.fenced", reason=error.problem, cure=error.cure)
                 raise error from None
-            await record_event(parts.base, "hub.stopped")
+            await record_end(parts)
             await parts.witnesses.close()
         finally:
             store.close()
@@ -84,8 +88,9 @@ async def prepare(parts: Parts) -> None:
     await base.fleet.refresh()
     if models is not None:
         models.planner.warm(("operator",), base.fleet.inventory)
-    await record_event(base, "hub.started")
-    await parts.engine.recovery.load()
+    if not base.store.waits:
+        await record_event(parts, "hub.started")
+        await parts.engine.recovery.load()
     gc.freeze()  # what is built now lives as long as the hub: no collection need walk it
 
 
@@ -130,7 +135,7 @@ async def run_until(parts: Parts, stop: asyncio.Event) -> None:
         await web_up.wait()
         await links_up.wait()
         await parts.engine.intake.sweep()
-        announce_ready(parts.base)
+        announce_ready(parts)
         await stop.wait()
         notify(stopping=True)
         log.info("hub.stopping")
@@ -143,9 +148,7 @@ async def run_until(parts: Parts, stop: asyncio.Event) -> None:
         await delivering
         for task in background:
             task.cancel()
-        await parts.web.state.webhook.flush(parts.base.clock(), all_of_them=True)
-        await parts.outbound.flush(parts.base.clock(), all_of_them=True)
-        await parts.engine.agent_events.flush(everything=True)
+        await flush_all(parts)
 
 
 def start_background(tasks: asyncio.TaskGroup, parts: Parts) -> list[asyncio.Task[None]]:
@@ -159,9 +162,10 @@ def start_background(tasks: asyncio.TaskGroup, parts: Parts) -> list[asyncio.Tas
         "watchdog": watchdog,
         "authorities": parts.authorities.run,
         "sealing": sealing_tasks(parts.base).run,
+        "storage": storage_tasks(parts).run,
         "reload": lambda: reload_on_hangup(reloader),
         "models": reloader.run,
-        "fencing": Fencing(parts.base.store, parts.maintenance.health, partial(record_event, parts.base)).run,
+        "fencing": Fencing(parts.base.store, parts.maintenance.health, partial(record_event, parts)).run,
     }
     if planning.summaries is not None:
         runs["summaries"] = planning.summaries.run
@@ -175,28 +179,78 @@ def sealing_tasks(base: Base) -> SealingTasks:
     return SealingTasks(base.store, base.keys.sealer, lambda: read_ring(store), base.clock)
 
 
-def announce_ready(base: Base) -> None:
+def storage_tasks(parts: Parts) -> StorageTasks:
+    base = parts.base
+
+    async def begun(epoch: int) -> None:
+        await parts.engine.take_up(epoch)
+        await record_event(parts, "hub.started")
+
+    return StorageTasks(
+        state=base.storage,
+        folder=base.config.folder.path,
+        begun=begun,
+        write=base.units.write,
+        release=parts.links.release,
+        changed=parts.api.overview.mark_dirty,
+        hub_id=base.keys.hub_id,
+        clock=base.clock,
+    )
+
+
+async def flush_all(parts: Parts) -> None:
+    """Sums that nobody has written yet. They are lost where the store takes nothing."""
+    try:
+        await parts.web.state.webhook.flush(parts.base.clock(), all_of_them=True)
+        await parts.outbound.flush(parts.base.clock(), all_of_them=True)
+        await parts.engine.agent_events.flush(everything=True)
+    except WorkFailed as error:
+        log.warning("hub.sums_unsaved", reason=str(error))
+
+
+def announce_ready(parts: Parts) -> None:
+    base = parts.base
     config = base.config
     if os.geteuid() == 0:
         log.warning("hub.root", cure="a user of its own needs no more than its folder: systemd/README.md sets it up")
     log.info(
         "hub.ready",
         hub=base.keys.hub_id,
-        epoch=base.epoch,
+        epoch=parts.engine.epoch,
         http=str(config.http.listen),
         links=str(config.links.listen),
     )
     notify(ready=True, status="serving")
 
 
-async def record_event(base: Base, kind: str) -> None:
+async def record_event(parts: Parts, kind: str) -> None:
     """One audit row about this process, with the hub's time: the next start goes on from it."""
 
+    base = parts.base
+
     def unit(uow: UnitOfWork) -> None:
-        uow.audit(kind, base.keys.hub_id, "hub", {"epoch": base.epoch})
+        uow.audit(kind, base.keys.hub_id, "hub", {"epoch": parts.engine.epoch})
         write_tick(uow.txn, base.clock)
 
     await base.units.write(unit)
+
+
+async def record_end(parts: Parts) -> None:
+    """A store that takes nothing now is stopped all the same."""
+    try:
+        await record_event(parts, "hub.stopped")
+    except WorkFailed as error:
+        log.warning("hub.stop_unsaved", reason=str(error))
+
+
+def renew_certificate(config: HubConfig, authorities: Authorities, now: float, *, full: bool) -> None:
+    """Where that is due. On a full disk the hub serves with the one that it has."""
+    try:
+        refresh_certificate(config.folder, authorities, now)
+    except UserError as error:
+        if not (full and config.folder.certificate.exists()):
+            raise
+        log.warning("hub.certificate_not_renewed", reason=str(error))
 
 
 def first_error(group: BaseExceptionGroup[UserError]) -> UserError:

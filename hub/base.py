@@ -26,6 +26,7 @@ from hub.identity.people import PeopleDirectory
 from hub.identity.secret_times import read_uses
 from hub.links.live_tls import LinkTls
 from hub.metrics import Metrics
+from hub.storage import StorageState
 from hub.store.store import Store
 
 
@@ -53,6 +54,7 @@ class Base:
     recovery: RecoveryState
     echo_guard: EchoGuard  # what delivery says, and intake hears
     activity: InletActivity  # what each inlet does
+    storage: StorageState  # whether its disk is full, and with what
 
 
 def build_base(config: HubConfig, clock: HubClock, keys: HubKeys, files: Files, store: Store, epoch: int) -> Base:
@@ -85,4 +87,5 @@ def build_base(config: HubConfig, clock: HubClock, keys: HubKeys, files: Files, 
         recovery=recovery,
         echo_guard=EchoGuard(),
         activity=activity,
+        storage=StorageState(store),
     )

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
 
+from common.errors import WorkFailed
 from common.ids import is_name
 from common.lifecycle import JOB_DISPATCHED, JobState, RequestState
 from hub.chat.compose import ReplyComposer
@@ -128,6 +129,10 @@ class MaintenanceTasks:
                 failing.pop(name, None)
             except StoreFenced:
                 raise  # another hub serves the store: this process ends
+            except WorkFailed as error:
+                if failing.get(name) != str(error):
+                    log.error("timer.failed", timer=name, reason=str(error))
+                failing[name] = str(error)
             except Exception as error:
                 failing[name] = str(error)
                 log.exception("timer.failed", timer=name)

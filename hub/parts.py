@@ -265,6 +265,7 @@ def build_api(
         witnesses=witnesses.states,
         hub_ahead=lambda: base.clock.ahead,
         over_budget=lambda: health.over_budget,
+        storage=base.storage,
     )
     base.fan_out.subscribe(api.on_commit)
     base.fan_out.subscribe_agents(api.on_agent_changed)
@@ -335,7 +336,8 @@ def build_http(
             inlets=inlets,
             accept=engine.intake.accept,
             record_refusal=partial(record_refusal, base.store),
-            ready=lambda: readiness_problems(links, health),
+            ready=lambda: readiness_problems(links, health, base.storage.sentence("en")),
+            storage=lambda: base.storage.mode,
             recovery=lambda: base.recovery.sentence("en"),
             warnings=lambda: [
                 *file_warnings(base.files.problems(), base.files.hub.waiting),

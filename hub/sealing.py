@@ -48,7 +48,7 @@ class SealingTasks:
         self._read_again_at = 0.0  # by the loop's clock
 
     async def run(self) -> None:
-        await self._attempt("ring", self.announce)
+        await self._repeat("ring", self.announce)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(WATCH_EVERY, "ring", self.watch))
             tasks.create_task(self._every(USE_EVERY, "use", self.note_use))

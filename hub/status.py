@@ -19,10 +19,10 @@ from hub.store.transaction import Txn
 from hub.witness.service import PlaceState
 
 
-def readiness_problems(links: LinkServer, health: TimerHealth) -> list[str]:
-    """Why the hub should get no traffic now; empty where it should."""
+def readiness_problems(links: LinkServer, health: TimerHealth, storage: str = "") -> list[str]:
+    """Why the hub should get no traffic now; empty where it should. `storage`: what is wrong with its disk."""
     away = [] if links.listening else ["machines cannot dial in: the hub is starting or stopping"]
-    return [*away, *health.problems()]
+    return [*away, *([f"storage: {storage}"] if storage else []), *health.problems()]
 
 
 def file_warnings(problems: Iterable[FileProblem], waiting: Sequence[str] = ()) -> list[str]:

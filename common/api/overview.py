@@ -38,13 +38,13 @@ class NeedView:
     approve (number, inlet, count, given, approvers, second_factor, expires), stuck and unknown (number, job, agent,
     inlet), anomaly (job, agent), drain (agent, draining), offline (agent, count), file (file; agent where it is that
     machine's), inlet (inlet, count of replies that wait), quiet (inlet), witness (file), allowed (file: its name, a3;
-    expires). recovery, clock and budget have only their text.
+    expires). recovery, storage, clock and budget have only their text.
     """
 
     kind: Annotated[
         StateName,
-        "recovery, clock, budget, approve, stuck, unknown, anomaly, drain, offline, file, inlet, quiet, witness, "
-        "allowed",
+        "recovery, storage, clock, budget, approve, stuck, unknown, anomaly, drain, offline, file, inlet, quiet, "
+        "witness, allowed",
     ]
     number: Annotated[int | None, OMIT] = None
     job: Annotated[str | None, OMIT] = None
@@ -121,6 +121,7 @@ class HubView:
     epoch: Annotated[int, OMIT] = 0
     queue_paused: QueuePause | None = None
     recovery: Annotated[str | None, OMIT, "what holds everything back after a restored backup, in words"] = None
+    storage: Annotated[str | None, OMIT, "what fills the store's disk while it is full, in words"] = None
     outbox: Annotated[int, "replies that are not delivered yet"] = 0
     now: Moment = 0.0
 
@@ -168,8 +169,9 @@ class QueueView:
     oldest: Annotated[MaybeMoment, "since when the oldest has waited"] = None
     states: Annotated[Mapping[str, int], "every job by state, 0 where there is none"] = field(default_factory=dict)
     paused: QueuePause | None = None
+    storage: Annotated[str | None, OMIT, "what fills the store's disk while it is full, in words"] = None
     now: Moment
 
     def as_overview(self) -> Overview:
         """What a console shows of a hub that has no overview."""
-        return Overview(counts=self.states, hub=HubView(queue_paused=self.paused, now=self.now))
+        return Overview(counts=self.states, hub=HubView(queue_paused=self.paused, storage=self.storage, now=self.now))

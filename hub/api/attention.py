@@ -1,6 +1,7 @@
 """What needs a person, from one read of the store. Pure but for that read.
 
     recovery  the hub was restored from a backup: an admin has to look before anything goes on
+    storage   the store's disk is full: nothing new is taken or handed out, and what fills it
     approve   a plan that waits for a yes; `expires` is when the time to decide is over
     stuck     a job past its time limit, or handed out and not taken up
     unknown   a job whose outcome nobody knows; a late report of the machine, or a person, ends that
@@ -108,18 +109,21 @@ def attention_list(
     witnesses: Iterable[PlaceState] = (),
     hub_ahead: float = 0.0,
     over_budget: OverBudget | None = None,
+    full_disk: tuple[float, str] | None = None,
 ) -> tuple[NeedView, ...]:
     """The most pressing first: what holds everything back, files that are not in force, what has gone wrong, then
     approvals by expiry, then the machines. A console may have room for the first few alone.
 
     `refusing` are machines that refuse every order, and when they said so last; `clocks` is how far ahead of the
-    hub's those of linked machines are, in seconds; `hub_ahead` is the hub's time of its own wall clock.
+    hub's those of linked machines are, in seconds; `hub_ahead` is the hub's time of its own wall clock; `full_disk` is
+    since when the store's disk is full, and what is said of it.
     """
     left = Counter({entry.agent: 0 for entry in facts.handed_out})
     for entry in facts.handed_out:
         left[entry.agent] += entry.jobs if entry.state != "unknown" else 0
     needs = [
         *([] if recovery is None or not recovery.active else [_recovery(recovery, now, language)]),
+        *([] if full_disk is None else [_full_disk(*full_disk, now)]),
         *([_hub_clock(hub_ahead, now, language)] if abs(hub_ahead) >= TOLD else []),
         *(_file(problem, now, language) for problem in files),
         *([] if over_budget is None else [_budget(over_budget, now, language)]),
@@ -209,6 +213,10 @@ def _file(problem: FileProblem, now: float, language: Language) -> NeedView:
 def _budget(over: OverBudget, now: float, language: Language) -> NeedView:
     text = Sentence("need_budget", over.sizes()).render(language)
     return NeedView(kind="budget", since=over.since, age=max(0.0, now - over.since), text=text)
+
+
+def _full_disk(since: float, text: str, now: float) -> NeedView:
+    return NeedView(kind="storage", since=since, age=max(0.0, now - since), text=text)
 
 
 def _witness(state: PlaceState, now: float, language: Language) -> NeedView:

@@ -28,6 +28,7 @@ from hub.identity.agents import AgentRegistry
 from hub.links.console import Caller
 from hub.log import logger
 from hub.planning.watched_files import FileProblem
+from hub.storage import StorageState
 from hub.store.overview import JobBacklog
 from hub.store.store import Store
 from hub.witness.service import PlaceState
@@ -70,8 +71,12 @@ class OverviewReader:
         witnesses: Callable[[], Sequence[PlaceState]] = lambda: (),
         hub_ahead: Callable[[], float] = lambda: 0.0,
         over_budget: Callable[[], OverBudget | None] = lambda: None,
+        epoch: Callable[[], int] | None = None,
+        storage: StorageState | None = None,
     ) -> None:
-        """`hub` has what does not change: id, version, epoch. `count_planning` counts messages that a planner has."""
+        """`hub` has what does not change: id, version; `epoch` may rise. `storage` tells of a full disk.
+        `count_planning` counts messages that a planner has.
+        """
         self.latency = PipelineLatency(started_at=clock())
         self._store = store
         self._fleet = fleet
@@ -82,6 +87,8 @@ class OverviewReader:
         self._witnesses = witnesses
         self._hub_ahead = hub_ahead
         self._over_budget = over_budget
+        self._epoch = epoch or (lambda: hub.epoch)
+        self._storage = storage
         self._clock = clock
         self._recovery = recovery or RecoveryState()
         self._subscribers: dict[OverviewSubscription, None] = {}
@@ -164,6 +171,7 @@ class OverviewReader:
                 self._witnesses(),
                 self._hub_ahead(),
                 self._over_budget(),
+                self._full_disk(language),
             ),
             needs=api.NeedCounts(
                 approve=facts.requests.get("asking", (0, 0.0))[0],
@@ -175,12 +183,18 @@ class OverviewReader:
             hub=replace(
                 self._hub,
                 queue_paused=_queue_pause(facts),
+                epoch=self._epoch(),
                 recovery=self._recovery.sentence(language) or None,
+                storage=storage[1] if (storage := self._full_disk(language)) is not None else None,
                 outbox=facts.outbox,
                 now=now,
             ),
             version=VIEW_VERSIONS["overview"],
         )
+
+    def _full_disk(self, language: Language) -> tuple[float, str] | None:
+        storage = self._storage
+        return (storage.since, storage.sentence(language)) if storage is not None and storage.read_only else None
 
     def _clocks(self) -> dict[str, float]:
         """How far ahead the clocks of linked machines are, of those that tell."""

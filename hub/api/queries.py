@@ -46,6 +46,7 @@ from hub.core.vitals_history import SLOT
 from hub.engine.snapshot import WorldSnapshot
 from hub.engine.standing_approvals import StandingApprovals
 from hub.links.console import Caller, InvalidArguments
+from hub.storage import StorageState
 from hub.store.jobs import JOB
 from hub.store.lists import ListQuery, UnknownSort
 from hub.store.overview import count_jobs_by_agent
@@ -54,8 +55,9 @@ from hub.store.transaction import Txn
 
 
 class QueryHandlers:
-    def __init__(self, context: ApiContext) -> None:
+    def __init__(self, context: ApiContext, storage: StorageState | None = None) -> None:
         self._context = context
+        self._storage = storage
 
     # ---- requests
 
@@ -156,7 +158,9 @@ class QueryHandlers:
 
     async def queue(self, caller: Caller, args: NoArgs) -> QueueView:
         now = self._context.clock()
-        return await self._context.store.read(lambda txn: _queue_view(txn, now))
+        view = await self._context.store.read(lambda txn: _queue_view(txn, now))
+        told = "" if self._storage is None else self._storage.sentence(args.language)
+        return replace(view, storage=told or None)
 
     # ---- the audit
 

@@ -83,6 +83,7 @@ class RunHandlers:
         self, caller: Caller, plan: Plan, text: str, language: Language, *, parent: str = "", hold: float = 0.0
     ) -> RunResult:
         context, now = self._context, self._context.clock()
+        context.store.refuse_when_full()
         request = new_request(
             person=caller.person, text=text[:8000], language=language, now=now, parent=parent, hold=hold
         )

@@ -40,6 +40,7 @@ from hub.identity.people import PeopleDirectory
 from hub.links.console import VerbTable
 from hub.planning.llm.build import LiveModels
 from hub.planning.watched_files import FileProblem
+from hub.storage import StorageState
 from hub.store.store import Store
 from hub.witness.service import PlaceState
 
@@ -68,6 +69,7 @@ class OperatorApi:
         witnesses: Callable[[], Sequence[PlaceState]] = lambda: (),
         hub_ahead: Callable[[], float] = lambda: 0.0,
         over_budget: Callable[[], OverBudget | None] = lambda: None,
+        storage: StorageState | None = None,
     ) -> None:
         """`choices` gives the values of a field of the filter language that come from the hub's files: inlets,
         runbooks. `files` are those that are not in force as they stand. `hub_ahead` is how far the hub's time is ahead
@@ -90,10 +92,12 @@ class OperatorApi:
             witnesses=witnesses,
             hub_ahead=hub_ahead,
             over_budget=over_budget,
+            epoch=lambda: engine.epoch,
+            storage=storage,
         )
         self._notifications = Notifications(self.live_lists, self.overview)
         self.table: dict[str, Endpoint[Any, Any]] = {}
-        self._add_queries(context, choices)
+        self._add_queries(context, choices, storage)
         self._add(verbs.INLETS, InletHandlers(context, inlets).inlets)
         self._add_actions(context, PlanEditor(lambda: self.decide_within), drafts)
         self._add_subscriptions(SubscriptionHandlers(context, self.live_lists, self.overview, self._notifications))
@@ -115,8 +119,10 @@ class OperatorApi:
         assert verb.name not in self.table, verb.name  # noqa: S101 - a verb has one handler
         self.table[verb.name] = Endpoint(verb, handler, self._people)
 
-    def _add_queries(self, context: ApiContext, choices: Callable[[str], Iterable[str]]) -> None:
-        queries, selectors = QueryHandlers(context), SelectorHandlers(context, choices)
+    def _add_queries(
+        self, context: ApiContext, choices: Callable[[str], Iterable[str]], storage: StorageState | None
+    ) -> None:
+        queries, selectors = QueryHandlers(context, storage), SelectorHandlers(context, choices)
         self._add(verbs.REQUESTS, queries.requests)
         self._add(verbs.REQUEST, queries.request)
         self._add(verbs.JOBS, queries.jobs)

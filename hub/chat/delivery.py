@@ -162,8 +162,8 @@ class DeliveryWorker:
         """Starts as many due deliveries as there are free workers; those that cannot be posted are written in one
         unit.
         """
-        if len(self._in_flight) >= MAX_CONCURRENT_POSTS:
-            return
+        if len(self._in_flight) >= MAX_CONCURRENT_POSTS or self._store.room.stuck:
+            return  # what is posted now could not be marked, and would be posted again and again
         started = time.perf_counter()
         now = self._clock()
         if now >= self._next_retry:

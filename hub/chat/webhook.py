@@ -31,6 +31,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
+from common.errors import WorkFailed
 from common.times import format_iso
 from hub.chat.admission import ReplyUrlRefused, admit
 from hub.chat.code_form_door import CodeFormDeps, CodeFormDoor
@@ -96,6 +97,7 @@ class WebhookDeps:
     metrics: Metrics
     clock: Callable[[], float]
     limits: WebhookLimits = field(default_factory=WebhookLimits)
+    storage: Callable[[], str] = lambda: "normal"  # how the store's disk is: normal or read-only
     recovery: Callable[[], str] = lambda: ""  # what is said while the hub is in recovery; "" where it is not
     confirm: ConfirmDeps | None = None  # of the confirm page; None: there is none
     passkeys: PasskeyDeps | None = None  # of the page that makes one; None: there is none
@@ -321,6 +323,13 @@ class Webhook:
         """Whatever the error, nothing is on disk: no 2xx, and the sender should retry."""
         try:
             return await unit
+        except WorkFailed as error:
+            log.warning("message.not_stored", inlet=inlet.name, reason=str(error))
+            message = "the message could not be stored; send it again later"
+            if self._deps.storage() != "normal":
+                full = "the hub's disk is full, and nothing is taken until there is room; send it again later"
+                raise WebhookRefused(503, "disk_full", full, {"Retry-After": "10"}) from None
+            raise WebhookRefused(503, "not_stored", message, {"Retry-After": "5"}) from None
         except Exception:
             log.exception("message.not_stored", inlet=inlet.name)
             message = "the message could not be stored; send it again later"
@@ -381,12 +390,13 @@ class _StatusEndpoints:
 
     async def healthz(self, request: Request) -> Response:
         """The process is alive and its event loop runs."""
-        return _json({"ok": True})
+        return _json({"ok": True, "storage": self._deps.storage()})
 
     async def readyz(self, request: Request) -> Response:
         """Whether messages should be sent here. In recovery they should: they are taken, and wait."""
         reasons, recovery = self._deps.ready(), self._deps.recovery()
         page: dict[str, Any] = {"ready": not reasons, "reasons": reasons, "warnings": self._deps.warnings()}
+        page["storage"] = self._deps.storage()
         if recovery:
             page["recovery"] = recovery
         return _json(page, 503 if reasons else 200)

@@ -52,7 +52,7 @@ MIN_PASSPHRASE: Final = 10
 _PASSWORD_IN_URL: Final = re.compile(rb"://[^/\s:@]*:[^/\s@]+@")
 BESIDE_STORE: Final = frozenset({WATERMARK, TAKEN, f"{TAKEN}.1", AuditTable().file.name})
 """What proves to the next start that the database was put back: never put back with it."""
-_LEFT_OUT: Final = re.compile(r"\.lock$|-wal$|-shm$|\.new$|\.log$|^\.")
+_LEFT_OUT: Final = re.compile(r"\.lock$|-wal$|-shm$|\.new$|\.log$|\.reserve$|^\.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -23,7 +24,16 @@ HUB: Final = "hub"
 class Dispatcher:
     """`epoch` is this hub's: an order of an earlier one is not started any more."""
 
-    def __init__(self, units: UnitOfWorkRunner, job_key: SigningKey, epoch: int, standing: StandingApprovals) -> None:
+    def __init__(
+        self,
+        units: UnitOfWorkRunner,
+        job_key: SigningKey,
+        epoch: int,
+        standing: StandingApprovals,
+        read_only: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`read_only`: the store's disk is full, and what is handed out might end where nobody can write it."""
+        self._read_only = read_only
         self._standing = standing
         self._units = units
         self._job_key = job_key
@@ -36,6 +46,8 @@ class Dispatcher:
         `journal` and `life` are its runner's, as it reported them: one with a life waits for our confirmation.
         `protocol` is the one whose orders its runner takes.
         """
+        if self._read_only():
+            return []
         orders = await self._units.write(lambda uow: self._lease_orders(uow, agent, journal, limit, protocol, life))
         return [(self._sign(order_for_protocol(order, protocol)), order.job) for order in orders]
 
@@ -47,7 +59,7 @@ class Dispatcher:
     def _lease_orders(
         self, uow: UnitOfWork, agent: str, journal: str, limit: int, protocol: int, life: str
     ) -> list[Order]:
-        if uow.world.recovering:
+        if uow.world.recovering or self._read_only():
             return []
         row = uow.txn.agent(agent)
         if row is None or not row.takes_jobs or uow.txn.queue_paused() is not None:

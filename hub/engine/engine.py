@@ -126,7 +126,7 @@ class Engine:
             fetch_pictures=fetch_pictures,
             standing=actions.standing,
         )
-        self.dispatcher = Dispatcher(units, job_key, epoch, actions.standing)
+        self.dispatcher = Dispatcher(units, job_key, epoch, actions.standing, lambda: store.room.read_only)
         self.agent_events = AgentEventHandler(units, fleet)
         self.standing = actions.standing
         self._authorities = authorities
@@ -138,6 +138,12 @@ class Engine:
     def _set_epoch(self, epoch: int) -> None:
         self.dispatcher.epoch = epoch
         self.on_epoch(epoch)
+
+    async def take_up(self, epoch: int) -> None:
+        """The store has begun with this epoch only now: it had no room before."""
+        self.recovery.take_up(epoch)
+        self._set_epoch(epoch)
+        await self.recovery.load()
 
     def sealed_mark(self) -> str:
         """How far the hub has come, as machines are told it; "" before it serves its store."""

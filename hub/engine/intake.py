@@ -52,7 +52,7 @@ from hub.metrics import Metrics
 from hub.planning.chat_commands import redact
 from hub.planning.link_words import without_link_code
 from hub.planning.service import PlanningService
-from hub.store.errors import Conflict
+from hub.store.errors import Conflict, StoreFull
 from hub.store.store import Store
 
 PLANNING_WORKERS: Final = 16
@@ -129,6 +129,7 @@ class Intake:
         """Commits a verified message. When this returns it is on disk, and only then may the webhook be answered
         2xx; but a message over its sender's rate, or that only repeats what we said, is not stored.
         """
+        self._store.refuse_when_full()
         request, steps = self._new_request(inlet, incoming)
         if not incoming.addressed and not await self._is_for_us(request, incoming.text):
             return Receipt("ignored")
@@ -261,6 +262,8 @@ class Intake:
 
     async def sweep(self) -> None:
         """Queues requests that were committed and not planned: after a restart, or when the backlog was full."""
+        if self._store.room.read_only:
+            return  # what was planned could not be kept
         received = await self._store.read(lambda txn: txn.received_requests())
         if not (lost := [request for request in received if not self._is_pending(request)]):
             return
@@ -284,6 +287,8 @@ class Intake:
             request, text, images = await self._backlog.get()
             try:
                 await self.plan(request, text, images)
+            except StoreFull as error:
+                log.warning("request.not_planned", request=request.id, reason=str(error))  # a sweep tries again
             except (UserError, Conflict):
                 log.exception("request.not_planned", request=request.id)  # the store's trouble: a sweep tries again
             except Exception:

@@ -73,6 +73,11 @@ class RecoveryControl:
         """At the start, before anybody may come: goes on with a recovery that has begun."""
         await self.refresh()
 
+    def take_up(self, epoch: int) -> None:
+        """The start that this process could not write until now."""
+        self._starts = None
+        self.epoch = epoch
+
     async def refresh(self) -> bool:
         """What another process has done to it; True where it is over since the last look."""
         async with self._one_at_a_time:

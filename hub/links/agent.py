@@ -20,6 +20,7 @@ from typing import Final
 from websockets.asyncio.server import ServerConnection
 
 from common.crashpoints import crashpoints_of
+from common.errors import WorkFailed
 from common.identity.certificates import Identity
 from common.link.bodies import is_numbered
 from common.link.codec import Frame
@@ -93,6 +94,7 @@ class AgentLink:
         self.life = ""  # of the runner behind it; "" of a version that does not wait for confirmations
         self.outstanding: set[str] = set()
         self.broken = False  # the session cannot be gone on with
+        self.held = False  # the store had no room when it came: nothing of it is taken, until it comes anew
         self.session_expires_at = 0.0
         self.orders_protocol = MIN_PROTOCOL  # which the machine's runner takes orders of
         self.estranged = False  # the machine has heard a hub whose work this store does not know
@@ -166,6 +168,8 @@ class AgentLink:
                 elif isinstance(frame.message, Trusted):
                     await self._on_trusted(self, frame.message)
                 elif is_numbered(frame.message):
+                    if self.held:
+                        continue  # not committed and so not acknowledged: the machine has it, and sends it again
                     await self._enqueue(frame, len(data))
         finally:
             if self._send_queue is send_queue:
@@ -258,7 +262,9 @@ class AgentLink:
         except Exception as error:
             # Not committed and so not acknowledged: in a new session the agent reports, and sends it all again.
             self.end_session()
-            if not isinstance(error, SessionFull):
+            if isinstance(error, WorkFailed):
+                log.warning("link.commit_failed", agent=self.name, reason=str(error))
+            elif not isinstance(error, SessionFull):
                 log.exception("link.commit_failed", agent=self.name)
             await self.close(CLOSE_INTERNAL_ERROR, "the hub could not take this; come again")
         finally:
@@ -340,6 +346,10 @@ class AgentLink:
         except SessionFull:
             self.end_session()  # what was leased and not sent is released by the report of the next session
             await self.close(CLOSE_TRY_AGAIN_LATER, "too much that is not acknowledged")
+        except WorkFailed as error:
+            log.warning("link.hand_out_failed", agent=self.name, reason=str(error))
+            self.end_session()
+            await self.close(CLOSE_INTERNAL_ERROR, "the hub could not hand out jobs; come again")
         except Exception:
             log.exception("link.hand_out_failed", agent=self.name)
             self.end_session()

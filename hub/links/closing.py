@@ -22,6 +22,13 @@ async def close_all(links: Sequence[AgentLink | ConsoleLink], code: int, reason:
                 closing.create_task(link.close(code, reason, spread))
 
 
+async def release_held(held: Sequence[AgentLink]) -> None:
+    """Has machines come anew, in a session that takes what they report; within a second or what their number asks."""
+    for link in held:
+        link.end_session()
+    await close_all(held, CLOSE_GOING_AWAY, "the hub's disk has room again", return_spread(len(held)))
+
+
 async def announce_restart(agents: Sequence[AgentLink], consoles: Sequence[ConsoleLink]) -> None:
     """Tells every machine over how many seconds to spread its return, and closes. Ten thousand of them are told in a
     second or two: none is waited for, and one that hears nothing knows the spread from its welcome.

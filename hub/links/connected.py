@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from common.errors import WorkFailed
 from common.identity.certificates import Identity
 from common.link.messages import ORDERS_FACT, TRUSTS_FACT, Hello
 from hub.core.copied_identity import PROCESS_FACT
@@ -12,11 +14,24 @@ from hub.core.holder import LINEAGE_FACT
 from hub.core.records import Agent
 from hub.identity.certificates import NotTrusted, authenticate
 from hub.links.trust import note, told_digest
+from hub.log import logger
+from hub.store.store import Store
 from hub.store.transaction import Txn
 
 MAX_FACTS: Final = 32  # of a machine, and characters of each
 MAX_FACT: Final = 200
+log = logger("links")
+
 _NOT_KEPT: Final = (PROCESS_FACT, LINEAGE_FACT, ORDERS_FACT, TRUSTS_FACT)
+
+
+async def touch(store: Store, seen: Sequence[tuple[str, float, None]]) -> None:
+    """Writes when machines were last here."""
+    try:
+        if seen:
+            await store.write(lambda txn: txn.touch_agents(seen))
+    except WorkFailed as error:
+        log.warning("agent.last_seen_unsaved", agents=len(seen), reason=str(error))
 
 
 def note_connected(

@@ -20,7 +20,7 @@ import http
 import secrets
 import socket
 import ssl
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, Literal
 
 from websockets.asyncio.server import ServerConnection
@@ -28,7 +28,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
 
-from common.errors import UserError, WorkFailed
+from common.errors import UserError
 from common.identity.certificates import Identity
 from common.link import codec, handshake
 from common.link.codec import BadFrame
@@ -41,11 +41,12 @@ from hub.engine.engine import Engine
 from hub.identity.agents import AgentRegistry
 from hub.identity.authorities import LiveAuthorities
 from hub.identity.certificates import NotTrusted
-from hub.links.admission import BUSY, LinkAdmission, busy
+from hub.links.admission import BUSY, LinkAdmission
 from hub.links.agent import CLOSE_POLICY_VIOLATION, CLOSE_TRY_AGAIN_LATER, AgentLink
-from hub.links.closing import announce_restart, close_all
-from hub.links.connected import note_connected
+from hub.links.closing import announce_restart, close_all, release_held
+from hub.links.connected import note_connected, touch
 from hub.links.console import ConsoleLink, VerbTable
+from hub.links.entering import Entering, Entrance
 from hub.links.holders import HolderChecks
 from hub.links.join import JoinEntrance
 from hub.links.listener import LinkListener, bind
@@ -58,7 +59,7 @@ from hub.links.send_queue import SendQueue
 from hub.links.trust import PeerTrust, TrustUpdates, told_digest
 from hub.links.websocket import LinkConnection
 from hub.log import logger
-from hub.store.errors import StoreBusy
+from hub.store.errors import StoreBusy, StoreFull
 from hub.store.store import Store
 
 SESSION_TTL: Final = 300.0
@@ -101,10 +102,11 @@ class LinkServer:
         self._agents: dict[str, AgentLink] = {}
         self._consoles: set[ConsoleLink] = set()
         self._detached: dict[str, AgentLink] = {}
-        self._holders = HolderChecks(engine, fleet)
         self._refusals = LinkRefusals(store, fleet, clock)
         self._logins = LoginUses(store, clock)
         self._admission = LinkAdmission()
+        self._holders = HolderChecks(engine, fleet)
+        self._entrance = Entrance(store, engine, self._holders, self._admission)
         self._renewals = RenewalEntrance(engine, self._refusals, clock)
         self._joins = JoinEntrance(
             store=store,
@@ -151,7 +153,7 @@ class LinkServer:
                 names = list(self._agents)
                 await announce_restart(list(self._agents.values()), list(self._consoles))
                 await listener.wait_closed()
-                await self._touch([(name, self._clock(), None) for name in names])
+                await touch(self._store, [(name, self._clock(), None) for name in names])
                 self._tasks = None
         await self._refusals.flush(everything=True)
 
@@ -211,6 +213,8 @@ class LinkServer:
         except TimeoutError:
             self._count_failure(connection)
             await connection.close(CLOSE_POLICY_VIOLATION, "no first frame in time")
+        except StoreFull:  # the alarm of the store tells of it
+            await connection.close(CLOSE_TRY_AGAIN_LATER, "the hub's disk is full; come again")
         except BadFrame as error:
             await self._note_bad_frame(connection, path.strip("/"), error)
             await connection.close(error.close_code, "bad frame")
@@ -248,9 +252,9 @@ class LinkServer:
         connection: LinkConnection,
         kind: Literal["agent", "operator"],
         find_session: Callable[[str], Session | None],
-    ) -> tuple[Identity, Hello, Welcome, bool] | None:
+    ) -> tuple[Identity, Hello, Welcome, Entering] | None:
         """The first frame answered; None after a refusal was sent. `kept` gives the session held for a name, if any.
-        The last of the answer: whether the peer has heard a hub whose work this store does not know.
+        The last of the answer is what was found at the door.
 
         Where it is a welcome nothing is awaited between `kept` and the return: the answer still holds for the caller.
         """
@@ -260,26 +264,15 @@ class LinkServer:
         role: handshake.LinkRole = "agent" if kind == "agent" else "console"
         hello = codec.decode(await self._receive_first(connection), role, codec.HANDSHAKE_LIMITS).message
         answer: Welcome | Refuse
-        estranged = False
+        entering = Entering()
         if identity is None or identity.kind != kind:
             answer = Refuse("identity", f"this path takes the certificate of an {kind}")
         elif (refused := self._admission.refuse(identity, now)) is not None:
             answer = refused
         else:
-            try:
-                with self._admission.letting_in():
-                    if kind == "agent" and isinstance(hello, Hello):
-                        estranged = await self._engine.hear(hello, identity.name)
-                    await self._engine.admit(identity, wall)
-                    refusal = None
-                    if kind == "agent" and isinstance(hello, Hello):
-                        refusal = await self._holders.note(identity.name, hello, estranged, now)
-            except NotTrusted as error:
-                refusal = Refuse(error.code, error.reason)
-            except StoreBusy:
-                refusal = busy()
-            if refusal is not None:
-                answer = refusal
+            entering = await self._entrance.enter(identity, hello, now, wall)
+            if entering.refusal is not None:
+                answer = entering.refusal
             else:
                 mark = self._engine.sealed_mark()
                 spread = handshake.return_spread(self._fleet.count())
@@ -289,14 +282,14 @@ class LinkServer:
                     role=role,
                     name=identity.name,
                     parameters=terms,
-                    session=find_session(identity.name),
+                    session=None if entering.held else find_session(identity.name),
                     new_session=secrets.token_hex(8),
                     now=wall if kind == "agent" else now,
                 )
         if identity is not None and isinstance(answer, Welcome) and isinstance(hello, Hello):
             if self._listener is not None:
                 self._listener.let_in(connection)
-            return identity, hello, answer, estranged
+            return identity, hello, answer, entering
         assert isinstance(answer, Refuse)  # noqa: S101 - a welcome was returned above
         if answer.code != BUSY:  # that one costs the store nothing
             await self._refusals.record(kind, answer.code, identity.name if identity else "unknown", answer.reason)
@@ -322,15 +315,20 @@ class LinkServer:
         welcomed = await self._handshake(connection, "agent", self._session_of)
         if welcomed is None or self._tasks is None:
             return
-        identity, hello, welcome, estranged = welcomed
+        identity, hello, welcome, entering = welcomed
         link, wire = self._attach_agent(self._tasks, connection, identity, hello, welcome)
-        link.estranged = link.estranged or estranged
+        link.estranged, link.held = link.estranged or entering.estranged, entering.held
         try:
             with self._admission.letting_in():
                 await self._record_connected(identity, hello, peer_of(connection, self._wall()).clock_ahead)
             self._fleet.set_online(identity.name)
-            log.info("agent.connected", agent=identity.name, resumed=welcome.resumed, version=hello.version[:40])
+            held = {"held": True} if link.held else {}
+            log.info(
+                "agent.connected", agent=identity.name, resumed=welcome.resumed, version=hello.version[:40], **held
+            )
             await self._trust.tell(link)
+            if link.held and not self._store.room.read_only:
+                await release_held([link])  # since a moment ago
             await link.run(wire)
         except NotTrusted as error:  # since a moment ago
             await link.close(CLOSE_POLICY_VIOLATION, error.code)
@@ -369,8 +367,12 @@ class LinkServer:
 
     async def _record_connected(self, identity: Identity, hello: Hello, clock_ahead: float | None) -> None:
         now, wall = self._clock(), self._wall()
-        seen = await self._store.write(lambda txn: note_connected(txn, identity, hello, clock_ahead, now, wall))
-        self._fleet.update(seen)
+        try:
+            seen = await self._store.write(lambda txn: note_connected(txn, identity, hello, clock_ahead, now, wall))
+        except StoreFull:
+            self._agents[identity.name].held = True  # no room for it either
+        else:
+            self._fleet.update(seen)
 
     async def _detach_agent(self, link: AgentLink) -> None:
         """Keeps the session of a machine whose connection has ended, unless a newer one is here already."""
@@ -384,15 +386,7 @@ class LinkServer:
         self._fleet.set_offline(name, now)
         if self.listening:  # else it is written for all of them together
             log.info("agent.disconnected", agent=name)
-            await self._touch([(name, now, None)])
-
-    async def _touch(self, seen: Sequence[tuple[str, float, None]]) -> None:
-        """Writes when machines were last here."""
-        try:
-            if seen:
-                await self._store.write(lambda txn: txn.touch_agents(seen))
-        except WorkFailed as error:
-            log.warning("agent.last_seen_unsaved", agents=len(seen), reason=str(error))
+            await touch(self._store, [(name, now, None)])
 
     def _session_of(self, name: str) -> Session | None:
         link = self._link_of(name)
@@ -489,6 +483,10 @@ class LinkServer:
         for name in [name for name, kept in self._detached.items() if kept.session_expires_at <= now]:
             del self._detached[name]
         await self._refusals.flush()
+
+    async def release(self) -> None:
+        """There is room again: machines whose links were held come anew."""
+        await release_held([link for link in [*self._agents.values(), *self._detached.values()] if link.held])
 
     def raise_epoch(self, epoch: int) -> None:
         """Every machine's session goes on at the hub's new epoch."""

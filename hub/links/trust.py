@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 from common.identity.certificates import Identity
 from common.link.messages import TRUSTS_FACT, Hello, Message, Trust, Trusted
 from hub.core.ca_rotation import TOO_OLD
 from hub.identity.authorities import LiveAuthorities
+from hub.store.errors import StoreFull
 from hub.store.store import Store
 from hub.store.transaction import Txn
 
@@ -83,7 +85,8 @@ class TrustUpdates:
         """Who has linked with this certificate trusts that; a write only where it was not known."""
         known = await self._store.read(lambda txn: txn.credential(identity.fingerprint))
         if known is not None and known.trusts != digest:
-            await self._store.write(lambda txn: note(txn, identity, digest))
+            with suppress(StoreFull):  # it is noted the next time
+                await self._store.write(lambda txn: note(txn, identity, digest))
 
     async def tell(self, link: TrustedLink) -> None:
         word = self.word(link.identity, link.trust)
@@ -98,7 +101,10 @@ class TrustUpdates:
         if link.trust.words > MAX_WORDS:
             return
         identity, link.trust.digest = link.identity, message.digest
-        await self._store.write(lambda txn: txn.note_trust(identity.kind, identity.name, message.holds, message.digest))
+        with suppress(StoreFull):  # the same
+            await self._store.write(
+                lambda txn: txn.note_trust(identity.kind, identity.name, message.holds, message.digest)
+            )
         await self.tell(link)
 
 

@@ -23,6 +23,7 @@
     watermark    how far the hub has come, in a file outside the database
     row_key      the key that authenticates rows, in a file outside the database; made, and lost
     taken        which messages were taken lately, in files outside the database
+    room         whether there is room, and the reserve that is given up where there is none; disk_use: what fills it
     store        `Store`: opens, writes, reads, closes
 
 `await store.write(unit)` runs `unit(txn)` in the writer thread; several units share one commit and one fsync, each

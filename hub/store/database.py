@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
@@ -19,8 +20,11 @@ from sqlalchemy.pool import NullPool
 from common.errors import UserError
 from hub.store.cipher import ColumnCipher
 from hub.store.errors import StoreBusy, StoreFull, StoreLost
+from hub.store.room import free_bytes
 from hub.store.sql import Connection
 
+FULL: Final = 128 * 1024
+"""Free bytes below which an I/O error is taken for a full disk: SQLite says so of files beside its own."""
 BUSY_SECONDS: Final = 10.0
 """How long a writer waits for another process's transaction."""
 _HUB_LOCK: Final = 0x616E7378  # PostgreSQL advisory lock: the serving hub's, one number beside the writers'
@@ -58,6 +62,10 @@ class Database:
     def __init__(self, url: str, folder: Path, cipher: ColumnCipher | None = None) -> None:
         """`folder` is what a relative SQLite path is relative to. Raises UserError where the URL is not a store's."""
         self.cipher = cipher
+        self.cramped = False
+        """Whether the SQLite file is read without the files beside it, for which a full disk has no room: the index of
+        its log is in this process's memory then, and no other process gets in.
+        """
         parsed = _parse(url)
         if parsed.get_backend_name() == "sqlite":
             self.path: Path | None = _sqlite_path(parsed, folder)
@@ -68,7 +76,7 @@ class Database:
                 poolclass=NullPool,
                 isolation_level="AUTOCOMMIT",  # transactions are explicit; the driver begins none
                 paramstyle="named",
-                connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+                creator=self._open_file,
             )
             sa.event.listen(self.engine, "connect", _run_statements(_SQLITE_PRAGMAS))
         else:
@@ -87,6 +95,11 @@ class Database:
         if self.path is not None:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def _open_file(self) -> sqlite3.Connection:
+        vfs = "?vfs=unix-excl" if self.cramped else ""
+        uri = f"file:{quote(self.name)}{vfs}"
+        return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
 
     def connect(self, read_only: bool = False) -> Connection:
         return Connection(self.engine, read_only, self.cipher)
@@ -154,7 +167,7 @@ class Database:
 
     def _translate_sqlite(self, error: sqlite3.Error) -> BaseException:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL:
+        if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and self._is_full()):
             return StoreFull(f"store {self.name}: the disk is full", "make room; nothing that was confirmed is lost")
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return StoreBusy(f"store {self.name}: another process is writing and does not end", "find and end it")
@@ -167,6 +180,10 @@ class Database:
         if code == sqlite3.SQLITE_IOERR:
             return StoreLost(f"store {self.name}: {error}", "look at the disk, its limits and the system's log")
         return error
+
+    def _is_full(self) -> bool:
+        free = None if self.path is None else free_bytes(self.path.parent)
+        return free is not None and free < FULL
 
     def _translate_postgres(self, error: BaseException, state: str | None) -> BaseException:
         if state in ("53100", "53200"):
@@ -274,8 +291,12 @@ def _sqlite_path(parsed: sa.URL, folder: Path) -> Path:
 def _run_statements(statements: tuple[str, ...]) -> Callable[[Any, Any], None]:
     def on_connect(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
-        for statement in statements:
-            cursor.execute(statement)
+        try:
+            for statement in statements:
+                cursor.execute(statement)
+        except Exception:
+            connection.close()  # at once: what it has of the file's locks would be in the way of the next
+            raise
         cursor.close()
 
     return on_connect

@@ -8,7 +8,10 @@ from typing import Final
 import sqlalchemy as sa
 
 from common.errors import UserError
+from common.values import format_rounded_size
 from hub.store.database import Database, acquire_within
+from hub.store.errors import StoreFull
+from hub.store.room import NEEDED
 
 HEAD: Final = "0022"
 """The newest revision; a test compares it with the files. A store that has it is opened without importing Alembic."""
@@ -26,7 +29,12 @@ def migrate(database: Database) -> None:
     if not acquire_within(lock, LOCK_SECONDS):
         raise UserError(f"store {database.name}: a running hub uses an older schema", "stop it, then run this again")
     try:
-        _upgrade(database)
+        with database.translating_errors():
+            _upgrade(database)
+    except StoreFull:
+        problem = f"store {database.name}: its schema has to be brought up to date, and the disk is full"
+        room = format_rounded_size(database.size + NEEDED)
+        raise StoreFull(problem, f"make {room} of room and start again; nothing was changed") from None
     finally:
         lock.release()
 

@@ -19,9 +19,10 @@ from hub.store.broken import BrokenValues
 from hub.store.cipher import ColumnCipher
 from hub.store.conversion import DONE, PAGES
 from hub.store.database import Database, StoreLock, acquire_within
-from hub.store.errors import StoreBusy, StoreFenced
+from hub.store.errors import StoreBusy, StoreFenced, StoreFull
 from hub.store.migrate import migrate
 from hub.store.restored import begin_recovery, use_up_steps
+from hub.store.room import Room
 from hub.store.row_key import keyless, load_row_key
 from hub.store.sql import Connection
 from hub.store.taken import NAME as TAKEN_NAME
@@ -49,7 +50,10 @@ class Store:
         self._watermark = Watermark(folder / NAME)
         self._taken = TakenEvents(folder / TAKEN_NAME)
         self._start: Start | None = None  # set by `acquire`
-        self._writer = Writer(database, rows, on_commit=self._note_commit)
+        self.room = Room(database.path)
+        self._waits = False  # it is served, and its start could not be written
+        self._cramped = threading.Lock()  # of one who reads, or opens it as usual again, while it is cramped
+        self._writer = Writer(database, rows, on_commit=self._note_commit, on_full=self.room.note_full)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._read_slots = threading.BoundedSemaphore(MAX_READS)
         self._local = threading.local()
@@ -67,21 +71,37 @@ class Store:
         clock: Callable[[], float],
         look_only: bool = False,
         sealer: Sealer | None = None,
+        serving: bool = False,
     ) -> Store:
         """Opens the store and brings its schema up to date; a relative SQLite path begins at `folder`, which also has
         the key that authenticates rows (`row_key`). With `look_only` that is not needed, and no row counts as this
         hub's. `sealer` has the keys that its sealed columns are under; without it they are written as they are, and
-        sealed ones do not read.
+        sealed ones do not read. `serving`: for the hub, which comes up on a full disk and only reads then.
 
         Raises UserError where the URL is wrong, the file cannot be written or is no store, the disk is full, the schema
         is newer than this program, or has to be changed while a hub is serving.
         """
         database = Database(url, folder, ColumnCipher(sealer, clock) if sealer is not None else None)
-        with database.translating_errors():
-            database.create()
-            migrate(database)
-            rows = keyless() if look_only else load_row_key(database, folder)
-        return cls(database, clock, folder, rows)
+
+        def prepare() -> RowAuthenticator:
+            with database.translating_errors():
+                database.create()
+                migrate(database)
+                return keyless() if look_only else load_row_key(database, folder)
+
+        try:
+            return cls(database, clock, folder, prepare())
+        except StoreFull:
+            if not serving or database.path is None:
+                raise
+        Room(database.path).give_up()
+        try:
+            store = cls(database, clock, folder, prepare())
+        except StoreFull:
+            database.cramped = True
+            store = cls(database, clock, folder, prepare())
+        store.room.note_low()
+        return store
 
     @property
     def name(self) -> str:
@@ -107,12 +127,17 @@ class Store:
     def commits(self) -> int:
         return self._writer.commits
 
+    @property
+    def waits(self) -> bool:
+        """Whether this process serves the store and has no epoch of its own yet: there was no room for its start."""
+        return self._waits
+
     def acquire(self) -> int:
         """Makes this process the one hub that serves the store: takes the lock, which ends with the process, and
         increments the epoch durably; returns it. Commands that run beside a serving hub do without.
 
-        Where the position outside the database is not of this store's history, the store was put back from a backup:
-        its record of a recovery begins in the same transaction. Raises UserError where another hub has the lock.
+        Where there is no room for that the epoch of the start before is returned, and nothing is written until `begin`
+        succeeds (`waits`). Raises UserError where another hub has the lock.
         """
         if self._lock is None:
             with self._database.translating_errors():
@@ -123,12 +148,42 @@ class Store:
                     )
                 self._identity = self._database.identity()
             self._lock = lock
+        self.room.look()
+        try:
+            return self.begin()
+        except StoreFull:  # of which the reserve was given up
+            self._waits = True
+        try:
+            return self.begin()
+        except StoreFull:
+            self.room.note_full()
+            return self.read_now(lambda txn: txn.epoch())
+
+    def begin(self) -> int:
+        """Writes this process's start, and returns its epoch; blocks the thread. Raises StoreFull.
+
+        Where the position outside the database is not of this store's history, the store was put back from a backup:
+        its record of a recovery begins in the same transaction.
+        """
+        if self._database.cramped:
+            self._open_as_usual()
         heard, now = self._watermark.read(), self._clock()
-        start, seq, number = self.write_now(lambda txn: self._begin(txn, heard, now))
+        start, seq, number = self._write_now(lambda txn: self._begin(txn, heard, now))
         self._writer.seq, self._writer.number = max(seq, self._writer.seq), number
-        self._start = start
+        self._start, self._waits = start, False
         self._note_position()
         return start.epoch
+
+    def _open_as_usual(self) -> None:
+        """With the files beside it, for which there is room again. Raises StoreFull where there is none."""
+        with self._cramped:
+            self._database.cramped = False
+            try:
+                with self._database.translating_errors():
+                    self._database.connect().close()
+            except BaseException:
+                self._database.cramped = True
+                raise
 
     def _begin(self, txn: Txn, heard: Mark | None, now: float) -> tuple[Start, int, int]:
         """One more start; with it the audit's head and the highest request number."""
@@ -164,7 +219,7 @@ class Store:
                 lock.release()
                 if not lock.acquire():
                     raise self._fence(f"store {self.name}: another process has taken its lock")
-        if self.read_now(lambda txn: txn.epoch()) != self._writer.epoch:
+        if not self._waits and self.read_now(lambda txn: txn.epoch()) != self._writer.epoch:
             self.write_now(lambda txn: None)  # the writer knows: it may just have begun another start itself
         return held
 
@@ -190,6 +245,7 @@ class Store:
             self._watermark.write(mark)
 
     def _note_commit(self, taken: list[tuple[str, str]]) -> None:
+        self.room.note_commit()
         self._note_position()
         if taken and self._start is not None:
             self._taken.add(taken, self._clock())
@@ -221,6 +277,7 @@ class Store:
         Cancelling the caller does not cancel the unit: it may have been committed. `unit` must use nothing but `txn`
         and immutable values: it runs in another thread.
         """
+        self._refuse_waiting()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._writer.submit(unit, future, loop)
@@ -228,9 +285,23 @@ class Store:
 
     def write_now(self, unit: Callable[[Txn], T]) -> T:
         """`write` for the command line: blocks the thread."""
+        self._refuse_waiting()
+        return self._write_now(unit)
+
+    def _write_now(self, unit: Callable[[Txn], T]) -> T:
         future: Future[T] = Future()
         self._writer.submit(unit, future, None)
         return future.result()
+
+    def refuse_when_full(self) -> None:
+        """For what would begin something new. Raises StoreFull while the disk is full, also where this would fit."""
+        if self.room.read_only:
+            raise StoreFull(f"store {self.name}: the disk is full", "make room; nothing new is taken until then")
+
+    def _refuse_waiting(self) -> None:
+        """What is written before the start would be of no epoch."""
+        if self._waits:
+            raise StoreFull(f"store {self.name}: the disk is full", "make room; the hub only reads until then")
 
     async def read(self, unit: Callable[[Txn], T]) -> T:
         """Runs `unit` on a read-only snapshot in a reader thread."""
@@ -300,12 +371,25 @@ class Store:
 
     def _read(self, unit: Callable[[Txn], T]) -> T:
         with self._database.translating_errors():
+            if self._database.cramped:
+                with self._cramped:
+                    if self._database.cramped:
+                        return self._read_cramped(unit)
             db = self._reader()
             try:
                 db.begin_read()
                 return unit(Txn(db, self._rows))
             finally:
                 self._end_read(db)
+
+    def _read_cramped(self, unit: Callable[[Txn], T]) -> T:
+        """On a connection of its own: while there is one the file cannot be opened as usual."""
+        db = self._database.connect(read_only=True)
+        try:
+            db.begin_read()
+            return unit(Txn(db, self._rows))
+        finally:
+            db.close()
 
     def _reader(self) -> Connection:
         """This thread's own connection."""

@@ -20,7 +20,7 @@ from common.errors import UserError
 from hub.core.audit_chain import ChainHead
 from hub.core.row_mac import RowAuthenticator
 from hub.store.database import Database
-from hub.store.errors import StoreBusy, StoreFenced
+from hub.store.errors import StoreBusy, StoreFenced, StoreFull
 from hub.store.sql import Connection
 from hub.store.transaction import Txn
 
@@ -55,9 +55,10 @@ class Writer:
         rows: RowAuthenticator,
         max_queued: int = MAX_QUEUED,
         on_commit: Callable[[list[tuple[str, str]]], None] = lambda taken: None,
+        on_full: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_commit` is called in the writer thread after each commit, before its units are told, with the messages
-        that they have taken.
+        that they have taken; `on_full` where there was no room for one.
         """
         self.units = 0
         self.commits = 0
@@ -66,6 +67,7 @@ class Writer:
         self.epoch = 0  # of the start that this writer has added: it writes only while that is the last one
         self.fenced: StoreFenced | None = None
         self._on_commit = on_commit
+        self._on_full = on_full
         self._database = database
         self._rows = rows
         self._max_queued = max_queued
@@ -154,6 +156,8 @@ class Writer:
             for task in batch:
                 task.result, task.error = None, task.error or translated
             self._drop_connection()  # rolls back; the next batch opens a new connection
+        if any(isinstance(task.error, StoreFull) for task in batch):
+            self._on_full()
 
     def _run_alone(self, db: Connection, task: WriteTask) -> None:
         """Runs a batch of one, whose transaction needs no savepoint."""

@@ -9,6 +9,7 @@
     wall_clock  another wall clock for one process tree, set while it runs; the boot clock stays the real one
     soak        hours of ordinary work, and what grows meanwhile that should not (`python -m tests.faults.soak`)
     clocks      the table of clocks: agents whose clock is off, hubs whose clock is set while something waits
+    disks       hubs whose disk is full while they serve, or while they are down and started on it
 
 A case makes its fault, waits until everything has come to rest, and hands the history to the checker; it asserts
 little itself. A bounded share runs always; the whole tables are marked `slow` and print themselves for docs/faults.md

@@ -247,9 +247,9 @@ async def test_health_and_metrics(rig: SystemHarness) -> None:
     assert rig.session is not None
     base = f"http://127.0.0.1:{rig.http}"
     async with rig.session.get(f"{base}/healthz") as answer:
-        assert await answer.json() == {"ok": True}
+        assert await answer.json() == {"ok": True, "storage": "normal"}
     async with rig.session.get(f"{base}/readyz") as answer:
-        assert await answer.json() == {"ready": True, "reasons": [], "warnings": []}
+        assert await answer.json() == {"ready": True, "reasons": [], "warnings": [], "storage": "normal"}
     async with rig.session.get(f"{base}/metrics") as answer:
         text = await answer.text()
     for line in (

@@ -28,6 +28,7 @@ async def test_why_the_hub_is_not_ready(harness: HubHarness) -> None:
     assert readiness_problems(links, health) == ["machines cannot dial in: the hub is starting or stopping"]
     links.listening = True
     assert readiness_problems(links, health) == []
+    assert readiness_problems(links, health, "full of x") == ["storage: full of x"]
     health.failing["lapse"] = "the disk is full"
     assert readiness_problems(links, health) == ["lapse: the disk is full"]
 

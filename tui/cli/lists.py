@@ -347,4 +347,6 @@ def queue_facts(queue: QueueView) -> list[tuple[str, str]]:
     facts = [("waiting", f"{queue.depth}{waited}"), ("paused", by)]
     if paused is not None and paused.reason:
         facts.append(("reason", clean(paused.reason)))
+    if queue.storage:
+        facts.append(("storage", clean(queue.storage)))
     return facts + [(state, str(count)) for state, count in sorted(queue.states.items()) if count]

@@ -200,6 +200,8 @@ class OverviewScreen(ConsoleScreen):
         lines.append(fact_line(look, "versions", "  ".join(counts[:4])))
         if overview.is_recovering:
             lines.append(PaneLine(one_line(overview.hub.recovery or "", 300), "bad"))
+        if overview.hub.storage:
+            lines.append(PaneLine(one_line(overview.hub.storage, 400), "bad"))
         paused = self.console.queue_paused
         if paused is not None:
             person = one_line(paused.by or "?", 64)

@@ -146,6 +146,8 @@ def _title_head(console: ConsoleContext, full_role: bool | None) -> list[BarSpan
     if console.overview is not None and console.overview.is_recovering:
         key = "console_recovery" if full_role else "console_need_recovery"
         head.append(BarSpan(" " + translate(console.language, key), "bad"))
+    if console.overview is not None and console.overview.hub.storage:
+        head.append(BarSpan(" " + translate(console.language, "console_need_storage"), "bad"))
     if who is not None and full_role is not None:
         role = one_line(who.roles[-1] if who.roles else "-", 12)
         head.append(BarSpan(f" {one_line(who.person, 16)}/{role if full_role else role[:3]}"))

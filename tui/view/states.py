@@ -35,6 +35,7 @@ OUTCOME_TONES: Final[dict[str, Tone]] = {"partly": "warn", "failed": "bad", "can
 LANE_TONES: Final[dict[str, Tone]] = {"ok": "", "slow": "warn", "waiting": "warn", "paused": "warn", "stuck": "bad"}
 ATTENTION_TONES: Final[dict[str, Tone]] = {
     "recovery": "bad",
+    "storage": "bad",
     "clock": "warn",
     "approve": "warn",
     "unknown": "bad",

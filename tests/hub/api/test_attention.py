@@ -233,3 +233,10 @@ def test_a_store_over_its_budget_is_told() -> None:
         assert "20.0 GiB" in need.text
         assert "[store] retention" in need.text
     assert attention_list(facts, [], lambda name: True, 5.0, "en", over_budget=None) == ()
+
+
+def test_a_full_disk_is_told() -> None:
+    """Before everything but a recovery, with what the hub says of it."""
+    facts = AttentionFacts([], [], {}, [], {}, [], [], [], None, None, 0)
+    (need,) = attention_list(facts, [], lambda name: True, 5.0, "en", full_disk=(3.0, "full of x"))
+    assert (need.kind, need.since, need.age, need.text) == ("storage", 3.0, 2.0, "full of x")

@@ -661,14 +661,15 @@ async def test_healthz_says_that_the_loop_turns() -> None:
     async with rigged() as rig:
         rig.hub.reasons = ["the store cannot be written"]
         async with rig.session.get(rig.url("/healthz")) as response:
-            assert (response.status, await response.json()) == (200, {"ok": True})
+            assert (response.status, await response.json()) == (200, {"ok": True, "storage": "normal"})
 
 
 async def test_readyz_says_why_not() -> None:
     """503 with the reasons, 200 without; what only an admin has to see to is told and takes no traffic away."""
     async with rigged() as rig:
         async with rig.session.get(rig.url("/readyz")) as response:
-            assert (response.status, await response.json()) == (200, {"ready": True, "reasons": [], "warnings": []})
+            page = {"ready": True, "reasons": [], "warnings": [], "storage": "normal"}
+            assert (response.status, await response.json()) == (200, page)
         rig.hub.warnings = ["policy.toml does not read"]
         async with rig.session.get(rig.url("/readyz")) as response:
             assert (response.status, (await response.json())["warnings"]) == (200, rig.hub.warnings)

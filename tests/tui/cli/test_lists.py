@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from common.api.jobs import JobView
+from common.api.overview import QueueView
 from common.version import VERSION
 from tests.tui.live_hub import LiveHub
-from tui.cli.lists import describe_state
+from tui.cli.lists import describe_state, queue_facts
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -163,3 +164,12 @@ def test_a_drained_machine_is_shown_as_such(answerback: LiveHub) -> None:
         assert "online, DRAINING" in answerback("agents", "state:draining").text
     finally:
         answerback("undrain", "web-2")
+
+
+def test_a_full_disk_is_a_fact_of_the_queue() -> None:
+    """As the hub says it, on one line."""
+    queue = QueueView(depth=0, now=1.0, storage="the disk is full\x1b[2J")
+    (told,) = (value for name, value in queue_facts(queue) if name == "storage")
+    assert told.startswith("the disk is full")
+    assert "\x1b" not in told
+    assert "storage" not in dict(queue_facts(QueueView(depth=0, now=1.0)))

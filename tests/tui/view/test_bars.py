@@ -227,3 +227,15 @@ def test_a_restored_hub_is_told_on_top(cells: int, said: str) -> None:
     assert ">2" in line
     source.overview = Overview()
     assert "RECOVERY" not in text(title_bar(place, "jobs", cells))
+
+
+@pytest.mark.parametrize("cells", [80, 140])
+def test_a_full_disk_of_the_hub_is_told_on_top(cells: int) -> None:
+    """In red; what fills it is on the overview."""
+    source = FakeSource()
+    place = console(source)
+    source.overview = Overview(hub=HubView(storage="the disk is full"))
+    (told,) = (span for span in title_bar(place, "jobs", cells) if "FULL" in span.text)
+    assert told.tone == "bad"
+    source.overview = Overview()
+    assert "FULL" not in text(title_bar(place, "jobs", cells))
