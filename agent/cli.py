@@ -1,13 +1,12 @@
 """answerback-agent: the command line of a machine. argparse, since the agent starts often and stays small.
 
 Each command imports what it needs when it runs, and nothing else: the uplink must not load `cryptography`, the runner
-must not load the network.
+must not load the network. So asyncio is imported there too: it brings `ssl` unless it is told not to.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import sys
@@ -22,6 +21,7 @@ from agent.restarts import RunnerDown
 from agent.state import DEFAULT_STATE, SOCKET_VARIABLE, StateFolder, check_socket_path
 from common.errors import EXIT_OK, UserError
 from common.process.hangup import outlive_hangup
+from common.process.lean import WEBSOCKETS, without
 from common.process.program import run_command, wants_json
 from common.version import VERSION
 
@@ -73,6 +73,8 @@ def _run_one(arguments: Sequence[str] | None) -> int:
 
 
 def _join(options: argparse.Namespace) -> int:
+    import asyncio
+
     from agent.approvers import add_approver, parse_approver
     from agent.join import join  # loads cryptography
     from agent.machine_policy import summarize
@@ -112,6 +114,11 @@ def _uplink(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace, start_runner: Callable[[], RunnerDown | None] | None) -> int:
+    import asyncio
+
+    with without(hollow=WEBSOCKETS):
+        import websockets.asyncio.client  # noqa: F401
+
     from agent.uplink.app import run_uplink  # in both processes, which share its memory
 
     become_child_of_init()
@@ -122,6 +129,10 @@ def _serve(options: argparse.Namespace, start_runner: Callable[[], RunnerDown | 
 
 
 def _runner(options: argparse.Namespace) -> int:
+    # It must not load the network, and asyncio does without: a module that is None is one that cannot be imported.
+    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
+    import asyncio
+
     from agent.runner.app import run_runner
     from common.process.notify import notify
 
@@ -166,6 +177,8 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    import asyncio
+
     from agent.doctor import examine
     from common.doctor.findings import exit_status, finding_lines, findings_json
 

@@ -15,7 +15,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -128,6 +127,8 @@ def summarize(path: Path) -> PolicySummary:
 
 
 def profile_text(name: str) -> bytes:
+    from importlib import resources  # the runner reads a policy that is there already
+
     return resources.files("common").joinpath("defaults", f"agent-{name}.toml").read_bytes()
 
 
@@ -144,6 +145,8 @@ def profile_policy(name: str) -> Policy:
 def new_file(profile: str) -> bytes:
     """policy.toml as `join` writes it; raises UserError where there is no such profile."""
     check_profile(profile)
+    from importlib import resources
+
     template = resources.files("common").joinpath("defaults", "agent-policy.toml").read_text(encoding="utf-8")
     return template.replace("@PROFILE@", profile).encode()
 

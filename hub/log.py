@@ -16,10 +16,13 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Final, Literal, TextIO, cast
 
-import structlog
-from structlog.contextvars import bound_contextvars
-
+from common.process.lean import without
 from common.text import clean
+
+# rich and pygments, where the console brought them, are for coloured tracebacks that this never prints: 5 MiB.
+with without("rich", "better_exceptions"):
+    import structlog
+    from structlog.contextvars import bound_contextvars
 
 Format = Literal["json", "console"]
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from common.process.lean import WEBSOCKETS, without
 from common.process.program import start
 
 
 def _load() -> Callable[[], object]:
+    with without(hollow=WEBSOCKETS):
+        import websockets.asyncio.client  # noqa: F401
+
     from tui.cli.main import main  # what it needs is an extra
 
     return main

@@ -17,7 +17,6 @@ comparison, and so fits its negation. Parsing is linear in the text; what it may
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Sequence
@@ -216,7 +215,9 @@ class _Parser:
             return field
         if head[2] == "=" and "label" in names:
             raise BadFilter(start, end, Sentence("filter_no_field_label", {"field": name}))
-        near = difflib.get_close_matches(name.lower(), names, 1)
+        from difflib import get_close_matches  # for whoever wrote a wrong key
+
+        near = get_close_matches(name.lower(), names, 1)
         if near:
             raise BadFilter(start, end, Sentence("filter_no_field_near", {"field": name, "near": near[0]}))
         known = ", ".join(known.name for known in FIELDS[self._view])

@@ -6,7 +6,6 @@ asks for it and on the machine that checks it again. Default deny: what no rule 
 
 from __future__ import annotations
 
-import difflib
 import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -386,5 +385,7 @@ def _near_rules(policy: Policy, name: str) -> Iterator[Rule]:
         slips = (one for one in policy.by_name if set(one) == set(name) and abs(len(one) - len(name)) <= 1)
         yield from (policy.by_name[one][0] for one in slips if one != name)
         return
-    for close in difflib.get_close_matches(name, policy.by_name, n=1, cutoff=0.7):
+    from difflib import get_close_matches  # for whoever is told of the nearest rule
+
+    for close in get_close_matches(name, policy.by_name, n=1, cutoff=0.7):
         yield policy.by_name[close][0]

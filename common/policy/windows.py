@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY: Final = 24 * 60
@@ -63,7 +62,7 @@ def parse_window(text: str) -> Window:
     zone = match["zone"] or "UTC"
     try:
         _zone(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
         raise BadWindow(f"{zone} is no time zone that this machine knows") from None
     return Window(_days(match["days"]), start, end, zone, text)
 
@@ -131,4 +130,8 @@ def _minutes(text: str) -> int:
 
 @lru_cache(maxsize=64)
 def _zone(name: str) -> tzinfo:
-    return UTC if name == "UTC" else ZoneInfo(name)
+    if name == "UTC":
+        return UTC
+    from zoneinfo import ZoneInfo  # few policies have windows, and fewer name a zone
+
+    return ZoneInfo(name)

@@ -8,7 +8,6 @@ from functools import partial
 from hub.config import HubConfig, ModelTable
 from hub.planning.llm_servers.node import ModelClient, NodeSpec
 from hub.planning.llm_servers.pool import PoolLimits
-from hub.planning.llm_servers.transport import ApiKeyAuth
 
 
 def build_clients(
@@ -40,8 +39,10 @@ def node_spec(name: str, table: ModelTable) -> NodeSpec:
 
 
 def build_client(table: ModelTable, on_key: Callable[[bytes], None] = lambda key: None) -> ModelClient:
+    # Imported here: httpx, and pydantic with the ollama client, which a hub without models does not need (tens of MiB).
+    from hub.planning.llm_servers.transport import ApiKeyAuth
+
     keys = ApiKeyAuth(table.key_file, on_key)
-    # Imported here: the ollama client brings pydantic, and a hub without models needs neither (tens of MiB).
     if table.kind == "openai":
         from hub.planning.llm_servers.openai_api import OpenAIClient
 

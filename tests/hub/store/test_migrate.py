@@ -67,6 +67,8 @@ def test_the_steps_make_the_schema_that_the_code_speaks_of(database: Database) -
         stepped = shape(connection)
         for table in reversed(metadata.sorted_tables):
             connection.execute(sa.DDL(f"DROP TABLE {table.name}"))
+            for index in table.indexes:  # `columns.index` leaves the other dialect's out
+                index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
         metadata.create_all(connection)
         assert stepped == shape(connection)
     assert set(stepped) == set(metadata.tables)
