@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test compiled format lint venv bench bench-peers peers bench-growth bench-console bench-models bench-matcher bench-ocr bench-plans bench-chats models transcript phrases chat-cards slow mutants canaries clean
+.PHONY: demo test compiled format lint venv bench bench-peers peers bench-growth bench-console bench-models bench-matcher bench-ocr bench-plans bench-chats faults models transcript phrases chat-cards slow mutants canaries clean
 
 venv: $(VENV)/.installed
 
@@ -48,6 +48,10 @@ format: venv
 # The long runs, whole products where `test` takes pairs, and other random examples than yesterday's.
 slow: venv
 	$(BIN)/pytest -m "slow or hypothesis" --hypothesis-profile=random
+
+# The tables of docs/faults.md, an hour and more: `make faults FAULTS="matrix --only F1 --count 20"` plays a part of them.
+faults: venv
+	@$(BIN)/python -m tests.faults $(FAULTS)
 
 bench: venv
 	$(BIN)/python tests/bench/throughput.py

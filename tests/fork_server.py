@@ -26,8 +26,10 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from types import MappingProxyType
+from typing import IO, Any, Final
 
 ROOT = Path(__file__).resolve().parents[1]
 _LOADED = ("hub.cli.main", "hub.app", "agent.cli", "agent.uplink.app", "tui.cli.main")
@@ -45,6 +47,7 @@ _LOADED_LATER = (
 )
 """What programs import when they come to need it, and their starts are not what these tests look at."""
 _MAX_REQUEST = 128 * 1024
+NO_MORE: Final[Mapping[str, str]] = MappingProxyType({})
 _NUMBER = struct.Struct("i")  # what the server says of a child: its process id, then how it ended
 
 
@@ -115,8 +118,10 @@ class _Server:
             )
         atexit.register(self.close)
 
-    def start(self, argv: tuple[str, ...], stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes]) -> ForkedProcess:
-        request = json.dumps({"argv": argv, "env": dict(os.environ)}).encode()
+    def start(
+        self, argv: tuple[str, ...], stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes], env: Mapping[str, str]
+    ) -> ForkedProcess:
+        request = json.dumps({"argv": argv, "env": {**os.environ, **env}}).encode()
         reading, writing = os.pipe()
         try:
             files = [file.fileno() for file in (stdin, stdout, stderr)]
@@ -139,14 +144,16 @@ class _Server:
 _server: _Server | None = None
 
 
-def start(argv: tuple[str, ...], *, stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes]) -> ForkedProcess:
-    """A process that does what `python -m ARGV` does, from the root of the sources, in this process' environment; or
-    `main()` of a module of the tests, where the first of ARGV is its dotted name.
+def start(
+    argv: tuple[str, ...], *, stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes], env: Mapping[str, str] = NO_MORE
+) -> ForkedProcess:
+    """A process that does what `python -m ARGV` does, from the root of the sources, in this process' environment and
+    `env`; or `main()` of a module of the tests, where the first of ARGV is its dotted name.
     """
     global _server
     if _server is None:
         _server = _Server()
-    return _server.start(argv, stdin, stdout, stderr)
+    return _server.start(argv, stdin, stdout, stderr, env)
 
 
 # ---- the server

@@ -159,6 +159,7 @@ class SystemHarness:
     admin: str = "alice"
     people: dict[str, str] = field(default_factory=lambda: {"bob": "approver", "carol": "operator", "vera": "viewer"})
     forks: bool = True  # programs are forked from a process that has loaded them (`tests.fork_server`)
+    environments: dict[str, dict[str, str]] = field(default_factory=dict)  # of programs, by name, read when used
 
     def __post_init__(self) -> None:
         self.hub_dir = self.folder / "hub"
@@ -298,7 +299,8 @@ max = 8
         process: asyncio.subprocess.Process | ForkedProcess
         with log.open("ab") as sink, open(os.devnull, "rb") as nothing:
             if self.forks and not env:
-                process = fork_server.start(argv, stdin=nothing, stdout=sink, stderr=sink)
+                more = self.environments.get(name, {})
+                process = fork_server.start(argv, stdin=nothing, stdout=sink, stderr=sink, env=more)
                 self.programs[name] = Program(name, process, log)
                 return self.programs[name]
             process = await asyncio.create_subprocess_exec(
@@ -309,7 +311,7 @@ max = 8
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, **self.environments.get(name, {}), **(env or {})},
             )
         self.programs[name] = Program(name, process, log)
         return self.programs[name]

@@ -10,9 +10,14 @@
     soak        hours of ordinary work, and what grows meanwhile that should not (`python -m tests.faults.soak`)
     clocks      the table of clocks: agents whose clock is off, hubs whose clock is set while something waits
     disks       hubs whose disk is full while they serve, or while they are down and started on it
+    steps       the steps of a message, S1 to S15, and where each is held
+    frame_relay between a machine and its hub, with the keys of both: what a network does to frames, and a thief
+    world       a hub, a machine, the relay and a chat, on which cell after cell is played
+    faults      what is done while a program stands at its step, and what is not done here
+    matrix      the step x fault matrix
+    kills       kill -9 of hub, uplink and runner under load
 
 A case makes its fault, waits until everything has come to rest, and hands the history to the checker; it asserts
-little itself. A bounded share runs always; the whole tables are marked `slow` and print themselves for docs/faults.md
-(`pytest -m slow -s tests/faults`). Their processes are started for real: what is forked has its clock and environment
-already.
+little itself. A bounded share runs always; `make faults` (`python -m tests.faults`) plays the whole tables and prints
+them for docs/faults.md. What has a clock of its own is started for real: a fork would have its parent's.
 """

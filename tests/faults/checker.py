@@ -6,6 +6,8 @@ the truth       what is said to have run has run, and what is said not to have r
 one end         a job has one terminal event; nothing contradicts it
 the chain       every start has message, queue, dispatch, acceptance, start and end in the audit, in that order,
                 under one plan hash
+chat and store  what was taken has its final reply, and what chat was told last of a request and its jobs is what the
+                store says
 nothing late    no start after the life of its job, counted on the boot clock from when it was queued at the latest
 """
 
@@ -25,6 +27,7 @@ DID_NOT_RUN: Final = frozenset({JobState.NOT_STARTED, JobState.EXPIRED})
 ENDS: Final = frozenset({"job.ended", "job.not_started", "job.withheld", "job.expired", "job.cancelled", "job.settled"})
 ANOMALIES: Final = frozenset({"job.anomaly", "job.foreign", "row.forged"})
 CHAIN: Final = ("job.dispatched", "job.accepted", "job.started", "job.ended")
+SAID_LAST: Final = frozenset({"final", "late"})
 SLACK: Final = 1.0
 """Seconds that a start may seem late: from the commit of a queued job until the test sees it."""
 
@@ -40,18 +43,19 @@ class History:
     taken: Sequence[str] = ()  # events that a webhook answered with 2xx
     queued_boot: Mapping[str, float] = field(default_factory=dict)  # request -> boot clock when it was seen queued
     unknown_allowed: bool = False  # a fault of this run makes outcomes that nobody can know
+    replies: Sequence[Mapping[str, Any]] | None = None  # what chat was told, in its order; None: nobody has listened
 
 
 def violations(history: History) -> list[str]:
     """What must not have been, in words; empty where everything holds."""
-    return [
-        *_twice(history),
-        *_lost(history),
-        *_untrue(history),
-        *_ends(history),
-        *_chain(history),
-        *(f"{job} started {late:.1f} s late" for job, late in late_starts(history)),
-    ]
+    return [found for rule in verdict(history).values() for found in rule]
+
+
+def verdict(history: History) -> dict[str, list[str]]:
+    """The same by rule."""
+    rules = {"twice": _twice, "lost": _lost, "untrue": _untrue, "ends": _ends, "chain": _chain, "chat": _chat}
+    found = {name: list(rule(history)) for name, rule in rules.items()}
+    return {**found, "late": [f"{job} started {late:.1f} s late" for job, late in late_starts(history)]}
 
 
 def late_starts(history: History) -> list[tuple[str, float]]:
@@ -144,3 +148,25 @@ def _chain(history: History) -> Iterable[str]:
         hashes = {first[one]["data"].get("plan_hash") for one in (wanted[1], wanted[2])}
         if hashes != {job.plan_hash}:
             yield f"the chain of {job.id} has plan hashes {hashes}, its row {job.plan_hash}"
+
+
+def _chat(history: History) -> Iterable[str]:
+    if history.replies is None:
+        return
+    told: dict[str, str] = {}  # event -> the state of its request
+    jobs: dict[str, str] = {}
+    for reply in history.replies:
+        if reply["kind"] in SAID_LAST:
+            told[reply["in_reply_to"]] = reply["request"]["state"]
+            jobs.update((job["id"], job["state"]) for job in reply["jobs"])
+    for request in history.requests:
+        if request.event_id not in history.taken or request.state not in REQUEST_TERMINAL:
+            continue
+        said = told.get(request.event_id)
+        if said is None:
+            yield f"chat was never told how r{request.number} ended"
+        elif said != request.state:
+            yield f"chat was told that r{request.number} is {said}, and it is {request.state}"
+    for job in history.jobs:
+        if jobs.get(job.id, job.state) != job.state:
+            yield f"chat was told that {job.id} is {jobs[job.id]}, and it is {job.state}"

@@ -31,7 +31,12 @@ class Oracle:
 
     def __init__(self, rig: SystemHarness) -> None:
         self.file = rig.folder / "oracle.log"
+        self._rig = rig
         rig.add_program(NAME, _PROGRAM.format(file=self.file))
+
+    def allow_after_a_question(self, name: str) -> None:
+        """The same under another name, for which somebody has to be asked."""
+        self._rig.add_program(name, _PROGRAM.format(file=self.file), verdict="ask")
 
     def starts(self) -> list[Start]:
         return read_starts(self.file)

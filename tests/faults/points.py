@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -11,14 +12,16 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PROGRAMS: Final = ("hub", "agent")
 
 
-def points_in(folder: str) -> set[str]:
+@cache
+def points_in(folder: str) -> frozenset[str]:
     """Every `crashpoint("NAME")` below it."""
-    return set(_calls(folder, "crashpoint", 0))
+    return frozenset(_calls(folder, "crashpoint", 0))
 
 
-def stages_in(folder: str) -> set[str]:
+@cache
+def stages_in(folder: str) -> frozenset[str]:
     """Every stage of `crashpoints_of(THINGS, "STAGE")` below it."""
-    return set(_calls(folder, "crashpoints_of", 1))
+    return frozenset(_calls(folder, "crashpoints_of", 1))
 
 
 def is_point(name: str) -> bool:

@@ -59,7 +59,26 @@ EVENTS = (
     event(3, "job.dispatched", "J", plan_hash=HASH),
     *(event(number, kind, "J") for number, kind in enumerate(CHAIN[1:], 4)),
 )
-GOOD = History((Start("J", 105.0, 1_000.0),), (REQUEST,), (JOB,), EVENTS, ("m-1",), {"R": 100.0})
+
+
+def reply(kind: str, state: str, job: str) -> dict[str, Any]:
+    return {
+        "in_reply_to": "m-1",
+        "kind": kind,
+        "request": {"id": "R", "state": state},
+        "jobs": [{"id": "J", "state": job}],
+    }
+
+
+GOOD = History(
+    (Start("J", 105.0, 1_000.0),),
+    (REQUEST,),
+    (JOB,),
+    EVENTS,
+    ("m-1",),
+    {"R": 100.0},
+    replies=[reply("progress", "working", "running"), reply("final", "done", "succeeded")],
+)
 
 
 def test_a_history_in_which_everything_holds() -> None:
@@ -67,7 +86,7 @@ def test_a_history_in_which_everything_holds() -> None:
     assert violations(GOOD) == []
     refused = replace(JOB, state=JobState.NOT_STARTED)
     events = (*EVENTS[:3], event(4, "job.not_started", "J"))
-    assert violations(replace(GOOD, starts=(), jobs=(refused,), events=events)) == []
+    assert violations(replace(GOOD, starts=(), jobs=(refused,), events=events, replies=None)) == []
     assert violations(replace(GOOD, starts=(Start("J", 110.0 + SLACK, 0.0),))) == []
 
 
@@ -96,6 +115,9 @@ BROKEN: dict[str, Callable[[], History]] = {
     "has plan hashes": lambda: replace(
         GOOD, events=(*EVENTS[:2], event(3, "job.dispatched", "J", plan_hash="0"), *EVENTS[3:])
     ),
+    "chat was never told how r1 ended": lambda: replace(GOOD, replies=GOOD.replies and GOOD.replies[:1]),
+    "chat was told that r1 is failed": lambda: replace(GOOD, replies=[reply("final", "failed", "succeeded")]),
+    "chat was told that J is unknown": lambda: replace(GOOD, replies=[reply("final", "done", "unknown")]),
     "J started 1.5 s late": lambda: replace(GOOD, starts=(Start("J", 111.5, 0.0),)),
 }
 
@@ -108,7 +130,8 @@ def test_each_thing_that_must_not_be_is_found(name: str) -> None:
 
 def test_what_nobody_can_know_is_allowed_where_a_fault_makes_it(tmp_path: Path) -> None:
     """A run that kills runners has unknown outcomes, of jobs that have started and of some that have not."""
-    lost = replace(GOOD, jobs=(replace(JOB, state=JobState.UNKNOWN),), events=EVENTS[:4], unknown_allowed=True)
+    jobs = (replace(JOB, state=JobState.UNKNOWN),)
+    lost = replace(GOOD, jobs=jobs, events=EVENTS[:4], unknown_allowed=True, replies=None)
     assert violations(lost) == []
     assert violations(replace(lost, starts=())) == []
 
@@ -122,3 +145,10 @@ def test_the_oracle_reads_whole_lines_only(tmp_path: Path) -> None:
     log.write_text("J 105.25")
     with pytest.raises(ValueError, match="unpack"):
         read_starts(log)
+
+
+def test_the_last_word_to_chat_counts() -> None:
+    """An outcome that was unknown at first and is known since; a final reply that came twice."""
+    told = [reply("final", "done", "unknown"), reply("late", "done", "succeeded")]
+    assert violations(replace(GOOD, replies=told)) == []
+    assert violations(replace(GOOD, replies=[reply("final", "done", "succeeded")] * 2)) == []
