@@ -119,7 +119,12 @@ class _Server:
         atexit.register(self.close)
 
     def start(
-        self, argv: tuple[str, ...], stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes], env: Mapping[str, str]
+        self,
+        argv: tuple[str, ...],
+        stdin: IO[bytes],
+        stdout: IO[bytes],
+        stderr: IO[bytes],
+        env: Mapping[str, str] = NO_MORE,
     ) -> ForkedProcess:
         request = json.dumps({"argv": argv, "env": {**os.environ, **env}}).encode()
         reading, writing = os.pipe()

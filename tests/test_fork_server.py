@@ -85,3 +85,13 @@ def test_its_server_ends_with_whoever_asks() -> None:
         server.close()
         process.abandon()
     assert not psutil.pid_exists(process.pid)
+
+
+def test_a_program_has_what_it_is_given_besides(tmp_path: Path) -> None:
+    """An environment of its own, beside that of whoever asks."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as nothing:
+        told = {"ANSWERBACK_CONFIG": str(tmp_path / "told.toml")}
+        process = fork_server.start(("hub", "check"), stdin=nothing, stdout=out, stderr=out, env=told)
+        assert process.join() == 2
+        assert told["ANSWERBACK_CONFIG"] in text_of(out)
+        assert "ANSWERBACK_CONFIG" not in os.environ

@@ -152,15 +152,14 @@ def reordered(world: World) -> Tamper:
 
 
 def lost(world: World) -> Tamper:
-    """Every other numbered frame is lost with its connection, three times."""
-    seen = [0]
+    """The first numbered frame is lost with its connection."""
+    done: list[bool] = []
 
     def tamper(frame: Frame, data: bytes) -> Sequence[bytes]:
-        if frame.seq:
-            seen[0] += 1
-            if seen[0] in (1, 3, 5):
-                world.relay.reset()
-                return ()
+        if frame.seq and not done:
+            done.append(True)
+            world.relay.reset()
+            return ()
         return (data,)
 
     return tamper
