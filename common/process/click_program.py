@@ -1,11 +1,13 @@
-"""The same for the programs whose command line is click's: what click's own errors mean. Of `common` this alone knows
+"""The same for the programs whose command line is click's: what click's own errors mean, and commands that are loaded
+when they are asked for. Of `common` this alone knows
 click, and only the hub and the console load it.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from importlib import import_module
 
 import click
 
@@ -45,3 +47,35 @@ def _shown(show: Callable[[io.StringIO], None]) -> str:
     text = io.StringIO()
     show(text)
     return text.getvalue()
+
+
+class LazyCommands(MutableMapping[str, click.Command]):
+    """The commands of a group, as click keeps them, each loaded by the first look at it: one command does not wait for
+    what the others need, and a program that serves does not keep it. The group's help loads all of them.
+
+    `places` says for each command "MODULE:NAME", with MODULE below `package`.
+    """
+
+    def __init__(self, package: str, places: Mapping[str, str]) -> None:
+        self._package = package
+        self._places = places
+        self._loaded: dict[str, click.Command | None] = dict.fromkeys(places)
+
+    def __getitem__(self, name: str) -> click.Command:
+        command = self._loaded[name]
+        if command is None:
+            module, _, attribute = self._places[name].partition(":")
+            command = self._loaded[name] = getattr(import_module(f"{self._package}.{module}"), attribute)
+        return command
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaded)
+
+    def __len__(self) -> int:
+        return len(self._loaded)

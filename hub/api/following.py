@@ -25,6 +25,10 @@ MAX_CHUNKS: Final = 12
 """Chunks of output in one answer or push."""
 MAX_EVENTS: Final = 200
 OUTPUT_INTERVAL: Final = 0.1
+FOLLOW_INTERVAL: Final = 0.03
+"""Seconds between two pushes on a request that goes on. A command of a few milliseconds passes five states, and to push
+each delays the next. The end does not wait.
+"""
 
 
 class _Followed(PersonSubscription):
@@ -89,7 +93,7 @@ class FollowSubscription(_Followed):
     def __init__(
         self, caller: Caller, access: Access, store: Store, notifications: Notifications, request_id: str
     ) -> None:
-        super().__init__(caller, access, store, notifications)
+        super().__init__(caller, access, store, notifications, FOLLOW_INTERVAL)
         self._request_id = request_id
         self._sent_jobs: dict[str, Job] = {}
         self._sent_seqs: dict[str, int] = {}  # job -> the last chunk that was sent

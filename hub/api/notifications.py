@@ -49,6 +49,8 @@ class Notifications:
         if self._by_id:
             for identity in effects.changed:
                 for subscription in list(self._by_id.get(identity, ())):
+                    if identity in effects.ended:
+                        subscription.next_poll_at = 0.0  # the end is told at once, whenever the last push was
                     subscription.notify()
         for subscription in list(self._every_commit):
             subscription.notify()

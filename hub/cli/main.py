@@ -13,32 +13,38 @@ from typing import Final
 import click
 
 from common.errors import UserError
-from common.process.click_program import run_click
+from common.process.click_program import LazyCommands, run_click
 from common.values import Address, parse_address
 from common.version import VERSION
-from hub.cli.admin import record_init
-from hub.cli.audit import audit_group
-from hub.cli.backup_commands import backup_command, recover_command, restore_command
-from hub.cli.ca import ca_group
-from hub.cli.doctor import doctor_command
-from hub.cli.file_check import check_all, show_report
-from hub.cli.handover import profile_command
-from hub.cli.init import init
-from hub.cli.inlets import inlet_group
-from hub.cli.keys import keys_group
-from hub.cli.machines import agent_group, token_group
-from hub.cli.models import models_group
 from hub.cli.options import DEFAULT_CONFIG, config_file_option, config_option, config_path
-from hub.cli.people import operator_group, people_group
-from hub.cli.policy import policy_group
-from hub.cli.units import units_command
 from hub.config import HubConfig
 from hub.core.http_table import is_loopback
 
 MAX_STORE_URL: Final = 4096
+PLACES: Final = {
+    "agent": "machines:agent_group",
+    "audit": "audit:audit_group",
+    "backup": "backup_commands:backup_command",
+    "ca": "ca:ca_group",
+    "doctor": "doctor:doctor_command",
+    "inlet": "inlets:inlet_group",
+    "keys": "keys:keys_group",
+    "models": "models:models_group",
+    "operator": "people:operator_group",
+    "people": "people:people_group",
+    "policy": "policy:policy_group",
+    "recover": "backup_commands:recover_command",
+    "restore": "backup_commands:restore_command",
+    "token": "machines:token_group",
+    "units": "units:units_command",
+}
+"""Command -> module of `hub.cli`, and what it is called there: a hub that serves keeps none of them in memory."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    commands=LazyCommands("hub.cli", PLACES),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(VERSION, prog_name="answerback-hub")
 def hub() -> None:
     """The hub: accepts signed chat webhooks, plans, checks, and routes commands to the agents that dialled in.
@@ -87,6 +93,9 @@ def init_command(folder: Path, admin: str | None, http: str, links: str, public:
     now = time.time()
     if store == "-":
         store = sys.stdin.readline(MAX_STORE_URL).strip()
+    from hub.cli.admin import record_init
+    from hub.cli.init import init
+
     summary = init(
         folder,
         now=now,
@@ -149,25 +158,9 @@ def check_command(config_file: str | None, as_json: bool) -> None:
     answerback-hub check && systemctl reload answerback-hub
     Exit status: 0 all right, 2 something is wrong.
     """
+    from hub.cli.file_check import check_all, show_report
+
     show_report(check_all(config_path(config_file)), as_json)
-
-
-for group in (
-    policy_group,
-    token_group,
-    agent_group,
-    operator_group,
-    people_group,
-    inlet_group,
-    models_group,
-    keys_group,
-    ca_group,
-    audit_group,
-):
-    hub.add_command(group)
-for command in (backup_command, restore_command, recover_command, doctor_command, units_command):
-    hub.add_command(command)
-operator_group.add_command(profile_command)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from common.roles import ROLES
 from common.times import format_moment, local_zone
 from common.values import parse_duration_option
 from hub.cli import logins, register
+from hub.cli.handover import profile_command
 from hub.cli.options import config_option, show_invitation, table_lines
 from hub.config import HubConfig
 
@@ -31,6 +32,9 @@ def operator_group() -> None:
     there too. Somebody who was added by command has the role that the command gave. `operator list` shows which is
     which. A removal counts for both, at once.
     """
+
+
+operator_group.add_command(profile_command)
 
 
 @click.group("people", short_help="Who people are in chat: link, unlink.")

@@ -35,6 +35,7 @@ class Effects:
     locked: set[str] = field(default_factory=set)  # machines whose identity was found copied: their links end
     replies: bool = False
     changed: set[str] = field(default_factory=set)  # ids of requests and jobs, for those who watch
+    ended: set[str] = field(default_factory=set)  # those of them that are requests and have ended
     stages: list[tuple[str, float]] = field(default_factory=list)  # stage, seconds: observed once committed
     log_events: list[tuple[str, dict[str, str]]] = field(default_factory=list)  # for the log: event, ids bound
     queued: int = 0

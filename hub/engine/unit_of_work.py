@@ -106,6 +106,8 @@ class UnitOfWork:
         if after is not before:
             after = self.txn.save_request(before, after)
         self.effects.changed.add(after.id)
+        if after.state in REQUEST_TERMINAL:
+            self.effects.ended.add(after.id)
         if (before.state, after.state) == (RequestState.ASKING, RequestState.WORKING):
             self.show_on_card(after, Sentence("card_started", {"number": after.number}))
         for action in actions:

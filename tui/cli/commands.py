@@ -1,14 +1,8 @@
-"""The commands of `answerback` by name, each loaded when it is asked for: `answerback run` does not wait for what the
-others need. Their help loads all of them.
-"""
+"""The commands of `answerback`: where each is, which is loaded when it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
-from importlib import import_module
 from typing import Final
-
-import click
 
 PLACES: Final = {
     "agents": "lists:agents_command",
@@ -45,29 +39,3 @@ PLACES: Final = {
     "whoami": "whoami:whoami_command",
 }
 """Command -> module of `tui.cli`, and what it is called there."""
-
-
-class LazyCommands(MutableMapping[str, click.Command]):
-    """As click keeps a group's commands; those of PLACES are loaded by the first look at them."""
-
-    def __init__(self) -> None:
-        self._loaded: dict[str, click.Command | None] = dict.fromkeys(PLACES)
-
-    def __getitem__(self, name: str) -> click.Command:
-        command = self._loaded[name]
-        if command is None:
-            module, _, attribute = PLACES[name].partition(":")
-            command = self._loaded[name] = getattr(import_module(f"tui.cli.{module}"), attribute)
-        return command
-
-    def __setitem__(self, name: str, command: click.Command) -> None:
-        self._loaded[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self._loaded[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._loaded)
-
-    def __len__(self) -> int:
-        return len(self._loaded)

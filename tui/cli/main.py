@@ -11,9 +11,9 @@ from typing import Final
 import click
 
 from common.errors import UserError
-from common.process.click_program import run_click
+from common.process.click_program import LazyCommands, run_click
 from common.version import VERSION
-from tui.cli.commands import LazyCommands
+from tui.cli.commands import PLACES
 from tui.cli.context import CliContext, pass_context
 from tui.client.profile import PROFILE_VARIABLE, default_path
 
@@ -22,7 +22,8 @@ MAX_TOKEN_LINE: Final = 4096
 
 
 @click.group(
-    commands=LazyCommands(), context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+    commands=LazyCommands("tui.cli", PLACES),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(VERSION, prog_name="answerback")
 @click.option(

@@ -37,11 +37,21 @@ def built_in() -> Mapping[str, PlatformKind]:
     return dict(sorted(found.items()))
 
 
+def _built_in(name: str) -> PlatformKind | None:
+    """The platform of this name, without those that nobody asks for: a hub that has one of them has not loaded all. Its
+    module is of the same name.
+    """
+    if not name.isidentifier() or name not in {entry.name for entry in pkgutil.iter_modules(package.__path__)}:
+        return None
+    kind = getattr(importlib.import_module(f"{package.__name__}.{name}"), "PLATFORM", None)
+    return kind if isinstance(kind, PlatformKind) and kind.name == name else None
+
+
 def find_platform(name: str, folder: Path) -> PlatformKind:
     """The platform of this name, or the one in this file; `folder` is that of hub.toml. Raises UserError."""
     if name.endswith(".py"):
         return _from_file(folder / name)
-    kind = built_in().get(name)
+    kind = _built_in(name)
     if kind is None:
         known = ", ".join(f'"{known}"' for known in built_in())
         raise UserError(f'"{name}" is not known here', f"use one of {known}, or the path of a file of your own")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import click
 import pytest
 
 import tui.cli.main
-from common.process.click_program import explain_click, run_click
+from common.process.click_program import LazyCommands, explain_click, run_click
 from tests.run_main import run_main
 
 
@@ -46,3 +47,17 @@ def test_a_status_that_a_command_exits_with(monkeypatch: pytest.MonkeyPatch) -> 
     assert run_click("x", command) == 3
     monkeypatch.setattr("sys.argv", ["x", "--help"])
     assert run_click("x", command) == 0
+
+
+def test_commands_are_loaded_when_they_are_looked_at() -> None:
+    """As any group's they are added and taken away; each is loaded once."""
+    sys.modules.pop("this", None)
+    commands = LazyCommands("json", {"tool": "tool:main", "decode": "decoder:JSONDecoder"})
+    assert set(commands) == {"tool", "decode"}
+    assert callable(commands["decode"])
+    assert commands["decode"] is commands["decode"]
+    mine = click.Command("mine")
+    commands["mine"] = mine
+    assert (commands["mine"], len(commands)) == (mine, 3)
+    del commands["mine"]
+    assert "mine" not in commands

@@ -22,7 +22,7 @@ import sys
 sys.modules["ssl"] = None
 import agent.runner.app
 """
-AS_HUB = "import hub.app"
+AS_HUB = "import hub.app, hub.cli.main; hub.cli.main.hub.main(['serve', '--help'], standalone_mode=False)"
 
 
 def test_what_is_left_out_can_be_imported_afterwards() -> None:
@@ -51,7 +51,7 @@ def test_a_failure_inside_leaves_no_stand_in() -> None:
             "cryptography sqlite3 pydantic aiohttp httpx click zipfile lzma difflib common.api.verbs",
         ),
         (AS_RUNNER, "_ssl websockets psutil zoneinfo difflib tempfile lzma sqlite3 pydantic importlib.resources"),
-        (AS_HUB, "rich pygments httpx pydantic alembic textual sqlalchemy.dialects.postgresql psycopg ollama numpy"),
+        (AS_HUB, "rich pygments httpx pydantic alembic textual sqlalchemy.dialects.postgresql tarfile hub.cli.people"),
     ],
     ids=["uplink", "runner", "hub"],
 )

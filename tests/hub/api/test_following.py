@@ -45,6 +45,24 @@ async def test_a_request_is_followed_with_its_jobs(harness: HubHarness) -> None:
     assert not subscription.dirty
 
 
+async def test_a_request_that_ends_is_pushed_at_once(harness: HubHarness) -> None:
+    """What goes on is pushed at a distance; the commit that ends a request says so to its followers."""
+    job = await harness.leased_job()
+    rooms = ApiHarness(harness)
+    await rooms.call("vera", "follow", id=job.request_id)
+    subscription = rooms.last_subscription
+    assert subscription.min_interval > 0
+    heard: list[Effects] = []
+    harness.fan_out.subscribe(heard.append)
+    subscription.next_poll_at = 7.0
+    await harness.handle_agent_events("web-1", ended_message(job.id))
+    assert {job.request_id} == set().union(*(effects.ended for effects in heard))
+    assert all(effects.ended <= effects.changed for effects in heard)
+    for effects in heard:
+        rooms.api.on_commit(effects)
+    assert subscription.next_poll_at == 0.0
+
+
 async def test_pushes_carry_their_version(harness: HubHarness) -> None:
     """So that a console can say that it is too old; of lists the snapshot does."""
     job = await harness.leased_job()

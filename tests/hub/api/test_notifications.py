@@ -70,6 +70,19 @@ def test_who_follows_what_changed_is_notified(notifications: Notifications) -> N
     assert (one.notified, other.notified) == (1, 1)
 
 
+def test_the_end_is_told_at_once(notifications: Notifications) -> None:
+    """Whoever follows a request that goes on waits for their turn; at its end there is no turn to wait for."""
+    one, other = Following(), Following()
+    for subscription, request in ((one, "r1"), (other, "r2")):
+        subscription.next_poll_at = 7.0
+        notifications.add(subscription, [request])
+    notifications.on_commit(Effects(changed={"r1", "r2"}))
+    assert (one.next_poll_at, other.next_poll_at) == (7.0, 7.0)
+    notifications.on_commit(Effects(changed={"r1", "r2"}, ended={"r1"}))
+    assert (one.next_poll_at, other.next_poll_at) == (0.0, 7.0)
+    assert (one.notified, other.notified) == (2, 2)
+
+
 def test_the_audit_is_concerned_by_every_commit(notifications: Notifications) -> None:
     """Whatever it changed: each leaves a row there."""
     watching = Following()

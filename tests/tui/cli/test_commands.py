@@ -8,7 +8,7 @@ import sys
 import click
 
 from tests.end_to_end.system import ROOT
-from tui.cli.commands import PLACES, LazyCommands
+from tui.cli.commands import PLACES
 from tui.cli.main import answerback
 
 HELP_OF_RUN = "import sys, tui.cli.main as m; m.answerback.main(['run', '--help'], standalone_mode=False); "
@@ -23,11 +23,9 @@ def loaded(code: str) -> set[str]:
 
 def test_each_command_is_where_the_table_says() -> None:
     """Under its own name, and every command but `login`, which stands beside the group, is in the table."""
-    commands = LazyCommands()
     for name in PLACES:
-        assert isinstance(commands[name], click.Command)
-        assert commands[name].name == name
-        assert commands[name] is commands[name]
+        assert isinstance(answerback.commands[name], click.Command)
+        assert answerback.commands[name].name == name
     assert set(answerback.commands) == {*PLACES, "login"}
 
 
@@ -42,13 +40,3 @@ def test_only_the_command_that_is_asked_for_is_loaded() -> None:
     assert "tui.cli.run" in found
     others = {f"tui.cli.{place.partition(':')[0]}" for place in PLACES.values()} - {"tui.cli.run"}
     assert not found & others
-
-
-def test_a_command_is_added_and_taken_away_as_in_any_group() -> None:
-    commands = LazyCommands()
-    mine = click.Command("mine")
-    commands["mine"] = mine
-    assert commands["mine"] is mine
-    assert len(commands) == len(PLACES) + 1
-    del commands["mine"]
-    assert "mine" not in commands
