@@ -5,6 +5,9 @@
 
     cli       `answerback-agent`: the commands, each loading only what it needs
     join      first contact: key made on the machine, token used once, CA pinned
+    serve     the commands `run`, `uplink` and `runner`, and what each becomes when it is upgraded
+    re_exec   one process becomes another program: execve with a sealed document, descriptors that stay open
+    upgrade   `answerback-agent upgrade`: asks both, and waits; upgrade_report: what became of it, on disk
     init      the duties of process 1, where the agent is a container's only program
     detach    starts a runner that outlives its starter, where there is no systemd; restarts when it is started again
     state     the files of the state folder, and which user owns which

@@ -11,17 +11,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from agent import log
-from agent.init import become_child_of_init
-from agent.restarts import RunnerDown
 from agent.state import DEFAULT_STATE, SOCKET_VARIABLE, StateFolder, check_socket_path
-from common.errors import EXIT_OK, UserError
-from common.process.hangup import outlive_hangup
-from common.process.lean import WEBSOCKETS, without
+from common.errors import EXIT_FAILED, EXIT_OK, UserError
 from common.process.program import run_command, wants_json
 from common.version import VERSION
 
@@ -42,6 +37,8 @@ examples:
       after the disk was moved here or a backup was put back: this state folder goes on here
   answerback-agent status --json
       what this machine is, and whether it is linked and at work
+  answerback-agent upgrade
+      after the new version was installed: runner and uplink go on as that, and no job notices
   answerback-agent policy show
       what this machine lets its hub do; `policy use NAME` changes the profile, `policy check -- COMMAND` tries one
   answerback-agent approvers add bob 5f0c…
@@ -103,61 +100,53 @@ def _join(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from agent.detach import RunnerProcess
+    from agent.serve import serve_all
 
-    state, socket = _state(options), _socket(options)
-    return _serve(options, RunnerProcess(state, socket).ensure_started)
+    serve_all(_state(options), _socket(options), options.log_level)
+    return EXIT_OK
 
 
 def _uplink(options: argparse.Namespace) -> int:
-    return _serve(options, None)
+    from agent.serve import serve_uplink
 
-
-def _serve(options: argparse.Namespace, start_runner: Callable[[], RunnerDown | None] | None) -> int:
-    import asyncio
-
-    with without(hollow=WEBSOCKETS):
-        import websockets.asyncio.client  # noqa: F401
-
-    from agent.uplink.app import run_uplink  # in both processes, which share its memory
-
-    become_child_of_init()
-    outlive_hangup()
-    log.configure("uplink", options.log_level)
-    asyncio.run(run_uplink(_state(options), _socket(options), start_runner=start_runner))
+    serve_uplink(_state(options), _socket(options), options.log_level)
     return EXIT_OK
 
 
 def _runner(options: argparse.Namespace) -> int:
     # It must not load the network, and asyncio does without: a module that is None is one that cannot be imported.
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
-    import asyncio
+    from agent.serve import RunnerOptions, serve_runner
 
-    from agent.runner.app import run_runner
-    from common.process.notify import notify
-
-    become_child_of_init()
-    outlive_hangup()
-    state, socket = _state(options), _socket(options)
-    log.configure("runner", options.log_level, file=options.log)
-    os.chdir("/")  # keep no file system busy
-    allowed = {_uid(options.uplink_user)} if options.uplink_user else set()
-
-    def ready() -> None:
-        notify(ready=True, status="serving")
-
-    asyncio.run(
-        run_runner(
-            state.path,
-            socket,
+    serve_runner(
+        RunnerOptions(
+            state=_state(options),
+            socket=_socket(options),
+            log_level=options.log_level,
             exit_when_idle=options.exit_when_idle,
-            allowed_uids=allowed,
-            ready=ready,
-            watch_orphans=True,
+            uplink_user=options.uplink_user or "",
             job_user=options.job_user,
+            log=options.log.absolute() if options.log else None,
         )
     )
     return EXIT_OK
+
+
+def _check_hand_over(options: argparse.Namespace) -> int:
+    from agent.serve import check_hand_over
+
+    print(json.dumps({"version": check_hand_over(options.program, sys.stdin.buffer)}))
+    return EXIT_OK
+
+
+def _upgrade(options: argparse.Namespace) -> int:
+    from agent.upgrade import NAMES, describe, upgrade
+
+    names = [options.only] if options.only else NAMES
+    told = (lambda line: None) if options.json else (lambda line: print(line, flush=True))
+    found = upgrade(_state(options), names, told)
+    print(json.dumps({each.name: each.to_json() for each in found}, indent=1) if options.json else describe(found))
+    return EXIT_OK if all(each.done for each in found) else EXIT_FAILED
 
 
 def _take_over(options: argparse.Namespace) -> int:
@@ -252,10 +241,12 @@ _COMMANDS: Final = {
     "runner": _runner,
     "uplink": _uplink,
     "take-over": _take_over,
+    "upgrade": _upgrade,
     "status": _status,
     "doctor": _doctor,
     "policy": _policy,
     "approvers": _approvers,
+    "check-hand-over": _check_hand_over,
     "make-request": _make_request,
     "take-certificate": _take_certificate,
     "take-trust": _take_trust,
@@ -275,15 +266,6 @@ def _socket(options: argparse.Namespace) -> Path:
     path = Path(options.socket).absolute()
     check_socket_path(path)
     return path
-
-
-def _uid(user: str) -> int:
-    import pwd
-
-    try:
-        return int(user) if user.isascii() and user.isdigit() else pwd.getpwnam(user).pw_uid
-    except KeyError:
-        raise UserError(f"there is no user {user}", "create it: see systemd/README.md") from None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -375,6 +357,12 @@ def _parser() -> argparse.ArgumentParser:
         "say that this state folder goes on here, after its disk was moved or a backup was put back; never for a copy"
         " whose original is still in use",
     )
+    upgraded = command(
+        "upgrade",
+        "have the runner and the uplink go on as the version that is installed now; jobs run on; 1 where one does not",
+    )
+    upgraded.add_argument("--only", choices=("runner", "uplink"), help="one of the two")
+    upgraded.add_argument("--json", action="store_true", help="one JSON object")
     status = command("status", "tell whether this machine is joined, linked and at work; 1 where it is not")
     status.add_argument("--json", action="store_true", help="one JSON object")
     doctor = command("doctor", "look for what keeps this machine from its hub, and say what to do; changes nothing")
@@ -383,6 +371,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_policy(command("policy", "show or change what this machine lets its hub do, or try a command"))
     _add_approvers(command("approvers", "whose own signatures count here, where a rule is critical"))
 
+    asked = command("check-hand-over", None)
+    asked.add_argument("program", choices=("runner", "uplink"))
     command("make-request", None)
     take = command("take-certificate", None)
     take.add_argument("--generation", type=int, required=True)

@@ -12,11 +12,12 @@ import signal
 import site
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from agent import log
+from agent.re_exec import NextProgram
 from agent.restarts import SERVED_FOR, RestartBackoff, RunnerDown
 from agent.state import StateFolder
 from common.errors import UserError
@@ -32,11 +33,22 @@ def self_command(*arguments: str) -> list[str]:
 
 def child_environment() -> dict[str, str]:
     """The environment for it: without variables meant for this process; PYTHONPATH added where we are not installed."""
-    environment = {key: value for key, value in os.environ.items() if key not in _NOT_INHERITED}
-    root = str(Path(__file__).resolve().parent.parent)
-    if root not in site.getsitepackages():
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH", ""))))
+    return {key: value for key, value in own_environment().items() if key not in _NOT_INHERITED}
+
+
+def own_environment() -> dict[str, str]:
+    """The environment in which this very process may become the program that is installed now."""
+    environment = dict(os.environ)
+    root, before = Path(__file__).resolve().parent.parent, environment.get("PYTHONPATH", "")
+    known = [*site.getsitepackages(), *filter(None, before.split(os.pathsep))]
+    if not any(Path(folder).resolve() == root for folder in known):
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root), before)))
     return environment
+
+
+def next_program(arguments: Sequence[str], question: Sequence[str]) -> NextProgram:
+    """What is installed under the name of this program, whichever version that is by then."""
+    return NextProgram(tuple(self_command(*arguments)), tuple(self_command(*question)), own_environment())
 
 
 class RunnerProcess:
@@ -58,6 +70,20 @@ class RunnerProcess:
         self._pid = 0
         self._started = 0.0
         self._down: RunnerDown | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the runner that this process has started; 0 where it has none."""
+        return self._pid
+
+    def adopt(self, pid: int) -> None:
+        """A runner that this process has started before it became this program."""
+        try:
+            ended = bool(pid) and os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:
+            return
+        if not ended:
+            self._pid, self._started = pid, self._clock()
 
     def ensure_started(self) -> RunnerDown | None:
         """Starts a runner unless the last one still lives, or it is too early for the next. None where one was started

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from agent.machine_policy import load_machine_policy
 from agent.place import moved_error
 from agent.runner.job_user import EVERYTHING, MAKE_HINT, NOBODY
 from agent.state import AgentSettings, StateFolder
+from agent.status import refused_upgrade, runner_version
 from common.doctor.findings import (
     Finding,
     judge_certificate,
@@ -41,6 +41,7 @@ from common.times import format_moment, local_zone
 from common.values import parse_url
 from common.version import VERSION
 
+UPGRADE: Final = "answerback-agent upgrade: jobs run on meanwhile"
 JOIN: Final = "join it: paste the command that `answerback-hub token --agent NAME` prints on the hub"
 
 
@@ -50,7 +51,8 @@ async def examine(state: StateFolder, environment: Mapping[str, str], now: float
     settings, found = _settings(state)
     report = _report(state)
     running = report.version if report is not None and is_locked(state.lock) else ""
-    findings = [program_version("answerback-agent", VERSION, platform.python_version(), running), *seen, found]
+    own = program_version("answerback-agent", VERSION, platform.python_version(), running, cure=UPGRADE)
+    findings = [own, *seen, found]
     findings += _permissions(state)
     findings.append(_holder(state))
     findings.append(check_space(state.path))
@@ -62,7 +64,9 @@ async def examine(state: StateFolder, environment: Mapping[str, str], now: float
     if settings is not None:
         findings += await _hub(settings, state, now)
     uplink = is_locked(state.lock)
-    findings += [_runner(report if uplink else None, is_locked(state.runner_lock)), _process("uplink", uplink)]
+    version = runner_version(state, report if uplink else None)
+    findings += [_runner(version, is_locked(state.runner_lock)), _process("uplink", uplink)]
+    findings += _upgrade(state)
     findings.append(_link(report, uplink))
     return findings
 
@@ -220,25 +224,19 @@ def _process(name: str, up: bool | None) -> Finding:
     return Finding(name, "bad", "it does not run", f"systemctl start {service}, or answerback-agent run")
 
 
-def _runner(report: LinkReport | None, up: bool | None) -> Finding:
-    """Whether it runs, and as which version: it outlives an upgrade as long as jobs run. `report` is of the uplink that
-    runs, which alone knows the runner's socket.
-    """
-    version = "" if report is None else report.runner_version
-    if not up or report is None or not version:
+def _runner(version: str, up: bool | None) -> Finding:
+    """Whether it runs, and as which version: it goes on as another one only when it is asked to."""
+    if not up or not version:
         return _process("runner", up)
-    if version == report.version:
-        return Finding("runner", "ok", f"it runs, version {version}")
-    if _numbers(version) > _numbers(report.version):
-        found = f"version {version} runs, newer than the uplink's {report.version}"
-        return Finding("runner", "warn", found, "systemctl restart answerback-agent: jobs run on meanwhile")
-    cure = "when `answerback-agent status` shows no job: systemctl restart answerback-runner (it ends jobs that run); "
-    cure += "without systemd stop the agent, wait until the runner has ended too, and start it again"
-    return Finding("runner", "warn", f"version {version} runs, older than the uplink's {report.version}", cure)
+    if version != VERSION:
+        return Finding("runner", "warn", f"version {version} runs, {VERSION} is installed", UPGRADE)
+    return Finding("runner", "ok", f"it runs, version {version}")
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"[0-9]{1,9}", version))
+def _upgrade(state: StateFolder) -> list[Finding]:
+    """What was refused when it was asked for last; nothing where it went well, or was never asked for."""
+    refused = refused_upgrade(state)
+    return [Finding("upgrade", "warn", f"refused: {refused}", UPGRADE)] if refused else []
 
 
 def _link(report: LinkReport | None, up: bool | None) -> Finding:

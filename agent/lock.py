@@ -101,6 +101,19 @@ def is_locked(path: Path) -> bool | None:
     return False
 
 
+def holder_of(path: Path) -> int:
+    """The process id that a lock file names; 0 where it names none or cannot be read."""
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        found = _holder(lock)
+    finally:
+        os.close(lock)
+    return int(found) if found.isascii() and found.isdigit() else 0
+
+
 def _is_process(pid: int) -> bool:
     """Asks the kernel and not /proc, which may be hidden from this user (hidepid)."""
     if pid <= 0:

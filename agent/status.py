@@ -15,7 +15,8 @@ from agent.holder import read_holder
 from agent.link_report import LinkReport, read_report
 from agent.lock import is_locked
 from agent.place import moved_error
-from agent.state import StateFolder
+from agent.state import StateFolder, version_file
+from agent.upgrade_report import read_upgrade
 from common.errors import EXIT_FAILED, EXIT_OK, UserError
 from common.ids import is_ulid
 from common.read_file import read_bytes
@@ -39,6 +40,9 @@ class Status:
     certificate_left: float = 0.0  # seconds
     uplink: bool | None = None
     runner: bool | None = None
+    uplink_version: str = ""  # of what runs
+    runner_version: str = ""
+    upgrade: str = ""  # why the last request to go on as the installed version was refused
     runner_down_since: float = 0.0  # as the uplink knows it; seconds since the epoch
     runner_next_start: float = 0.0
     runner_end: str = ""
@@ -77,13 +81,14 @@ class Status:
             f"machine      {machine}",
             f"certificate  {self._certificate_text()}",
             f"link         {self._link_text()}",
-            f"uplink       {_state_text(self.uplink)}",
+            f"uplink       {_state_text(self.uplink)}{self._version_text(self.uplink, self.uplink_version)}",
             f"runner       {self._runner_text()}",
             f"holder       {self.holder or 'cannot tell'}",
             f"policy       {self.policy or 'cannot tell'}",
             f"jobs run as  {self.job_user or 'cannot tell'}",
             *([f"approvers    {self.approvers}"] if self.approvers else []),
             f"running      {_jobs_text(self.running_jobs)}",
+            *([f"upgrade      REFUSED: {self.upgrade}"] if self.upgrade else []),
         ]
         if self.unknown_jobs:
             lines.append(f"unknown      {_jobs_text(self.unknown_jobs)} (they ended, or were left behind, unwatched)")
@@ -102,11 +107,18 @@ class Status:
     def _runner_text(self) -> str:
         """Of one that is down also since when, why, and when it is started again, as the uplink knows."""
         if self.runner is not False or not self.runner_down_since:
-            return _state_text(self.runner)
+            return _state_text(self.runner) + self._version_text(self.runner, self.runner_version)
         text = f"NOT RUNNING since {format_moment(self.runner_down_since, None, local_zone)}"
         if self.runner_next_start:
             text += f", next start at {format_moment(self.runner_next_start, None, local_zone)}"
         return f"{text} ({self.runner_end})" if self.runner_end else text
+
+    def _version_text(self, up: bool | None, version: str) -> str:
+        """Of what runs, with what to do where another version is installed."""
+        if not up or not version:
+            return ""
+        cure = "" if version == self.version else f"; {self.version} is installed: `answerback-agent upgrade`"
+        return f", version {version}{cure}"
 
     def _certificate_text(self) -> str:
         if not self.certificate_until:
@@ -139,6 +151,7 @@ def read_status(state: StateFolder, now: float) -> Status:
         base |= _policy_fields(state)
     if str(state.uplink) in hidden:
         return Status(joined=None, **base)
+    base["upgrade"] = refused_upgrade(state)
     settings, validity = state.settings(), state.credential.validity()
     report, holder = _read_report(state), read_holder(state)
     return Status(
@@ -154,7 +167,24 @@ def read_status(state: StateFolder, now: float) -> Status:
         moved=holder is not None and bool(holder.moved),
         **base,
         **_link_fields(report),
+        runner_version=runner_version(state, report),
     )
+
+
+def runner_version(state: StateFolder, report: LinkReport | None) -> str:
+    """Of the runner that runs, as it says beside its socket; where that is elsewhere, as its uplink knew it last."""
+    try:
+        said = read_bytes(version_file(state.socket), 80).decode("ascii", "replace").strip()
+    except UserError:
+        said = ""
+    return clean(said) or (report.runner_version if report is not None else "")
+
+
+def refused_upgrade(state: StateFolder) -> str:
+    """Why runner or uplink did not go on as the program that was installed when that was asked for last."""
+    found = (read_upgrade(folder) for folder in (state.runner, state.uplink))
+    refused = [report for report in found if report is not None and report.state == "refused"]
+    return "; ".join(f"{clean(report.reason)} ({clean(report.before)} went on)" for report in refused)
 
 
 def _policy_fields(state: StateFolder) -> dict[str, Any]:
@@ -221,6 +251,7 @@ def _link_fields(report: LinkReport | None) -> dict[str, Any]:
         "link_state": report.state,
         "link_reason": report.reason,
         "link_cure": report.cure,
+        "uplink_version": report.version,
         "runner_down_since": report.runner_down_since,
         "runner_next_start": report.runner_next_start,
         "runner_end": report.runner_end,

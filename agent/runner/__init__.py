@@ -40,8 +40,13 @@ From the ground up (a module imports only modules above it):
     recover       after a restart: journal, marker, result and boot id give each job one state
     output_pipeline
                   pure: the filters behind a command (`| grep x | head`) applied to its output
+    hand_over     pure: the table of jobs that a runner hands to the program that takes its place
     supervise     running programs: output, time limit, cancel, exit
     job_manager   an order from journal to evidence; the start fence
+    job_table     the jobs as a table: paused, handed over, taken over
+    folders       the runner's folder: its lock, the folders in it
     socket        one connection to the socket: peer credentials, frames, back-pressure
+    socket_files  the socket, and the files beside it in which the uplink is told version, protocol and life
+    upgrade       goes on as the program that is installed now, while jobs run
     app           lock, socket, one uplink at a time, shutdown
 """

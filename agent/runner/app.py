@@ -14,19 +14,20 @@ import signal
 import socket as sockets
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from agent import log
 from agent.boot import boot_id_or_random
 from agent.frames import encode_frame
-from agent.lock import acquire_lock
 from agent.place import end_word, place_of, read_word
+from agent.re_exec import REQUEST, NextProgram, release
 from agent.reserve import Reserve
 from agent.runner.evidence import Evidence
+from agent.runner.folders import absolute, check_folder, open_own_folder, open_reserve, take_lock
 from agent.runner.forker import Forker
-from agent.runner.job_manager import JobManager
+from agent.runner.hand_over import HandOver
+from agent.runner.job_table import JobTable
 from agent.runner.job_user import JobUsers, sharing_groups
 from agent.runner.journal import Journal
 from agent.runner.known_keys import KeyKeeper
@@ -36,22 +37,15 @@ from agent.runner.orphans import Orphans, become_subreaper
 from agent.runner.process import Spawner, base_environment, is_alive, prepare_process
 from agent.runner.recover import recover, remove_orphans
 from agent.runner.socket import UplinkConnection
+from agent.runner.socket_files import SocketFiles, listen, listen_again, write_beside
 from agent.runner.spool import Spool
+from agent.runner.upgrade import RunnerUpgrade
 from agent.runner.verify import OrderRefusal
-from agent.state import (
-    JOB_USER_FILE,
-    check_socket_path,
-    life_file,
-    moved_here_file,
-    protocol_file,
-    refusing_file,
-    version_file,
-)
-from common.errors import UserError
-from common.files import create_folder, write_file
+from agent.state import JOB_USER_FILE, moved_here_file
+from common.crashpoints import crashpoint
+from common.files import create_folder
 from common.link.codec import Frame
 from common.link.messages import (
-    PROTOCOL,
     Ack,
     Beat,
     Bye,
@@ -65,7 +59,6 @@ from common.link.messages import (
     Resync,
 )
 from common.process.hangup import StandardError, outlive_hangup
-from common.version import VERSION
 
 _BATCH: Final = 64 * 1024
 _LOOK_INTERVAL: Final = 5.0
@@ -82,6 +75,8 @@ async def run_runner(
     limits: RunnerLimits = RunnerLimits(),  # noqa: B008 - frozen
     watch_orphans: bool = False,
     job_user: str = "",
+    program: NextProgram | None = None,
+    handed: HandOver | None = None,
 ) -> None:
     """Serves the state folder until SIGTERM or SIGINT or, with `exit_when_idle`, until no uplink and no job is left.
 
@@ -89,21 +84,29 @@ async def run_runner(
     process that is nothing but a runner.
     `allowed_uids` are user ids that may attach besides root and our own. `ready` is called once the socket listens.
     `job_user` is whose the jobs are that need no root, where this process is root (`agent.runner.job_user`).
-    Raises UserError.
+    `program` is what this process may become while jobs run (`upgrade`), for one that is nothing but a runner; `handed`
+    what the program has left that this one took over from. Raises UserError.
     """
-    state, socket = _absolute(state), _absolute(socket)
+    state, socket = absolute(state), absolute(socket)
     folder = state / "runner"
     create_folder(state, 0o755)
     create_folder(folder)
-    _check_folder(folder)
+    check_folder(folder)
     users = JobUsers.of(job_user)
-    lock = acquire_lock(folder / "lock", "runner", state, "use that one, stop it first, or name another --state")
+    lock = take_lock(folder, state, handed)
     mask = prepare_process()
     try:
         with sharing_groups(users):
             runner = Runner(
-                folder, allowed_uids, limits, users, exit_when_idle=exit_when_idle, watch_orphans=watch_orphans
+                folder,
+                allowed_uids,
+                limits,
+                users,
+                exit_when_idle=exit_when_idle,
+                watch_orphans=watch_orphans,
+                handed=handed,
             )
+            runner.upgrade = RunnerUpgrade(folder, program, runner.jobs, lock)
             try:
                 await runner.serve(socket, ready)
             finally:
@@ -125,8 +128,11 @@ class Runner:
         *,
         exit_when_idle: bool,
         watch_orphans: bool,
+        handed: HandOver | None = None,
     ) -> None:
         self._folder = folder
+        self._handed = handed
+        self.upgrade: RunnerUpgrade | None = None
         self._loop = asyncio.get_running_loop()
         self._limits = limits
         self._allowed = frozenset({0, os.geteuid(), *allowed_uids})
@@ -135,7 +141,8 @@ class Runner:
         self._link: UplinkConnection | None = None
         self._pumping = False
         self._stop_count = 0
-        self._finished = asyncio.Event()
+        self._finished = False
+        self._attention = asyncio.Event()  # to end, or to go on as another program
         self._exit_timer: asyncio.TimerHandle | None = None
         self._look_timer: asyncio.TimerHandle | None = None
         self._refusing = ""
@@ -143,9 +150,9 @@ class Runner:
         for name in ("jobs", "empty"):
             create_folder(folder / name)
         self._watching = watch_orphans and become_subreaper()
-        self._jobs_folder = _open_folder(folder / "jobs")
-        self._empty_folder = _open_folder(folder / "empty", 0o755 if users.differ else 0o700)
-        self._reserve_folder = _open_reserve(folder / "reserve", instead=self._jobs_folder)
+        self._jobs_folder = open_own_folder(folder / "jobs")
+        self._empty_folder = open_own_folder(folder / "empty", 0o755 if users.differ else 0o700)
+        self._reserve_folder = open_reserve(folder / "reserve", instead=self._jobs_folder)
         self._reserve = Reserve(self._reserve_folder)
         self._reserve_timer: asyncio.TimerHandle | None = None
         names = os.fspath(folder / "programs")
@@ -161,7 +168,7 @@ class Runner:
         self._journal = self._open_journal(folder, now, hub, boot)
         if self._journal.torn:
             log.warning("journal.cut", bytes=self._journal.torn)
-        self.jobs = JobManager(
+        self.jobs = JobTable(
             loop=self._loop,
             limits=limits,
             boot=boot,
@@ -175,11 +182,15 @@ class Runner:
             empty=self._empty_folder,
             on_change=self.schedule_pump,
         )
-        jobs, records = recover(self._journal.state, evidence, spool, boot=boot, is_alive=is_alive)
+        known = frozenset() if handed is None else frozenset(job.id for job in handed.jobs)
+        jobs, records = recover(self._journal.state, evidence, spool, boot=boot, is_alive=is_alive, handed=known)
         if records:
             self._journal.append(*records, on_done=self._on_recovery_written, now=now)
         for job in jobs:
             self.jobs.adopt(job)
+        if handed is not None:
+            self.jobs.take_over(handed)
+            crashpoint("hand_over.taken_over")
         remove_orphans(self._journal.state, evidence, limits, now)
 
     def _open_journal(self, folder: Path, now: float, hub: str, boot: str) -> Journal:
@@ -193,6 +204,7 @@ class Runner:
             hub,
             place,
             word=read_word(word, place),
+            life="" if self._handed is None else self._handed.life,
         )
         end_word(word)
         if journal.begun_anew:
@@ -200,53 +212,74 @@ class Runner:
         return journal
 
     async def serve(self, socket: Path, ready: Callable[[], None]) -> None:
-        listener = _listen(socket)
-        _write_beside(version_file(socket), VERSION)
-        _write_beside(protocol_file(socket), str(PROTOCOL))
-        self._tell_life(socket)
-        _write_beside(self._folder / JOB_USER_FILE, self._local_policy.users.describe())
-        with suppress(OSError):
-            _remove(refusing_file(socket))  # of a runner that was killed
-        self._look(socket)
-        server = await self._loop.create_unix_server(lambda: UplinkConnection(self), sock=listener)
+        handed = self._handed
+        listener = listen(socket) if handed is None else listen_again(socket, handed.listener)
+        files = SocketFiles(socket)
+        files.begin(self._journal.lineage)
+        write_beside(self._folder / JOB_USER_FILE, self._local_policy.users.describe())
+        self._look(files)
+        server = await self._listen(listener)
         signals = (signal.SIGTERM, signal.SIGINT)
         for number in signals:
             self._loop.add_signal_handler(number, self._stop)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload)
+        self._loop.add_signal_handler(REQUEST, self._ask_upgrade)
         if self._watching:
             self._loop.add_signal_handler(signal.SIGCHLD, self.jobs.supervisor.reap_orphans)
+            self.jobs.supervisor.reap_orphans()
+        release()
         self._fill_reserve()
         try:
             log.info(
                 "runner.ready", socket=socket, jobs=len(self.jobs.jobs), jobs_run_as=self._local_policy.users.describe()
             )
+            if self.upgrade is not None:
+                self.upgrade.note_start(handed)
             ready()
             self.schedule_pump()
-            await self._finished.wait()
+            while await self._next_request():
+                server = await self._upgrade(listener, server)
             log.info("runner.ends")
         finally:
-            for number in (*signals, *([signal.SIGCHLD] if self._watching else [])):
+            for number in (*signals, REQUEST, *([signal.SIGCHLD] if self._watching else [])):
                 self._loop.remove_signal_handler(number)
             outlive_hangup()
             server.close()
+            listener.close()
             if self._link is not None:
                 self._link.abort()
-            _remove(socket)
-            _remove(version_file(socket))
-            _remove(protocol_file(socket))
-            _remove(life_file(socket))
-            _remove(refusing_file(socket))
+            files.remove()
 
-    def _tell_life(self, socket: Path) -> None:
-        """Beside the socket and not in the report, which an uplink of an older version would not take."""
-        lineage = self._journal.lineage
-        if lineage is None:
-            log.warning("journal.no_life", why="it could not be written down, so the hub is told none")
-            with suppress(OSError):
-                _remove(life_file(socket))
-            return
-        log.info("journal.life", journal=lineage.chain, life=lineage.counter, id=lineage.id)
-        _write_beside(life_file(socket), f"{VERSION} {lineage}")
+    async def _listen(self, listener: sockets.socket) -> asyncio.Server:
+        """Serves a copy of the listener's descriptor: closing the server leaves whoever connects to wait."""
+        return await self._loop.create_unix_server(lambda: UplinkConnection(self), sock=listener.dup())
+
+    async def _next_request(self) -> bool:
+        """Waits; True where this process is asked to go on as another program, False where it has to end."""
+        await self._attention.wait()
+        self._attention.clear()
+        return not self._finished
+
+    async def _upgrade(self, listener: sockets.socket, server: asyncio.Server) -> asyncio.Server:
+        """Returns the server that serves from here on, where this program goes on."""
+
+        def pause() -> None:
+            server.close()
+            if self._link is not None:
+                self._link.abort()
+
+        self._reload()
+        if self.upgrade is None:
+            return server
+        await self.upgrade.run(listener.fileno(), pause, lambda: bool(self._stop_count))
+        return server if server.is_serving() else await self._listen(listener)
+
+    def _ask_upgrade(self) -> None:
+        self._attention.set()
+
+    def _finish(self) -> None:
+        self._finished = True
+        self._attention.set()
 
     def close(self) -> None:
         self.jobs.close()
@@ -339,6 +372,8 @@ class Runner:
         """Runs `_pump` once in the next turn of the loop: there may be something to send or read, or a reason to
         exit.
         """
+        if self.upgrade is not None:
+            self.upgrade.changed.set()
         if not self._pumping:
             self._pumping = True
             self._loop.call_soon(self._pump)
@@ -370,19 +405,13 @@ class Runner:
             log.error("log.not_reopened", problem=problem)
         self._local_policy.reload()
 
-    def _look(self, socket: Path) -> None:
+    def _look(self, files: SocketFiles) -> None:
         """Tells the uplink, and so the hub, while every order is refused for what is wrong on this machine."""
-        self._look_timer = self._loop.call_later(_LOOK_INTERVAL, self._look, socket)
+        self._look_timer = self._loop.call_later(_LOOK_INTERVAL, self._look, files)
         problem = self._local_policy.problem()
         if problem != self._refusing:
             self._refusing = problem
-            if problem:
-                log.error("orders.refused", why=problem)
-                _write_beside(refusing_file(socket), problem)
-            else:
-                log.info("orders.taken_again")
-                with suppress(OSError):
-                    _remove(refusing_file(socket))
+            files.tell_refusing(problem)
         if (news := self._keys.news()) is not None:
             self.jobs.reporter.enqueue_notice(news)
             self.schedule_pump()
@@ -416,12 +445,12 @@ class Runner:
             self._cancel_exit()
         elif self._stop_count:
             if self._link is None or not self.jobs.reporter.has_pending:
-                self._finished.set()
+                self._finish()
             elif self._exit_timer is None:
-                self._exit_timer = self._loop.call_later(self._limits.shutdown_timeout, self._finished.set)
+                self._exit_timer = self._loop.call_later(self._limits.shutdown_timeout, self._finish)
         elif self._exit_when_idle and self._link is None:
             if self._exit_timer is None:
-                self._exit_timer = self._loop.call_later(self._limits.idle_timeout, self._finished.set)
+                self._exit_timer = self._loop.call_later(self._limits.idle_timeout, self._finish)
         else:
             self._cancel_exit()
 
@@ -431,70 +460,7 @@ class Runner:
             self._exit_timer = None
 
 
-def _absolute(path: Path) -> Path:
-    """An absolute path, since `Spawner` changes the working directory of this process for each start."""
-    return Path.cwd() / path
-
-
-def _check_folder(folder: Path) -> None:
-    """Raises UserError where others could write to the folder, and so decide whom this machine obeys."""
-    found = folder.stat()
-    if found.st_uid not in (0, os.geteuid()):
-        raise UserError(f"{folder} belongs to user {found.st_uid}", f"run `chown {os.geteuid()} {folder}`")
-    if found.st_mode & 0o022:
-        raise UserError(f"{folder} can be written by others than its owner", f"run `chmod 700 {folder}`")
-
-
 def _forker(users: JobUsers, names: str) -> Forker | None:
     if users.others is None or not users.differ:
         return None
     return Forker(users.others, names, base_environment(users.others))
-
-
-def _open_folder(path: Path, mode: int = 0o700) -> int:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    if mode != 0o700:
-        os.fchmod(descriptor, mode)
-    return descriptor
-
-
-def _open_reserve(path: Path, instead: int) -> int:
-    """A descriptor of the reserve's folder; of `instead`, in which there is no piece, where it cannot be made."""
-    try:
-        create_folder(path)
-    except UserError as error:
-        log.warning("reserve.none", why=error)
-        return os.dup(instead)
-    return _open_folder(path)
-
-
-def _write_beside(path: Path, text: str) -> None:
-    """For the uplink, which tells the hub; a disk that is full costs that and no more."""
-    try:
-        write_file(path, text.encode(errors="replace"), 0o640)
-    except UserError as error:
-        log.warning("runner.not_told", file=path, why=str(error))
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
-
-
-def _listen(path: Path) -> sockets.socket:
-    """A listening socket that owner and group may connect to. We hold the lock, so an existing socket is stale."""
-    check_socket_path(path)
-    create_folder(path.parent)
-    listener = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
-    try:
-        if path.is_socket():
-            path.unlink()
-        mask = os.umask(0o117)
-        try:
-            listener.bind(os.fspath(path))
-        finally:
-            os.umask(mask)
-        listener.listen(8)
-    except OSError as error:
-        listener.close()
-        raise UserError(f"cannot listen on {path} ({error.strerror})", "name another place with --socket") from None
-    return listener

@@ -15,7 +15,7 @@ from common.link.messages import Confirm
 
 class Confirmations:
     def __init__(self) -> None:
-        self._hub_ahead: float | None = None  # of the boot clock
+        self.hub_ahead: float | None = None  # of the boot clock
 
     def take(self, job: RunnerJob, message: Confirm, trust: Trust | OrderRefusal, runner: Lineage | None) -> bool:
         """What is left of the job's life, as the hub has signed it for this start of the runner; False where it has
@@ -31,9 +31,9 @@ class Confirmations:
             log.warning("confirm.unauthentic", job=job.id)
             return False
         job.life = on_confirmation(job.life, message.left, time.time(), since_boot())
-        self._hub_ahead = job.life.hub_ahead
+        self.hub_ahead = job.life.hub_ahead
         return True
 
     def hub_now(self) -> float:
         """The hub's clock; this machine's before any word has come."""
-        return time.time() if self._hub_ahead is None else since_boot() + self._hub_ahead
+        return time.time() if self.hub_ahead is None else since_boot() + self.hub_ahead

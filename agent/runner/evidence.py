@@ -89,6 +89,10 @@ class Evidence:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         return os.open(_name(job, suffix), flags, 0o600, dir_fd=self.folder)
 
+    def open_again(self, job: str, suffix: str) -> int:
+        """A file of the job that there is, open for writing, with what it holds; raises OSError."""
+        return os.open(_name(job, suffix), os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.folder)
+
     def open(self, job: str, suffix: str) -> int:
         """A file of the job, open for reading; raises OSError."""
         return os.open(_name(job, suffix), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.folder)
@@ -117,6 +121,10 @@ class Evidence:
         """In bytes; 0 where there is no such file."""
         found = self._stat(job, suffix)
         return 0 if found is None else found.st_size
+
+    def output_size(self, job: str) -> int:
+        """Of what is stored of its output, in bytes."""
+        return self.size(job, OUTPUT_SUFFIX)
 
     def modified_at(self, job: str, suffix: str) -> float:
         """When it was last written, in seconds since the epoch; 0 where there is no such file."""

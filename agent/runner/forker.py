@@ -74,6 +74,7 @@ class Forker:
 
 
 def _gain_nothing() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # which the forked programs keep
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "a thread cannot give up gaining rights")

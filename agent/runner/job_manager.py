@@ -98,6 +98,7 @@ class JobManager:
         self._slow_mounts = SlowMounts()
         self._looks = LooksAside(loop, limits.look_timeout)
         self._accepting = True
+        self._paused = False  # nothing is started: another program is about to take over (`job_table`)
         self._confirmations = Confirmations()
         self.jobs: dict[str, RunnerJob] = {}
         self.reporter = Reporter(spool, limits)
@@ -283,15 +284,18 @@ class JobManager:
         if not self._accepting:
             self._refuse(job, STOPPED)
             return
-        self._waiting.add(job)
+        self._wait_for_turn(job)
         self._enqueue(job)
         self._start_next()
-        if self._waiting and self._sweeper is None:
+
+    def _wait_for_turn(self, job: RunnerJob) -> None:
+        self._waiting.add(job)
+        if self._sweeper is None:
             self._sweeper = self._loop.call_later(_SWEEP_INTERVAL, self._sweep)
 
     def _start_next(self) -> None:
-        most = self._limits.max_running
-        while self._waiting.has_ready and self._accepting and len(self.supervisor.runs) + len(self._looks) < most:
+        most = self._limits.max_running if self._accepting and not self._paused else 0
+        while self._waiting.has_ready and len(self.supervisor.runs) + len(self._looks) < most:
             self._start(self._waiting.pop_ready())
 
     def _sweep(self) -> None:

@@ -256,11 +256,13 @@ class Journal:
         place: Place | None = None,
         *,
         word: Word = "",
+        life: str = "",
     ) -> None:
         """Reads the file, cuts a torn tail and rewrites it without expired tombstones; raises UserError. Where the disk
         is full or read-only it goes on with the file as it is, and this is no life that anybody is told of. `hub` is
         whose orders are taken now, "" where that is not known; `place` is where this is (None: it does not matter),
-        `word` a person's that the journal goes on here.
+        `word` a person's that the journal goes on here. `life` is that of the program that this one took over from,
+        whose lock it holds: it goes on.
         """
         self._path = path
         self._reserve = reserve
@@ -279,7 +281,9 @@ class Journal:
             self.state.prune(now, limits)
             if hub:
                 self.state.apply(("hub", hub))
-            self.begun_anew = place is not None and self._start_life(place, word)
+            lives = self.state.lives
+            self._life_goes_on = bool(lives) and lives[-1].id == life
+            self.begun_anew = place is not None and not self._life_goes_on and self._start_life(place, word)
             self._file, self._size = self._open(encode_block(self.state.records()))
         except JournalDamaged as error:
             raise UserError(
@@ -313,6 +317,11 @@ class Journal:
         """This runner's life, with those before it; None where it could not be written down."""
         return None if self._life_is_lost else self.state.lineage()
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether the file holds all that was acknowledged, or the next write will make it so for what is new."""
+        return self._broken is None and not self._needs_rewrite and not self._life_is_lost
+
     def _open(self, data: bytes) -> tuple[int, int]:
         """Replaces the file by `data`; where no disk takes that, and there is a file, opens that one. Returns its
         descriptor and size; raises OSError.
@@ -323,7 +332,7 @@ class Journal:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO) or not self._path.exists():
                 raise
             log.error("journal.not_rewritten", error=error, cure="make room, or mend the disk")
-            self._broken, self._needs_rewrite, self._life_is_lost = error, True, True
+            self._broken, self._needs_rewrite, self._life_is_lost = error, True, not self._life_goes_on
             return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), self._path.stat().st_size
 
     def _with_room(self, act: Callable[[], T]) -> T:

@@ -36,6 +36,11 @@ class LooksAside:
         """How many looks somebody waits for."""
         return len(self._pending)
 
+    @property
+    def threads(self) -> int:
+        """Threads that look, also those that nobody waits for any more."""
+        return self._threads
+
     def look(self, prepare: Callable[[], PreparedStart], done: Done) -> None:
         """Calls `done` once, later, with what `prepare` returns or raises; with TimeoutError where that takes too
         long, or too many others do already.

@@ -64,6 +64,15 @@ class Orphans:
         self._told: set[int] = set()  # of which a job's end has said that they go on
         self._drains: set[int] = set()
 
+    def hand_over(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The orphans that were told, and the readers of pipes, for the process that takes over."""
+        return tuple(sorted(self._told)), tuple(sorted(self._drains))
+
+    def resume(self, told: Iterable[int], drains: Iterable[int]) -> None:
+        """Goes on with those of the process that this one took over from."""
+        self._told.update(told)
+        self._drains.update(drains)
+
     def left_by(self, job: str, group: int, since_boot: float, running: Collection[int]) -> tuple[Leftover, ...]:
         """The processes that `job`, which began at `since_boot`, has left; told once. What is in its process group
         `group` has been killed, and may only need a moment to go. `running` are the programs of the other jobs: without

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from common.command.output_filters import FilterWords
 
@@ -32,6 +32,12 @@ class _LineFilter(Protocol):
     def feed(self, line: bytes) -> Iterable[bytes]: ...
 
     def finish(self) -> Iterable[bytes]: ...
+
+    def state(self) -> tuple[Any, ...]:
+        """What has been fed so far comes down to: numbers, bytes and lists of bytes."""
+
+    def restore(self, state: Sequence[Any]) -> None:
+        """Goes on from `state`; raises ValueError or TypeError where it is none of this filter's."""
 
 
 class OutputPipeline:
@@ -64,6 +70,17 @@ class OutputPipeline:
         for index, one in enumerate(self._filters):
             out += [self._run(line, index + 1) for line in one.finish()]
         return b"".join(out)
+
+    def state(self) -> tuple[Any, ...]:
+        """For another process that goes on here: numbers, bytes and lists of bytes."""
+        return (bytes(self._begun), *(one.state() for one in self._filters))
+
+    def restore(self, state: Sequence[Any]) -> None:
+        """Goes on from the `state` of a pipeline of the same filters; raises ValueError or TypeError."""
+        begun, *states = state
+        self._begun = bytearray(_bytes(begun))
+        for one, its in zip(self._filters, states, strict=True):
+            one.restore(its)
 
     def _run(self, line: bytes, index: int) -> bytes:
         lines = [line]
@@ -101,15 +118,36 @@ def _text(line: bytes) -> str:
     return line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
 
 
+def _bytes(value: Any) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError("not bytes")
+    return value
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int):
+        raise TypeError("not a number")
+    return value
+
+
 class _Lossless:
-    """A filter that never has to keep more than it may."""
+    """A filter that never has to keep more than it may, and of whose state all is in the fields `carried`."""
 
     __slots__ = ()
     lost_bytes: ClassVar[int] = 0
+    carried: ClassVar[tuple[str, ...]] = ()
+
+    def state(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.carried)
+
+    def restore(self, state: Sequence[Any]) -> None:
+        for name, value in zip(self.carried, state, strict=True):
+            setattr(self, name, _bytes(value) if isinstance(getattr(self, name), bytes) else _count(value))
 
 
 @dataclass(slots=True)
 class _Grep(_Lossless):
+    carried: ClassVar[tuple[str, ...]] = ("number", "count")
     options: FilterWords
     matches: Callable[[str], bool] = field(init=False)
     number: int = 0
@@ -149,6 +187,7 @@ def _pattern(word: str, fixed: bool, whole: bool) -> str:
 
 @dataclass(slots=True)
 class _Head(_Lossless):
+    carried: ClassVar[tuple[str, ...]] = ("left",)
     left: int
 
     def feed(self, line: bytes) -> Iterable[bytes]:
@@ -161,6 +200,7 @@ class _Head(_Lossless):
 
 @dataclass(slots=True)
 class _From(_Lossless):
+    carried: ClassVar[tuple[str, ...]] = ("seen",)
     number: int
     seen: int = 0
 
@@ -197,9 +237,19 @@ class _Tail:
     def finish(self) -> Iterable[bytes]:
         return tuple(self.kept)
 
+    def state(self) -> tuple[Any, ...]:
+        return list(self.kept), list(self.sizes)
+
+    def restore(self, state: Sequence[Any]) -> None:
+        kept, sizes = state
+        self.kept.extend(map(_bytes, kept))
+        self.sizes.extend(map(_count, sizes))
+        self.size = sum(map(len, self.kept))
+
 
 @dataclass(slots=True)
 class _Count(_Lossless):
+    carried: ClassVar[tuple[str, ...]] = ("count",)
     what: str
     count: int = 0
 
@@ -246,6 +296,14 @@ class _Sort:
         self.kept = []
         return lines
 
+    def state(self) -> tuple[Any, ...]:
+        return list(self.kept), self.lost_bytes
+
+    def restore(self, state: Sequence[Any]) -> None:
+        kept, lost = state
+        self.kept, self.lost_bytes = list(map(_bytes, kept)), _count(lost)
+        self.size = sum(map(len, self.kept))
+
 
 def _from_field(line: bytes, number: int) -> str:
     """The line from its field `number` on, counted from 1; "" where it has fewer."""
@@ -268,6 +326,7 @@ def _value(text: str) -> float:
 
 @dataclass(slots=True)
 class _Uniq(_Lossless):
+    carried: ClassVar[tuple[str, ...]] = ("last", "count")
     options: FilterWords
     last: bytes = b""
     count: int = 0

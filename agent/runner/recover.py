@@ -12,7 +12,7 @@ The outcome is journalled before it is reported, so that it stays the same after
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,13 +76,16 @@ def recover(
     *,
     boot: str,
     is_alive: Callable[[int, float], bool],
+    handed: Container[str] = (),
 ) -> tuple[list[RunnerJob], list[Record]]:
-    """The jobs of the journal, and the records to append for what was decided now."""
+    """The jobs of the journal but those that are `handed` over, and the records to append for what was decided now."""
     files = evidence.jobs()
     jobs: list[RunnerJob] = []
     records: list[Record] = []
     for job_id, entry in memory.entries.items():
         suffixes = files.pop(job_id, set())
+        if job_id in handed:
+            continue
         marker = evidence.read_marker(job_id) if STARTED_SUFFIX in suffixes else None
         result = evidence.read_result(job_id) if RESULT_SUFFIX in suffixes else None
         alive = marker is not None and marker.boot == boot and is_alive(marker.pid, marker.since_boot)

@@ -19,6 +19,7 @@ import hashlib
 import os
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -44,6 +45,21 @@ class SpoolChunk:
     at: float
     data: bytes
     size: int  # of the record in the file
+
+
+@dataclass(frozen=True, slots=True)
+class WriterState:
+    """The output of a running job as far as it is on disk; nothing of it is buffered."""
+
+    chunks: int
+    total_bytes: int  # bytes the program wrote
+    size: int  # of the file
+    remaining: int  # bytes that may still be stored
+    switches: int
+    truncated: bool
+    lost_bytes: int
+    digest: str  # of everything so far
+    rehashed: bool
 
 
 @dataclass(slots=True)
@@ -80,6 +96,10 @@ class Spool:
         """Counts the output (`size` bytes) of an ended job that was found after a restart."""
         self._grow(job, size)
         self.mark_ended(job)
+
+    def adopt_running(self, job: str, size: int) -> None:
+        """Counts the output of a job that runs on, from the runner that this one took over from."""
+        self._grow(job, size)
 
     def mark_ended(self, job: str) -> None:
         """From now on the job's output may be dropped to make room."""
@@ -192,6 +212,7 @@ class OutputWriter:
         "chunks",
         "in_memory",
         "lost_bytes",
+        "rehashed",
         "size",
         "total_bytes",
         "truncated",
@@ -212,6 +233,44 @@ class OutputWriter:
         self.truncated = False
         self.lost_bytes = 0  # within the cap, and found no room
         self.in_memory = False  # the last chunks are there and nowhere else
+        self.rehashed = False  # the digest is of a digest and what came after it (`resume`)
+
+    @classmethod
+    def resume(cls, spool: Spool, job: str, state: WriterState) -> OutputWriter:
+        """Goes on where another process stopped (`state`). What is on disk is hashed again; where that does not lead to
+        the digest that the other one had, since not all of it was stored, what comes is hashed behind that digest.
+        """
+        writer = cls(spool, job, state.remaining)
+        writer.chunks, writer.size, writer.total_bytes = state.chunks, state.size, state.total_bytes
+        writer._switches, writer.truncated, writer.lost_bytes = state.switches, state.truncated, state.lost_bytes
+        if not state.truncated:
+            for chunk in read_chunks(spool.evidence, job, state.chunks):
+                writer._digest.update(chunk.data)
+        writer.rehashed = state.rehashed
+        if writer.digest() != state.digest:
+            writer._digest, writer.rehashed = hashlib.sha256(bytes.fromhex(state.digest)), True
+        if state.size:
+            spool.adopt_running(job, state.size)
+            try:
+                writer._file = spool.evidence.open_again(job, OUTPUT_SUFFIX)
+            except OSError as error:
+                log.error("job.output_closed", job=job, error=error)
+                writer.truncated = True
+        return writer
+
+    def state(self) -> WriterState:
+        """For another process that goes on; call it right after `flush`."""
+        return WriterState(
+            self.chunks,
+            self.total_bytes,
+            self.size,
+            self._remaining,
+            self._switches,
+            self.truncated,
+            self.lost_bytes,
+            self.digest(),
+            self.rehashed,
+        )
 
     @property
     def buffered(self) -> bool:
@@ -334,6 +393,24 @@ def find_chunk(evidence: Evidence, job: str, seq: int) -> tuple[int, int]:
             offset += step
             number += 1
         return offset, number
+    finally:
+        os.close(file)
+
+
+def read_chunks(evidence: Evidence, job: str, limit: int) -> Iterator[SpoolChunk]:
+    """Whole chunks from the first on, up to `limit` or the first that is missing or damaged."""
+    try:
+        file = evidence.open(job, OUTPUT_SUFFIX)
+    except OSError:
+        return
+    try:
+        offset = 0
+        for _ in range(limit):
+            chunk = _read_record(file, offset)
+            if chunk is None:
+                return
+            offset += chunk.size
+            yield chunk
     finally:
         os.close(file)
 

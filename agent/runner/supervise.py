@@ -20,6 +20,7 @@ from typing import Final
 from agent import log
 from agent.boot import since_boot
 from agent.reserve import Reserve
+from agent.runner.hand_over import HandedRun
 from agent.runner.jobs import RunnerJob, clean_reason
 from agent.runner.limits import RunnerLimits
 from agent.runner.orphans import Orphans, describe_leftovers
@@ -70,10 +71,11 @@ class Supervisor:
         self._limits = limits
         self._on_output = on_output
         self._on_end = on_end
-        self._orphans = orphans if orphans is not None else Orphans(watching=False)
+        self.orphans = orphans if orphans is not None else Orphans(watching=False)
         self._reserve = reserve
         self._out_of_memory = OutOfMemory()
         self._timer: asyncio.TimerHandle | None = None
+        self.spared: set[int] = set()  # children of this process that are no job's, and that their starter reaps
         self.runs: dict[str, Run] = {}
 
     def watch(
@@ -92,6 +94,62 @@ class Supervisor:
             self._loop.add_reader(pipe, self._read, run, pipe)
         self._loop.add_reader(child.pidfd, self._on_exit, run)
         self._schedule(limit_at)
+
+    def hand_over(self) -> list[HandedRun]:
+        """The running programs for the process that takes over, with all that was read of their output on disk. They
+        are supervised here until that has happened.
+        """
+        ahead = since_boot() - self._loop.time()
+        found = []
+        for run in self.runs.values():
+            run.output.flush(time.time(), self._loop.time())
+            run.flush_at = inf
+            found.append(
+                HandedRun(
+                    job=run.job.id,
+                    pid=run.child.pid,
+                    pipes=dict(run.pipes),
+                    limit_at=run.limit_at + ahead,
+                    kill_at=run.kill_at + ahead,
+                    drain_at=run.drain_at + ahead,
+                    cause=run.cause,
+                    reasons=tuple(run.reasons),
+                    exit=run.exit,
+                    output=run.output.state(),
+                    filters=None if run.filters is None else run.filters.state(),
+                )
+            )
+        return found
+
+    def resume(self, job: RunnerJob, handed: HandedRun, output: OutputWriter, filters: OutputPipeline | None) -> None:
+        """Supervises a program of the process that this one took over from: it is a child of ours still. Raises OSError
+        where it is not.
+        """
+        pidfd = -1
+        if handed.exit is None:
+            os.waitid(os.P_PID, handed.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # raises where it is no child
+            pidfd = os.pidfd_open(handed.pid)
+        behind = self._loop.time() - since_boot()
+        child = ChildProcess(handed.pid, pidfd, -1, -1)
+        run = Run(
+            job,
+            child,
+            output,
+            dict(handed.pipes),
+            filters,
+            handed.limit_at + behind,
+            handed.kill_at + behind,
+            handed.drain_at + behind,
+            cause=handed.cause,
+            reasons=list(handed.reasons),
+            exit=handed.exit,
+        )
+        self.runs[job.id] = run
+        for pipe in run.pipes:
+            self._loop.add_reader(pipe, self._read, run, pipe)
+        if handed.exit is None:
+            self._loop.add_reader(pidfd, self._on_exit, run)
+        self._schedule(min(run.limit_at, run.kill_at, run.drain_at))
 
     def stop(self, job_id: str, cause: str, *, kill: bool = False, reason: str = "") -> None:
         """Sends SIGTERM to the group, and SIGKILL after the grace (or at once with `kill`). Does nothing where the
@@ -124,14 +182,14 @@ class Supervisor:
                 os.close(run.child.pidfd)
             run.output.close()
         self.runs.clear()
-        self._orphans.reap(())
+        self.orphans.reap(self.spared)
 
     def reap_orphans(self) -> None:
         """Collects what ended and is no program of ours: for SIGCHLD, and after each program's end."""
-        self._orphans.reap(self._running_pids())
+        self.orphans.reap(self._running_pids())
 
     def _running_pids(self) -> frozenset[int]:
-        return frozenset(run.child.pid for run in self.runs.values() if run.exit is None)
+        return frozenset(run.child.pid for run in self.runs.values() if run.exit is None) | self.spared
 
     # ---- output
 
@@ -205,7 +263,7 @@ class Supervisor:
         self._drain_pipes(run)
         for pipe in list(run.pipes):
             run.unrecorded = True
-            self._orphans.drain(pipe)  # closed by us alone it would kill the process at its next output
+            self.orphans.drain(pipe)  # closed by us alone it would kill the process at its next output
             self._close_pipe(run, pipe)
         self._finish(run, end)
 
@@ -244,11 +302,13 @@ class Supervisor:
             notes.append(make_note("lost", str(run.output.lost_bytes)))
         if run.filters is not None and run.filters.lost_bytes:
             notes.append(make_note("filtered", str(run.filters.lost_bytes)))
-        left = self._orphans.left_by(run.job.id, run.child.pid, run.job.started_boot, self._running_pids())
+        left = self.orphans.left_by(run.job.id, run.child.pid, run.job.started_boot, self._running_pids())
         if left:
             notes.append(make_note("left", describe_leftovers(left)))
         if run.unrecorded:
             notes.append(make_note("unrecorded"))
+        if run.output.rehashed:
+            notes.append(make_note("digest"))
         if run.output.in_memory or run.job.from_memory:
             notes.append(make_note("memory"))
         elif self._reserve is not None and self._reserve.is_used():
@@ -258,6 +318,8 @@ class Supervisor:
     # ---- deadlines
 
     def _schedule(self, when: float) -> None:
+        if when == inf:
+            return
         if self._timer is not None:
             if self._timer.when() <= when:
                 return
@@ -283,5 +345,4 @@ class Supervisor:
         earliest = min(
             (min(run.flush_at, run.limit_at, run.kill_at, run.drain_at) for run in self.runs.values()), default=inf
         )
-        if earliest < inf:
-            self._schedule(earliest)
+        self._schedule(earliest)

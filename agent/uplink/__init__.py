@@ -12,5 +12,6 @@ child          runs the agent's hidden commands in short-lived child processes
 trust          the CAs that this machine trusts, while the hub replaces its own
 renewal        renews the certificate over the link, in short-lived child processes
 relay          one open link: passes messages between hub and runner until something ends it
+upgrade        goes on as the program that is installed now
 app            dials the hub again and again; holds the session and the runner connection across links
 """

@@ -28,6 +28,7 @@ from agent import log
 from agent.boot import since_boot
 from agent.link_report import LinkReporter
 from agent.place import Moved
+from agent.re_exec import REQUEST, NextProgram, hold, release
 from agent.reserve import keep_room_for_renewal
 from agent.restarts import RunnerDown
 from agent.state import AgentSettings, StateFolder, protocol_file, version_file
@@ -40,6 +41,7 @@ from agent.uplink.relay import MAX_CLOCK_SKEW, LinkEnd, Relay
 from agent.uplink.renewal import CertificateRenewal
 from agent.uplink.runner_socket import RunnerConnection, RunnerUnavailable
 from agent.uplink.trust import TrustedAuthorities
+from agent.uplink.upgrade import UplinkUpgrade
 from agent.uplink.vitals import facts, network_facts
 from common.errors import UserError, WorkFailed
 from common.identity.tls import client_context
@@ -74,12 +76,17 @@ StartRunner = Callable[[], RunnerDown | None]
 """Called whenever nothing serves the socket, so possibly many times; None where one has been started."""
 
 
-async def run_uplink(state: StateFolder, socket: Path, *, start_runner: StartRunner | None = None) -> None:
-    """Serves until SIGTERM or SIGINT; raises UserError where this folder cannot be served at all."""
+async def run_uplink(
+    state: StateFolder, socket: Path, *, start_runner: StartRunner | None = None, program: NextProgram | None = None
+) -> bool:
+    """Serves until SIGTERM or SIGINT, and returns False; or until it was asked to go on as `program`, and returns True.
+    Raises UserError where this folder cannot be served at all.
+    """
     settings = state.settings()
     state.credential.check_key()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    upgraded = False
     lock = state.acquire_lock()
     try:
         for number in _SIGNALS:
@@ -91,20 +98,40 @@ async def run_uplink(state: StateFolder, socket: Path, *, start_runner: StartRun
         uplink = Uplink(state, settings, socket, renewal, links, start_runner=start_runner)
         standard_error = StandardError()
         loop.add_signal_handler(signal.SIGHUP, lambda: uplink.reload(standard_error.reopen()))
+        upgrade = UplinkUpgrade(state.uplink, program)
+        loop.add_signal_handler(REQUEST, upgrade.request)
+        release()
+        upgrade.note_start()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(uplink.serve()), group.create_task(watchdog())]
             notify(ready=True, status="starting")
             log.info("uplink.ready", name=settings.name, hub=settings.hub, url=settings.url)
-            await stop.wait()
-            notify(stopping=True)
+            upgraded = await _until(stop, upgrade)
+            if not upgraded:
+                notify(stopping=True)
             for task in tasks:
                 task.cancel()
         log.info("uplink.stopped")
+        return upgraded
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
+        if upgraded:
+            hold()
         outlive_hangup()
         os.close(lock)
+
+
+async def _until(stop: asyncio.Event, upgrade: UplinkUpgrade) -> bool:
+    """Whether it is another program that serves next."""
+    async with asyncio.TaskGroup() as group:
+        stopped = group.create_task(stop.wait())
+        upgraded = group.create_task(upgrade.granted())
+        await asyncio.wait((stopped, upgraded), return_when=asyncio.FIRST_COMPLETED)
+        done = upgraded.done() and not stop.is_set()
+        stopped.cancel()
+        upgraded.cancel()
+    return done
 
 
 async def _open_links(state: StateFolder, settings: AgentSettings) -> LinkChain:

@@ -69,6 +69,12 @@ class AgentView:
         return self.facts.get("runner", "")
 
     @property
+    def versions(self) -> str:
+        """That of the uplink, and the runner's where it is another one; "" where none is known."""
+        other = self.runner_version not in ("", self.version)
+        return f"{self.version}, runner {self.runner_version}" if other and self.version else self.version
+
+    @property
     def absence(self) -> Absence | None:
         return Absence(self.away, self.away_since, self.clock_ahead) if self.away else None
 

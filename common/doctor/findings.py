@@ -121,9 +121,9 @@ def judge_proxies(environment: dict[str, str]) -> Finding:
     )
 
 
-def program_version(name: str, version: str, python: str, running: str = "") -> Finding:
+def program_version(
+    name: str, version: str, python: str, running: str = "", cure: str = "restart what runs"
+) -> Finding:
     if running and running != version:
-        return Finding(
-            "version", "warn", f"{name} {version} is installed, {running} runs (Python {python})", "restart what runs"
-        )
+        return Finding("version", "warn", f"{name} {version} is installed, {running} runs (Python {python})", cure)
     return Finding("version", "ok", f"{name} {version} on Python {python}")

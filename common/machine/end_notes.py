@@ -9,6 +9,8 @@ A machine sends notes with the end of a job (`Ended.notes`), each a code and, af
     dropped                      output that was kept, and gone before the hub had it
     memory                       it ran without a durable record: a crash would have left nothing of it
     disk                         the disk with the agent's state is full, and its reserve was used
+    digest                       the digest of its output is over a digest and what came behind: its runner was upgraded
+                                 while it printed more than is stored. Nothing is missing, so this is kept and not shown
 
 A code that a later version sends is kept and not shown. The rule: what of a command's result is missing is told
 wherever its end is told (chat, command line, console), never left to be noticed.

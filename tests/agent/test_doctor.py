@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from agent.link_report import LinkReporter
 from agent.lock import acquire_lock
 from agent.runner.job_user import JobUser, JobUsers
 from agent.state import StateFolder
+from agent.upgrade_report import UpgradeReport, write_upgrade
 from agent.uplink.link_chain import LinkChain
 from common.doctor.findings import Finding
 from common.version import VERSION
@@ -111,18 +113,8 @@ async def test_what_is_wrong_is_named(state: StateFolder) -> None:
     ("runner", "word", "found", "cure"),
     [
         (VERSION, "ok", f"it runs, version {VERSION}", ""),
-        (
-            "0.0.9",
-            "warn",
-            f"version 0.0.9 runs, older than the uplink's {VERSION}",
-            "systemctl restart answerback-runner",
-        ),
-        (
-            "9.0.10",
-            "warn",
-            f"version 9.0.10 runs, newer than the uplink's {VERSION}",
-            "systemctl restart answerback-agent",
-        ),
+        ("0.0.9", "warn", f"version 0.0.9 runs, {VERSION} is installed", "answerback-agent upgrade"),
+        ("9.0.10", "warn", f"version 9.0.10 runs, {VERSION} is installed", "answerback-agent upgrade"),
         ("", "ok", "it runs", ""),
     ],
 )
@@ -137,6 +129,16 @@ async def test_a_runner_of_another_version(state: StateFolder, runner: str, word
             os.close(lock)
     assert (finding.state, finding.found) == (word, found)
     assert cure in finding.cure
+
+
+async def test_an_upgrade_that_was_refused_is_told(state: StateFolder) -> None:
+    """With its reason, until one succeeds."""
+    report = UpgradeReport("refused", 5.0, 7, "0.0.9", reason="no_such_library is not installed here")
+    write_upgrade(state.runner, report)
+    found = (await checks(state))["upgrade"]
+    assert (found.state, "no_such_library" in found.found, "0.0.9 went on" in found.found) == ("warn", True, True)
+    write_upgrade(state.runner, replace(report, state="done"))
+    assert "upgrade" not in await checks(state)
 
 
 async def test_another_hub_at_the_address(state: StateFolder, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.lock import acquire_lock, is_locked
+from agent.lock import acquire_lock, holder_of, is_locked
 from agent.state import StateFolder
 from common.errors import UserError
 from common.files import create_folder
@@ -81,3 +81,14 @@ def test_a_read_only_file_system_still_locks(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(UserError, match="another runner"):
         acquire_lock(tmp_path / "lock", "runner", tmp_path, "stop it first")
     os.close(lock)
+
+
+def test_the_holder_is_known_by_its_process_id(tmp_path: Path) -> None:
+    """0 where there is none, or the file says nothing of the kind."""
+    path = tmp_path / "lock"
+    assert holder_of(path) == 0
+    lock = acquire_lock(path, "runner", tmp_path, "")
+    assert holder_of(path) == os.getpid()
+    os.close(lock)
+    path.write_text("nobody\n")
+    assert holder_of(path) == 0

@@ -151,3 +151,13 @@ def test_it_says_what_the_trust_in_a_passkey_rests_on(tmp_path: Path) -> None:
     assert _approvers_text(state).startswith("ann, bob (ann: a passkey signs what a page of the hub shows, so whoever")
     state.approvers.write_text("nonsense")
     assert _approvers_text(state) == f"none, what is critical is refused: {state.approvers}: not JSON"
+
+
+def test_which_versions_run_is_told_and_what_is_installed() -> None:
+    """Of both; with the command where they are not the installed one, and why the last try was refused."""
+    text = replace(WELL, version="1.1", uplink_version="1.1", runner_version="1.0", upgrade="no room (1.0 went on)")
+    lines = text.to_text().splitlines()
+    assert "uplink       up, version 1.1" in lines
+    assert "runner       up, version 1.0; 1.1 is installed: `answerback-agent upgrade`" in lines
+    assert "upgrade      REFUSED: no room (1.0 went on)" in lines
+    assert "version" not in replace(text, runner=False).to_text().split("runner")[1].splitlines()[0]

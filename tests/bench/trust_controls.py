@@ -977,4 +977,46 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "if waking is not None and asked:",
         "tests/hub/engine/test_wake.py",
     ),
+    # ---- another program in a process's place
+    _control(
+        "A6",
+        "what is taken over is sealed memory, and no file of somebody's",
+        "agent/re_exec.py",
+        "        if fcntl.fcntl(file, fcntl.F_GET_SEALS) & _SEALS != _SEALS:\n"
+        '            raise BadDocument("it is not sealed")\n',
+        "",
+        "tests/agent/test_re_exec.py",
+    ),
+    _control(
+        "F12",
+        "the lock that was handed over is the folder's",
+        "agent/runner/folders.py",
+        "            if os.path.samestat(os.fstat(handed.lock), path.stat(follow_symlinks=False)):\n",
+        "            if os.fstat(handed.lock):\n",
+        "tests/agent/runner/test_folders.py",
+    ),
+    _control(
+        "F12",
+        "only the newest life of a journal goes on",
+        "agent/runner/journal.py",
+        "            self._life_goes_on = bool(lives) and lives[-1].id == life\n",
+        "            self._life_goes_on = bool(lives) and bool(life)\n",
+        "tests/agent/runner/test_journal.py",
+    ),
+    _control(
+        "F12",
+        "what waits for the hub's word waits behind a hand-over, too",
+        "agent/runner/hand_over.py",
+        '    job.confirmed = _flag(body["confirmed"])\n',
+        "    job.confirmed = True\n",
+        "tests/agent/runner/test_upgrade.py tests/agent/runner/test_hand_over.py",
+    ),
+    _control(
+        "F12",
+        "a program that does not know the signal is not sent it",
+        "agent/upgrade.py",
+        "    if not _takes_requests(pid):\n",
+        "    if False:\n",
+        "tests/agent/test_upgrade.py",
+    ),
 )

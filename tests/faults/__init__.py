@@ -8,6 +8,7 @@
     checker     reads the histories afterwards: oracle, store and audit, and what the webhooks answered. Pure
     wall_clock  another wall clock for one process tree, set while it runs; the boot clock stays the real one
     soak        hours of ordinary work, and what grows meanwhile that should not (`python -m tests.faults.soak`)
+    upgrades    runner and uplink upgraded again and again under load
     clocks      the table of clocks: agents whose clock is off, hubs whose clock is set while something waits
     disks       hubs whose disk is full while they serve, or while they are down and started on it
     steps       the steps of a message, S1 to S15, and where each is held

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,8 @@ for user in answerback-agent answerback-runner; do
 done
 chmod a+x $WAY
 mkdir -p /opt/answerback/bin /var/lib/answerback-agent/runner
-printf '#!/bin/sh\nPYTHONPATH=%s exec %s -m agent "$@"\n' "$CODE" "$PYTHON" > /opt/answerback/bin/answerback-agent
+printf '#!/bin/sh\nPYTHONPATH=/opt/answerback/code:%s exec %s -P -m agent "$@"\n' "$CODE" "$PYTHON" \
+    > /opt/answerback/bin/answerback-agent
 chmod 755 /opt/answerback/bin/answerback-agent
 cp "$CODE/systemd/answerback-runner.service" /etc/systemd/system/
 printf '%s' "$TRUST" > /var/lib/answerback-agent/runner/trust.json
@@ -78,7 +80,13 @@ home.socket = Path("/run/answerback-runner/runner.sock")
 async def main():
     uplink, found = await kit.Uplink.known(home), []
     for argv in json.loads(sys.argv[2]):
-        ended = await uplink.end(uplink.order(*argv))
+        job = uplink.order(*argv)
+        while True:
+            try:
+                ended = await uplink.end(job)
+                break
+            except AssertionError:  # another program serves now
+                uplink = await kit.Uplink.known(home)
         found.append([getattr(ended, "outcome", "refused"), ended.reason, uplink.output(ended.job).decode()])
     print(json.dumps(found))
 asyncio.run(main())
@@ -100,6 +108,25 @@ class Booted:
         done = subprocess.run([*self._inside, *words], input=data, capture_output=True, timeout=WITHIN, check=False)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout.decode()
+
+    def wait_for(self, *words: str) -> None:
+        """Until the command succeeds."""
+        deadline = time.monotonic() + WITHIN
+        while subprocess.run([*self._inside, *words], capture_output=True, check=False).returncode:
+            assert time.monotonic() < deadline, words
+            time.sleep(0.1)
+
+    def install(self, version: str) -> None:
+        """Another version of the program from here on; "" is one whose runner cannot be started."""
+        change, file = f's/^VERSION = .*/VERSION = "{version}"/', "common/version.py"
+        if not version:
+            change, file = "s/^import asyncio/import asyncio, no_such_library/", "agent/runner/app.py"
+        copy = (
+            "set -e; rm -rf /opt/answerback/code; mkdir /opt/answerback/code; "
+            f"cp -r {ROOT}/agent {ROOT}/common /opt/answerback/code; "
+            f"sed -i '{change}' /opt/answerback/code/{file}; chmod -R a+rX /opt/answerback/code"
+        )
+        self.run("bash", "-c", copy)
 
     def ask(self, *commands: tuple[str, ...]) -> list[tuple[str, str, str]]:
         """How each ended: outcome, reason, output."""
@@ -168,3 +195,29 @@ def test_the_runner_as_its_own_user_and_as_root_by_the_drop_in(booted: Booted) -
     own, rooted, *_ = booted.ask(*looks[:2])
     assert (own[0], "useradd --system" in own[1]) == ("refused", True)
     assert (rooted[0], rooted[2]) == ("succeeded", "root\n")
+
+
+def test_a_reload_takes_the_installed_version_over_a_running_job(booted: Booted) -> None:
+    """`systemctl reload` of the unit as its own user: the same main process goes on as what is installed now, and the
+    job that ran through it ends with all its output; what cannot be started fails the reload, and nothing else.
+    """
+    unit = "answerback-runner"
+    booted.run("systemctl", "daemon-reload")
+    booted.run("systemctl", "start", unit)
+    before = booted.run("systemctl", "show", "-p", "MainPID", "--value", unit)
+    script = "for i in 1 2 3 4 5 6 7 8 9 10; do echo $i; sleep 0.5; done"
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(booted.ask, ("/bin/sh", "-c", script))
+        booted.wait_for("pgrep", "-u", unit, "sleep")
+        booted.install("9.8.7")
+        booted.run("systemctl", "reload", unit)
+        assert booted.run("cat", "/run/answerback-runner/runner.sock.version") == "9.8.7"
+        ((outcome, _, output),) = asked.result(WITHIN)
+    assert (outcome, output.split()) == ("succeeded", [str(number) for number in range(1, 11)])
+    booted.install("")
+    with pytest.raises(AssertionError, match="reload"):
+        booted.run("systemctl", "reload", unit)
+    said = booted.run("cat", "/var/lib/answerback-agent/runner/upgrade.json")
+    assert json.loads(said)["state"] == "refused"
+    assert booted.run("systemctl", "show", "-p", "MainPID", "--value", unit) == before
+    assert booted.ask(("/usr/bin/id", "-un"))[0][0] == "succeeded"

@@ -112,6 +112,16 @@ def test_the_agent_s_command_lines_are_taken(name: str) -> None:
     assert options.socket == "/run/answerback-runner/runner.sock"
 
 
+@pytest.mark.parametrize(("unit", "which"), [("agent", "uplink"), ("runner", "runner")])
+def test_a_reload_goes_on_as_the_installed_version(unit: str, which: str) -> None:
+    """ExecReload of uplink and runner parses, and upgrades that one alone, which the unit's user may signal."""
+    (line,) = settings(FOLDER / f"answerback-{unit}.service")["ExecReload"]
+    program, *arguments = shlex.split(line)
+    assert program == "/opt/answerback/bin/answerback-agent"
+    options = _parser().parse_args(arguments)
+    assert (options.command, options.only, options.state) == ("upgrade", which, "/var/lib/answerback-agent")
+
+
 def test_the_hub_s_command_line_is_taken() -> None:
     """ExecStart of the hub parses down to `serve`, and means the folder that the unit lets it write."""
     unit = settings(FOLDER / "answerback-hub.service")

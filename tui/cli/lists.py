@@ -154,7 +154,7 @@ def agent_cells(agent: AgentView, now: float) -> list[str]:
         seen,
         str(agent.queued),
         "-" if load is None else f"{load:.2f}",
-        agent.version,
+        agent.versions,
         agent.label_words,
     ]
 

@@ -328,7 +328,7 @@ def agent_lines(
     lines += vitals_lines(agent, vitals, ctx, width)
     lines += [
         fact_line(ctx, "labels", format_labels(agent) or "-"),
-        fact_line(ctx, "version", one_line(agent.version or "-", 32)),
+        fact_line(ctx, "version", one_line(agent.versions or "-", 48)),
     ]
     if agent.clock_ahead is not None:
         off = "warn" if agent.is_clock_off else ""

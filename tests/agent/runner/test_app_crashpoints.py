@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from common.link.messages import Accepted, Confirm, Ended, Forget, Refused, Report, Resync, Unsure
+from agent.runner.limits import RunnerLimits
+from agent.upgrade_report import read_upgrade
+from common.link.messages import Accepted, Confirm, Ended, Forget, Refused, Report, Resync, Started, Unsure
 from tests.faults.points import points_in
 
 # The point, what the next runner reports, and how often the program may have run.
@@ -24,11 +26,12 @@ AFTERWARDS = {
     "end.after_result": ("ended", {1}),
 }
 FORGETTING = {"forget.before_tombstone": "ended", "forget.after_tombstone": None}
+HANDING_OVER = ("hand_over.after_exec", "hand_over.before_exec", "hand_over.taken_over")
 
 
 def test_every_point_is_tried() -> None:
     """A new crash point without an expectation here fails."""
-    assert set(AFTERWARDS) | set(FORGETTING) == points_in("agent/runner")
+    assert set(AFTERWARDS) | set(FORGETTING) | set(HANDING_OVER) == points_in("agent/runner")
 
 
 def starts(count: Path) -> int:
@@ -134,6 +137,40 @@ async def test_killed_while_forgetting(home: Any, kit: Any, tmp_path: Path, poin
         await uplink.end(order.job)
         await uplink.next(Ended, uplink.order("/bin/true"))
     assert starts(count) == 1
+
+
+@pytest.mark.parametrize("point", HANDING_OVER)
+async def test_killed_while_it_hands_over(home: Any, kit: Any, tmp_path: Path, point: str) -> None:
+    """P4: the table dies with the process. What ran is unknown, what waited is handed out again and runs once, what had
+    ended has ended; and the command that asked is told that it came to nothing.
+    """
+    count = tmp_path / "count"
+    limits = RunnerLimits(max_running=2)
+    async with kit.process(home, limits, crash=point) as runner:
+        uplink = await kit.Uplink.known(home)
+        done = uplink.order("/bin/true")
+        await uplink.next(Ended, done)
+        running = [uplink.order("/bin/sh", "-c", f"echo x >> {count}; exec sleep 30") for _ in range(2)]
+        for job in running:
+            await uplink.next(Started, job)
+        waiting = home.order("/bin/sh", "-c", f"echo y >> {count}", confirm=True)
+        uplink.send(home.dispatch(waiting), Confirm(waiting.job))
+        await uplink.next(Accepted, waiting.job)
+        with pytest.raises(AssertionError, match="ended with -9"):
+            await runner.upgrade()
+    async with kit.process(home, limits):
+        uplink = await kit.Uplink.attach(home)
+        report = await uplink.next(Report)
+        assert report.open == {done: "ended", waiting.job: "refused", **dict.fromkeys(running, "unsure")}
+        told = read_upgrade(home.runner)
+        assert told is not None
+        assert (told.state, "what ran then is unknown" in told.reason) == ("refused", True)
+        uplink.send(Resync(dict.fromkeys(report.open, 1)))
+        refused = await uplink.next(Refused, waiting.job)
+        assert refused.code == "restarted"
+        uplink.send(home.dispatch(waiting), Confirm(waiting.job))
+        assert (await uplink.next(Ended, waiting.job)).outcome == "succeeded"
+    assert sorted(count.read_text().split()) == ["x", "x", "y"]
 
 
 @pytest.mark.parametrize("seed", range(6))

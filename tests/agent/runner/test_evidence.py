@@ -102,3 +102,20 @@ def test_no_path_is_made_of_what_is_no_id(evidence: Evidence, job: str) -> None:
         evidence.create_marker(job)
     with pytest.raises(ValueError, match="not a job id"):
         evidence.remove(job)
+
+
+def test_a_file_is_opened_again_with_what_it_holds(tmp_path: Path) -> None:
+    """And is not made where there is none."""
+    folder = os.open(tmp_path, os.O_RDONLY)
+    evidence = Evidence(folder)
+    with pytest.raises(FileNotFoundError):
+        evidence.open_again(JOB, OUTPUT_SUFFIX)
+    file = evidence.create(JOB, OUTPUT_SUFFIX)
+    os.write(file, b"abc")
+    os.close(file)
+    file = evidence.open_again(JOB, OUTPUT_SUFFIX)
+    os.pwrite(file, b"d", 3)
+    os.close(file)
+    os.close(folder)
+    assert (tmp_path / f"{JOB}.out").read_bytes() == b"abcd"
+    assert Evidence(os.open(tmp_path, os.O_RDONLY)).output_size(JOB) == 4

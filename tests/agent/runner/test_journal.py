@@ -528,3 +528,31 @@ def test_without_a_file_such_a_disk_is_an_error(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(module.os, "write", full)
     with pytest.raises(UserError, match="No space left"):
         Writer(tmp_path / "journal")
+
+
+def test_a_life_goes_on_where_its_lock_was_handed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trust: no start is made up and none is hidden: only the newest life goes on, and any other begins one."""
+    path = tmp_path / "journal"
+
+    def again(life: str) -> Journal:
+        journal = Journal(path, LIMITS, 0.0, Loop().call, place=HERE, life=life)
+        journal.close()
+        return journal
+
+    first = served(path, HERE).lineage
+    assert first is not None
+    assert again(first.id).lineage == first
+    second = again("0" * 16).lineage
+    assert second is not None
+    assert second.counter == 2
+    third = again(first.id).lineage
+    assert third is not None
+    assert third.counter == 3
+
+    def full(path: Path, data: bytes) -> tuple[int, int]:
+        raise OSError(errno.ENOSPC, "no room")
+
+    monkeypatch.setattr(module, "_replace_file", full)
+    journal = again(third.id)
+    assert journal.lineage == third  # it is on the disk already
+    assert not journal.is_sound

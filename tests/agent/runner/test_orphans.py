@@ -166,3 +166,11 @@ async def test_what_was_killed_with_its_group_is_not_called_running(home: Any, k
         for _ in range(20):
             job = uplink.order("/bin/sh", "-c", "for i in 1 2 3 4; do sleep 60 > /dev/null 2>&1 & done")
             assert (await uplink.next(Ended, job)).notes == ()
+
+
+def test_what_was_told_and_read_on_is_known_to_the_next_program() -> None:
+    """So it tells nothing twice, and reaps the readers."""
+    first, second = Orphans(watching=True), Orphans(watching=True)
+    first.resume([7, 5], [9])
+    second.resume(*first.hand_over())
+    assert second.hand_over() == ((5, 7), (9,))

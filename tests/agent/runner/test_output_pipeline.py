@@ -2,7 +2,10 @@
 
 import shlex
 import subprocess
+from typing import Any
 
+import msgpack
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -121,3 +124,39 @@ def test_a_line_without_end_counts_as_several() -> None:
         pipeline.feed(b"y" * 65_536)
         assert len(pipeline._begun) <= MAX_LINE
     assert pipeline.finish() == b"6553600\n"
+
+
+EVERY = [
+    ("grep", "-n", "a"),
+    ("grep", "-c", "-v", "a"),
+    ("head", "-n", "3"),
+    ("tail", "-n", "3"),
+    ("tail", "-n", "+3"),
+    ("wc", "-l"),
+    ("wc", "-w"),
+    ("wc", "-c"),
+    ("sort", "-r"),
+    ("uniq", "-c"),
+]
+
+
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
+@pytest.mark.parametrize("at", [0, 1, 7, 12, 30])
+def test_another_process_goes_on_where_one_stopped(words: tuple[str, ...], at: int) -> None:
+    """Through msgpack, in the middle of a line and of a run of equal ones: the result is that of one process."""
+    data = b"aa\naa\nb c\naa\nlast a\nlast a\nz"
+    filters = (words, ("uniq", "-c"), ("tail", "-n", "4"))
+    whole = OutputPipeline(filters)
+    wanted = whole.feed(data) + whole.finish()
+    first, second = OutputPipeline(filters), OutputPipeline(filters)
+    out = first.feed(data[:at])
+    second.restore(msgpack.unpackb(msgpack.packb(first.state())))
+    assert out + second.feed(data[at:]) + second.finish() == wanted
+    assert second.lost_bytes == whole.lost_bytes
+
+
+@pytest.mark.parametrize("state", [(), (b"",), ("", (1,)), (b"", ("x",)), (b"", (1, 2)), (b"", (1,), (1,))])
+def test_what_is_no_state_of_these_filters_is_refused(state: Any) -> None:
+    """Nothing is guessed."""
+    with pytest.raises((ValueError, TypeError)):
+        OutputPipeline((("head", "-n", "3"),)).restore(state)

@@ -155,3 +155,11 @@ def test_an_unreadable_result_is_no_result(evidence: Evidence, tmp_path: Path) -
     (tmp_path / f"{JOB}{RESULT_SUFFIX}").write_bytes(b"\0" * 100)
     jobs, _ = found(evidence, accepted())
     assert jobs[0].state is RunnerJobState.UNSURE
+
+
+def test_a_job_that_was_handed_over_is_left_alone(evidence: Evidence) -> None:
+    """It waits, or runs, in this very process: nothing is decided about it from what the disk says."""
+    jobs, records = recover(
+        accepted(), evidence, Spool(evidence, 1), boot="now", is_alive=lambda pid, at: True, handed={JOB}
+    )
+    assert (jobs, records) == ([], [])

@@ -354,3 +354,61 @@ def test_forgotten_output_frees_its_share(spool: Spool) -> None:
     spool.remove(JOBS[1])
     spool.remove(JOBS[1])
     assert spool.used == 0
+
+
+def split_output(spool: Spool, cap: int, first: bytes, second: bytes) -> tuple[OutputWriter, OutputWriter]:
+    """One writer that takes both parts, and one that goes on behind the first where another has stopped."""
+    whole, before = OutputWriter(spool, JOBS[1], cap), OutputWriter(spool, JOBS[2], cap)
+    for writer in (whole, before):
+        writer.write(1, first, 1.0)
+        writer.flush(1.0, 1.0)
+    state = before.state()
+    before.close()
+    spool.remove(JOBS[2])
+    after = OutputWriter.resume(spool, JOBS[2], state)
+    for writer in (whole, after):
+        writer.write(2, second, 2.0)
+        writer.flush(2.0, 2.0)
+        writer.close()
+    return whole, after
+
+
+@pytest.mark.parametrize("first", [b"", b"abc", b"x" * 70_000], ids=len)
+def test_another_process_goes_on_with_an_output(spool: Spool, evidence: Evidence, first: bytes) -> None:
+    """The file, the counts and the digest are those of one writer; the quota knows it."""
+    whole, after = split_output(spool, 100_000, first, b"y" * 10_000)
+    assert [(chunk.stream, chunk.data) for chunk in chunks(evidence, JOBS[2])] == [
+        (chunk.stream, chunk.data) for chunk in chunks(evidence, JOBS[1])
+    ]
+    assert after.digest() == whole.digest() == hashlib.sha256(first + b"y" * 10_000).hexdigest()
+    assert (after.chunks, after.total_bytes, after.size, after.truncated, after.rehashed) == (
+        whole.chunks, whole.total_bytes, whole.size, False, False,
+    )  # fmt: skip
+    assert spool.used == whole.size + after.size
+
+
+def test_what_was_not_stored_is_hashed_by_its_digest(spool: Spool) -> None:
+    """Past the cap, and so again in a third process; the cap holds across them."""
+    _, after = split_output(spool, 10, b"x" * 100, b"y" * 50)
+    assert (after.truncated, after.chunks, after.total_bytes, after.rehashed) == (True, 1, 150, True)
+    first = hashlib.sha256(b"x" * 100)
+    assert after.digest() == hashlib.sha256(first.digest() + b"y" * 50).hexdigest()
+    third = OutputWriter.resume(spool, JOBS[2], after.state())
+    assert third.rehashed
+    assert third.digest() != after.digest()
+    third.close()
+
+
+def test_an_output_whose_file_is_gone_is_counted_on(spool: Spool, evidence: Evidence) -> None:
+    """Nothing is written over; that it is not whole is told."""
+    writer = OutputWriter(spool, JOB, 100)
+    writer.write(1, b"abc", 1.0)
+    writer.flush(1.0, 1.0)
+    state = writer.state()
+    writer.close()
+    evidence.unlink(JOB, OUTPUT_SUFFIX)
+    after = OutputWriter.resume(spool, JOB, state)
+    after.write(1, b"def", 2.0)
+    after.flush(2.0, 2.0)
+    assert (after.truncated, after.rehashed, after.total_bytes, after.chunks) == (True, True, 6, 1)
+    assert evidence.size(JOB, OUTPUT_SUFFIX) == 0

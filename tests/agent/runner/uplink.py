@@ -18,15 +18,28 @@ from typing import Any, TypeVar
 
 import ulid
 
+from agent.re_exec import REQUEST
 from agent.runner.app import run_runner
 from agent.runner.limits import RunnerLimits
 from agent.state import life_file
+from agent.upgrade_report import UpgradeReport, read_upgrade
 from common.confirmation import confirmation
 from common.crashpoints import FILE_VARIABLE, TEST_VARIABLE, write_order
 from common.identity.signing import CONFIRM_PURPOSE, ORDER_PURPOSE, SigningKey
 from common.link.codec import decode, encode
 from common.link.lineage import parse_lineage
-from common.link.messages import Confirm, Credit, Dispatch, Ended, Message, Output, Refused, Report, Resync, Unsure
+from common.link.messages import (
+    Confirm,
+    Credit,
+    Dispatch,
+    Ended,
+    Message,
+    Output,
+    Refused,
+    Report,
+    Resync,
+    Unsure,
+)
 from common.plan import Order, Plan, Step, plan_hash, step_hashes, targets_hash
 
 _LENGTH = struct.Struct(">I")
@@ -35,18 +48,25 @@ PATIENCE = 20.0
 """Seconds after which a test that waits for the runner has failed."""
 
 SERVE = """
-import asyncio, json, sys
+import asyncio, json, os, sys
 from pathlib import Path
 from agent import log
+from agent.detach import self_command
+from agent.re_exec import NextProgram, ignore_requests
 from agent.runner.app import run_runner
 from agent.runner.limits import RunnerLimits
+from agent.runner.upgrade import take_hand_over
 from common.errors import UserError
 state, socket, limits, idle = sys.argv[1:]
+ignore_requests()
 log.configure("runner")
+handed = take_hand_over()
+program = NextProgram((sys.executable, *sys.orig_argv[1:]), tuple(self_command("check-hand-over", "runner")),
+    dict(os.environ))
 try:
     asyncio.run(run_runner(Path(state), Path(socket), exit_when_idle=idle == "idle", allowed_uids=(),
         ready=lambda: print("ready", flush=True), limits=RunnerLimits(**json.loads(limits)),
-        watch_orphans=True))
+        watch_orphans=True, program=program, handed=handed))
 except UserError as error:
     print(error, flush=True)
     sys.exit(error.exit_code)
@@ -193,7 +213,7 @@ class Uplink:
                     if isinstance(message, kind) and (job is None or message.job == job):
                         return message
                 if await self.read() is None:
-                    raise AssertionError(f"the runner hung up before {kind.__name__}; heard {self.heard[-5:]}")
+                    raise AssertionError(f"the runner hung up before {kind}; heard {self.heard[-5:]}")
 
     async def end(self, job: str) -> Ended | Refused | Unsure:
         return await self.next((Ended, Refused, Unsure), job)  # type: ignore[arg-type,type-var]
@@ -261,12 +281,19 @@ async def serving(
 
 @contextlib.asynccontextmanager
 async def process(
-    home: Home, limits: RunnerLimits = DEFAULTS, *, idle: bool = False, crash: str = "", mounts: str = ""
+    home: Home,
+    limits: RunnerLimits = DEFAULTS,
+    *,
+    idle: bool = False,
+    crash: str = "",
+    mounts: str = "",
+    installed: Path | None = None,
 ) -> AsyncIterator[Process]:
     """A runner in a process of its own, listening, or ended with what it said. `mounts` is done for it alone before it
-    starts: lines for a shell, where $STATE is the state folder.
+    starts: lines for a shell, where $STATE is the state folder. `installed` is a folder whose packages come before all
+    others: what a test puts there later is the program that is installed then.
     """
-    started = await asyncio.to_thread(Process, home, limits, idle=idle, crash=crash, mounts=mounts)
+    started = await asyncio.to_thread(Process, home, limits, idle=idle, crash=crash, mounts=mounts, installed=installed)
     try:
         yield started
     finally:
@@ -286,8 +313,11 @@ class Process:
         idle: bool = False,
         crash: str = "",
         mounts: str = "",
+        installed: Path | None = None,
     ) -> None:
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "STATE": str(home.state)}
+        self._home = home
+        path = [str(installed)] if installed is not None else []
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([*path, *sys.path]), "STATE": str(home.state)}
         unshared = ["unshare", "--mount", "--user", "--map-root-user", "sh", "-c", f'set -e\n{mounts}\nexec "$@"', "sh"]
         if crash:
             write_order(home.state / "crashpoint", crash)
@@ -297,6 +327,7 @@ class Process:
             [
                 *(unshared if mounts else []),
                 sys.executable,
+                "-P",
                 "-c",
                 SERVE,
                 str(home.state),
@@ -319,6 +350,20 @@ class Process:
 
     def terminate(self) -> None:
         self._process.send_signal(signal.SIGTERM)
+
+    async def upgrade(self) -> UpgradeReport:
+        """Asks it to go on as the program that is installed; what became of that."""
+        folder = self._home.runner
+        before = read_upgrade(folder)
+        self._process.send_signal(REQUEST)
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                found = read_upgrade(folder)
+                if found is not None and found != before and found.state in ("done", "refused"):
+                    return found
+                if self._process.poll() is not None:
+                    raise AssertionError(f"the runner ended with {self._process.returncode}")
+                await asyncio.sleep(0.02)
 
     def hang_up(self) -> None:
         self._process.send_signal(signal.SIGHUP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -35,6 +36,14 @@ def test_conditions_are_those_of_the_filter_language(
         "bad": agent.is_bad,
     }
     assert agent.takes_jobs is (state == "active" and not paused and draining is None)
+
+
+def test_the_runner_s_version_is_told_where_it_is_another() -> None:
+    """One that was not upgraded with its uplink, or has not said."""
+    agent = AgentView(name="web-1", state="active", online=True, version="1.1", facts={"runner": "1.0"})
+    assert agent.versions == "1.1, runner 1.0"
+    assert replace(agent, facts={"runner": "1.1"}).versions == replace(agent, facts={}).versions == "1.1"
+    assert replace(agent, version="").versions == ""
 
 
 def test_labels_as_people_write_them() -> None:
