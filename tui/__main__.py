@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 from common.process.lean import WEBSOCKETS, without
@@ -18,6 +19,8 @@ def _load() -> Callable[[], object]:
 
 
 def main() -> None:
+    # What is loaded stays: to look through it for garbage again and again is a tenth of the time that loading takes.
+    gc.set_threshold(100_000, 10, 10)
     start("answerback", _load, "console", leave_at_once=True)
 
 

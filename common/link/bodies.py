@@ -165,10 +165,14 @@ def _message_spec(kind: type[Message], senders: frozenset[Sender]) -> _MessageSp
 
 
 MESSAGE_TYPES: Final[Mapping[str, type[Message]]] = {kind.__name__.lower(): kind for kind in _SENDERS}
-_SPECS: Final[Mapping[str, _MessageSpec]] = {
-    name: _message_spec(kind, _SENDERS[kind]) for name, kind in MESSAGE_TYPES.items()
-}
+_SPECS: Final[dict[str, _MessageSpec]] = {}  # of the types that have been sent or received: most programs know few
 _NAMES: Final[Mapping[type[Message], str]] = {kind: name for name, kind in MESSAGE_TYPES.items()}
+
+
+def _build_spec(name: str) -> _MessageSpec:
+    kind = MESSAGE_TYPES[name]
+    spec = _SPECS[name] = _message_spec(kind, _SENDERS[kind])
+    return spec
 
 
 def type_name(message: Message) -> str:
@@ -181,8 +185,8 @@ def is_numbered(message: Message) -> bool:
 
 
 def is_allowed_sender(name: str, sender: Sender) -> bool:
-    spec = _SPECS.get(name)
-    return spec is not None and sender in spec.senders
+    kind = MESSAGE_TYPES.get(name)
+    return kind is not None and sender in _SENDERS[kind]
 
 
 def to_body(message: Message) -> dict[str, Any]:
@@ -193,8 +197,9 @@ def to_body(message: Message) -> dict[str, Any]:
     """
     name = _NAMES[type(message)]
     body: dict[str, Any] = {}
-    defaults = _SPECS[name].defaults
-    for key, check in _SPECS[name].checkers.items():
+    spec = _SPECS.get(name) or _build_spec(name)
+    defaults = spec.defaults
+    for key, check in spec.checkers.items():
         value = getattr(message, key)
         if key in defaults and value == defaults[key] and type(value) is type(defaults[key]):
             continue
@@ -209,9 +214,9 @@ def from_body(name: str, body: Any, sender: Sender) -> Message:
     """The typed message; raises BadMessage where the type is unknown, the sender may not send it, or a field is
     malformed.
     """
-    spec = _SPECS.get(name) if isinstance(name, str) else None
-    if spec is None:
+    if not isinstance(name, str) or name not in MESSAGE_TYPES:
         raise BadMessage("unknown message type")
+    spec = _SPECS.get(name) or _build_spec(name)
     if sender not in spec.senders:
         raise BadMessage(f"{name}: not for {sender} to send")
     if not isinstance(body, dict):
