@@ -33,7 +33,6 @@ from tui.cli.streams import OutputPrinter
 from tui.client.client import Client
 from tui.client.errors import LinkLost
 from tui.text import tables
-from tui.text.format import short_id
 
 SUCCESS_STATES: Final = frozenset({"succeeded"})
 RECONNECT_DELAYS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -191,6 +190,8 @@ class RequestProgress:
     @property
     def name(self) -> str:
         """What to call it later, in another terminal or after this one is gone."""
+        from tui.text.format import short_id  # loads rich, and most runs need no name
+
         number = f"r{self.request.number}"
         jobs = self.request.jobs
         return f"{number}, job {short_id(jobs[0].id)}" if len(jobs) == 1 else number

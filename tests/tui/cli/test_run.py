@@ -7,9 +7,11 @@ import io
 import os
 import pty
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -17,6 +19,7 @@ from common.api.codec import decode, encode
 from common.api.jobs import JobView
 from common.api.requests import RequestDetails
 from tests.each import each_of
+from tests.end_to_end.system import ROOT
 from tests.tui.fake_source import request_row
 from tests.tui.live_hub import LiveHub
 from tui.cli.run import print_end
@@ -28,6 +31,32 @@ def test_output_and_status_come_back(answerback: LiveHub) -> None:
     """Standard output and error apart, status 0, and nothing of ours between."""
     ended = answerback("run", "web-1", "--", "hello")
     assert (ended.code, ended.text, ended.err) == (0, "out\n", "err\n")
+
+
+_LIBRARIES = (
+    "textual rich aiohttp httpx pydantic cryptography sqlite3 psutil "
+    "importlib.metadata importlib.resources urllib.request http.client tempfile zipfile lzma difflib"
+)
+_OURS = (
+    "common.plan common.filter.parser common.api.verbs common.api.actions common.api.overview common.api.lists "
+    "tui.client.login tui.client.approval_key tui.text.format tui.app"
+)
+NEVER: Final = frozenset(f"{_LIBRARIES} {_OURS}".split(" "))
+"""What a run has no use for: each takes as long to load as a command takes to run."""
+
+
+def test_a_run_loads_nothing_that_it_has_no_use_for(answerback: LiveHub) -> None:
+    """From a new interpreter, as people start it, through to the end of the command."""
+    code = (
+        "import atexit, sys; atexit.register(lambda: sys.stderr.write(' '.join(sys.modules)));"
+        "sys.argv[0] = 'answerback'; from tui.__main__ import main; main()"
+    )
+    words = ["--profile", str(answerback.profile(answerback.rig.admin)), "run", "web-1", "--", "hello"]
+    ended = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "out\n"), ended.stderr
+    loaded = set(ended.stderr.split())
+    assert "tui.cli.run" in loaded
+    assert not loaded & NEVER
 
 
 def test_piped_output_is_byte_exact(answerback: LiveHub) -> None:
