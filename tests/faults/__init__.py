@@ -17,6 +17,9 @@
     faults      what is done while a program stands at its step, and what is not done here
     matrix      the step x fault matrix
     kills       kill -9 of hub, uplink and runner under load
+    mutations   real bodies and frames made odd. Pure
+    flooder     sends such to a hub, in a process of its own
+    malformed   a hub under that flood, beside somebody honest
 
 A case makes its fault, waits until everything has come to rest, and hands the history to the checker; it asserts
 little itself. A bounded share runs always; `make faults` (`python -m tests.faults`) plays the whole tables and prints

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.faults import clocks, faults, kills, matrix
+from tests.faults import clocks, faults, kills, malformed, matrix
 
 Table = tuple[str, list[str]]
 """Markdown, and what must not have been."""
@@ -61,10 +61,16 @@ async def clocks_table(options: argparse.Namespace, folder: Path) -> Table:
     return "\n".join([head, *(row.row() for row in rows)]), late + [f for row in rows for f in row.violations]
 
 
+async def malformed_table(options: argparse.Namespace, folder: Path) -> Table:
+    report = await malformed.flood(folder, options.malformed, told=tell)
+    return report.markdown(), report.violations
+
+
 TABLES: Final[Mapping[str, Callable[[argparse.Namespace, Path], Awaitable[Table]]]] = {
     "matrix": matrix_table,
     "kills": kills_table,
     "clocks": clocks_table,
+    "malformed": malformed_table,
 }
 
 
@@ -82,7 +88,7 @@ def main() -> None:
         prog="python -m tests.faults",
         description="Plays the tables of faults and prints them as Markdown; status 1 where something did not hold.",
         epilog="examples: `python -m tests.faults matrix --only F1 --count 20`, `… matrix --only S7xF9r`, "
-        "`… kills --only hub --kills 200`",
+        "`… kills --only hub --kills 200`, `… malformed --malformed 1000000`",
     )
     parser.add_argument("tables", nargs="*", help=f"which of {', '.join(TABLES)}; left out, all")
     parser.add_argument(
@@ -90,6 +96,9 @@ def main() -> None:
     )
     parser.add_argument("--count", type=int, default=1, metavar="N", help="how often each cell of the matrix is played")
     parser.add_argument("--kills", type=int, default=200, metavar="N", help="kill -9 of each program")
+    parser.add_argument(
+        "--malformed", type=int, default=1_000_000, metavar="N", help="malformed frames and bodies that are sent"
+    )
     options = parser.parse_args()
     if unknown := sorted(set(options.tables) - set(TABLES)):
         parser.error(f"there is no table {', '.join(unknown)}; there are {', '.join(TABLES)}")

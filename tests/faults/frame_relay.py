@@ -103,7 +103,7 @@ class FrameRelay:
         for pair in self._pairs:
             for connection in (pair.machine, pair.hub):
                 sock = connection.transport.get_extra_info("socket")
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, AttributeError):  # it may have gone by itself
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
                 connection.transport.abort()
 
