@@ -13,6 +13,7 @@ The way of a message, room by room; each room imports only rooms below it (contr
 
 Beside that way:
 
+    archive/     the audit's old events, in files
     witness/     signs the audit's checkpoints and keeps them where who rewrites the database does not reach
     identity/    people, agents, certificates, second factors, the hub's keys
     api/         the operators' API: the handlers of `common.api`'s verbs and of subscriptions

@@ -8,7 +8,8 @@
     the ids of deleted messages and jobs          IDS_KEPT later
     output of ended jobs, the oldest first        after OUTPUT_KEPT, while the store is over its `budget` (SQLite)
     invitations, certificates                     `retention` after they ended
-    the audit                                     stays
+    events of the audit                           into the archive's files after [audit] `keep`, or, while the store is
+                                                  over its `budget`, after EVENTS_KEPT; their rows then go
 
 Rows are looked for on snapshots. What is deleted at once is bounded, and each unit waits for the one before and rests
 several times as long as that took: a message waits behind one unit at most, and most of the time behind none.
@@ -23,6 +24,7 @@ from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from common.values import format_rounded_size
+from hub.archive.archiver import Archiver
 from hub.config import StoreTable
 from hub.log import logger
 from hub.store.retention import UNIT, Dropped, Page
@@ -35,6 +37,8 @@ machines keep what they have not reported for less.
 """
 OUTPUT_KEPT: Final = 3_600.0
 """Seconds after a job's end for which no budget takes its output."""
+EVENTS_KEPT: Final = 7 * 86_400.0
+"""Seconds after which a budget takes events of the audit into the archive, where they fill much less."""
 REST: Final = 4.0
 """How long is rested after a unit, in times that it took."""
 MAX_REST: Final = 1.0
@@ -67,10 +71,15 @@ class Cleanup:
         keep_certificates: float = 0.0,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         tell: Callable[[OverBudget | None], None] = lambda over: None,
+        archiver: Archiver | None = None,
+        keep_events: float = 0.0,
     ) -> None:
         """`keep_certificates`: seconds after they ran out, as long as they may be renewed. `tell` is told after
-        each run by how much the store is over its budget, None where it is kept.
+        each run by how much the store is over its budget, None where it is kept. `keep_events`: seconds after which
+        the archiver takes them; 0: never.
         """
+        self._archiver = archiver
+        self._keep_events = keep_events
         self._tell = tell
         self._over: OverBudget | None = None
         self._store = store
@@ -92,7 +101,9 @@ class Cleanup:
         await self._all(lambda txn: txn.drop_old_sealed(before))
         requests, jobs = await self._drop_requests(before, now)
         await self._all(lambda txn: txn.drop_tombstones(now - IDS_KEPT))
-        early = await self._keep_budget(now - OUTPUT_KEPT)
+        if self._keep_events:
+            await self._archive(now - max(self._keep_events, self._retention))
+        early = await self._keep_budget(now)
         await self._unit(lambda txn: txn.purge_tokens(before))
         ended = now - max(self._retention, self._keep_certificates)
         await self._unit(lambda txn: txn.purge_credentials(ended))
@@ -101,13 +112,26 @@ class Cleanup:
             data = {"count": requests, "jobs": jobs, "before": before, "early": early}
             await self._unit(lambda txn: txn.audit("store.cleaned", "store", "hub", data, now))
 
-    async def _keep_budget(self, before: float) -> int:
-        """Deletes output early, the oldest first, until the store fits its budget; returns how many chunks."""
+    async def _archive(self, before: float) -> int:
+        return 0 if self._archiver is None else await self._archiver.run(before)
+
+    async def _used(self) -> int:
+        """Bytes of the store and of the archive."""
+        files = 0 if self._archiver is None else await asyncio.to_thread(self._archiver.used_bytes)
+        return files + await self._store.read(lambda txn: txn.used_bytes())
+
+    async def _keep_budget(self, now: float) -> int:
+        """Archives events early, then deletes output early, the oldest first, until the store fits its budget; returns
+        how many chunks.
+        """
+        before = now - OUTPUT_KEPT
         if not self._budget:
             self._note(None)
             return 0
         dropped = 0
-        while (used := await self._store.read(lambda txn: txn.used_bytes())) > self._budget:
+        if self._keep_events and await self._used() > self._budget:
+            await self._archive(now - EVENTS_KEPT)
+        while (used := await self._used()) > self._budget:
             some = 0 if self._store.is_postgres else await self._unit(lambda txn: txn.drop_output(before))
             if not some:
                 break

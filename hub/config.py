@@ -362,7 +362,7 @@ def load(path: Path, table_of: TableOfPlatform) -> HubConfig:
         runbooks=RunbooksTable(folder / config.runbooks.file),
         store=replace(config.store, seal_key_file=folder / config.store.seal_key_file),
         planning=replace(config.planning, cache_folder=folder / config.planning.cache_folder),
-        audit=replace(config.audit, file=folder / config.audit.file),
+        audit=replace(config.audit, file=folder / config.audit.file, archive=folder / config.audit.archive),
     )
     problems: list[str] = []
     inlets: dict[str, InletTable] = {}

@@ -17,6 +17,8 @@ from starlette.applications import Starlette
 
 from common.identity.certificates import DAY
 from hub.api.verbs import OperatorApi
+from hub.archive.archiver import Archiver
+from hub.archive.reader import AuditArchive
 from hub.authorities import AuthorityTasks, renew_certificates
 from hub.base import Base
 from hub.chat.code_form_door import CodeFormDeps
@@ -419,6 +421,13 @@ def build_maintenance(
             base.clock,
             keep_certificates=max(base.config.links.agent_grace, base.config.links.operator_grace) + DAY,
             tell=health.note_budget,
+            archiver=Archiver(
+                base.store,
+                AuditArchive(base.config.audit.archive, base.keys.hub_id, base.keys.audit_known),
+                base.keys.audit.key,
+                base.clock,
+            ),
+            keep_events=base.config.audit.keep,
         ),
         reload_files=base.files.reload,
         tell_of_files=FileNotices(base.units, base.people, base.files.problems, base.keys.hub_id).tell,

@@ -68,7 +68,7 @@ class VitalsArgs(Arguments):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditArgs(Filtered):
-    after: Annotated[int | None, "a seq: only later ones"] = None
+    after: Annotated[int | None, "a seq: only later ones; refused where the next one is archived"] = None
     limit: Limit = 100
     subject: str = ""
     kind: Annotated[str, "or the beginning of one"] = ""

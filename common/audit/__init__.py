@@ -6,6 +6,7 @@ tree           RFC 6962's Merkle tree: as it grows, proofs of inclusion and of c
 checkpoint     what the hub signs, the keys for it, and notes of it wherever a witness keeps them
 verification   the walk over events, checkpoints and notes; what is wrong, by name
 export         the file of an export
+archive        the files of events that left the database
 proof          an event without the rest, a log that only grew
 verifier       the program
 

@@ -37,7 +37,9 @@ CURES: Final = {
     "witness_missing": "find out who took it away; a witness elsewhere (syslog, chat, S3) still tells: --witness FILE",
     "witness_stale": "nothing arrives at this witness: answerback-hub check, and see the log for audit.*",
     "witness_bad": "that line was changed or is not the hub's: compare with another witness",
-    "file": "make the export again",
+    "archive_missing": "put the file back from a copy or a backup; its events are nowhere else on this hub",
+    "archive_changed": "put the file back from a copy or a backup, and find out who changed it",
+    "file": "make the export again, or name the folder that has the files",
 }
 """What is wrong, by its code, and what to do."""
 

@@ -1,4 +1,6 @@
-"""The verifier as a program: `python -m common.audit.verifier EXPORT --key KEY [--witness FILE]...`."""
+"""The verifier as a program: `python -m common.audit.verifier EXPORT --key KEY [--witness FILE]...`, or `--archive
+FOLDER` in the place of an export.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from common.audit.archive import verify_archive
 from common.audit.checkpoint import key_id, parse_key, read_witness
 from common.audit.event import MAX_LINE
 from common.audit.export import verify_export
@@ -47,15 +50,22 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--key", action="append", default=[], help="the key you trust: `answerback-hub audit key`")
     parser.add_argument("--witness", action="append", default=[], type=Path, help="a file with notes, or an export")
     parser.add_argument("--proof", type=Path, help="instead of an export: what `answerback-hub audit prove` wrote")
+    parser.add_argument("--archive", type=Path, help="instead of an export: the folder of the hub's archive files")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     asked = parser.parse_args(words)
     try:
         keys = {key_id(public): public for public in map(parse_key, asked.key)}
         if asked.proof is not None:
             return _prove(asked.proof, keys)
-        if asked.export is None:
-            parser.error("name an export, or a proof with --proof")
-        report = verify_export(asked.export, keys or None, [Witness(str(p), read_witness(p)) for p in asked.witness])
+        witnesses = [Witness(str(path), read_witness(path)) for path in asked.witness]
+        if asked.archive is not None:
+            if not keys:
+                parser.error("an archive is verified with the key you trust: --key KEY")
+            report = verify_archive(asked.archive, keys, witnesses)
+        elif asked.export is not None:
+            report = verify_export(asked.export, keys or None, witnesses)
+        else:
+            parser.error("name an export, an archive with --archive, or a proof with --proof")
     except (OSError, ValueError) as error:
         sys.stderr.write(f"verifier: {error}\n")
         return 2

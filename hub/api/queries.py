@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from common.api.agents import AgentView, VitalsView
 from common.api.arguments import NoArgs, RequestArgs
@@ -22,7 +24,7 @@ from common.api.queries import (
     VitalsArgs,
 )
 from common.api.requests import ApprovalView, RequestDetails, RequestView
-from common.catalogue import Sentence
+from common.catalogue import Language, Sentence
 from common.filter.fields import ViewName
 from common.lifecycle import RequestState
 from hub.api.agent_list import AgentList, AgentRowCache
@@ -52,6 +54,9 @@ from hub.store.lists import ListQuery, UnknownSort
 from hub.store.overview import count_jobs_by_agent
 from hub.store.requests import REQUEST
 from hub.store.transaction import Txn
+
+_BY_NUMBER: Final = re.compile(r"(?:^|\s)seq:(\d{1,15})(?:\s|$)", re.ASCII)
+"""The filter that asks for one event."""
 
 
 class QueryHandlers:
@@ -168,15 +173,7 @@ class QueryHandlers:
         if args.filter is not None:
             listing, now = _listing("audit", args, args.filter, caller), self._context.clock()
             return await self._context.store.read(lambda txn: _listed_events(txn, listing, args, now))
-        events = await self._context.store.read(
-            lambda txn: txn.events(
-                after_seq=args.after or 0,
-                limit=args.limit,
-                subject=args.subject or None,
-                kind_prefix=args.kind or None,
-            )
-        )
-        return fit_items(map(event_view, events))
+        return await self._context.store.read(lambda txn: _events(txn, args))
 
 
 def _listing(view: ViewName, args: Filtered, text: str, caller: Caller) -> ListQuery:
@@ -244,8 +241,26 @@ def _queue_view(txn: Txn, now: float) -> QueueView:
     return QueueView(depth=depth, oldest=oldest, states=states, paused=paused, now=now)
 
 
+def _events(txn: Txn, args: AuditArgs) -> tuple[EventView, ...]:
+    if args.after is not None:
+        _refuse_archived(txn, max(0, args.after) + 1, args.language)
+    subject, kind = args.subject or None, args.kind or None
+    events = txn.events(after_seq=args.after or 0, limit=args.limit, subject=subject, kind_prefix=kind)
+    return fit_items(map(event_view, events))
+
+
+def _refuse_archived(txn: Txn, seq: int, language: Language) -> None:
+    """Events that were asked for by number and are in the archive: said, not left out."""
+    first = txn.first_event()
+    if seq < first:
+        values = {"seq": seq, "last": first - 1, "file": txn.archived().file}
+        raise InvalidArguments(Sentence("audit_archived", values).render(language))
+
+
 def _listed_events(txn: Txn, listing: ListQuery, args: AuditArgs, now: float) -> tuple[EventView, ...]:
     rows = txn.list_rows(listing, args.lo, args.limit, now)
+    if not rows and (asked := _BY_NUMBER.search(args.filter or "")) is not None:
+        _refuse_archived(txn, int(asked[1]), args.language)
     return fit_items(_with_request_number(txn, to_event(AuditRow(*row))) for row in rows)
 
 

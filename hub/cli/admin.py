@@ -21,6 +21,7 @@ from common.policy.check import Policy
 from common.policy.file import load_policy_bytes
 from common.text import clean
 from common.values import format_duration
+from hub.archive.reader import AuditArchive
 from hub.chat.inlets import load_config
 from hub.cli.init import InitSummary
 from hub.clock import hub_time_of
@@ -29,7 +30,7 @@ from hub.core import audit_chain
 from hub.core.records import Agent
 from hub.identity import certificates
 from hub.identity.key_ring import load_sealer
-from hub.identity.keys import load_keys
+from hub.identity.keys import HubKeys, load_keys
 from hub.store.store import Store
 from hub.store.transaction import Txn
 from hub.witness.local import sign_beside
@@ -193,11 +194,9 @@ def read_lines(file: str) -> Iterator[str]:
     yield from data.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
 
 
-def audit_rows(txn: Txn) -> Iterator[audit_chain.AuditRow]:
-    after = 0
-    while rows := txn.chain(after_seq=after, limit=1000):
-        yield from rows
-        after = rows[-1].seq
+def archive_of(config: HubConfig, keys: HubKeys) -> AuditArchive:
+    """What of the audit is in files: with the database it is the whole of it."""
+    return AuditArchive(config.audit.archive, keys.hub_id, keys.audit_known)
 
 
 def audit_checkpoints(txn: Txn, after: int = 0) -> Iterator[audit_chain.Checkpoint]:

@@ -16,11 +16,12 @@ from typing import Any
 import click
 
 from common.audit.checkpoint import key_id, parse_key, read_witness
+from common.audit.event import export_line
 from common.audit.export import verify_export
-from common.audit.verification import Verification, VerificationReport, Witness
+from common.audit.verification import CURES, ChainBroken, Verification, VerificationReport, Witness
 from common.audit.verifier import report_lines
 from common.errors import UserError, WorkFailed
-from hub.cli.admin import audit_checkpoints, audit_rows, open_store, sign_changes
+from hub.cli.admin import archive_of, audit_checkpoints, open_store, sign_changes
 from hub.cli.audit_bundle import write_verifier
 from hub.cli.audit_proof import prove
 from hub.cli.options import config_file_option, config_option, read_config
@@ -37,13 +38,16 @@ from hub.witness.signer import ANNOUNCED
 def verify_store(
     config: HubConfig, witnesses: Iterable[Path], trusted: dict[str, bytes], now: float
 ) -> VerificationReport:
-    """The store against its checkpoints, the file beside it and other witnesses. Without `trusted`, this hub's keys."""
+    """Archive and store against their checkpoints, the file beside them and other witnesses. Without `trusted`, this
+    hub's keys.
+    """
     keys = load_keys(config)
     places = [_own_witness(config, keys), *map(_witness, witnesses)]
     named = {**keys.job_keys, **keys.audit.pins}
     run = Verification(keys.hub_id, trusted or keys.audit_trusted, places, named=named, now=now)
+    archive = archive_of(config, keys)
     with open_store(config, 0.0) as store:
-        return store.read_now(lambda txn: run.run(audit_rows(txn), audit_checkpoints(txn)))
+        return store.read_now(lambda txn: run.run(archive.rows(txn), audit_checkpoints(txn)))
 
 
 def verify_file(
@@ -74,19 +78,45 @@ def _witness(path: Path) -> Witness:
 
 
 def export_audit(config: HubConfig, write: Callable[[str], object], now: float) -> None:
-    """Writes the export line by line from one snapshot of the store, after a checkpoint of all that is in it."""
+    """Writes the export line by line from the archive and one snapshot of the store, after a checkpoint of all that is
+    in it. Raises WorkFailed where a file of the archive is missing or changed.
+    """
     keys = load_keys(config)
     with open_store(config, now) as store:
         sign_changes(store, config, now)
 
         def unit(txn: Txn) -> None:
             count, named = txn.audit_head()[0], {**keys.job_keys, **keys.audit.pins}
-            for line in audit_chain.export(
-                audit_rows(txn), audit_checkpoints(txn), named, hub=keys.hub_id, count=count
-            ):
+            rows = archive_of(config, keys).rows(txn)
+            for line in audit_chain.export(rows, audit_checkpoints(txn), named, hub=keys.hub_id, count=count):
                 write(line)
 
-        store.read_now(unit)
+        try:
+            store.read_now(unit)
+        except ChainBroken as broken:
+            raise WorkFailed(broken.problem, CURES[broken.code]) from None
+
+
+def read_events(
+    config: HubConfig, first: int, last: int | None, subject: str | None = None, kind: str | None = None
+) -> list[str]:
+    """The lines of events, as in an export. Raises WorkFailed where a file of the archive is missing or changed."""
+    archive = archive_of(config, load_keys(config))
+
+    def unit(txn: Txn) -> list[str]:
+        found = []
+        for row in archive.rows(txn, after=first - 1):
+            if last is not None and row.seq > last:
+                break
+            if subject in (None, row.subject) and (kind is None or row.kind.startswith(kind)):
+                found.append(export_line(row))
+        return found
+
+    with open_store(config, 0.0) as store:
+        try:
+            return store.read_now(unit)
+        except ChainBroken as broken:
+            raise WorkFailed(broken.problem, CURES[broken.code]) from None
 
 
 def new_key(config: HubConfig, now: float) -> str:
@@ -185,6 +215,24 @@ def audit_export(config: HubConfig, output: str) -> None:
         raise UserError(f"cannot write {output} ({error.strerror})", "name another file, or make room") from None
 
 
+@audit_group.command("read", short_help="Print events, of the archive too.")
+@click.option("--from", "first", metavar="SEQ", type=click.IntRange(1), default=1, help="the first one")
+@click.option("--to", "last", metavar="SEQ", type=click.IntRange(1), help="the last one; left out: the newest")
+@click.option("--subject", metavar="ID", help="of one request, job, machine or person")
+@click.option("--kind", metavar="KIND", help='of one kind, or all whose names begin so: "job."')
+@config_option
+def audit_read(config: HubConfig, first: int, last: int | None, subject: str | None, kind: str | None) -> None:
+    """Print events as JSON lines, oldest first, from the archive's files and the database as one. The console and
+    `answerback audit` look into the database alone.
+
+    \b
+    answerback-hub audit read --subject web-1 --kind agent.
+    answerback-hub audit read --from 4711 --to 4711
+    """
+    for line in read_events(config, first, last, subject, kind):
+        click.echo(line, nl=False)
+
+
 @audit_group.command("key", short_help="Print the public keys that verify it.")
 @config_option
 def audit_key(config: HubConfig) -> None:
@@ -250,9 +298,14 @@ def audit_prove(config: HubConfig, seq: int, grown: bool) -> None:
     python answerback-verify.pyz --proof proof.json --key KEY
     """
     keys = load_keys(config)
+    archive = archive_of(config, keys)
     with open_store(config, time.time()) as store:
         sign_changes(store, config, time.time())
-        click.echo(json.dumps(store.read_now(lambda txn: prove(txn, keys, seq, grown=grown))))
+        try:
+            proof = store.read_now(lambda txn: prove(txn, archive, keys, seq, grown=grown))
+        except ChainBroken as broken:
+            raise WorkFailed(broken.problem, CURES[broken.code]) from None
+        click.echo(json.dumps(proof))
 
 
 @audit_group.command("verifier", short_help="Write the verifier as one file.")

@@ -7,12 +7,13 @@ from typing import Any
 from common.audit.event import event_bytes
 from common.audit.tree import consistency_ranges, inclusion_ranges, range_roots
 from common.errors import UserError
-from hub.cli.admin import audit_checkpoints, audit_rows
+from hub.archive.reader import AuditArchive
+from hub.cli.admin import audit_checkpoints
 from hub.identity.keys import HubKeys
 from hub.store.transaction import Txn
 
 
-def prove(txn: Txn, keys: HubKeys, seq: int, *, grown: bool) -> dict[str, Any]:
+def prove(txn: Txn, archive: AuditArchive, keys: HubKeys, seq: int, *, grown: bool) -> dict[str, Any]:
     """The proof with its checkpoints as notes; raises UserError. Reads the whole log once: O(log n) of it is kept."""
     last = txn.last_checkpoint()
     key = keys.audit.key
@@ -21,10 +22,10 @@ def prove(txn: Txn, keys: HubKeys, seq: int, *, grown: bool) -> dict[str, Any]:
     if seq > last.seq:
         raise UserError(f"the newest checkpoint is at {last.seq}", "name an event up to there")
     note = last.note(keys.hub_id, key.public)
-    leaves = map(event_bytes, audit_rows(txn))
+    leaves = map(event_bytes, archive.rows(txn))
     if not grown:
         proof = range_roots(leaves, inclusion_ranges(seq - 1, last.seq))
-        (row,) = txn.chain(after_seq=seq - 1, limit=1)
+        row = next(archive.rows(txn, after=seq - 1))
         return {"hub": keys.hub_id, "checkpoint": note, "event": list(row[:7]), "proof": proof}
     old = next((mark for mark in audit_checkpoints(txn, after=seq - 1) if mark.root), None)
     if old is None or old.seq != seq:

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from common.audit.archive import list_archive
 from common.audit.verification import Verification
 from common.errors import UserError, WorkFailed
 from common.files import create_folder, sync_folder
 from common.read_file import parse_toml
 from common.version import VERSION
-from hub.cli.admin import audit_checkpoints, audit_rows
+from hub.cli.admin import archive_of, audit_checkpoints
 from hub.cli.backup_file import (
     MAX_FILE,
     MAX_FILES,
@@ -149,12 +150,13 @@ def _add_store(writer: BackupWriter, database: Path, beside: Path, config: HubCo
 
 def _check_chain(copy: Path, config: HubConfig) -> int:
     keys = load_keys(config)
+    archive = archive_of(config, keys)
     with closing(
         Store.open(f"sqlite:///{copy.name}", folder=copy.parent, clock=float, look_only=True, sealer=keys.sealer)
     ) as store:
         report = store.read_now(
             lambda txn: Verification(keys.hub_id, keys.audit_trusted, named=keys.job_keys, strict=False).run(
-                audit_rows(txn), audit_checkpoints(txn)
+                archive.rows(txn), audit_checkpoints(txn)
             )
         )
     if not report.ok:
@@ -200,6 +202,11 @@ def _outside(config: HubConfig) -> Iterator[str]:
     folder = config.folder.path
     named = [config.policy.file, config.runbooks.file, config.store.seal_key_file]
     named += [file for inlet in config.inlets.values() for _, file in inlet_secret_files(inlet)]
+    if files := list_archive(config.audit.archive):
+        yield (
+            f"not in it: {len(files)} files of the audit's archive in {config.audit.archive}, which never change: keep"
+            " a copy of each, and put them back there before `answerback-hub audit verify`"
+        )
     for path in named:
         if folder not in path.absolute().parents:
             yield f"not in it: {path}, which is outside {folder}; keep a copy of it"

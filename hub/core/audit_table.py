@@ -24,6 +24,16 @@ class AuditTable:
     file: Path = setting(
         Path("audit.witness"), "A file, one line a minute of work. `answerback-hub audit protect` makes it append-only."
     )
+    keep: Duration = setting(
+        Duration(400 * _DAY),
+        "How long events are in the database, and at least as long as requests; then they go into files of `archive`. "
+        "0: for ever.",
+        low=0.0,
+        high=3_650 * _DAY,
+    )
+    archive: Path = setting(
+        Path("data/archive"), "The folder of those files, which nothing deletes: docs/audit.md. Copy it as a backup."
+    )
     syslog: str | None = setting(None, 'The system\'s log: a socket such as "/dev/log", or "HOST:PORT" by UDP.')
     every: Duration = setting(
         Duration(600.0), "How often chat, webhook and S3 get one, where there is one.", low=1.0, high=7 * _DAY

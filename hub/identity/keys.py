@@ -59,6 +59,11 @@ class HubKeys:
         """The keys that the audit is verified with; the job key until there is one of its own."""
         return self.audit.trusted or self.job_keys
 
+    @property
+    def audit_known(self) -> dict[str, bytes]:
+        """All that the audit was ever signed with."""
+        return {**self.job_keys, **self.audit.pins, **self.audit_trusted}
+
 
 def load_keys(config: HubConfig) -> HubKeys:
     """The hub's keys from its folder; raises UserError that names the file and the cure."""

@@ -13,8 +13,8 @@
                  standing (approvals that hold for a while), key_changes (whose own signatures machines count),
                  retention (what was kept long enough), passkeys,
                  timeline (the starts of the hub, and what a restored backup must not use again),
-                 events (the audit), lists and overview (what operators see; filter_sql turns filters into SQL,
-                 sealed_lists looks into what is sealed)
+                 events (the audit), archived (what of it is in files), lists and overview (what operators see;
+                 filter_sql turns filters into SQL, sealed_lists looks into what is sealed)
     transaction  `Txn`: all repositories together, the view of a unit of work inside one transaction
     database     the database behind a URL: connections, locks, errors translated for people
     migrate      brings the schema up to date at open; migrations/ has the steps (Alembic)

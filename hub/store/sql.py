@@ -232,6 +232,10 @@ class Connection:
         wrapped: bytes | None = self.value(_KEY_BY_ID, {"id": id})
         return wrapped
 
+    def data_key(self, id: str) -> bytes | None:  # noqa: A002
+        """A data key as it is wrapped now; None where the store has none of this id."""
+        return self._wrapped_key(id)
+
     def has_data_key(self, id: str) -> bool:  # noqa: A002
         return self._wrapped_key(id) is not None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub.store.archived import ArchiveRepository
 from hub.store.claims import ClaimRepository
 from hub.store.conversion import ConversionRepository
 from hub.store.credentials import CredentialRepository
@@ -38,6 +39,7 @@ class Txn(
     ConversionRepository,
     ListRepository,
     OverviewRepository,
+    ArchiveRepository,
     AuditRepository,
 ):
     """What a unit of work reads and writes with; valid only inside that unit.

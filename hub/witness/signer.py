@@ -130,6 +130,9 @@ class CheckpointSigner:
 
 def is_same_history(txn: Txn, note: Checkpoint) -> bool:
     """Whether the store's event at the note's size has the note's hash, which stands for all before it."""
+    if note.seq < txn.first_event():  # it is in the archive: the checkpoint that the note is of stays
+        mark = txn.checkpoint_at(note.seq)
+        return mark is not None and (mark.hash, mark.signature) == (note.hash, note.signature)
     rows = txn.chain(after_seq=note.seq - 1, limit=1)
     return bool(rows) and rows[0].seq == note.seq and rows[0].hash == note.hash
 

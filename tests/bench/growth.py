@@ -2,7 +2,8 @@
 
 Each message is a signed webhook that runs a real process and is answered (see throughput). Bytes are pages as SQLite
 counts them (`dbstat`), a table's with its indexes, beyond those of the hub before the first message. Measured when the
-last reply is posted, when delivered replies are old enough to be deleted, and when the requests are. Prints JSON.
+last reply is posted, when delivered replies are old enough to be deleted, when the requests are, and when the events of
+the audit are archived; then with the files of the archive. Prints JSON.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from hub.archive.archiver import Archiver
 from hub.chat.inlets import load_config  # after the path is set: the bench is run as a file
 from hub.cleanup import Cleanup
-from hub.cli.admin import open_store
+from hub.cli.admin import archive_of, open_store
+from hub.identity.keys import load_keys
 from tests.bench.throughput import full, prepared
 from tests.end_to_end.system import SystemHarness
 
@@ -43,11 +46,22 @@ def growth(before: dict[str, int], after: dict[str, int], count: int) -> dict[st
     return {"total": round(sum(found.values()), 1), **{name: round(size, 1) for name, size in listed}}
 
 
-async def clean(hub: Path, later: float) -> None:
-    """What the hub deletes `later` seconds from now."""
+async def clean(hub: Path, later: float, keep_events: float = 0.0) -> int:
+    """What the hub deletes `later` seconds from now; returns the archive's bytes."""
     config = load_config(hub / "hub.toml")
+    keys = load_keys(config)
     with open_store(config, time.time()) as store:
-        await Cleanup(store, config.store, lambda: time.time() + later, pause=nothing).run()
+        archiver = Archiver(store, archive_of(config, keys), keys.audit.key, time.time, nothing)
+        work = Cleanup(
+            store,
+            config.store,
+            lambda: time.time() + later,
+            pause=nothing,
+            archiver=archiver,
+            keep_events=keep_events,
+        )
+        await work.run()
+        return archiver.used_bytes()
 
 
 async def nothing(seconds: float) -> None:
@@ -71,12 +85,17 @@ async def bench(count: int = 2000) -> dict[str, Any]:
             week = by_table(file)
             await clean(rig.hub_dir, kept.retention + MINUTE)
             quarter = by_table(file)
+            kept_events = load_config(rig.hub_dir / "hub.toml").audit.keep
+            archive = await clean(rig.hub_dir, kept_events + MINUTE, kept_events)
+            year = by_table(file)
     return {
         "messages": count,
         "log": round(words / count, 1),
         "answered": growth(empty, full_size, count),
         "after_replies": growth(empty, week, count),
         "after_retention": growth(empty, quarter, count),
+        "after_archive": growth(empty, year, count),
+        "archive": round(archive / count, 1),
     }
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from common.lifecycle import RequestState
 from common.link.messages import Output, Report
 from common.values import Size
+from hub.archive.archiver import Archiver
+from hub.archive.reader import AuditArchive
 from hub.cleanup import IDS_KEPT, MAX_REST, Cleanup, OverBudget
 from hub.core.records import Job, Request
 from hub.status import budget_warnings
 from hub.store.retention import UNIT
 from hub.store.transaction import Txn
-from tests.hub.hub_harness import HubHarness, ended_message
+from hub.witness.signer import CheckpointSigner
+from tests.hub.hub_harness import FakeClock, HubHarness, ended_message
 
 DAY = 86_400.0
 
@@ -151,3 +156,64 @@ def _ended(number: int, now: float) -> Request:
         id=f"R{number}", number=0, state=RequestState.DONE, inlet="ops", event_id=f"old-{number}", conversation="room",
         chat_user="u", person="alice", text="x", language="en", reply_url="", received_at=now, ended_at=now,
     )  # fmt: skip
+
+
+async def test_old_events_go_into_the_archive_and_a_budget_counts_it(tmp_path: Path) -> None:
+    """After `keep`, at least after the retention; a budget takes them sooner, before any output goes."""
+    harness = HubHarness(tmp_path, FakeClock())
+    try:
+        start, hub = harness.clock.now, harness.keys.hub_id
+        signer = CheckpointSigner(harness.keys.job_key, hub, lambda: None)
+
+        def sign() -> None:
+            harness.write(
+                lambda txn: txn.audit("test.row", "r", "t", {"text": os.urandom(1_000).hex()}, harness.clock.now)
+            )
+            while harness.read(signer.advance):
+                pass
+            harness.write(lambda txn: signer.sign(txn, harness.clock.now))
+
+        harness.write(lambda txn: signer.announce(txn, None, start))
+        for _ in range(200):
+            sign()
+        archive = AuditArchive(tmp_path / "archive", hub, harness.keys.job_keys)
+        archiver = Archiver(harness.store, archive, harness.keys.job_key, harness.clock, _no_pause)
+        told: list[OverBudget | None] = []
+        work = Cleanup(
+            harness.store,
+            harness.config.store,
+            harness.clock,
+            pause=_no_pause,
+            tell=told.append,
+            archiver=archiver,
+            keep_events=60 * DAY,
+        )
+        harness.clock.advance(80 * DAY)
+        sign()
+        await work.run()
+        assert archive.files() == []  # requests of that time are still here
+        full = harness.read(lambda txn: txn.used_bytes())
+        work.configure(replace(harness.config.store, budget=Size(full - 200_000)))
+        await work.run()
+        (file,) = archive.files()
+        assert told[-1] is None
+        assert harness.read(lambda txn: txn.used_bytes()) + archiver.used_bytes() <= full - 200_000
+        assert archiver.used_bytes() == file.path.stat().st_size < full / 2
+        harness.clock.advance(11 * DAY)
+        sign()
+        work.configure(harness.config.store)
+        await work.run()
+        assert len(archive.files()) == 1
+        harness.clock.advance(80 * DAY)
+        sign()
+        await work.run()
+        assert len(archive.files()) == 2
+        work.configure(replace(harness.config.store, budget=Size(1)))
+        await work.run()
+        for more, fits in ((-100_000, False), (50_000, True)):
+            budget = harness.read(lambda txn: txn.used_bytes()) + archiver.used_bytes() + more
+            work.configure(replace(harness.config.store, budget=Size(budget)))
+            await work.run()
+            assert (told[-1] is None) is fits  # the files count
+    finally:
+        harness.store.close()

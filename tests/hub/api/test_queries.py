@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from common.api.queries import MAX_NEEDLE
@@ -9,10 +11,13 @@ from common.errors import Denied
 from common.link.messages import Output
 from common.values import Duration
 from hub.api.following import MAX_CHUNKS
+from hub.archive.archiver import Archiver
+from hub.archive.reader import AuditArchive
 from hub.config import ApprovalsTable
 from hub.links.console import InvalidArguments
+from hub.witness.signer import CheckpointSigner
 from tests.hub.api_harness import ApiHarness
-from tests.hub.hub_harness import NOW, HubHarness
+from tests.hub.hub_harness import NOW, FakeClock, HubHarness
 
 
 async def test_whoami_tells_every_verb_and_who_may(harness: HubHarness) -> None:
@@ -143,3 +148,40 @@ async def test_a_request_tells_what_an_approval_of_it_takes(harness: HubHarness)
     assert (told["critical"], told.get("allow_for")) == (True, None)
     await harness.submit(f"reject r{plain.number}", "bob")
     assert "allow_for" not in await rooms.call("bob", "request", number=plain.number)
+
+
+async def test_what_is_archived_is_said(tmp_path: Path) -> None:
+    """Asked for by its number, or by a place before the first that is here, the answer names the archive; lists are of
+    what is here.
+    """
+    harness = HubHarness(tmp_path, FakeClock())
+    try:
+        hub, now = harness.keys.hub_id, harness.clock.now
+        signer = CheckpointSigner(harness.keys.job_key, hub, lambda: None)
+        harness.write(lambda txn: signer.announce(txn, None, now))
+        for _ in range(3):
+            harness.write(lambda txn: [txn.audit("test.row", "r", "t", {}, now) for _ in range(5)])
+            while harness.read(signer.advance):
+                pass
+            harness.write(lambda txn: signer.sign(txn, now))
+        rooms = ApiHarness(harness)
+        assert len(await rooms.call("bob", "audit", after=0, kind="test.")) == 15
+        archive = AuditArchive(tmp_path / "archive", hub, harness.keys.job_keys)
+        assert await Archiver(harness.store, archive, harness.keys.job_key, lambda: now).run(now + 1)
+        first = harness.read(lambda txn: txn.first_event())
+        file = archive.files()[-1].path.name
+        for asked in (
+            {"after": 0},
+            {"after": first - 2},
+            {"filter": "seq:3"},
+            {"filter": f"kind:test.row seq:{first - 1}"},
+        ):
+            with pytest.raises(InvalidArguments, match=f"up to {first - 1} are in the archive.*audit read.*{file}"):
+                await rooms.call("bob", "audit", **asked)
+        rows = await rooms.call("bob", "audit", after=first - 1)
+        assert rows[0]["seq"] == first
+        assert (await rooms.call("bob", "audit"))[0]["seq"] == first
+        assert await rooms.call("bob", "audit", filter="seq:999999") == []
+        assert rows[-1]["kind"] == "audit.archived"
+    finally:
+        harness.store.close()

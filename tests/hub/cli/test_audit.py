@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -17,10 +18,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from common.audit.verifier import main
 from common.errors import UserError, WorkFailed
 from common.identity.signing import SigningKey
+from hub.archive.archiver import Archiver
 from hub.chat.inlets import load_config
 from hub.cli import admin, recover
+from hub.cli.backup import backup, restore
 from hub.cli.init import init
 from hub.cli.main import hub
 from hub.config import HubConfig
@@ -263,3 +267,74 @@ def test_the_witness_file_is_made_append_only(config: HubConfig) -> None:
         assert run(config, "protect", "--off")[0] == 0
     config.audit.file.unlink()
     assert "it makes it" in run(config, "protect")[1]
+
+
+def archived(config: HubConfig, rows: int = 60) -> list[Path]:
+    """The first events are moved into files, as a serving hub does it; the newest stay."""
+    keys = load_keys(config)
+    with admin.open_store(config, NOW) as store:
+        for number in range(rows):
+            store.write_now(lambda txn, n=number: txn.audit("test.row", f"r{n}", "t", {"text": f"canary-{n}"}, NOW))
+            if number % 10 == 9:
+                admin.sign_changes(store, config, NOW)
+        archive = admin.archive_of(config, keys)
+        archiver = Archiver(store, archive, keys.audit.key, lambda: NOW, _no_pause, 20)
+        assert asyncio.run(archiver.run(NOW + 1)) > 0
+    return [file.path for file in archive.files()]
+
+
+async def _no_pause(seconds: float) -> None: ...
+
+
+def test_the_archive_and_the_database_are_one_log(config: HubConfig, tmp_path: Path) -> None:
+    """Verified, exported, proven and read as before; an export of it needs no archive to be verified."""
+    files = archived(config)
+    assert len(files) >= 2
+    assert verified(config) == (True, "", None)
+    code, text = run(config, "read", "--kind", "test.", "--from", "10")
+    assert code == 0
+    seqs = [json.loads(line)["seq"] for line in text.splitlines()]
+    assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+    first = int(files[1].name.split("-")[1])
+    code, text = run(config, "read", "--from", "2", "--to", str(first))
+    assert [json.loads(line)["seq"] for line in text.splitlines()] == list(range(2, first + 1))
+    export = tmp_path / "audit.jsonl"
+    assert run(config, "export", "-o", str(export))[0] == 0
+    assert export.read_text().count('"kind":"test.row"') == 60
+    assert verified(config, "--export", str(export)) == (True, "", None)
+    proof = tmp_path / "proof.json"
+    code, text = run(config, "prove", "5")
+    proof.write_text(text)
+    assert code == 0
+    assert main(["--proof", str(proof), "--key", _key(config)]) == 0
+
+
+def _key(config: HubConfig) -> str:
+    return run(config, "key")[1].split()[-1]
+
+
+def test_a_file_of_the_archive_that_is_gone_is_named_by_every_command(config: HubConfig, tmp_path: Path) -> None:
+    files = archived(config)
+    kept = files[0].read_bytes()
+    files[0].unlink()
+    assert verified(config) == (False, "archive_missing", 1)
+    for words in (["export", "-o", str(tmp_path / "e")], ["prove", "5"], ["read"]):
+        code, text = run(config, *words)
+        assert (code, "is missing: put the file back" in text) == (1, True), text
+    files[0].write_bytes(kept[:-1])
+    ok, code_of, _ = verified(config)
+    assert (ok, code_of) == (False, "archive_changed")
+    files[0].write_bytes(kept)
+    assert verified(config) == (True, "", None)
+
+
+def test_a_backup_names_the_archive(config: HubConfig, tmp_path: Path) -> None:
+    """It is not in it: the chain in it holds with the files, and one that is put back without them says so."""
+    files = archived(config)
+    done = backup(config, tmp_path / "b.tar", "pass phrase of some length", NOW)
+    assert any(f"{len(files)} files of the audit's archive in" in line for line in done.advice)
+    restore(tmp_path / "b.tar", tmp_path / "new", "pass phrase of some length", NOW)
+    new = load_config(tmp_path / "new" / "hub.toml")
+    assert verified(new)[1] == "archive_missing"
+    shutil.copytree(config.audit.archive, new.audit.archive)
+    assert verified(new)[1] != "archive_missing"

@@ -138,8 +138,9 @@ def lose_lock(store: Store) -> None:
 
 
 def test_a_hub_whose_epoch_was_passed_writes_nothing(store: Store, url: str, tmp_path: Path) -> None:
-    """The lock was taken from under it and another hub serves: each write is refused inside its own transaction, before
-    anybody has looked, and what the other one wrote is all that there is. A command beside the two writes as ever.
+    """Two holders of one store (lesson F12): the lock was taken from under it and another hub serves. Each write is
+    refused inside its own transaction, before anybody has looked, and what the other one wrote is all that there is. A
+    command beside the two writes as ever.
     """
     assert store.acquire() == 1
     store.write_now(lambda txn: txn.audit("first.hub", "s", "hub", {}, 1.0))
