@@ -27,6 +27,7 @@ from common.values import format_rounded_size
 from hub.archive.archiver import Archiver
 from hub.config import StoreTable
 from hub.log import logger
+from hub.store.lanes import Lane
 from hub.store.retention import UNIT, Dropped, Page
 from hub.store.store import Store
 from hub.store.transaction import Txn
@@ -147,7 +148,7 @@ class Cleanup:
     async def _unit(self, unit: Callable[[Txn], T]) -> T:
         """One unit, and the rest after it."""
         started = time.perf_counter()
-        done = await self._store.write(unit)
+        done = await self._store.write(unit, Lane.BACKGROUND)
         await self._pause(min(MAX_REST, REST * (time.perf_counter() - started)))
         return done
 

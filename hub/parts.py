@@ -291,6 +291,7 @@ def build_links(base: Base, engine: Engine, api: OperatorApi, verb_table: VerbTa
     )
     base.fan_out.subscribe(links.on_commit)
     engine.on_epoch = links.raise_epoch
+    engine.places.hold, engine.places.free = links.hold_place, links.free_place
     engine.wakes.tell = links.say
     return links
 
@@ -338,6 +339,7 @@ def build_http(
             inlets=inlets,
             accept=engine.intake.accept,
             record_refusal=partial(record_refusal, base.store),
+            in_line=lambda: engine.intake.in_line,
             ready=lambda: readiness_problems(links, health, base.storage.sentence("en")),
             storage=lambda: base.storage.mode,
             recovery=lambda: base.recovery.sentence("en"),

@@ -12,6 +12,7 @@ from typing import Final
 from common.errors import UserError, WorkFailed
 from common.identity.sealing import Sealer
 from hub.log import logger
+from hub.store.lanes import Lane
 from hub.store.sealing_keys import LOADED
 from hub.store.store import Store
 from hub.store.transaction import Txn
@@ -118,7 +119,7 @@ class SealingTasks:
         while True:
             before = loop.time()
             try:
-                step = await self._store.write(lambda txn: txn.seal_old_rows(ROWS))
+                step = await self._store.write(lambda txn: txn.seal_old_rows(ROWS), Lane.BACKGROUND)
             except (UserError, WorkFailed) as error:
                 log.error("sealing.failed", task="rows", problem=str(error))
                 await asyncio.sleep(RETRY_AFTER)

@@ -56,6 +56,7 @@ from hub.core.records import Card, Reply
 from hub.core.unreadable import is_unreadable
 from hub.log import logger
 from hub.metrics import Metrics
+from hub.store.lanes import Lane
 from hub.store.store import Store
 from hub.store.transaction import Txn
 
@@ -176,7 +177,7 @@ class DeliveryWorker:
             if unit is not None:
                 units.append(unit)
         if units:
-            await self._store.write(lambda txn: [unit(txn) for unit in units])
+            await self._store.write(lambda txn: [unit(txn) for unit in units], Lane.REPLIES)
         self._pause = max(MIN_PAUSE, MAX_POLL_SHARE * (time.perf_counter() - started))
 
     def _has_slot(self, inlet: str) -> bool:
@@ -258,7 +259,7 @@ class DeliveryWorker:
         if isinstance(result, Delivered):
             crashpoints_of((reply.kind,), "posted")
             ref = result.ref if delivery.inlet.platform.can_update else ""
-            await self._store.write(lambda txn: _mark_delivered(txn, reply, ref, now))
+            await self._store.write(lambda txn: _mark_delivered(txn, reply, ref, now), Lane.REPLIES)
             crashpoints_of((reply.kind,), "marked")
             self._attempts.forget(reply)
             self._metrics.count_reply("done")
@@ -273,12 +274,12 @@ class DeliveryWorker:
             follows = Dead(follows.reason)
         match follows:
             case Retry(_, reason):
-                await self._store.write(self._retry_unit(reply, follows, attempts))
+                await self._store.write(self._retry_unit(reply, follows, attempts), Lane.REPLIES)
                 self._metrics.count_reply("retry")
                 self._activity.note_reply_failure(reply.inlet, reason, now)
                 log.info("reply.retry", request=reply.request_id, reply=reply.id, attempt=attempts, reason=reason)
             case Dead(reason):
-                await self._store.write(self._dead_unit(reply, reason))
+                await self._store.write(self._dead_unit(reply, reason), Lane.REPLIES)
                 self._attempts.forget(reply)
 
     async def _newest(self, delivery: _Delivery) -> _Delivery:

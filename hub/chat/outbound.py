@@ -355,6 +355,8 @@ class OutboundSupervisor:
         match receipt.status:
             case "rate":
                 await self._refusals.count(inlet.name, f"{receipt.limited}_rate", message.user)
+            case "busy":
+                await self._refusals.count(inlet.name, "line", message.user)
             case "echo":
                 await self._refusals.count(inlet.name, "echo", message.user)
 

@@ -77,7 +77,7 @@ _DISCARD_SECONDS: Final = 2.0
 class WebhookLimits:
     """Limits for all inlets together."""
 
-    concurrency: int = 512  # deliveries between signature and commit
+    concurrency: int = 512  # deliveries between signature and commit; those that wait in line have a bound there
     buffered: int = 64 * 1024 * 1024  # bytes of bodies held at a time
     body_seconds: float = 10.0  # from the headers to the last byte of the body
     failures: float = 20.0  # bad signatures a minute from one address (IPv6: one /64) that are told apart
@@ -104,6 +104,7 @@ class WebhookDeps:
     code_forms: CodeFormDeps | None = None  # of forms for a second factor's code; None: there are none
     activity: InletActivity | None = None  # where deliveries and refusals are noted besides
     wall: Callable[[], float] | None = None  # the wall clock, by which deliveries are fresh; None: `clock`
+    in_line: Callable[[], int] = lambda: 0  # accepted deliveries that wait for their turn
     record: Callable[[Inlet, WebhookRequest, float], None] = lambda inlet, request, now: None  # a proven delivery
 
 
@@ -232,7 +233,7 @@ class Webhook:
         rate = self._admit(inlet)
         try:
             delivery = WebhookRequest(await self._read(body, inlet), headers, _query(scope), scope["method"])
-            if self._in_flight >= self._deps.limits.concurrency:
+            if self._in_flight - self._deps.in_line() >= self._deps.limits.concurrency:
                 raise _busy()
             self._in_flight += 1
             try:
@@ -315,6 +316,9 @@ class Webhook:
             case "rate":
                 message = f"too many messages from {receipt.limited}; send it again later"
                 raise WebhookRefused(429, f"{receipt.limited}_rate", message, _retry_after(receipt.wait))
+            case "busy":
+                message = "too many messages wait here; send it again later"
+                raise WebhookRefused(429, "line", message, _retry_after(receipt.wait))
         if (said := received.response) is not None:
             return _response(said(receipt.status, receipt.number) if callable(said) else said)
         return _json({"ok": True, "request": receipt.request, "number": receipt.number})

@@ -8,12 +8,12 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a message. `accepted`, `duplicate` and `changed` exist only after a commit; `rate`, `echo` and
-    `ignored` are about what was not stored.
+    """What became of a message. `accepted`, `duplicate` and `changed` exist only after a commit; `rate`, `busy`,
+    `echo` and `ignored` are about what was not stored.
     """
 
-    status: Literal["accepted", "duplicate", "changed", "rate", "echo", "ignored"]
+    status: Literal["accepted", "duplicate", "changed", "rate", "busy", "echo", "ignored"]
     request: str = ""  # ULID
     number: int = 0
     limited: str = ""  # whose rate it was: person, conversation or stranger
-    wait: float = 0.0  # seconds until there is room
+    wait: float = 0.0  # seconds until there is room, of `rate` and `busy`

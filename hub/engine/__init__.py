@@ -4,10 +4,11 @@ engine           puts the parts together; what other rooms are given
 unit_of_work     one transaction: rows, audit, replies; run, committed, its effects published
 snapshot         policy, runbooks, people and machines as a unit of work finds them
 effects          what follows a commit, and the fan-out that passes it on
-intake           an accepted message: committed, planned, judged
+fair_line        turns in front of what takes a few at a time
+intake           messages: accepted, planned, judged and leased in one commit; outcomes what comes of them
 planning_queue   messages that need pictures read, earlier messages, or a model; picture_records keeps the pictures that
                  are only named
-dispatch         jobs for a link with room: leased, checked again, signed
+dispatch         jobs for a machine with room: leased, checked again, signed
 agent_events     what an agent reports
 recovery         after a restored backup: what was open is ended; recovery_state: what everybody asks meanwhile
 actor            who acts, from where, and what became of it

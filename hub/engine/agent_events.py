@@ -7,8 +7,9 @@ audit row, a few a minute at most.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from common.lifecycle import JobState
@@ -26,6 +27,7 @@ from common.link.messages import (
     Unsure,
 )
 from common.machine.vitals import plausible_vitals
+from hub.core.fair_queue import Key
 from hub.core.holder import knows_of, may_start
 from hub.core.job import ComeBack, Release
 from hub.core.job_output import MarkTruncated, StoreChunk, decide_output
@@ -40,12 +42,15 @@ from hub.engine.key_changes import due_for, note_known
 from hub.engine.recovery import take_jobs
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 from hub.identity.agents import AgentRegistry
+from hub.store.lanes import NOBODY, OUTPUT_TURN, Lane
 
 AgentEvent = Accepted | Refused | Started | Output | Ended | Unsure | Report | KnownKeys
 
 OTHER_HOLDER: Final = "not started, says a holder of the name that did not have it"
 MAX_UNKNOWN_NAMED: Final = 20  # jobs that nobody knows, named in one audit row
 MAX_FOREIGN_ROWS: Final = 5  # audit rows a minute for one machine's events about jobs that are not its own
+SOME_OUTPUT: Final = 32 * 1024
+"""Bytes of output in a batch of events up to which it is a unit like any other."""
 MAX_VITALS: Final = 32  # of a machine, and characters of a name
 MAX_VITAL: Final = 40
 
@@ -93,10 +98,16 @@ class AgentEventHandler:
         behind the link, and `protocol` the one whose orders it takes.
         """
         runner = RunnerBehind(life, MIN_PROTOCOL if estranged else protocol)
-        replies, effects = await self._units.commit(lambda uow: self._apply(uow, agent, events, estranged, runner))
-        own, others = split_for_agent(effects, agent)
-        self._units.publish(others)
-        replies.forgets, replies.cancels, replies.settled = own.forgets, own.cancels, own.settled
+        replies = AgentReplies()
+        for some, output in in_turns(events):
+            lane, key = (Lane.OUTPUT, Key("", agent)) if output else (Lane.JOBS, NOBODY)
+            commit = partial(self._apply, agent=agent, events=some, estranged=estranged, runner=runner, replies=replies)
+            _, effects = await self._units.commit(commit, lane, key, output)
+            own, others = split_for_agent(effects, agent)
+            self._units.publish(others)
+            replies.forgets += own.forgets
+            replies.cancels += own.cancels
+            replies.settled += own.settled
         return replies
 
     async def flush(self, *, everything: bool = False) -> None:
@@ -107,7 +118,7 @@ class AgentEventHandler:
                 uow.audit(row.kind, machine, machine, row.data)
 
         if self.rows.holding:
-            await self._units.write(unit)
+            await self._units.write(unit, Lane.BACKGROUND)
 
     def heartbeat(self, agent: str, beat: Heartbeat, now: float, round_trip: float | None = None) -> None:
         """`round_trip` is the link's, in seconds, as the hub's own kernel measures it."""
@@ -117,14 +128,20 @@ class AgentEventHandler:
             self._fleet.record_vitals(agent, {**{name[:MAX_VITAL]: value for name, value in few}, **own}, now)
 
     def _apply(
-        self, uow: UnitOfWork, agent: str, events: Sequence[AgentEvent], estranged: bool, runner: RunnerBehind
-    ) -> AgentReplies:
-        replies = AgentReplies()
+        self,
+        uow: UnitOfWork,
+        *,
+        agent: str,
+        events: Sequence[AgentEvent],
+        estranged: bool,
+        runner: RunnerBehind,
+        replies: AgentReplies,
+    ) -> None:
         uow.count_rows_of(agent, self.rows)
         for event in events:
             if isinstance(event, Report):
                 if not note_life(uow, agent, event, estranged):
-                    return replies  # there are two: this one's word is not taken, and its link ends
+                    return  # there are two: this one's word is not taken, and its link ends
                 if estranged:
                     take_jobs(uow, agent, event)
                 _reconcile(uow, agent, event, replies)
@@ -133,7 +150,6 @@ class AgentEventHandler:
                 note_known(uow, agent, event)
             else:
                 self._apply_event(uow, agent, event, replies, runner)
-        return replies
 
     def _apply_event(
         self,
@@ -172,6 +188,27 @@ class AgentEventHandler:
             replies.confirms[after.id] = after.not_after - uow.now
         if isinstance(event, Ended):
             replies.credits.pop(job.id, None)
+
+
+def in_turns(events: Sequence[AgentEvent]) -> Iterator[tuple[Sequence[AgentEvent], int]]:
+    """A batch of one machine's events in its order, as units: much output is written a turn at a time, behind what
+    other machines and people have, and what is no more than an answer's worth together with what else was said. The
+    bytes of its output, 0 of a unit that waits for no turn.
+    """
+    total = sum(len(event.data) for event in events if isinstance(event, Output))
+    if total <= SOME_OUTPUT:
+        yield events, 0
+        return
+    some: list[AgentEvent] = []
+    size = 0
+    for event in events:
+        more = len(event.data) if isinstance(event, Output) else 0
+        if some and size + more > OUTPUT_TURN:
+            yield some, size
+            some, size = [], 0
+        some.append(event)
+        size += more
+    yield some, size
 
 
 def _is_of_its_holder(uow: UnitOfWork, job: Job) -> bool:

@@ -1,24 +1,55 @@
-"""Dispatch: queued jobs of a machine leased, checked once more, and signed as orders for its agent."""
+"""Dispatch: queued jobs of a machine leased, checked once more, and signed as orders for its agent.
+
+There are two ways to it. A link with room asks for what is queued (`dispatch`), in a transaction of its own. And a unit
+that queues jobs leases them at once, where the links of their machines hold a place for it (`lease_in`): then what a
+message asks for is accepted, planned and leased in one commit. Both lease in the same order, the queue's, and by the
+same code: who stands before in the queue is handed out first. What was leased has to be sent; where it cannot be, since
+its session is over and another one may be there already, it goes back into the queue (`take_back`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from common.catalogue import Sentence
 from common.confirmation import confirmation
 from common.identity.signing import CONFIRM_PURPOSE, ORDER_PURPOSE, SigningKey
+from common.lifecycle import JobState
 from common.link.messages import PROTOCOL, Confirm, Dispatch
-from common.plan import Order
+from common.plan import Order, Plan
 from hub.core.dispatch import decide_dispatch, order_for_protocol
-from hub.core.job import Withhold
+from hub.core.job import Release, Withhold
 from hub.core.records import Job, Request
 from hub.core.redelivery import may_take
+from hub.engine.effects import Leased, Place
 from hub.engine.standing_approvals import StandingApprovals
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
+from hub.store.lanes import Lane
 
 HUB: Final = "hub"
+MAX_PLACES: Final = 4
+"""Machines whose jobs one unit leases besides; what is for more of them their links fetch, each in its own time."""
+
+
+class Places:
+    """The places that links hold for units; set by the links, once there are any."""
+
+    def __init__(self) -> None:
+        self.hold: Callable[[str], Place | None] = lambda agent: None
+        self.free: Callable[[Place], None] = lambda place: None
+
+    def hold_for(self, plan: Plan) -> list[Place]:
+        """Places for the plan's first step; none where it is for many machines."""
+        targets = plan.steps[0].targets if plan.steps else ()
+        if len(targets) > MAX_PLACES:
+            return []
+        return [place for place in map(self.hold, targets) if place is not None]
+
+    def free_all(self, places: Iterable[Place]) -> None:
+        for place in places:
+            self.free(place)
 
 
 class Dispatcher:
@@ -48,7 +79,49 @@ class Dispatcher:
         """
         if self._read_only():
             return []
-        orders = await self._units.write(lambda uow: self._lease_orders(uow, agent, journal, limit, protocol, life))
+        orders = await self._units.write(
+            lambda uow: self._lease_orders(uow, agent, journal, limit, protocol, life), Lane.JOBS
+        )
+        return self._signed(orders, protocol)
+
+    def lease_in(self, uow: UnitOfWork, places: Sequence[Place]) -> None:
+        """Leases jobs that this unit has queued, one for each of these places. A machine that has no more waiting needs
+        no wake-up afterwards.
+        """
+        for place in places:
+            if place.agent not in uow.effects.wake:
+                continue  # the unit has nothing for it
+            orders = self._lease_orders(uow, place.agent, place.journal, 1, place.protocol, place.life)
+            if orders:
+                uow.effects.leased.append(Leased(place, orders))
+            if not uow.txn.has_claimable(place.agent, uow.now):
+                uow.effects.wake.discard(place.agent)
+
+    def sign(self, leased: Leased) -> list[tuple[Dispatch, str]]:
+        """What `lease_in` leased for a machine, signed, each with its job's id."""
+        return self._signed(leased.orders, leased.place.protocol)
+
+    async def take_back(self, leased: Leased) -> None:
+        """Puts what was leased and not sent back into the queue; what moved on meanwhile stays as it is."""
+
+        def unit(uow: UnitOfWork) -> None:
+            for order in leased.orders:
+                job = uow.txn.job(order.job)
+                if (
+                    job is not None
+                    and job.state is JobState.LEASED
+                    and (job.epoch, job.life)
+                    == (
+                        order.epoch,
+                        leased.place.life,
+                    )
+                ):
+                    uow.apply_job_event(job, Release(), HUB)
+                    uow.effects.wake.add(job.agent)
+
+        await self._units.write(unit, Lane.JOBS)
+
+    def _signed(self, orders: Sequence[Order], protocol: int) -> list[tuple[Dispatch, str]]:
         return [(self._sign(order_for_protocol(order, protocol)), order.job) for order in orders]
 
     def confirm(self, job: str, life: str, left: float) -> Confirm:

@@ -10,10 +10,11 @@ link, in the order of the events; the rest is everybody's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from common.key_change import SignedKeyChange
+from common.plan import Order
 from hub.core.wake import Waking
 from hub.log import logger
 from hub.metrics import Metrics
@@ -21,10 +22,30 @@ from hub.metrics import Metrics
 log = logger("engine")
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place among the jobs of a machine that its link holds while a unit runs, with what its session has reported."""
+
+    agent: str
+    session: str
+    journal: str
+    protocol: int
+    life: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """Orders to be sent at once, in the session of their place or not at all."""
+
+    place: Place
+    orders: Sequence[Order]
+
+
 @dataclass(slots=True)
 class Effects:
     """What to do after the commit."""
 
+    leased: list[Leased] = field(default_factory=list)
     wake: set[str] = field(default_factory=set)  # machines with something queued
     cancels: list[tuple[str, str, bool]] = field(default_factory=list)  # machine, job, kill
     forgets: dict[str, list[str]] = field(default_factory=dict)  # machine -> jobs whose end is committed

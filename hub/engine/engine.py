@@ -32,8 +32,8 @@ from hub.engine.agent_events import AgentEvent, AgentEventHandler, AgentReplies
 from hub.engine.chat_actions import ChatActions
 from hub.engine.code_forms import CodeForms
 from hub.engine.confirm import Confirmations
-from hub.engine.dispatch import Dispatcher
-from hub.engine.effects import Effects
+from hub.engine.dispatch import Dispatcher, Places
+from hub.engine.effects import Effects, Leased
 from hub.engine.holders import after_lock, lock_holders, note_links, note_moved
 from hub.engine.intake import Intake
 from hub.engine.passkeys import Passkeys
@@ -107,6 +107,8 @@ class Engine:
         )
         self.code_forms = CodeForms(store=store, units=units, actions=actions, people=people, clock=clock)
         self.wakes = Wakes(units, fleet, composer, clock)
+        self.dispatcher = Dispatcher(units, job_key, epoch, actions.standing, lambda: store.room.read_only)
+        self.places = Places()
         self.intake = Intake(
             store=store,
             units=units,
@@ -125,8 +127,9 @@ class Engine:
             recovery=self.recovery_state,
             fetch_pictures=fetch_pictures,
             standing=actions.standing,
+            dispatcher=self.dispatcher,
+            places=self.places,
         )
-        self.dispatcher = Dispatcher(units, job_key, epoch, actions.standing, lambda: store.room.read_only)
         self.agent_events = AgentEventHandler(units, fleet)
         self.standing = actions.standing
         self._authorities = authorities
@@ -225,6 +228,12 @@ class Engine:
         self, agent: str, journal: str, limit: int, protocol: int = PROTOCOL, life: str = ""
     ) -> list[tuple[Dispatch, str]]:
         return await self.dispatcher.dispatch(agent, journal, limit, protocol, life)
+
+    def sign(self, leased: Leased) -> list[tuple[Dispatch, str]]:
+        return self.dispatcher.sign(leased)
+
+    async def take_back(self, leased: Leased) -> None:
+        await self.dispatcher.take_back(leased)
 
     def confirm(self, job: str, life: str, left: float, protocol: int) -> Confirm:
         """`protocol` is the one whose orders the runner takes."""

@@ -1,16 +1,22 @@
-"""An accepted message: committed, planned, judged, and what comes of it committed.
+"""Messages: accepted, planned, judged and leased in one commit where they are understood at once.
 
-    accept -> [backlog] -> plan: at once, or by the planning queue -> apply_outcome
+    webhook, socket -> [fair line] -> accept: commit, with its plan, judgement, jobs and their lease
+                                        `-> the planning queue, where it takes pictures, earlier messages or a model
 
-The backlog holds hints: the truth is the store's list of received requests, which `sweep` goes through after a restart
-and whenever the backlog was full. Only the backlog has a message's second-factor code; the store has it masked, in
-whatever words it stood (`said_codes`).
+A message stands in line before anything of it is stored: inlets and people take turns, what decides and asks goes
+before what plans, and who would wait for longer than a moment is asked to come again instead (`Receipt("busy")`). A few
+at a time are in the store.
+
+What was committed and not planned is in the store as a received request: `sweep` finds it after a restart, and what
+the hub itself failed on. Only this process has a message's second-factor code; the store has it masked, in whatever
+words it stood (`said_codes`). A crash after the commit and before the order left is the same as ever: the job is
+leased, and the machine's next report says that it does not have it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -24,21 +30,21 @@ from common.lifecycle import RequestState
 from hub.chat.compose import ReplyComposer
 from hub.chat.platforms.base import MAX_PICTURE_REFS, IncomingMessage
 from hub.config import HubConfig
-from hub.core.admission import check_admission, judge_plan, transition_of
 from hub.core.echo_guard import EchoGuard
-from hub.core.judgement import Judgement
-from hub.core.outcome import CannotPlan, ChatCommand, PlainAnswer, Planned, PlanningOutcome
-from hub.core.queue_limits import QueueCounts, QueueLimits, needs_agent_counts
+from hub.core.fair_queue import NEVER, DrainRate, FairQueue, Key
+from hub.core.outcome import CannotPlan, ChatCommand, Planned, PlanningOutcome
 from hub.core.rate_limits import TokenBuckets
 from hub.core.receipt import Receipt
 from hub.core.records import Request
 from hub.core.recovery import REASON as RESTORED
 from hub.core.repeated_message import edit_event_id, is_same_message
 from hub.core.sender_limits import SenderLimits
-from hub.core.short_refusal import SHORTENED, short_refusal
 from hub.engine.chat_actions import ChatActions
-from hub.engine.earlier_messages import MAX_EARLIER, asks, was_just_refused
-from hub.engine.model_hint import hint_at_models
+from hub.engine.dispatch import Dispatcher, Places
+from hub.engine.earlier_messages import MAX_EARLIER, asks
+from hub.engine.effects import Effects, Place
+from hub.engine.fair_line import FairLine, LineFull
+from hub.engine.outcomes import OutcomeApplier, actor_of
 from hub.engine.picture_records import FetchPictures, seal_picture_ref
 from hub.engine.planning_queue import PlanningQueue, seal_context
 from hub.engine.recovery_state import RecoveryState
@@ -52,11 +58,21 @@ from hub.metrics import Metrics
 from hub.planning.chat_commands import redact
 from hub.planning.link_words import without_link_code
 from hub.planning.service import PlanningService
-from hub.store.errors import Conflict, StoreFull
+from hub.store.errors import Conflict, StoreBusy, StoreFull, StoreLost
 from hub.store.store import Store
 
-PLANNING_WORKERS: Final = 16
-MAX_BACKLOG: Final = 10_000
+SWEEPERS: Final = 4
+"""Swept requests that are planned at a time."""
+MAX_SWEPT: Final = 10_000
+AT_A_TIME: Final = 4
+"""Messages in the store at a time: few, so that a newcomer waits for few; enough for them to share commits."""
+MAX_LINE: Final = 4_096
+MAX_INLET: Final = 2_048
+MAX_SENDER: Final = 1_024
+ACTS, MESSAGES = 0, 1
+MESSAGES_FLOOR: Final = 4
+"""Acts that go before a message, at most, while one waits."""
+_STORE: Final = (StoreBusy, StoreFull, StoreLost)
 STRANGER_ANSWERS: Final = 2.0
 """How often somebody whom nobody knows is told so in a conversation, before the next time in STRANGER_PAUSE."""
 STRANGER_PAUSE: Final = 600.0
@@ -88,6 +104,8 @@ class Intake:
         recovery: RecoveryState | None = None,
         fetch_pictures: FetchPictures | None = None,
         standing: StandingApprovals,
+        dispatcher: Dispatcher,
+        places: Places,
     ) -> None:
         self._store = store
         self._recovery = recovery or RecoveryState()
@@ -96,14 +114,25 @@ class Intake:
         self._fleet = fleet
         self._planning_service = planning_service
         self._sealer = sealer
-        self._chat_actions = chat_actions
         self._said_codes = said_codes
         self._config = config
         self._metrics = metrics
         self._clock = clock
         self._wall = wall  # by which a second factor's codes are good
-        self._standing = standing
-        self._backlog: asyncio.Queue[tuple[Request, str, int]] = asyncio.Queue(MAX_BACKLOG)
+        self._dispatcher = dispatcher
+        self._places = places
+        self._outcomes = OutcomeApplier(
+            chat_actions=chat_actions,
+            said_codes=said_codes,
+            standing=standing,
+            has_model=lambda: planning_service.has_model,
+            config=lambda: self._config,
+        )
+        line: FairQueue[asyncio.Future[None]] = FairQueue(
+            (NEVER, MESSAGES_FLOOR), total=MAX_LINE, per_group=MAX_INLET, per_key=MAX_SENDER
+        )
+        self._line = FairLine(line, AT_A_TIME, clock, DrainRate())
+        self._swept: asyncio.Queue[tuple[Request, str, int]] = asyncio.Queue(MAX_SWEPT)
         self._echo_guard = echo_guard
         self._sender_limits = SenderLimits(config.http.person_rate, config.http.conversation_rate)
         self._strangers = TokenBuckets(1 / STRANGER_PAUSE, STRANGER_ANSWERS)
@@ -125,52 +154,152 @@ class Intake:
 
     # ---- accepting
 
+    @property
+    def in_line(self) -> int:
+        """Messages that wait for their turn."""
+        return self._line.waiting
+
     async def accept(self, inlet: str, incoming: IncomingMessage) -> Receipt:
         """Commits a verified message. When this returns it is on disk, and only then may the webhook be answered
-        2xx; but a message over its sender's rate, or that only repeats what we said, is not stored.
+        2xx; but a message that would wait too long, one over its sender's rate, or that only repeats what we said, is
+        not stored.
         """
         self._store.refuse_when_full()
+        person = self._people.find_by_chat(inlet, incoming.user)
+        key = Key(inlet, person or f"?{incoming.user}")
+        kind = ACTS if person and self._planning_service.is_act(inlet, incoming.text) else MESSAGES
+        if (wait := self._line.refuse(kind, key)) is not None:
+            return self._busy(inlet, wait)
         request, steps = self._new_request(inlet, incoming)
         if not incoming.addressed and not await self._is_for_us(request, incoming.text):
             return Receipt("ignored")
         if (refused := self._check_sender(request, incoming.text)) is not None:
             return refused
-        # Unknown to the store, but from before a restored backup came into force: it may have been done.
-        lost = self._recovery.is_older(incoming.sent_at) or (inlet, request.event_id) in self._recovery.taken
+        self._active += 1
+        try:
+            await self._line.enter(kind, key)
+            try:
+                receipt, outcome = await self._accept(request, incoming, steps)
+            finally:
+                self._line.leave()
+        except LineFull as full:
+            return self._busy(inlet, full.wait)
+        finally:
+            self._active -= 1
+        await self._refresh_after(outcome)
+        return receipt
+
+    def _busy(self, inlet: str, wait: float) -> Receipt:
+        self._metrics.count_message(inlet, "busy")
+        return Receipt("busy", wait=wait)
+
+    async def _accept(
+        self, request: Request, incoming: IncomingMessage, steps: tuple[int, ...]
+    ) -> tuple[Receipt, PlanningOutcome | None]:
+        """Plans a message whose turn it is, as far as that takes no waiting, and commits it with what comes of it."""
+        inlet, started_at = request.inlet, self._clock()
         pictures = [self._sealer.seal(image, seal_context(request.id)) for image in incoming.images]
         pictures += [seal_picture_ref(self._sealer, request.id, one) for one in incoming.pictures[:MAX_PICTURE_REFS]]
+        outcome: PlanningOutcome | None
+        # Unknown to the store, but from before a restored backup came into force: it may have been done.
+        if self._recovery.is_older(incoming.sent_at) or (inlet, request.event_id) in self._recovery.taken:
+            text, outcome = incoming.text, CannotPlan(Sentence("recovery_old_message"), RESTORED)
+        else:
+            text, outcome, steps = self._plan_fast(request, incoming.text, len(pictures))
+        stages = [("wait", started_at - request.received_at), ("think", self._clock() - started_at)]
+        places: list[Place] = self._places.hold_for(outcome.plan) if isinstance(outcome, Planned) else []
+        judged: list[Request] = []  # once its outcome is being applied
 
-        def unit(uow: UnitOfWork) -> Request | Receipt:
-            if incoming.edited and uow.txn.request_by_event(inlet, request.event_id) is None:
-                return Receipt("ignored")  # what was said first was not for us, and an edit is never a first
-            added = uow.txn.add_request(request)
-            if added is None:
-                return self._refuse_repeated(uow, request, steps)
-            uow.txn.taken = inlet, request.event_id
-            for picture in pictures:
-                uow.txn.add_sealed(added.id, "picture", picture, uow.now)
-            uow.audit("message.accepted", added.id, _actor_of(added), _accepted_data(added, len(pictures)))
-            return added
+        def unit_of(said: PlanningOutcome | None) -> Callable[[UnitOfWork], Request | Receipt]:
+            def unit(uow: UnitOfWork) -> Request | Receipt:
+                if incoming.edited and uow.txn.request_by_event(inlet, request.event_id) is None:
+                    return Receipt("ignored")  # what was said first was not for us, and an edit is never a first
+                added = uow.txn.add_request(request)
+                if added is None:
+                    return self._refuse_repeated(uow, request, steps)
+                uow.txn.taken = inlet, request.event_id
+                for picture in pictures:
+                    uow.txn.add_sealed(added.id, "picture", picture, uow.now)
+                uow.audit("message.accepted", added.id, actor_of(added), _accepted_data(added, len(pictures)))
+                if said is not None:
+                    judged.append(added)
+                    self._outcomes.apply(uow, added, said, steps)
+                    self._dispatcher.lease_in(uow, places)
+                    uow.effects.stages += stages
+                return added
+
+            return unit
 
         # Pending before it is stored: a sweep that found it first would plan from the stored text, which has no code.
         self._pending_ids.add(request.id)
         try:
-            added, effects = await self._units.commit(unit)  # of a new message no effects: it is planned first
-        except BaseException:
-            self._pending_ids.discard(request.id)  # it may have been committed all the same: then a sweep finds it
-            raise
-        if isinstance(added, Receipt):
-            self._pending_ids.discard(request.id)
-            self._metrics.count_message(inlet, added.status)
+            try:
+                added, effects = await self._units.commit(unit_of(outcome))
+            except Exception as error:
+                if not judged or isinstance(error, _STORE):
+                    raise  # it may have been committed all the same: then a sweep finds it
+                added, effects = await self._accept_unplanned(unit_of(None), error)
             self._units.publish(effects)
-            return added
-        self._metrics.count_message(inlet, "accepted")
-        if lost:
-            await self._refuse(added, CannotPlan(Sentence("recovery_old_message"), RESTORED))
+            if isinstance(added, Receipt):
+                self._metrics.count_message(inlet, added.status)
+                return added, None
+            self._metrics.count_message(inlet, "accepted")
+            if outcome is None:
+                await self._plan_later(added, text, steps)
+            return Receipt("accepted", added.id, added.number), outcome
+        finally:
+            self._places.free_all(places)
             self._pending_ids.discard(request.id)
-            return Receipt("accepted", added.id, added.number)
-        self._enqueue(added, incoming.text, len(pictures))
-        return Receipt("accepted", added.id, added.number)
+
+    async def _accept_unplanned(
+        self, unit: Callable[[UnitOfWork], Request | Receipt], error: Exception
+    ) -> tuple[Request | Receipt, Effects]:
+        """Takes a message of which what comes of it could not be committed. Where that was the store's trouble, or a
+        conflict, a sweep tries again; a fault of the hub's own is not tried for ever.
+        """
+        log.error("request.plan_failed", exc_info=error)
+        added, effects = await self._units.commit(unit)
+        if isinstance(added, Request) and not isinstance(error, UserError | Conflict):
+            await self._refuse_failed(added)
+        return added, effects
+
+    def _plan_fast(
+        self, request: Request, text: str, pictures: int
+    ) -> tuple[str, PlanningOutcome | None, tuple[int, ...]]:
+        """The message's text without the codes that were said in it, what its planner says at once, None where that
+        takes more than a moment, and the codes' steps. Planning has no effects: it may be done again.
+        """
+        crashpoint("plan.begun")
+        without, steps = self._find_codes(request, text)
+        try:
+            outcome = self._planning_service.plan_fast(request, text, pictures)
+            if steps and not gives_code(outcome):
+                outcome = self._planning_service.plan_fast(request, without, pictures)
+            kept = self._said_codes.without_shapes(without, self._people.row(request.person))
+            if kept != without and not (isinstance(outcome, Planned) or gives_code(outcome)):
+                without, outcome = kept, self._planning_service.plan_fast(request, kept, pictures)
+        except Exception:
+            log.exception("request.plan_failed", request=request.id)
+            outcome = CannotPlan(Sentence("plan_failed"), "hub")
+        crashpoint("plan.made")
+        return without, outcome, steps
+
+    async def _plan_later(self, request: Request, text: str, steps: tuple[int, ...]) -> None:
+        """Gives a message to the planning queue; `text` is without codes."""
+        if not self._planning_queue.submit(
+            request, text, steps, act=self._planning_service.is_act(request.inlet, text)
+        ):
+            await self._refuse(request, CannotPlan(Sentence("planning_busy"), "busy"))
+
+    async def _refresh_after(self, outcome: PlanningOutcome | None) -> None:
+        """Reads at once what a chat command has changed of what the hub keeps in memory."""
+        try:
+            if isinstance(outcome, ChatCommand) and outcome.verb in FLEET_VERBS:
+                await self._fleet.refresh()
+            if isinstance(outcome, ChatCommand) and outcome.verb == "link":
+                await self._people.refresh()
+        except UserError as error:  # the store's trouble: the message is taken, and it is read again by the clock
+            log.warning("request.not_refreshed", reason=str(error))
 
     def _check_sender(self, request: Request, text: str) -> Receipt | None:
         inlet, conversation, user = request.inlet, request.conversation, request.chat_user
@@ -222,10 +351,10 @@ class Intake:
         edit = replace(request, id=str(ULID()), event_id=edit_event_id(request))
         added = uow.txn.add_request(edit)
         if added is not None:
-            uow.audit("message.accepted", added.id, _actor_of(added), _accepted_data(added, 0))
+            uow.audit("message.accepted", added.id, actor_of(added), _accepted_data(added, 0))
             changed = CannotPlan(Sentence("message_changed", {"number": first.number}), "changed")
             answered, note = self._said_codes.take_away(uow, added, steps, event=request.event_id)
-            self._move(uow, answered, changed, note)
+            self._outcomes.move(uow, answered, changed, note)
         return Receipt("changed", first.id, first.number)
 
     def _new_request(self, inlet: str, incoming: IncomingMessage) -> tuple[Request, tuple[int, ...]]:
@@ -251,17 +380,11 @@ class Intake:
         )
         return request, steps
 
-    def _enqueue(self, request: Request, text: str, images: int) -> None:
-        try:
-            self._backlog.put_nowait((request, text, images))
-        except asyncio.QueueFull:
-            self._pending_ids.discard(request.id)
-
     def _is_pending(self, request: Request) -> bool:
         return request.id in self._pending_ids or request.id in self._planning_queue
 
     async def sweep(self) -> None:
-        """Queues requests that were committed and not planned: after a restart, or when the backlog was full."""
+        """Queues requests that were committed and not planned: after a restart, or where that failed."""
         if self._store.room.read_only:
             return  # what was planned could not be kept
         received = await self._store.read(lambda txn: txn.received_requests())
@@ -270,21 +393,24 @@ class Intake:
         pictures = await self._store.read(lambda txn: [txn.count_pictures(request.id) for request in lost])
         for request, count in zip(lost, pictures, strict=True):
             if not self._is_pending(request):
+                try:
+                    self._swept.put_nowait((request, request.text, count))
+                except asyncio.QueueFull:
+                    return  # the next sweep finds the rest
                 self._pending_ids.add(request.id)
-                self._enqueue(request, request.text, count)
 
     # ---- planning
 
     async def run(self) -> None:
-        """Plans what was accepted, several at a time so that they share commits."""
+        """Plans what was swept up and what takes longer, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for index in range(PLANNING_WORKERS):
-                tasks.create_task(self._planning_worker(), name=f"planner {index}")
+            for index in range(SWEEPERS):
+                tasks.create_task(self._plan_swept(), name=f"planner {index}")
             tasks.create_task(self._planning_queue.run(), name="planning queue")
 
-    async def _planning_worker(self) -> None:
+    async def _plan_swept(self) -> None:
         while True:
-            request, text, images = await self._backlog.get()
+            request, text, images = await self._swept.get()
             try:
                 await self.plan(request, text, images)
             except StoreFull as error:
@@ -301,7 +427,7 @@ class Intake:
         def unit(uow: UnitOfWork) -> None:
             current = uow.txn.request(request.id)
             if current is not None and current.state is RequestState.RECEIVED:
-                self._move(uow, current, why)
+                self._outcomes.move(uow, current, why)
 
         await self._units.write(unit)
 
@@ -313,24 +439,14 @@ class Intake:
             log.exception("request.not_given_up", request=request.id)
 
     async def plan(self, request: Request, text: str, images: int = 0) -> None:
-        """Plans one received request and commits what came of it, or hands it to the planning queue. Planning has no
-        effects: it may be done again.
-        """
+        """Plans one received request and commits what came of it, or hands it to the planning queue."""
         started_at = self._clock()
         self._active += 1
         try:
-            crashpoint("plan.begun")
-            without, steps = self._find_codes(request, text)
-            outcome = self._planning_service.plan_fast(request, text, images)
-            if steps and not gives_code(outcome):
-                outcome = self._planning_service.plan_fast(request, without, images)
-            kept = self._said_codes.without_shapes(without, self._people.row(request.person))
-            if kept != without and not (isinstance(outcome, Planned) or gives_code(outcome)):
-                without, outcome = kept, self._planning_service.plan_fast(request, kept, images)
-            if outcome is None and not self._planning_queue.submit(request, without, steps):
-                outcome = CannotPlan(Sentence("planning_busy"), "busy")
-            crashpoint("plan.made")
-            if outcome is not None:
+            without, outcome, steps = self._plan_fast(request, text, images)
+            if outcome is None:
+                await self._plan_later(request, without, steps)
+            else:
                 await self._commit(request, outcome, started_at, steps)
         finally:
             self._active -= 1
@@ -352,10 +468,7 @@ class Intake:
             uow.effects.stages += [("wait", started_at - request.received_at), ("think", seconds)]
 
         await self._units.write(unit)
-        if isinstance(outcome, ChatCommand) and outcome.verb in FLEET_VERBS:
-            await self._fleet.refresh()
-        if isinstance(outcome, ChatCommand) and outcome.verb == "link":
-            await self._people.refresh()
+        await self._refresh_after(outcome)
 
     async def plan_slow(self, request: Request, text: str) -> None:
         """Plans one request as the planning queue does: pictures, earlier messages, models."""
@@ -371,79 +484,11 @@ class Intake:
         """Takes the limits of a hub.toml that was read again."""
         self._config = config
 
-    # ---- what came of it
-
     def apply_outcome(
         self, uow: UnitOfWork, request: Request, outcome: PlanningOutcome, steps: tuple[int, ...] = ()
     ) -> None:
-        """Moves a received request on by what its planner said; `steps` are those of the codes said in it."""
-        if not uow.is_authentic(request):
-            outcome = CannotPlan(Sentence("row_forged", {"what": f"r{request.number}"}), "forged")
-        if isinstance(outcome, ChatCommand) and outcome.verb == "retry":
-            request, outcome = self._chat_actions.plan_retry(uow, request, outcome)
-        match outcome:
-            case ChatCommand():
-                text = self._chat_actions.handle_chat_command(uow, request, outcome)
-                request, note = self._said_codes.take_away(uow, request, steps, given=gives_code(outcome))
-                self._move(uow, request, PlainAnswer(text), note)
-            case Planned(plan):
-                check = uow.world.checker(request.person, plan.tainted, uow.now)
-                decision = judge_plan(plan, check, self._config.queue.ttl)
-                if not isinstance(decision, CannotPlan) and decision.kind != "deny":
-                    limits = self._queue_limits()
-                    counts = _count_queue(uow, request.person, plan.targets, limits)
-                    decision = check_admission(request.person, decision, counts, limits)
-                request, _ = self._said_codes.take_away(uow, request, steps)
-                self._move(uow, request, decision)
-            case CannotPlan(code="not_understood") if not self._planning_service.has_model:
-                request, note = self._said_codes.take_away(uow, request, steps)
-                self._move(uow, request, hint_at_models(uow, request, outcome), note)
-            case PlainAnswer() | CannotPlan():
-                request, note = self._said_codes.take_away(uow, request, steps)
-                self._move(uow, request, outcome, note)
-
-    def _move(
-        self,
-        uow: UnitOfWork,
-        request: Request,
-        decision: PlainAnswer | CannotPlan | Judgement,
-        note: Sentence | None = None,
-    ) -> None:
-        """`note` stands below the answer."""
-        transition, text = transition_of(request, decision, uow.now, self._config.queue.decide_within)
-        if (sentence := _shortened(decision)) is not None and was_just_refused(uow, request):
-            text = short_refusal(sentence, request.language)
-        if isinstance(decision, Judgement) and decision.kind == "ask":
-            transition = self._standing.apply(uow, transition)
-        if note is not None:
-            text = f"{text}\n{note.render(request.language)}" if text else note.render(request.language)
-        uow.apply_transition(request, transition, _actor_of(request), text)
-
-    def _queue_limits(self) -> QueueLimits:
-        queue = self._config.queue
-        return QueueLimits(total=queue.max_total, person=queue.max_person, agent=queue.max_agent)
-
-
-def _shortened(decision: PlainAnswer | CannotPlan | Judgement) -> Sentence | None:
-    """The sentence of a refusal that gets shorter where it is not the first one; None of anything else."""
-    match decision:
-        case CannotPlan(sentence, code, "") if code in SHORTENED:
-            return sentence
-        case Judgement(kind="deny"):
-            return decision.reason
-    return None
-
-
-def _count_queue(uow: UnitOfWork, person: str, targets: Sequence[str], limits: QueueLimits) -> QueueCounts:
-    total = uow.txn.count_queued()
-    counted = targets if needs_agent_counts(total, limits) else ()
-    agents = {target: uow.txn.count_queued(agent=target) for target in counted}
-    return QueueCounts(total, uow.txn.count_queued(person=person), agents)
-
-
-def _actor_of(request: Request) -> str:
-    """The person, or the chat user where nobody is known by that name."""
-    return request.person or f"{request.inlet}:{request.chat_user}"
+        """See `OutcomeApplier.apply`."""
+        self._outcomes.apply(uow, request, outcome, steps)
 
 
 def _accepted_data(request: Request, images: int) -> dict[str, Any]:

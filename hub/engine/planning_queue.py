@@ -21,6 +21,7 @@ from common.identity.sealing import Sealer, UnsealError, context
 from common.lifecycle import RequestState
 from common.text import clean_output
 from hub.chat.compose import ReplyComposer
+from hub.core.fair_queue import NEVER, FairQueue, Key
 from hub.core.outcome import Exchange, ImageText, PlanningResult, SealedNote
 from hub.core.records import Request, SealedItem
 from hub.engine.picture_records import Fetched, FetchPictures, fetch_all, open_picture_ref
@@ -33,6 +34,8 @@ from hub.store.store import Store
 from hub.store.transaction import Txn
 
 WORKERS: Final = 64  # messages planned at a time; models have bounds of their own
+ACTS, PLANS = 0, 1
+PLANS_FLOOR: Final = 4  # acts that go before a plan, at most, while one waits
 MAX_HISTORY: Final = 12  # earlier messages of a conversation that a plan may refer to
 MAX_IMAGE_TEXT: Final = 16 * 1024  # characters of a picture's text, in the reply and in the store
 _NO_IMAGE_READER: Final = ImageText(problem=Sentence("images_unread"))
@@ -67,22 +70,25 @@ class PlanningQueue:
         self._on_failure = on_failure
         self._clock = clock
         self._history_seconds = history_seconds
-        self._queue: asyncio.Queue[tuple[Request, str, tuple[int, ...]]] = asyncio.Queue(queue_size)
+        self._queue: FairQueue[tuple[Request, str, tuple[int, ...]]] = FairQueue((NEVER, PLANS_FLOOR), total=queue_size)
+        self._put = asyncio.Semaphore(0)  # as often as there is something in the queue
         self._pending_ids: set[str] = set()
         self._active = 0
 
     def __contains__(self, request_id: str) -> bool:
         return request_id in self._pending_ids
 
-    def submit(self, request: Request, text: str, steps: tuple[int, ...] = ()) -> bool:
-        """Takes a message, and the steps of the codes that were said in it; False where too many wait."""
+    def submit(self, request: Request, text: str, steps: tuple[int, ...] = (), *, act: bool = False) -> bool:
+        """Takes a message, and the steps of the codes that were said in it; False where too many wait. An `act` goes
+        before what is planned by models; people take turns.
+        """
         if request.id in self._pending_ids:
             return True
-        try:
-            self._queue.put_nowait((request, text, steps))
-        except asyncio.QueueFull:
+        key = Key(request.inlet, request.person or f"?{request.chat_user}")
+        if not self._queue.put(ACTS if act else PLANS, key, (request, text, steps)):
             return False
         self._pending_ids.add(request.id)
+        self._put.release()
         return True
 
     @property
@@ -91,7 +97,7 @@ class PlanningQueue:
 
     @property
     def waiting(self) -> int:
-        return self._queue.qsize()
+        return len(self._queue)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -100,7 +106,10 @@ class PlanningQueue:
 
     async def _worker(self) -> None:
         while True:
-            request, text, steps = await self._queue.get()
+            await self._put.acquire()
+            entry = self._queue.pop()
+            assert entry is not None  # noqa: S101 - one for each release
+            request, text, steps = entry
             self._active += 1
             try:
                 await self.plan(request, text, steps)

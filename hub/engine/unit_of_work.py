@@ -23,11 +23,13 @@ from hub.core import job as jobs_of_hub
 from hub.core import request as requests_of_hub
 from hub.core.approval_proofs import ApprovalProver
 from hub.core.audit import WriteAudit
+from hub.core.fair_queue import Key
 from hub.core.machine_rows import MachineRows
 from hub.core.records import Job, Request
 from hub.core.wake import MAX_AT_ONCE
 from hub.engine.effects import EffectFanOut, Effects
 from hub.engine.snapshot import WorldSnapshot
+from hub.store.lanes import NOBODY, OUTPUT_TURN, Lane
 from hub.store.store import Store
 from hub.store.transaction import Txn
 
@@ -265,13 +267,15 @@ class UnitOfWorkRunner:
         self._fan_out = fan_out
         self._clock = clock
 
-    async def write(self, unit: Callable[[UnitOfWork], T]) -> T:
+    async def write(self, unit: Callable[[UnitOfWork], T], lane: Lane = Lane.PEOPLE) -> T:
         """Runs `unit` in one transaction; once that is committed, publishes its effects."""
-        result, effects = await self.commit(unit)
+        result, effects = await self.commit(unit, lane)
         self.publish(effects)
         return result
 
-    async def commit(self, unit: Callable[[UnitOfWork], T]) -> tuple[T, Effects]:
+    async def commit(
+        self, unit: Callable[[UnitOfWork], T], lane: Lane = Lane.PEOPLE, key: Key = NOBODY, cost: int = OUTPUT_TURN
+    ) -> tuple[T, Effects]:
         """Runs `unit` in one transaction. Its effects are the caller's to publish."""
         now, wall, world = self._clock(), self._wall(), self.world()
 
@@ -281,7 +285,7 @@ class UnitOfWorkRunner:
             crashpoints_of(uow.audited, "uncommitted")
             return result, uow
 
-        result, uow = await self._store.write(in_transaction)
+        result, uow = await self._store.write(in_transaction, lane, key, cost)
         crashpoints_of(uow.audited, "committed")
         return result, uow.effects
 

@@ -45,6 +45,7 @@ from common.link.messages import (
 from common.link.session import Session, SessionFull
 from hub.core.reconcile import MAX_ID
 from hub.engine.agent_events import AgentEvent, AgentReplies
+from hub.engine.effects import Leased, Place
 from hub.engine.engine import Engine
 from hub.links.send_queue import SendQueue
 from hub.links.trust import PeerTrust
@@ -120,6 +121,8 @@ class AgentLink:
         self._stalled = False  # its runner does not answer
         self._dispatching = False
         self._dispatch_requested = False
+        self._held = 0  # places that units hold
+        self._was_full = False  # of held places, when there was something to dispatch
 
     # ---- its connections
 
@@ -327,11 +330,55 @@ class AgentLink:
             self._dispatching = True
             self._tasks.create_task(self._dispatch_jobs(), name=f"dispatch {self.name}")
 
+    def _room(self) -> int:
+        return self._window - len(self.outstanding) - self._held
+
+    def hold_place(self) -> Place | None:
+        """A place for one job, until `free_place`; None where the machine has none, or is being handed something."""
+        ready = self._reconciled and self.connected and not (self.broken or self._stalled or self._dispatching)
+        if not ready or self._room() < 1 or not self.session.has_room():
+            return None
+        self._held += 1
+        return Place(self.name, self.session.id, self.journal, self.orders_protocol, self.life)
+
+    def free_place(self) -> None:
+        self._held -= 1
+        if self._was_full:
+            self._was_full = False
+            self.request_dispatch()
+
+    def hand_over(self, leased: Leased) -> bool:
+        """Sends what a unit has leased; False where the session that it was leased for is not this one."""
+        place = leased.place
+        if self.broken or place.session != self.session.id or (place.journal, place.life) != (self.journal, self.life):
+            return False
+        if self._engine.recovery_state.active:
+            return True  # since a moment ago: it is unknown by now, and must not leave
+        signed = self._engine.sign(leased)
+        self.outstanding.update(job for _, job in signed)
+        beat = [self._beat()] if self._tells_marks else []  # what it remembers is never behind what it was told to do
+        messages = (*beat, *(dispatch for dispatch, _ in signed))
+        try:
+            frames = [self.session.send(message) for message in messages]
+        except SessionFull:
+            self.end_session()  # the report of the next session releases it
+            self.close_nowait("too much that is not acknowledged")
+            return True
+        crashpoints_of(messages, "leaving")
+        if (wire := self._send_queue) is not None:
+            wire.enqueue(*frames)
+            self._tasks.create_task(self._flush(wire, messages), name=f"hand over {self.name}")
+        return True
+
+    async def _flush(self, wire: SendQueue, messages: Sequence[Message]) -> None:
+        await wire.flush()
+        crashpoints_of(messages, "sent")
+
     async def _dispatch_jobs(self) -> None:
         try:
             while self._dispatch_requested and self.connected and not self.broken and not self._stalled:
                 self._dispatch_requested = False
-                while (room := self._window - len(self.outstanding)) > 0 and self.session.has_room():
+                while (room := self._room()) > 0 and self.session.has_room():
                     signed = await self._engine.dispatch(
                         self.name, self.journal, min(room, MAX_DISPATCH), self.orders_protocol, self.life
                     )
@@ -343,6 +390,7 @@ class AgentLink:
                     await self._send(*beat, *(dispatch for dispatch, _ in signed))
                     if not signed or not self.connected:
                         break
+                self._was_full = self._held > 0 and self._room() <= 0
         except SessionFull:
             self.end_session()  # what was leased and not sent is released by the report of the next session
             await self.close(CLOSE_TRY_AGAIN_LATER, "too much that is not acknowledged")

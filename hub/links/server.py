@@ -36,7 +36,7 @@ from common.link.compatibility import orders_protocol
 from common.link.messages import Cancel, Forget, Hello, Message, Refuse, Welcome
 from common.link.session import Session
 from hub.config import HubConfig
-from hub.engine.effects import Effects
+from hub.engine.effects import Effects, Leased, Place
 from hub.engine.engine import Engine
 from hub.identity.agents import AgentRegistry
 from hub.identity.authorities import LiveAuthorities
@@ -430,6 +430,8 @@ class LinkServer:
 
     def on_commit(self, effects: Effects) -> None:
         """What the links of agents do with a commit's effects; `hub.api.notifications` notifies consoles."""
+        for leased in effects.leased:
+            self._hand_over(leased)
         self.wake(effects.wake)
         for name, job, kill in effects.cancels:
             self.say(name, Cancel(job, kill))
@@ -449,6 +451,22 @@ class LinkServer:
                 link.close_nowait("locked")
             if self._tasks is not None:
                 self._tasks.create_task(self._fleet.reload(name), name=f"reload {name}")
+
+    def hold_place(self, name: str) -> Place | None:
+        """A place for a job of the machine, while a unit runs that may lease one; None where there is none."""
+        link = self._agents.get(name)
+        return None if link is None else link.hold_place()
+
+    def free_place(self, place: Place) -> None:
+        """The unit is over, and what it leased is handed over."""
+        link = self._link_of(place.agent)
+        if link is not None and link.session.id == place.session:
+            link.free_place()
+
+    def _hand_over(self, leased: Leased) -> None:
+        link = self._link_of(leased.place.agent)
+        if (link is None or not link.hand_over(leased)) and self._tasks is not None:
+            self._tasks.create_task(self._engine.take_back(leased), name=f"take back {leased.place.agent}")
 
     def say(self, name: str, *messages: Message) -> None:
         """Sends this to a machine, where it has a link."""

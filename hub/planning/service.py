@@ -12,7 +12,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from common.catalogue import Sentence
 from common.plan import BadPlan
@@ -36,13 +36,19 @@ from hub.core.records import Request
 from hub.core.who_may import names_of
 from hub.identity.agents import AgentRegistry
 from hub.identity.people import PeopleDirectory
-from hub.planning.chain import PlannerChain
-from hub.planning.chat_commands import redact
+from hub.planning.chain import PlannerChain, first_outcome
+from hub.planning.chat_commands import ChatCommandPlanner, redact
 from hub.planning.completion import only_machines
 from hub.planning.followup import may_refer_back
 from hub.planning.link_words import link_code
+from hub.planning.machine_commands import MachineCommandPlanner
 from hub.planning.reading import read_message
 from hub.planning.unaddressed import Unaddressed, classify
+
+_ACTS: Final = (ChatCommandPlanner(), MachineCommandPlanner())
+MAX_ACT: Final = 1_000  # characters
+_WORK: Final = frozenset({"retry", *DRAFT_VERBS})
+"""Chat commands that bring work."""
 
 
 class AsyncPlanner(Protocol):
@@ -126,6 +132,17 @@ class PlanningService:
         except BadPlan as error:
             outcome = plan_too_big(error)
         return outcome
+
+    def is_act(self, inlet: str, text: str) -> bool:
+        """Whether a message decides, takes back or asks, and brings no work: told by its words alone, so that it is
+        told of each message of a flood too.
+        """
+        if len(text) > MAX_ACT or text.lstrip().startswith("@"):
+            return False
+        inventory = self._fleet.inventory
+        words = read_message(text, inventory, self._bot_of(inlet))
+        outcome = first_outcome(PlanningContext(words, "en", "", (), inventory, self._clock()), _ACTS)
+        return isinstance(outcome, ChatCommand) and outcome.verb not in _WORK
 
     def classify_unaddressed(self, request: Request, text: str) -> Unaddressed:
         """What a message is that is not addressed to the bot."""

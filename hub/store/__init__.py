@@ -18,7 +18,7 @@
     transaction  `Txn`: all repositories together, the view of a unit of work inside one transaction
     database     the database behind a URL: connections, locks, errors translated for people
     migrate      brings the schema up to date at open; migrations/ has the steps (Alembic)
-    writer       the writer thread with group commit
+    writer       the writer thread with group commit; lanes: which units go before which
     restored     what it does in the moment in which it turns out to be a restored backup
     watermark    how far the hub has come, in a file outside the database
     row_key      the key that authenticates rows, in a file outside the database; made, and lost

@@ -33,6 +33,7 @@ _CLAIMABLE: Final = (
 )
 _AT_PRIORITY: Final = (*_CLAIMABLE, table.c.priority == sa.bindparam("priority"))
 _SOME: Final = Statement(JOB.select.where(*_CLAIMABLE).limit(sa.bindparam("limit")))
+_ANY: Final = Statement(sa.select(table.c.id).where(*_CLAIMABLE).limit(1))
 _PRIORITY: Final = Statement(sa.select(table.c.priority).where(*_CLAIMABLE).order_by(table.c.priority.desc()).limit(1))
 _OLDEST_OF_PERSON: Final = Statement(
     JOB.select.where(*_AT_PRIORITY, table.c.person == sa.bindparam("person"))
@@ -78,6 +79,10 @@ class ClaimRepository(JobRepository):
             return self._take_turns(machine, limit, lease)
         found.sort(key=lambda job: (-job.priority, job.queued_at, job.id))  # all of them fit: turns do not matter
         return [lease(job) for job in found]
+
+    def has_claimable(self, agent: str, now: float) -> bool:
+        """Whether `claim_jobs` would find a job of the machine."""
+        return self._db.row(_ANY, {"agent": agent, "now": now}) is not None
 
     def _take_turns(self, machine: dict[str, Any], limit: int, lease: Callable[[Job], Job]) -> list[Job]:
         turn: dict[str, int] = dict(self._db.rows(_TURNS, machine))

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from common.errors import UserError
 from common.identity.sealing import Sealer
 from common.link.marks import Mark
+from hub.core.fair_queue import Key
 from hub.core.recovery import Start, in_history
 from hub.core.row_mac import RowAuthenticator
 from hub.store.broken import BrokenValues
@@ -20,6 +21,7 @@ from hub.store.cipher import ColumnCipher
 from hub.store.conversion import DONE, PAGES
 from hub.store.database import Database, StoreLock, acquire_within
 from hub.store.errors import StoreBusy, StoreFenced, StoreFull
+from hub.store.lanes import NOBODY, OUTPUT_TURN, Lane
 from hub.store.migrate import migrate
 from hub.store.restored import begin_recovery, use_up_steps
 from hub.store.room import Room
@@ -270,8 +272,11 @@ class Store:
         """The rest of this run counts as another start, which the unit that calls for it has added."""
         self._start = start
 
-    async def write(self, unit: Callable[[Txn], T]) -> T:
-        """Runs `unit` in the writer thread; returns its result when the commit is on disk.
+    async def write(
+        self, unit: Callable[[Txn], T], lane: Lane = Lane.JOBS, key: Key = NOBODY, cost: int = OUTPUT_TURN
+    ) -> T:
+        """Runs `unit` in the writer thread, when its lane and key have their turn (`hub.store.lanes`); returns its
+        result when the commit is on disk.
 
         What `unit` raises is raised here and rolls back only this unit. Raises StoreBusy, StoreFull or StoreLost.
         Cancelling the caller does not cancel the unit: it may have been committed. `unit` must use nothing but `txn`
@@ -280,7 +285,7 @@ class Store:
         self._refuse_waiting()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._writer.submit(unit, future, loop)
+        self._writer.submit(unit, future, loop, lane, key, cost)
         return await future
 
     def write_now(self, unit: Callable[[Txn], T]) -> T:

@@ -1,7 +1,9 @@
 """The writer thread: one transaction for all queued units (group commit), each behind its own savepoint.
 
-A commit costs one fsync whatever it holds, so units that arrive during a commit share the next. Units run in the order
-they were submitted. A unit that raises is rolled back alone and its caller gets the exception; the others' results are
+A commit costs one fsync whatever it holds, so units that arrive during a commit share the next. Which of them run first
+is decided by their lanes (`hub.store.lanes`); the results are told in the order in which the units ran. A batch takes
+units for `BATCH_SECONDS` at most and then commits: so whoever comes last waits for that long and one commit, whatever
+else there is to do. A unit that raises is rolled back alone and its caller gets the exception; the others' results are
 delivered after the commit, with one wake-up for each event loop. Where the commit itself fails, or the database rolls
 the whole transaction back, every unit of the batch fails with that error.
 """
@@ -9,8 +11,8 @@ the whole transaction back, every unit of the batch fails with that error.
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -18,14 +20,18 @@ from typing import Any, Final
 
 from common.errors import UserError
 from hub.core.audit_chain import ChainHead
+from hub.core.fair_queue import FairQueue, Key
 from hub.core.row_mac import RowAuthenticator
 from hub.store.database import Database
 from hub.store.errors import StoreBusy, StoreFenced, StoreFull
+from hub.store.lanes import FLOORS, NOBODY, OUTPUT_TURN, Lane
 from hub.store.sql import Connection
 from hub.store.transaction import Txn
 
 MAX_QUEUED: Final = 10_000
 MAX_BATCH: Final = 256
+BATCH_SECONDS: Final = 0.010
+"""How long a batch takes more units: longer than a commit takes, so that most of the time is spent on units."""
 
 Unit = Callable[[Txn], Any]
 
@@ -72,65 +78,77 @@ class Writer:
         self._rows = rows
         self._max_queued = max_queued
         self._connection: Connection | None = None
-        self._queue: queue.SimpleQueue[WriteTask | None] = queue.SimpleQueue()
-        self._gate = threading.Lock()
+        self._queue: FairQueue[WriteTask] = FairQueue(
+            [FLOORS[lane] for lane in Lane], total=max_queued, quantum=OUTPUT_TURN
+        )
+        self._gate = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
 
     @property
     def queued(self) -> int:
-        return self._queue.qsize()
+        return len(self._queue)
 
     def submit(
-        self, unit: Unit, future: asyncio.Future[Any] | Future[Any], loop: asyncio.AbstractEventLoop | None
+        self,
+        unit: Unit,
+        future: asyncio.Future[Any] | Future[Any],
+        loop: asyncio.AbstractEventLoop | None,
+        lane: Lane = Lane.JOBS,
+        key: Key = NOBODY,
+        cost: int = OUTPUT_TURN,
     ) -> None:
-        """Queues a unit; raises StoreBusy where too many are queued."""
+        """Queues a unit, in turns with those of other keys of its lane; `cost` is that of its turn, OUTPUT_TURN for a
+        whole one. Raises StoreBusy where too many are queued.
+        """
         with self._gate:
             if self._closed:
                 raise UserError(f"store {self._database.name}: closed")
-            if self._queue.qsize() >= self._max_queued:
-                raise StoreBusy(
-                    f"store {self._database.name}: {self._max_queued} changes wait", "try again in a moment"
-                )
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
                 thread.start()  # Ctrl-C may come here: what `close` joins has been started
                 self._thread = thread
-            self._queue.put(WriteTask(unit, future, loop))
+            if not self._queue.put(lane, key, WriteTask(unit, future, loop), cost):
+                raise StoreBusy(
+                    f"store {self._database.name}: {self._max_queued} changes wait", "try again in a moment"
+                )
+            self._gate.notify()
 
     def close(self) -> None:
         """Runs everything submitted before, then ends the thread."""
         with self._gate:
-            if not self._closed:
-                self._closed = True
-                self._queue.put(None)
+            self._closed = True
+            self._gate.notify()
             thread = self._thread
         if thread is not None:
             thread.join()
 
     def _run(self) -> None:
-        running = True
-        while running:
-            batch: list[WriteTask] = []
-            task = self._queue.get()
-            while True:
-                if task is None:
-                    running = False
-                    break
-                batch.append(task)
-                if len(batch) == MAX_BATCH:
-                    break
-                try:
-                    task = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-            if batch:
-                self._commit(batch)
-                _resolve_batch(batch)
+        while (first := self._next(wait=True)) is not None:
+            batch = [first]
+            self._commit(batch)
+            _resolve_batch(batch)
         self._drop_connection()
 
+    def _next(self, *, wait: bool) -> WriteTask | None:
+        """The unit whose turn it is; None where there is none, with `wait` once there will be none any more."""
+        with self._gate:
+            while wait and not self._queue and not self._closed:
+                self._gate.wait()
+            return self._queue.pop()
+
+    def _more(self, batch: list[WriteTask], began: float) -> bool:
+        """Adds one more unit to the batch, where it has room and there is one."""
+        if len(batch) >= MAX_BATCH or time.monotonic() - began > BATCH_SECONDS:
+            return False
+        task = self._next(wait=False)
+        if task is not None:
+            batch.append(task)
+        return task is not None
+
     def _commit(self, batch: list[WriteTask]) -> None:
-        """Runs the batch in one transaction; sets each task's result or error."""
+        """Runs the first unit in a transaction, and with it those that wait; sets the result or error of each."""
+        began = time.monotonic()
         try:
             if self.fenced is not None:
                 raise self.fenced
@@ -139,10 +157,10 @@ class Writer:
             db = self._connection
             db.epoch = self.epoch
             db.begin_write()
-            if len(batch) == 1:
-                self._run_alone(db, batch[0])
+            if self._more(batch, began):
+                self._run_together(db, batch, began)
             else:
-                self._run_together(db, batch)
+                self._run_alone(db, batch[0])
             self.units += len(batch)
             self.commits += 1
             done = [task for task in batch if task.error is None]
@@ -170,9 +188,12 @@ class Writer:
         else:
             raise task.error
 
-    def _run_together(self, db: Connection, batch: list[WriteTask]) -> None:
+    def _run_together(self, db: Connection, batch: list[WriteTask], began: float) -> None:
         head: ChainHead | None = None
-        for task in batch:
+        ran = 0
+        while ran < len(batch) or self._more(batch, began):
+            task = batch[ran]
+            ran += 1
             db.execute("SAVEPOINT unit")
             new_head = self._run_unit(db, task, head)
             if task.error is None:

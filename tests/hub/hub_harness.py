@@ -250,12 +250,20 @@ class HubHarness:
     async def accept(self, text: str, user: str = "carol", *, inlet: str = "ops", **more: Any) -> Receipt:
         return await self.engine.intake.accept(inlet, self.make_incoming(text, user, **more))
 
+    def leave_unplanned(self, text: str, user: str = "carol") -> Request:
+        """A message that is in the store and was not planned: of a hub before this one, or one that failed on it."""
+        request, _ = self.engine.intake._new_request("ops", self.make_incoming(text, user))
+        added = self.write(lambda txn: txn.add_request(request))
+        assert added is not None
+        return added
+
     async def submit(self, text: str, user: str = "carol", *, inlet: str = "ops", **more: Any) -> Request:
         """A message accepted and planned; the request as it stands then."""
         images = len(more.get("images", ())) + len(more.get("pictures", ()))
         receipt = await self.accept(text, user, inlet=inlet, **more)
         request = self.request(receipt.request)
-        await self.engine.intake.plan(request, text, images)
+        if request.state is RequestState.RECEIVED:
+            await self.engine.intake.plan(request, text, images)
         if self.request(request.id).state is RequestState.RECEIVED:
             await self.engine.intake.plan_slow(request, text)
         return self.request(request.id)

@@ -120,6 +120,7 @@ class LinkHarness:
             clock=harness.clock,
         )
         harness.engine.wakes.tell = self.links.say
+        harness.engine.places.hold, harness.engine.places.free = self.links.hold_place, self.links.free_place
         self.stop = asyncio.Event()
         self.ended = asyncio.Event()
         self._changed = asyncio.Event()
@@ -180,6 +181,8 @@ class LinkHarness:
         end = await self.connect_agent(name)
         await end.send(Report(journal, "boot", held))
         await end.expect(Resync)
+        while (link := self.links._agents.get(name)) is not None and link._dispatching:
+            await asyncio.sleep(0)  # its first look at the queue
         return end
 
     async def connect_console(self, name: str = "alice") -> LinkPeer:

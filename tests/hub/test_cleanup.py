@@ -117,7 +117,7 @@ async def test_a_message_waits_behind_one_unit_at_most(harness: HubHarness) -> N
     rests: list[float] = []
     before: list[int] = []
 
-    async def watched(unit: Callable[[Txn], Any]) -> Any:
+    async def watched(unit: Callable[[Txn], Any], *more: Any) -> Any:
         def counted(txn: Txn) -> Any:
             nonlocal begun
             begun += 1
@@ -126,7 +126,7 @@ async def test_a_message_waits_behind_one_unit_at_most(harness: HubHarness) -> N
             sizes.append(had - len(txn.requests(limit=10_000)))
             return done
 
-        return await write(counted)
+        return await write(counted, *more)
 
     async def rest(seconds: float) -> None:
         rests.append(seconds)

@@ -28,9 +28,8 @@ async def parts(harness: HubHarness) -> Parts:
 
 async def test_a_message_goes_from_the_webhook_to_the_delivery(parts: Parts, harness: HubHarness) -> None:
     """Every part is there as soon as they are built: accepted, planned, and the delivery is woken for the reply."""
-    receipt = await parts.engine.intake.accept("ops", harness.make_incoming("@web-1 bash"))
     assert not parts.delivery._wakeup.is_set()
-    await parts.engine.intake.plan(harness.request(receipt.request), "@web-1 bash")
+    receipt = await parts.engine.intake.accept("ops", harness.make_incoming("@web-1 bash"))
     assert harness.request(receipt.request).state is RequestState.REFUSED
     assert parts.delivery._wakeup.is_set()
 

@@ -88,7 +88,7 @@ async def test_received_and_planning(harness: HubHarness) -> None:
     """What waits for a planner, and what one works on, are two lanes."""
     overview = made(harness, planning=lambda: 1)
     for _ in range(3):
-        await harness.accept("@web-1 uptime")
+        harness.leave_unplanned("@web-1 uptime")
     found = await view(overview)
     assert (lane(found, "received")["count"], lane(found, "planning")["count"]) == (2, 1)
 

@@ -542,10 +542,10 @@ async def test_trouble_with_the_store_does_not_end_the_courier(tmp_path: Path, m
                 raise failures.pop()
             return await read(unit)
 
-        async def failing_write(unit: Any) -> Any:
+        async def failing_write(unit: Any, *more: Any) -> Any:
             if failures:
                 raise failures.pop()
-            return await write(unit)
+            return await write(unit, *more)
 
         monkeypatch.setattr(outbox.store, "read", failing_read)
         monkeypatch.setattr(outbox.store, "write", failing_write)

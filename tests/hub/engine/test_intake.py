@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from common.lifecycle import RequestState
-from common.plan import MAX_ARGS, MAX_ENV, Plan, Step, plan_hash
-from hub.core.approval import approval_code
-from hub.core.outcome import PlainAnswer, Planned, PlanningContext, PlanningOutcome
-from hub.core.records import Agent
+from common.lifecycle import JobState, RequestState
+from common.link.messages import PROTOCOL
+from hub.core.outcome import PlainAnswer, PlanningContext, PlanningOutcome
+from hub.engine.effects import Place
+from hub.engine.intake import AT_A_TIME
 from hub.store.cipher import TEXT_MARK
 from hub.store.errors import StoreBusy
-from tests.hub.hub_harness import HubHarness
+from tests.hub.hub_harness import JOURNAL, HubHarness
 
 
 class Planner:
@@ -133,7 +133,7 @@ async def test_a_message_that_could_not_be_stored_is_not_confirmed(
 ) -> None:
     """The error comes out, so no 2xx is sent; the same delivery is taken when it comes again."""
 
-    async def full(unit: object) -> None:
+    async def full(unit: object, *more: object) -> None:
         raise StoreBusy("store: too much waits")
 
     with monkeypatch.context() as broken:
@@ -208,15 +208,15 @@ async def test_what_was_accepted_is_planned_by_itself(harness: HubHarness) -> No
 
 async def test_after_a_restart_what_was_not_planned_is_swept_up(harness: HubHarness) -> None:
     """Accepted, then the hub died: the next one plans it (S3), once, however often it sweeps."""
-    receipts = [await harness.accept("@web-1 uptime") for _ in range(3)]
+    requests = [harness.leave_unplanned("@web-1 uptime") for _ in range(3)]
     await harness.restart()
     await harness.engine.intake.sweep()
     await harness.engine.intake.sweep()
     async with planning(harness):
-        for receipt in receipts:
-            await until_planned(harness, receipt.request)
+        for request in requests:
+            await until_planned(harness, request.id)
         await harness.engine.intake.sweep()
-    assert [len(harness.jobs(harness.request(receipt.request))) for receipt in receipts] == [1, 1, 1]
+    assert [len(harness.jobs(request)) for request in requests] == [1, 1, 1]
 
 
 async def test_a_sweep_does_not_overtake_the_message_it_finds(harness: HubHarness) -> None:
@@ -227,8 +227,8 @@ async def test_a_sweep_does_not_overtake_the_message_it_finds(harness: HubHarnes
     request = await harness.submit("@web-1 reboot")
     write = harness.store.write
 
-    async def write_and_sweep(unit: Any) -> Any:
-        result = await write(unit)
+    async def write_and_sweep(unit: Any, *more: Any) -> Any:
+        result = await write(unit, *more)
         await harness.engine.intake.sweep()
         return result
 
@@ -244,7 +244,7 @@ async def test_a_sweep_does_not_overtake_the_message_it_finds(harness: HubHarnes
 async def test_a_code_that_was_lost_with_the_hub_is_asked_for_again(harness: HubHarness) -> None:
     """The stored text has none: a restart between accepting and planning costs the person the code, not the truth."""
     request = await harness.submit("@web-1 reboot")
-    await harness.accept(f"approve r{request.number} 123456", "bob")
+    harness.leave_unplanned(f"approve r{request.number} 123456", "bob")
     await harness.restart()
     await harness.engine.intake.sweep()
     async with planning(harness):
@@ -275,20 +275,21 @@ async def test_trouble_of_the_store_is_waited_out(harness: HubHarness, monkeypat
     """The request stays and a later sweep plans it; it is not the message's fault."""
     write, failures = harness.store.write, iter([True])
 
-    async def busy_once(unit: Any) -> Any:
+    async def busy_once(unit: Any, *more: Any) -> Any:
         if next(failures, False):
             raise StoreBusy("store: too much waits")
-        return await write(unit)
+        return await write(unit, *more)
 
-    receipt = await harness.accept("@web-1 uptime")
+    request = harness.leave_unplanned("@web-1 uptime")
     monkeypatch.setattr(harness.store, "write", busy_once)
     async with planning(harness):
-        while receipt.request in harness.engine.intake._pending_ids:
-            await asyncio.sleep(0)
-        assert harness.request(receipt.request).state is RequestState.RECEIVED
         await harness.engine.intake.sweep()
-        await until_planned(harness, receipt.request)
-    assert harness.request(receipt.request).state is RequestState.WORKING
+        while request.id in harness.engine.intake._pending_ids:
+            await asyncio.sleep(0)
+        assert harness.request(request.id).state is RequestState.RECEIVED
+        await harness.engine.intake.sweep()
+        await until_planned(harness, request.id)
+    assert harness.request(request.id).state is RequestState.WORKING
 
 
 async def test_planning_again_has_no_effect(harness: HubHarness) -> None:
@@ -299,73 +300,6 @@ async def test_planning_again_has_no_effect(harness: HubHarness) -> None:
     assert len(harness.jobs(request)) == 1
 
 
-async def test_a_plan_too_large_with_what_policy_puts_in_is_refused(harness: HubHarness) -> None:
-    """256 words fit and the `--` that policy inserts is one too many; so is the 65th variable that a rule sets: a
-    polite no, not a fault.
-    """
-    harness.add_rule("words", more="end_of_options = true", fixed=3)
-    request = await harness.submit("@web-1 words " + " ".join(["x"] * (MAX_ARGS - 1)))
-    assert request.state is RequestState.REFUSED
-    assert "257 arguments" in harness.final_reply(request)["text"]
-    many = tuple((f"V{number:02}", "x") for number in range(MAX_ENV + 1))
-    harness.policy = replace(harness.policy, rules=tuple(replace(rule, env=many) for rule in harness.policy.rules))
-    request = await harness.submit("@web-1 uptime")
-    assert (request.state, request.rule) == (RequestState.REFUSED, "plan")
-    assert "65 variables" in harness.final_reply(request)["text"]
-
-
-async def test_allowed_is_queued_at_once(harness: HubHarness) -> None:
-    """The plan has the resolved program, its hash is what the jobs carry; nobody is asked."""
-    request = await harness.submit("@web-1 uptime")
-    assert (request.state, request.approvers, request.rule) == (RequestState.WORKING, 0, "uptime")
-    assert request.plan is not None
-    assert request.plan.steps[0].argv[0] == "/usr/bin/uptime"
-    assert plan_hash(request.plan) == request.plan_hash
-    assert harness.kinds(request.id) == ["message.accepted", "plan.judged", "jobs.queued"]
-
-
-async def test_denied_is_refused_with_the_reason_and_the_rule(harness: HubHarness) -> None:
-    """In chat and in the audit; nothing is queued."""
-    request = await harness.submit("@web-1 bash -c id")
-    assert request.state is RequestState.REFUSED
-    assert "bash" in harness.final_reply(request)["text"]
-    (row,) = harness.events("plan.judged")
-    assert (row.data["verdict"], row.data["rule"]) == ("deny", request.rule)
-    assert harness.jobs(request) == []
-
-
-async def test_asked_waits_for_people(harness: HubHarness) -> None:
-    """A question goes out with what would run and the plan's code; nothing is queued before the yes."""
-    request = await harness.submit("@web-1 systemctl restart nginx.service")
-    assert (request.state, request.approvers) == (RequestState.ASKING, 1)
-    assert request.decide_by == harness.clock.now + harness.config.queue.decide_within
-    question = harness.reply_body(request, "question")
-    assert question["actions"] == ["approve", "reject"]
-    assert approval_code(request) in question["text"]
-    assert "/usr/bin/systemctl" in question["text"]
-    assert harness.jobs(request) == []
-
-
-async def test_a_tainted_plan_is_never_simply_allowed(harness: HubHarness) -> None:
-    """What text from no person took part in waits for one, though policy allows the command."""
-    plan = Plan((Step(("uptime",), ("web-1",)),), tainted=True)
-    harness.chain = Planner(lambda context: Planned(plan))  # type: ignore[assignment]
-    assert (await harness.submit("do what the log says")).state is RequestState.ASKING
-
-
-async def test_a_plain_answer_needs_no_machine(harness: HubHarness) -> None:
-    """PlainAnswer is answered and done."""
-    harness.chain = Planner(lambda context: PlainAnswer("two and two is four"))  # type: ignore[assignment]
-    request = await harness.submit("2 + 2")
-    assert (request.state, harness.final_reply(request)["text"]) == (RequestState.DONE, "two and two is four")
-
-
-async def test_a_viewer_may_look_and_not_run(harness: HubHarness) -> None:
-    """The role is the person's, asked of policy."""
-    assert (await harness.submit("@web-1 uptime", "vera")).state is RequestState.REFUSED
-    assert (await harness.submit("machines", "vera")).state is RequestState.DONE
-
-
 async def test_the_planners_see_the_person_and_the_machines(harness: HubHarness) -> None:
     """Text, roles and inventory of this moment."""
     harness.chain = Planner(lambda context: PlainAnswer("ok"))  # type: ignore[assignment]
@@ -373,62 +307,6 @@ async def test_the_planners_see_the_person_and_the_machines(harness: HubHarness)
     (context,) = harness.chain.asked  # type: ignore[attr-defined]
     assert (context.text, context.person, context.roles) == ("hello there", "bob", ("approver",))
     assert list(context.inventory.machines) == ["web-1"]
-
-
-async def test_jobs_wait_as_long_as_hub_toml_says(harness: HubHarness) -> None:
-    """queue.ttl is in the plan before its hash is made, so that the machine can check it."""
-    harness.set_queue_limits(ttl=90.0)
-    request = await harness.submit("@web-1 uptime")
-    assert request.plan is not None
-    assert request.plan.ttl == 90
-    assert harness.jobs(request)[0].not_after == harness.clock.now + 90
-    (order,) = await harness.orders()
-    assert (order.ttl, order.plan_hash) == (90, request.plan_hash)
-
-
-async def test_a_plan_that_says_how_long_it_may_wait_keeps_its_word(harness: HubHarness) -> None:
-    """Only what says nothing gets the configured time."""
-    harness.set_queue_limits(ttl=90.0)
-    plan = Plan((Step(("uptime",), ("web-1",)),), ttl=7200)
-    harness.chain = Planner(lambda context: Planned(plan))  # type: ignore[assignment]
-    request = await harness.submit("tonight")
-    assert harness.jobs(request)[0].not_after == harness.clock.now + 7200
-
-
-async def test_a_full_queue_is_a_polite_refusal(harness: HubHarness) -> None:
-    """Of all machines, of a person, of a machine: each names what is full, how much, and the limit."""
-    await harness.add_machine("web-2")
-    harness.set_queue_limits(max_total=3)
-    for _ in range(3):
-        await harness.queued_job()
-    request = await harness.submit("@web-2 uptime")
-    assert (request.state, request.rule) == (RequestState.REFUSED, "queue_full")
-    assert "all machines: 3 of 3" in harness.final_reply(request)["text"]
-    harness.set_queue_limits(max_total=100, max_person=3)
-    assert "carol's requests: 3 of 3" in harness.final_reply(await harness.submit("@web-2 uptime"))["text"]
-    assert (await harness.submit("@web-2 uptime", "dave")).state is RequestState.WORKING
-    harness.set_queue_limits(max_person=100, max_agent=3)
-    assert "web-1: 3 of 3" in harness.final_reply(await harness.submit("@web-* uptime", "dave"))["text"]
-    assert (await harness.submit("@web-2 uptime", "dave")).state is RequestState.WORKING
-    harness.set_queue_limits(max_agent=100, max_total=6)
-    assert (await harness.submit("@web-* uptime", "dave")).rule == "queue_full"  # two more would be seven
-
-
-async def test_every_machine_of_a_large_plan_is_counted(harness: HubHarness) -> None:
-    """The full one may be the last of many."""
-    for number in range(60):
-        harness.write(lambda txn, n=number: txn.add_agent(Agent(f"node-{n:02}", {}, "active", harness.clock.now)))
-    await harness.fleet.refresh()
-    harness.set_queue_limits(max_agent=1)
-    await harness.queued_job("@node-59 uptime")
-    assert "node-59" in harness.final_reply(await harness.submit("@node-* uptime"))["text"]
-
-
-async def test_a_denied_plan_hears_of_policy_not_of_the_queue(harness: HubHarness) -> None:
-    """The more useful of two reasons."""
-    harness.set_queue_limits(max_total=1)
-    await harness.queued_job()
-    assert (await harness.submit("@web-1 bash")).rule != "queue_full"
 
 
 async def test_where_only_commands_are_answered(harness: HubHarness) -> None:
@@ -453,21 +331,106 @@ async def test_where_only_commands_are_answered(harness: HubHarness) -> None:
     assert await say("web-1", conversation="elsewhere") == "accepted"
 
 
-async def test_repeated_refusals_get_shorter(harness: HubHarness) -> None:
-    """From the second on one line, of one person in one conversation; the request keeps the whole reason. Something
-    that worked, or ten minutes, and the next one is whole again.
-    """
-    text = "tell me a long story about the weather in spring"
-    first = await harness.reply_text(text)
-    second = await harness.submit(text)
-    short = harness.final_reply(second)["text"]
-    assert len(first) > 160 >= len(short)
-    assert "help" in short
-    assert second.reason in first
-    assert await harness.reply_text(text, "bob") != short
-    assert await harness.reply_text(text, conversation="elsewhere") == first
-    await harness.submit("@web-1 uptime")
-    assert await harness.reply_text(text) == first
-    assert await harness.reply_text(text) == short
-    harness.clock.advance(601)
-    assert await harness.reply_text(text) == first
+# ---- in one commit
+
+
+async def test_what_is_understood_at_once_is_one_commit(harness: HubHarness) -> None:
+    """Accepted, planned, judged, queued and leased where the machine's link holds a place: one unit, one commit."""
+    held = holding(harness)
+    units, commits = harness.store.units, harness.store.commits
+    receipt = await harness.accept("@web-1 uptime")
+    assert (harness.store.units - units, harness.store.commits - commits) == (1, 1)
+    request = harness.request(receipt.request)
+    (job,) = harness.jobs(request)
+    assert (request.state, job.state) == (RequestState.WORKING, JobState.LEASED)
+    effects = harness.effects[-1]
+    ((leased),) = effects.leased
+    assert [order.job for order in leased.orders] == [job.id]
+    assert (effects.wake, held) == (set(), [])
+    chain = ["message.accepted", "plan.judged", "jobs.queued"]
+    assert (harness.kinds(request.id), harness.kinds(job.id)) == (chain, ["job.dispatched"])
+    assert [stage for stage, _ in effects.stages] == ["plan", "queue", "wait", "think"]
+
+
+async def test_who_stands_before_in_the_queue_is_handed_out_first(harness: HubHarness) -> None:
+    """A place is for the queue's first; the machine is woken for the rest."""
+    first = await harness.queued_job(user="dave")
+    harness.clock.advance(1)
+    holding(harness)
+    receipt = await harness.accept("@web-1 uptime")
+    ((leased),) = harness.effects[-1].leased
+    assert [order.job for order in leased.orders] == [first.id]
+    assert harness.jobs(harness.request(receipt.request))[0].state is JobState.QUEUED
+    assert harness.effects[-1].wake == {"web-1"}
+
+
+@pytest.mark.parametrize("why", ["machine", "queue", "many"])
+async def test_what_may_not_be_handed_out_is_not_leased_either(harness: HubHarness, why: str) -> None:
+    """A paused machine or queue; and a plan for many machines is left to their links."""
+    holding(harness)
+    line = "@web-1 uptime"
+    if why == "machine":
+        await harness.change_machine("web-1", paused_at=harness.clock.now)
+    elif why == "queue":
+        harness.write(lambda txn: txn.pause_queue("bob", harness.clock.now, "deploy", harness.clock.now + 60))
+    else:
+        for number in range(2, 10):
+            await harness.add_machine(f"web-{number}")
+        line = "@web-* uptime"
+    receipt = await harness.accept(line)
+    assert {job.state for job in harness.jobs(harness.request(receipt.request))} == {JobState.QUEUED}
+    assert harness.effects[-1].leased == []
+
+
+async def test_a_fault_in_what_follows_costs_the_message_nothing(
+    harness: HubHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is accepted all the same, once, and refused with a word; what the store said no to comes out as that."""
+
+    def fail(*args: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(harness.engine.dispatcher, "lease_in", fail)
+        receipt = await harness.accept("@web-1 uptime", event_id="once")
+    request = harness.request(receipt.request)
+    assert (request.state, request.rule, harness.jobs(request)) == (RequestState.REFUSED, "hub", [])
+    assert harness.kinds(request.id) == ["message.accepted", "request.refused"]
+    assert (await harness.accept("@web-1 uptime", event_id="once")).status == "duplicate"
+
+
+async def test_who_piles_up_is_asked_to_come_again_and_nobody_else(
+    harness: HubHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is stored: the sender with the pile. Others, and acts, are taken, and before the pile."""
+    harness.set_http_limits(person_rate=10_000, conversation_rate=10_000)
+    await harness.restart()
+    intake = harness.engine.intake
+    monkeypatch.setattr(intake._line._rate, "seconds", 0.1)
+    request = await harness.submit("@web-1 reboot")
+    async with asyncio.TaskGroup() as tasks:
+        flood = [tasks.create_task(harness.accept("@web-1 uptime", "dave")) for _ in range(60)]
+        await asyncio.sleep(0)
+        other = tasks.create_task(harness.accept("@web-1 uptime"))
+        act = tasks.create_task(harness.accept(f"cancel r{request.number}"))
+    said = [each.result() for each in flood]
+    taken = [one.number for one in said if one.status == "accepted"]
+    assert {one.status for one in said} == {"accepted", "busy"}
+    assert all(one.wait > 2.0 for one in said if one.status == "busy")
+    assert (other.result().status, act.result().status) == ("accepted", "accepted")
+    before = [number for number in taken if number < other.result().number]
+    assert len(before) <= AT_A_TIME + 2
+    assert act.result().number < other.result().number
+    assert len(harness.read(lambda txn: txn.requests(limit=200))) == len(taken) + 3
+
+
+def holding(harness: HubHarness) -> list[Place]:
+    """Links that hold a place for whatever comes; those that are held now."""
+    held: list[Place] = []
+
+    def hold(agent: str) -> Place:
+        held.append(Place(agent, "S", JOURNAL, PROTOCOL, ""))
+        return held[-1]
+
+    harness.engine.places.hold, harness.engine.places.free = hold, held.remove
+    return held

@@ -139,6 +139,8 @@ async def test_one_too_many_is_told_at_once(harness: HubHarness) -> None:
 
 async def test_a_picture_survives_a_restart(harness: HubHarness) -> None:
     """Accepted means on disk, pictures too: the next process reads it. What was read already is not read again."""
+    rebuilt(harness, image_reader=Reader(ImageText("not read yet")), model=Slow())
+    await ready(harness)
     receipt = await harness.accept("", images=(b"png",))
     for times in (1, 0):
         reader = Reader(ImageText("nothing that is a command"))
@@ -176,7 +178,7 @@ async def test_the_conversation_is_at_hand(harness: HubHarness) -> None:
 
 async def test_a_sweep_that_the_store_fails_loses_nobody(harness: HubHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store gives out between the two looks of a sweep: the next sweep finds the message all the same."""
-    receipt = await harness.accept("@web-1 uptime")
+    left = harness.leave_unplanned("@web-1 uptime")
     await ready(rebuilt(harness))
     read, looks = harness.store.read, iter((False, True))
 
@@ -191,6 +193,6 @@ async def test_a_sweep_that_the_store_fails_loses_nobody(harness: HubHarness, mo
     await harness.engine.intake.sweep()
     async with asyncio.TaskGroup() as tasks:
         work = tasks.create_task(harness.engine.run())
-        while harness.request(receipt.request).state is RequestState.RECEIVED:
+        while harness.request(left.id).state is RequestState.RECEIVED:
             await asyncio.sleep(0)
         work.cancel()

@@ -102,7 +102,7 @@ async def test_what_was_open_is_from_before(harness: HubHarness) -> None:
     await harness.add_machine("db-1")
     asking, queued = await harness.submit(RESTART), await harness.queued_job()
     out = await harness.leased_job("@db-1 uptime")
-    unread = harness.request((await harness.accept("@web-1 df -h")).request)
+    unread = harness.leave_unplanned("@web-1 df -h")
     await hear(harness)
     await harness.engine.recovery.refresh()
     assert record(harness).counts == {"jobs": 2, "messages": 1, "questions": 1, "tokens": 0}
@@ -198,8 +198,8 @@ async def test_a_message_from_before_is_told_and_not_done(harness: HubHarness) -
     await recovered(harness)
     for sent_at, state in (
         (NOW - 60, RequestState.REFUSED),
-        (NOW + 60, RequestState.RECEIVED),
-        (0.0, RequestState.RECEIVED),
+        (NOW + 60, RequestState.WORKING),
+        (0.0, RequestState.WORKING),
     ):
         receipt = await harness.accept("@web-1 uptime", sent_at=sent_at)
         assert harness.request(receipt.request).state is state

@@ -20,16 +20,14 @@ TWO_STEPS = Plan((Step(("uptime",), ("web-1", "web-2")), Step(("df", "-h"), ("we
 
 async def planned(harness: HubHarness, plan: Plan, text: str = "as planned") -> Request:
     """A request with a plan that no chat line has."""
-    receipt = await harness.accept(text)
-    request = harness.request(receipt.request)
+    request = harness.leave_unplanned(text)
     await harness.change(lambda change: harness.engine.apply_outcome(change, request, Planned(plan)))
     return harness.request(request.id)
 
 
 async def test_what_a_move_says_is_done_in_its_transaction(harness: HubHarness) -> None:
     """The row, the audit and the reply are there together, and what is for later comes out as effects."""
-    receipt = await harness.accept("hello")
-    request = harness.request(receipt.request)
+    request = harness.leave_unplanned("hello")
     made: list[UnitOfWork] = []
 
     def unit(change: UnitOfWork) -> None:
@@ -38,7 +36,7 @@ async def test_what_a_move_says_is_done_in_its_transaction(harness: HubHarness) 
 
     await harness.change(unit)
     assert harness.request(request.id).state is RequestState.DONE
-    assert harness.kinds(request.id) == ["message.accepted", "request.answered"]
+    assert harness.kinds(request.id) == ["request.answered"]
     assert "hi there" in harness.final_reply(request)["text"]
     effects = made[0].effects
     assert (effects.replies, effects.changed) == (True, {request.id})
@@ -47,8 +45,7 @@ async def test_what_a_move_says_is_done_in_its_transaction(harness: HubHarness) 
 
 async def test_a_unit_that_fails_has_changed_nothing(harness: HubHarness) -> None:
     """No row, no audit, no reply, and no effect is let out."""
-    receipt = await harness.accept("hello")
-    request = harness.request(receipt.request)
+    request = harness.leave_unplanned("hello")
     harness.effects.clear()
 
     def unit(change: UnitOfWork) -> None:
@@ -60,7 +57,7 @@ async def test_a_unit_that_fails_has_changed_nothing(harness: HubHarness) -> Non
     except RuntimeError:
         pass
     assert harness.request(request.id) == request
-    assert harness.kinds(request.id) == ["message.accepted"]
+    assert harness.kinds(request.id) == []
     assert (harness.replies(), harness.effects) == ([], [])
 
 
@@ -135,8 +132,7 @@ async def test_how_many_jobs_did_not_end_well_comes_out(harness: HubHarness) -> 
 
 async def test_only_the_first_step_is_held(harness: HubHarness) -> None:
     """A request that can be taken back for a while waits before its first step, not before each."""
-    receipt = await harness.accept("as planned")
-    request = harness.request(receipt.request)
+    request = harness.leave_unplanned("as planned")
     await harness.change(lambda uow: uow.txn.save_request(request, replace(request, hold=5.0)))
     held = harness.request(request.id)
     two = Plan((Step(("uptime",), ("web-1",)), Step(("df", "-h"), ("web-1",))))

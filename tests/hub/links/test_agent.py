@@ -477,11 +477,12 @@ async def test_a_claim_that_fails_ends_the_link_not_the_hub(
 ) -> None:
     """1011; the job stays queued and is handed out to the machine when it comes again."""
 
-    async def full(agent: str, journal: str, limit: int) -> None:
+    async def full(*args: object) -> None:
         raise StoreFull("store: there is no room", "make room")
 
     async with serve_links(harness) as port:
         end = await port.connect_reported_agent()
+        harness.engine.places.hold = lambda agent: None
         with monkeypatch.context() as broken:
             broken.setattr(harness.engine, "dispatch", full)
             job = await harness.queued_job()

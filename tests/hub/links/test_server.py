@@ -472,6 +472,7 @@ async def test_a_revocation_by_another_process_ends_the_live_link_within_a_look(
         for end in (web, db):
             await end.round_trip()
         harness.mute_effects()
+        harness.engine.places.hold = lambda agent: None
         job = await harness.queued_job("@db-1 uptime")
         harness.write(lambda txn: certificates.revoke(txn, "agent", "web-1", "alice", harness.clock.now))
         await timers.refresh()

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from common.errors import UserError
+from hub.store import writer
 from hub.store.database import Database
 from hub.store.errors import Conflict, StoreBusy, StoreFull
 from hub.store.migrate import migrate
@@ -70,8 +71,9 @@ async def test_a_thousand_writes_keep_their_order_and_share_commits(store: Store
     assert store.waiting == 0
 
 
-async def test_a_failing_unit_hurts_nobody_else(store: Store) -> None:
+async def test_a_failing_unit_hurts_nobody_else(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one batch those that raise are undone and hear their own error; the others are kept, without a gap."""
+    monkeypatch.setattr(writer, "BATCH_SECONDS", 60.0)
 
     def failing(error: BaseException) -> Callable[[Txn], None]:
         def unit(txn: Txn) -> None:

@@ -1,0 +1,285 @@
+"""What floods cost those who have nothing to do with them: others' latency quiet and flooded, in one run, interleaved.
+
+    python tests/bench/floods.py [--only sender|output|consoles] [--seconds S] [--rounds N] [--rate R]
+
+A real hub and one real agent. Meanwhile a few people send commands that run a process (`run`), ask for help (`help`)
+and decide on requests (`act`: `approve`, `cancel`), each on their own; the time is from the start of a POST to the
+reply's arrival. The floods, each in a process of its own:
+
+    sender     one person posts commands at --rate a second, on as many connections as that takes; what is answered 429
+               is not sent again. The limits that a person and a conversation have are lifted: the line alone is tried
+    output     fifty simulated machines print 20 MB each at once
+    consoles   many operators follow everything and read nothing
+
+Prints a table to standard error and one JSON object at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import itertools
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.end_to_end.system import ROOT, SystemHarness  # after the path is set: the bench is run as a file
+
+OTHERS: Final = 4
+PAUSE: Final = 0.25  # seconds between two messages of one of the others
+ASKS: Final = 400  # requests that wait for decisions, made before
+RULES: Final = """
+[[rule]]
+id = "bench"
+about = "make one folder of the bench"
+program = "/usr/bin/mkdir"
+verdict = "allow"
+[[rule.arguments]]
+name = "PATH"
+type = "path"
+beneath = ["{folder}"]
+"""
+
+
+def at(seconds: list[float], percent: float) -> float:
+    ordered = sorted(seconds)
+    return 1000 * ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else 0.0
+
+
+# ---- one sender, as a process of its own
+
+
+class Flooder:
+    """Posts signed messages at a rate, and takes the replies; plain sockets, so that the flood costs the hub and not
+    the machine.
+    """
+
+    def __init__(self, port: int, secret: bytes, folder: str, rate: float) -> None:
+        self._port = port
+        self._secret = secret
+        self._folder = folder
+        self._rate = rate
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self.answers: Counter[str] = Counter()
+        self.replies = 0
+        self._url = ""
+
+    async def run(self, seconds: float) -> dict[str, Any]:
+        server = await asyncio.start_server(self._reply, "127.0.0.1", 0)
+        self._url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/replies"
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as tasks:
+            for number in itertools.count():
+                wait = began + number / self._rate - time.perf_counter()
+                if wait > 0:
+                    await asyncio.sleep(wait)
+                if time.perf_counter() - began > seconds:
+                    break
+                tasks.create_task(self._send(f"f-{os.getpid()}-{number}"))
+        for _, writer in self._idle:
+            writer.close()
+        server.close()
+        return {"sent": sum(self.answers.values()), **self.answers, "replies": self.replies}
+
+    async def _send(self, event: str) -> None:
+        text = f"@box mkdir {self._folder}/{event}"
+        message = {"id": event, "user": "flood", "conversation": "flood", "text": text, "reply_url": self._url}
+        body = json.dumps(message).encode()
+        signature = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
+        head = (
+            f"POST /webhook/ops HTTP/1.1\r\nHost: x\r\nX-Signature: {signature}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        try:
+            reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
+            writer.write(head.encode() + body)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            size = next(int(each[15:]) for each in answer.lower().split(b"\r\n") if each.startswith(b"content-length:"))
+            await reader.readexactly(size)
+        except (OSError, asyncio.IncompleteReadError):
+            self.answers["broken"] += 1
+            return
+        self.answers[answer[9:12].decode()] += 1
+        if b"connection: close" in answer.lower():
+            writer.close()
+        else:
+            self._idle.append((reader, writer))
+
+    async def _reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                size = next(
+                    (int(each[15:]) for each in head.lower().split(b"\r\n") if each.startswith(b"content-length:")), 0
+                )
+                await reader.readexactly(size)
+                self.replies += 1
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+
+@asynccontextmanager
+async def child(*argv: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """This file as another process; the block ends when it has, and what it says is the result."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(Path(__file__)), *argv, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+# ---- the others
+
+
+class Others:
+    def __init__(self, rig: SystemHarness, folder: Path) -> None:
+        self._rig = rig
+        self._folder = folder
+        self._numbers = itertools.count()
+        self._asks: list[int] = []
+        self.seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self.refused: Counter[str] = Counter()
+
+    async def prepare(self) -> None:
+        """Requests that wait for a decision."""
+        for number in range(ASKS):
+            await self._ask(f"ask-{number}")
+
+    async def _ask(self, event: str) -> None:
+        _, status, answer = await self._rig.post("u0", "@box decide", event=event)
+        assert status == 200, (status, answer)
+        await self._rig.receiver.wait_question(event)
+        self._asks.append(answer["number"])
+
+    async def run(self, phase: str, until: Callable[[], bool]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(OTHERS):
+                tasks.create_task(self._person(f"u{number}", phase, until, number * PAUSE / OTHERS))
+
+    async def _person(self, name: str, phase: str, until: Callable[[], bool], first: float) -> None:
+        await asyncio.sleep(first)
+        for turn in itertools.count():
+            if until():
+                return
+            began = time.perf_counter()
+            await self._one(name, phase, ("run", "help", "act")[turn % 3])
+            await asyncio.sleep(max(0.0, PAUSE - (time.perf_counter() - began)))
+
+    async def _one(self, name: str, phase: str, kind: str) -> None:
+        event = f"o-{next(self._numbers)}"
+        if kind == "act":
+            number = self._asks.pop()
+            name, text = ("bob", f"approve r{number}") if number % 2 else ("u0", f"cancel r{number}")
+        else:
+            text = "help" if kind == "help" else f"@box mkdir {self._folder / event}"
+        began = time.perf_counter()
+        _, status, _ = await self._rig.post(name, text, event=event)
+        if status != 200:
+            self.refused[f"{phase} {kind} {status}"] += 1
+            return
+        await self._rig.receiver.wait_final(event)
+        self.seconds[phase, kind].append(self._rig.receiver.final_at[event] - began)
+
+
+# ---- floods
+
+
+async def prepared(rig: SystemHarness) -> None:
+    rig.people |= {"flood": "operator", **{f"u{number}": "operator" for number in range(OTHERS)}}
+    await rig.init()
+    lifted = "person_rate = 100000\nconversation_rate = 100000\nrate = 100000\nburst = 1000000\n"
+    rig.edit_config(r"^\[http\]$", f"[http]\n{lifted}")
+    policy = rig.hub_dir / "policy.toml"
+    policy.write_text(policy.read_text() + RULES.format(folder=rig.folder))
+    rig.add_program("decide", "exit 0\n", verdict="ask")
+    await rig.start_hub()
+    await rig.add_agent("box")
+
+
+async def interleaved(others: Others, flood: Callable[[], Any], seconds: float, rounds: int) -> list[Any]:
+    """Quiet and flooded by turns; what each flood says of itself."""
+    said = []
+    for _ in range(rounds):
+        ends = time.perf_counter() + seconds
+        await others.run("quiet", lambda ends=ends: time.perf_counter() > ends)  # type: ignore[misc]
+        async with asyncio.TaskGroup() as tasks:
+            work = tasks.create_task(flood())
+            tasks.create_task(others.run("flooded", work.done))
+        said.append(work.result())
+        await asyncio.sleep(2.0)  # what the flood has left is done
+    return said
+
+
+async def by_a_sender(seconds: float, rounds: int, rate: float) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="answerback-floods-") as name:
+        folder = Path(name)
+        async with SystemHarness(folder, forks=False) as rig:
+            await prepared(rig)
+            others = Others(rig, folder)
+            await others.prepare()
+
+            async def flood() -> Any:
+                args = ["--flooder", f"{rig.http}", str(rig.hub_dir / "secrets" / "ops"), str(folder)]
+                async with child(*args, "--seconds", str(seconds), "--rate", str(rate)) as process:
+                    out, _ = await process.communicate()
+                return json.loads(out)
+
+            said = await interleaved(others, flood, seconds, rounds)
+            return table("sender", others, said)
+
+
+def table(name: str, others: Others, said: list[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"flood": said, "refused": dict(others.refused)}
+    print(f"{name}: {said}, of the others refused: {dict(others.refused)}", file=sys.stderr)
+    for kind in ("run", "help", "act"):
+        quiet, flooded = others.seconds["quiet", kind], others.seconds["flooded", kind]
+        row = {
+            phase: {"count": len(each), "p50_ms": round(at(each, 50), 1), "p99_ms": round(at(each, 99), 1)}
+            for phase, each in (("quiet", quiet), ("flooded", flooded))
+        }
+        ratio = row["flooded"]["p99_ms"] / max(0.1, row["quiet"]["p99_ms"])
+        found[kind] = {**row, "p99_ratio": round(ratio, 2)}
+        print(f"  {kind:<5} {row}  p99 x {ratio:.2f}", file=sys.stderr)
+    return found
+
+
+FLOODS: Final = {"sender": by_a_sender}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=sorted(FLOODS))
+    parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=370.0)
+    parser.add_argument("--flooder", nargs=3, metavar=("PORT", "SECRET", "FOLDER"), help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.flooder:
+        port, secret, folder = asked.flooder
+        flooder = Flooder(int(port), Path(secret).read_bytes().strip(), folder, asked.rate)
+        print(json.dumps(asyncio.run(flooder.run(asked.seconds))))
+        return
+    found = {}
+    for name, flood in FLOODS.items():
+        if asked.only in (None, name):
+            found[name] = asyncio.run(flood(asked.seconds, asked.rounds, asked.rate))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
