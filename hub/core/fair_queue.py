@@ -9,6 +9,7 @@ A turn is `quantum` of cost (deficit round robin): one entry where each costs 1.
 order. So a newcomer waits for one turn of each other key at most, whatever they have piled up: `ahead` says how many
 that are. Everything costs the same however long the line is. Bounded in total, a group and a key.
 
+`Turns` is such a line in which of each key one at a time is served: a pile takes up one place, not all there are.
 `DrainRate` is how fast such a line moves, by which the wait of a newcomer is told before it stands in it.
 """
 
@@ -156,6 +157,83 @@ class FairQueue(Generic[T]):
         for each in self._classes[kind + 1 :]:
             below += min(each.count, (above + min(one.count, in_turns) + each.passed_over) // max(1, each.floor) + 1)
         return above + min(one.count, in_turns) + below
+
+
+class Turn(NamedTuple):
+    """A class and a key: what is served one at a time."""
+
+    kind: int
+    key: Key
+
+
+class Turns(Generic[T]):
+    """A fair queue of the first entries of each key, with the others behind them: the next one of a key stands in line
+    when the one before is done. So what comes from one key stays in its order, and however much it is, the place that
+    it takes up is one.
+    """
+
+    def __init__(self, floors: Sequence[int], *, total: int, per_key: int) -> None:
+        self._first: FairQueue[tuple[Turn, T]] = FairQueue(floors, total=total)
+        self._behind: dict[Turn, deque[T]] = {}  # of each key that waits or is served, what waits behind that
+        self._total = total
+        self._per_key = per_key
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Entries that wait."""
+        return self._count
+
+    @property
+    def ready(self) -> bool:
+        """Whether `pop` has one: all that wait may wait for one of their own that is being served."""
+        return len(self._first) > 0
+
+    def is_served(self, turn: Turn) -> bool:
+        """Whether one of this key waits, or has its turn."""
+        return turn in self._behind
+
+    def has_room(self, turn: Turn) -> bool:
+        behind = self._behind.get(turn)
+        return self._count < self._total and (behind is None or len(behind) < self._per_key)
+
+    def begin(self, turn: Turn) -> None:
+        """One has its turn that has not waited."""
+        self._behind[turn] = deque()
+
+    def put(self, turn: Turn, item: T) -> bool:
+        """Puts an entry at the end of its key's; False where there is no room."""
+        if not self.has_room(turn):
+            return False
+        behind = self._behind.get(turn)
+        if behind is None:
+            self._behind[turn] = deque()
+            self._first.put(*turn, (turn, item))
+        else:
+            behind.append(item)
+        self._count += 1
+        return True
+
+    def pop(self) -> tuple[Turn, T] | None:
+        """Whose turn it is, until it is `done`; None where it is nobody's."""
+        first = self._first.pop()
+        if first is not None:
+            self._count -= 1
+        return first
+
+    def done(self, turn: Turn) -> None:
+        """The turn is over; the next one of this key stands in line."""
+        behind = self._behind[turn]
+        if behind:
+            self._first.put(*turn, (turn, behind.popleft()))
+        else:
+            del self._behind[turn]
+
+    def ahead(self, turn: Turn) -> int:
+        """How many of those in line are served at most before one that is put in now."""
+        others = self._first.ahead(*turn)
+        behind = self._behind.get(turn)
+        own = 0 if behind is None else len(behind) + 1
+        return min(self._count, others + own * (others + 1))
 
 
 class DrainRate:

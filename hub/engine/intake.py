@@ -31,7 +31,7 @@ from hub.chat.compose import ReplyComposer
 from hub.chat.platforms.base import MAX_PICTURE_REFS, IncomingMessage
 from hub.config import HubConfig
 from hub.core.echo_guard import EchoGuard
-from hub.core.fair_queue import NEVER, DrainRate, FairQueue, Key
+from hub.core.fair_queue import NEVER, DrainRate, Key, Turn, Turns
 from hub.core.outcome import CannotPlan, ChatCommand, Planned, PlanningOutcome
 from hub.core.rate_limits import TokenBuckets
 from hub.core.receipt import Receipt
@@ -65,10 +65,9 @@ SWEEPERS: Final = 4
 """Swept requests that are planned at a time."""
 MAX_SWEPT: Final = 10_000
 AT_A_TIME: Final = 4
-"""Messages in the store at a time: few, so that a newcomer waits for few; enough for them to share commits."""
-MAX_LINE: Final = 4_096
-MAX_INLET: Final = 2_048
-MAX_SENDER: Final = 1_024
+"""Messages in the store at a time, of one sender one: few, so that a newcomer waits for few."""
+MAX_LINE: Final = 4_096  # messages that wait
+MAX_SENDER: Final = 512  # of one person, or stranger
 ACTS, MESSAGES = 0, 1
 MESSAGES_FLOOR: Final = 4
 """Acts that go before a message, at most, while one waits."""
@@ -128,10 +127,8 @@ class Intake:
             has_model=lambda: planning_service.has_model,
             config=lambda: self._config,
         )
-        line: FairQueue[asyncio.Future[None]] = FairQueue(
-            (NEVER, MESSAGES_FLOOR), total=MAX_LINE, per_group=MAX_INLET, per_key=MAX_SENDER
-        )
-        self._line = FairLine(line, AT_A_TIME, clock, DrainRate())
+        turns: Turns[asyncio.Future[None]] = Turns((NEVER, MESSAGES_FLOOR), total=MAX_LINE, per_key=MAX_SENDER)
+        self._line = FairLine(turns, AT_A_TIME, clock, DrainRate())
         self._swept: asyncio.Queue[tuple[Request, str, int]] = asyncio.Queue(MAX_SWEPT)
         self._echo_guard = echo_guard
         self._sender_limits = SenderLimits(config.http.person_rate, config.http.conversation_rate)
@@ -166,9 +163,9 @@ class Intake:
         """
         self._store.refuse_when_full()
         person = self._people.find_by_chat(inlet, incoming.user)
-        key = Key(inlet, person or f"?{incoming.user}")
         kind = ACTS if person and self._planning_service.is_act(inlet, incoming.text) else MESSAGES
-        if (wait := self._line.refuse(kind, key)) is not None:
+        turn = Turn(kind, Key(inlet, person or f"?{incoming.user}"))
+        if (wait := self._line.refuse(turn)) is not None:
             return self._busy(inlet, wait)
         request, steps = self._new_request(inlet, incoming)
         if not incoming.addressed and not await self._is_for_us(request, incoming.text):
@@ -177,11 +174,11 @@ class Intake:
             return refused
         self._active += 1
         try:
-            await self._line.enter(kind, key)
+            await self._line.enter(turn)
             try:
                 receipt, outcome = await self._accept(request, incoming, steps)
             finally:
-                self._line.leave()
+                self._line.leave(turn)
         except LineFull as full:
             return self._busy(inlet, full.wait)
         finally:

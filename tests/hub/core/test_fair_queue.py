@@ -7,7 +7,7 @@ from collections import defaultdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.core.fair_queue import NEVER, DrainRate, FairQueue, Key
+from hub.core.fair_queue import NEVER, DrainRate, FairQueue, Key, Turn, Turns
 
 FLOOR = 3
 ENTRIES = st.lists(
@@ -120,6 +120,53 @@ def test_ahead_is_never_too_few(entries: list[tuple[int, str, str, int]], kind: 
     while line.pop() != -1:
         before += 1
     assert before <= told
+
+
+@given(st.lists(st.tuples(st.sampled_from(["put", "pop", "done"]), st.integers(0, 1), st.sampled_from("abc"))))
+@settings(deadline=None)
+def test_of_one_key_one_has_a_turn_and_the_order_holds(steps: list[tuple[str, int, str]]) -> None:
+    """Whatever comes and goes: never two of a key at once, each key's in its order, all of them in the end."""
+    turns: Turns[int] = Turns((NEVER, FLOOR), total=1_000, per_key=1_000)
+    put: dict[Turn, list[int]] = defaultdict(list)
+    out: dict[Turn, list[int]] = defaultdict(list)
+    served: list[Turn] = []
+
+    def pop() -> bool:
+        if (popped := turns.pop()) is None:
+            return False
+        turn, item = popped
+        assert turn not in served
+        served.append(turn)
+        out[turn].append(item)
+        return True
+
+    for number, (step, kind, name) in enumerate(steps):
+        if step == "put":
+            turn = Turn(kind, Key("ops", name))
+            assert turns.put(turn, number)
+            put[turn].append(number)
+        elif step == "pop":
+            pop()
+        elif served:
+            turns.done(served.pop(0))
+    while served or pop():
+        if served:
+            turns.done(served.pop(0))
+    assert (len(turns), out) == (0, put)
+
+
+def test_a_pile_is_told_how_long_it_is() -> None:
+    """Behind their own a sender waits for all of them; a newcomer for one."""
+    turns: Turns[str] = Turns((NEVER, FLOOR), total=50, per_key=40)
+    flood, carol = Turn(1, Key("ops", "flood")), Turn(1, Key("ops", "carol"))
+    turns.begin(flood)
+    for _ in range(40):
+        assert turns.put(flood, "x")
+    assert not turns.put(flood, "x")
+    assert (turns.ahead(flood), turns.ahead(carol)) == (40, 0)
+    assert (len(turns), turns.ready) == (40, False)
+    turns.done(flood)
+    assert turns.ahead(carol) == 1
 
 
 def test_how_fast_it_moves_is_measured() -> None:

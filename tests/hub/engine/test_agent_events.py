@@ -30,8 +30,9 @@ from common.plan import MAX_OUTPUT_CAP
 from hub.core import job_output
 from hub.core.machine_rows import BURST, SUM, SUM_AFTER
 from hub.core.records import Job
-from hub.engine.agent_events import MAX_FOREIGN_ROWS, MAX_UNKNOWN_NAMED, MAX_VITALS, OTHER_HOLDER
+from hub.engine.agent_events import MAX_FOREIGN_ROWS, MAX_UNKNOWN_NAMED, MAX_VITALS, OTHER_HOLDER, in_turns
 from hub.engine.holders import lock_holders
+from hub.store.lanes import OUTPUT_TURN
 from tests.hub.hub_harness import JOURNAL, NOW, HubHarness, ended_message
 
 
@@ -521,3 +522,23 @@ async def test_of_what_another_holder_started_the_kept_one_knows_nothing(harness
     assert row.data == {"state": "unknown", "what": OTHER_HOLDER}
     await said(harness, ended_message(job.id), life=kept.id)
     assert harness.job(job.id).state is JobState.SUCCEEDED
+
+
+async def test_much_output_is_written_in_turns_and_a_little_with_the_rest(harness: HubHarness) -> None:
+    """A short job's few bytes cost no unit of their own; megabytes are cut into turns, in order, and nothing is lost:
+    each chunk is there, the end behind them, and one answer to all.
+    """
+    job = await in_state(harness, JobState.RUNNING)
+    events = [output(job, seq, b"x" * 100) for seq in range(1, 11)]
+    assert [len(some) for some, _ in in_turns([*events, ended_message(job.id)])] == [11]
+    part = OUTPUT_TURN // 4
+    many = [output(job, seq, b"y" * part) for seq in range(1, 11)]
+    cut = list(in_turns([*many, ended_message(job.id, chunks=10, output_bytes=10 * part)]))
+    assert [(len(some), size) for some, size in cut] == [(4, 4 * part), (4, 4 * part), (3, 2 * part)]
+    units = harness.store.units
+    replies = await harness.handle_agent_events("web-1", *many, ended_message(job.id, chunks=10))
+    assert harness.store.units == units + 3
+    after = harness.job(job.id)
+    assert (after.state, after.chunks, after.output_bytes) == (JobState.SUCCEEDED, 10, 10 * part)
+    assert replies.forgets == [job.id]
+    assert replies.settled == [job.id]
