@@ -533,10 +533,11 @@ async def test_much_output_is_written_in_turns_and_a_little_with_the_rest(harnes
     assert [len(some) for some, _ in in_turns([*events, ended_message(job.id)])] == [11]
     part = OUTPUT_TURN // 4
     many = [output(job, seq, b"y" * part) for seq in range(1, 11)]
-    cut = list(in_turns([*many, ended_message(job.id, chunks=10, output_bytes=10 * part)]))
+    cut = list(in_turns([*many, ended_message(job.id)]))
     assert [(len(some), size) for some, size in cut] == [(4, 4 * part), (4, 4 * part), (3, 2 * part)]
     units = harness.store.units
-    replies = await harness.handle_agent_events("web-1", *many, ended_message(job.id, chunks=10))
+    ended = ended_message(job.id, chunks=10, output_bytes=10 * part)
+    replies = await harness.handle_agent_events("web-1", *many, ended)
     assert harness.store.units == units + 3
     after = harness.job(job.id)
     assert (after.state, after.chunks, after.output_bytes) == (JobState.SUCCEEDED, 10, 10 * part)
