@@ -291,7 +291,7 @@ def build_links(base: Base, engine: Engine, api: OperatorApi, verb_table: VerbTa
     )
     base.fan_out.subscribe(links.on_commit)
     engine.on_epoch = links.raise_epoch
-    engine.places.hold, engine.places.free = links.hold_place, links.free_place
+    engine.places.hold, engine.places.free = links.handover.hold_place, links.handover.free_place
     engine.wakes.tell = links.say
     return links
 

@@ -15,6 +15,7 @@ renewal     the entrance for certificates that have run out
 logins      when people came with which certificate; what a new one replaces ends
 refusals    who was refused, in audit and log, bounded
 agent       one agent's link: facts in, committed and acknowledged; jobs out; its session over short breaks
+handover    places that links hold for units that lease jobs, and what those have leased
 entering    what is looked up and noted of whoever opens a link, before it is welcomed
 console     one operator's link: calls and subscriptions
 subscription

@@ -36,7 +36,7 @@ from common.link.compatibility import orders_protocol
 from common.link.messages import Cancel, Forget, Hello, Message, Refuse, Welcome
 from common.link.session import Session
 from hub.config import HubConfig
-from hub.engine.effects import Effects, Leased, Place
+from hub.engine.effects import Effects
 from hub.engine.engine import Engine
 from hub.identity.agents import AgentRegistry
 from hub.identity.authorities import LiveAuthorities
@@ -47,6 +47,7 @@ from hub.links.closing import announce_restart, close_all, release_held
 from hub.links.connected import note_connected, touch
 from hub.links.console import ConsoleLink, VerbTable
 from hub.links.entering import Entering, Entrance
+from hub.links.handover import Handover
 from hub.links.holders import HolderChecks
 from hub.links.join import JoinEntrance
 from hub.links.listener import LinkListener, bind
@@ -105,6 +106,7 @@ class LinkServer:
         self._refusals = LinkRefusals(store, fleet, clock)
         self._logins = LoginUses(store, clock)
         self._admission = LinkAdmission()
+        self.handover = Handover(engine, self._agents, self._link_of)
         self._holders = HolderChecks(engine, fleet)
         self._entrance = Entrance(store, engine, self._holders, self._admission)
         self._renewals = RenewalEntrance(engine, self._refusals, clock)
@@ -430,8 +432,7 @@ class LinkServer:
 
     def on_commit(self, effects: Effects) -> None:
         """What the links of agents do with a commit's effects; `hub.api.notifications` notifies consoles."""
-        for leased in effects.leased:
-            self._hand_over(leased)
+        self.handover.on_commit(effects, self._tasks)
         self.wake(effects.wake)
         for name, job, kill in effects.cancels:
             self.say(name, Cancel(job, kill))
@@ -452,26 +453,9 @@ class LinkServer:
             if self._tasks is not None:
                 self._tasks.create_task(self._fleet.reload(name), name=f"reload {name}")
 
-    def hold_place(self, name: str) -> Place | None:
-        """A place for a job of the machine, while a unit runs that may lease one; None where there is none."""
-        link = self._agents.get(name)
-        return None if link is None else link.hold_place()
-
-    def free_place(self, place: Place) -> None:
-        """The unit is over, and what it leased is handed over."""
-        link = self._link_of(place.agent)
-        if link is not None and link.session.id == place.session:
-            link.free_place()
-
-    def _hand_over(self, leased: Leased) -> None:
-        link = self._link_of(leased.place.agent)
-        if (link is None or not link.hand_over(leased)) and self._tasks is not None:
-            self._tasks.create_task(self._engine.take_back(leased), name=f"take back {leased.place.agent}")
-
     def say(self, name: str, *messages: Message) -> None:
         """Sends this to a machine, where it has a link."""
-        link = self._link_of(name)
-        if link is not None and self._tasks is not None:
+        if (link := self._link_of(name)) is not None and self._tasks is not None:
             self._tasks.create_task(link.send(*messages), name=f"say {name}")
 
     def wake(self, names: Iterable[str]) -> None:

@@ -120,7 +120,8 @@ class LinkHarness:
             clock=harness.clock,
         )
         harness.engine.wakes.tell = self.links.say
-        harness.engine.places.hold, harness.engine.places.free = self.links.hold_place, self.links.free_place
+        places, handover = harness.engine.places, self.links.handover
+        places.hold, places.free = handover.hold_place, handover.free_place
         self.stop = asyncio.Event()
         self.ended = asyncio.Event()
         self._changed = asyncio.Event()
@@ -181,9 +182,13 @@ class LinkHarness:
         end = await self.connect_agent(name)
         await end.send(Report(journal, "boot", held))
         await end.expect(Resync)
-        while (link := self.links._agents.get(name)) is not None and link._dispatching:
-            await asyncio.sleep(0)  # its first look at the queue
+        await self.settled(name)
         return end
+
+    async def settled(self, name: str) -> None:
+        """Waits until a look at the machine's queue that has begun is over."""
+        while (link := self.links._agents.get(name)) is not None and link._dispatching:
+            await asyncio.sleep(0)
 
     async def connect_console(self, name: str = "alice") -> LinkPeer:
         def add(txn: Txn) -> None:
