@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hub.chat.compose import ReplyComposer
+from hub.chat.inlet_memory import load_heard
 from hub.chat.inlets import Inlet, build_inlets
 from hub.chat.listener_tls import ListenerTls
 from hub.chat.proven_by import remember_secrets
-from hub.clock import HubClock
+from hub.clock import HubClock, read_tick
 from hub.config import HubConfig
 from hub.core.approval_proofs import ApprovalProver
 from hub.core.echo_guard import EchoGuard
@@ -63,6 +64,8 @@ def build_base(config: HubConfig, clock: HubClock, keys: HubKeys, files: Files, 
     people, fleet = PeopleDirectory(config, store), AgentRegistry(store, fan_out.publish_agent, clock)
     inlets = build_inlets(config)
     remember_secrets(inlets, (activity := InletActivity(metrics.heard, read_uses(store))).secrets)
+    tick = store.read_now(read_tick)
+    load_heard(store, activity.quiet, inlets, clock() - tick.time if tick is not None else 0.0)
     composer = ReplyComposer(config, inlets)
     recovery = RecoveryState()
     world = snapshot_source(lambda: files.policy.value, lambda: files.chain.value, people, fleet, recovery)

@@ -24,6 +24,7 @@ from hub.base import Base
 from hub.chat.code_form_door import CodeFormDeps
 from hub.chat.confirm_page import ConfirmDeps
 from hub.chat.delivery import DeliveryWorker
+from hub.chat.inlet_memory import write_heard
 from hub.chat.inlet_status import InletStatusReader
 from hub.chat.inlets import Inlet
 from hub.chat.open_sockets import OpenSockets
@@ -406,6 +407,7 @@ def build_maintenance(
 
     async def flush(now: float) -> None:
         await web.state.webhook.flush(now)
+        await write_heard(base.store, base.activity.quiet, now)
         await outbound.flush(now)
         await engine.agent_events.flush()
 

@@ -12,6 +12,7 @@ outbound, outbound_pause, outbound_socket
 open_sockets   the calls of replies over the sockets of outbound modes
 picture_fetch  fetches the pictures that messages only name, after their commit
 inlet_status   how each inlet is, for consoles, metrics and the page of the hub's health
+inlet_memory   when each was heard, beyond the end of the hub
 recorder       keeps deliveries of an inlet as fixtures, redacted, while somebody asked for it
 proven_by      which of an inlet's secrets proved a delivery, and what replies are signed with while secrets change
 admission, refusals

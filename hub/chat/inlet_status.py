@@ -67,7 +67,8 @@ class InletStatusReader:
     def quiet_limits(self) -> dict[str, float]:
         """Of each inlet that is ever quiet: after how many seconds."""
         tables = {name: one.table for name, one in self._inlets.items()}
-        return {name: table.quiet_after for name, table in tables.items() if table is not None and table.quiet_after}
+        configured = {name: table.quiet_after for name, table in tables.items() if table is not None}
+        return {name: limit for name, limit in self._activity.quiet.limits(configured).items() if limit}
 
     def quiet(self) -> dict[str, bool]:
         """Of each inlet that is ever quiet: whether it is now."""

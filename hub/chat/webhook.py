@@ -211,7 +211,8 @@ class Webhook:
         """Writes the audit rows that sum up refusals of past windows; with `all_of_them` (at shutdown), of all
         windows. Says in the log which inlets are quiet.
         """
-        limits = {name: one.table.quiet_after for name, one in self._deps.inlets.items() if one.table is not None}
+        tables = {name: one.table for name, one in self._deps.inlets.items()}
+        limits = self._quiet.limits({name: table.quiet_after for name, table in tables.items() if table is not None})
         for name, at in self._quiet.due(limits, now):
             log.warning("inlet.quiet", inlet=name, last_delivery=format_iso(at), seconds=round(now - at))
         await self._refusals.flush(now, all_of_them=all_of_them)

@@ -98,6 +98,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "public_url": "https://hub.example.org",
     "rate": 500,
     "body_limit": 8 * 1024 * 1024,
+    "quiet_after": 4 * 3600.0,
     "certificate_file": Path("secrets/http.pem"),
     "key_file": Path("secrets/NAME"),
     "syslog": "/dev/log",

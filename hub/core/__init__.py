@@ -36,7 +36,7 @@ wake           a machine that sleeps: which neighbours are asked to wake it, whe
 hub_time       the hub's own time: the wall clock, but for steps; and its ticks
 lru            the one map that is bounded in entries and size
 inlet_table    the keys that every inlet has in hub.toml; http_table those of its HTTP side
-inlet_activity, quiet_inlets
+inlet_activity, quiet_inlets, inlet_rhythm
                what each inlet did since the hub started; when it was heard last, and which are silent for long
 secret_uses    since when a secret holds, when it was used last, whether it can be retired
 redaction      a delivery with what is private replaced by what has its shape

@@ -46,9 +46,10 @@ class InletTable:
         'What is answered: "everything"; "mentions": what mentions the bot, and direct messages; "commands": those, and'
         " what is a command. Silence for the rest.",
     )
-    quiet_after: Duration = setting(
-        Duration(0.0),
-        "After how long without a delivery log, metrics and console say that an inlet that worked is quiet; 0: never.",
+    quiet_after: Duration | None = setting(
+        None,
+        "After how long without a delivery log, metrics and console say that an inlet that worked is quiet; 0: never. "
+        "Left out, that is learned from the hours in which something came in its last weeks.",
         low=0.0,
         high=365 * 86_400.0,
     )
