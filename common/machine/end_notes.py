@@ -12,6 +12,8 @@ A machine sends notes with the end of a job (`Ended.notes`), each a code and, af
     digest                       the digest of its output is over a digest and what came behind: its runner was upgraded
                                  while it printed more than is stored. Nothing is missing, so this is kept and not shown
 
+    again 2 3                    the hub's own: an attempt of so many, since the one before is unknown
+
 A code that a later version sends is kept and not shown. The rule: what of a command's result is missing is told
 wherever its end is told (chat, command line, console), never left to be noticed.
 """
@@ -30,7 +32,7 @@ MAX_NOTE: Final = 300
 LOSSES: Final = frozenset({"lost", "filtered", "dropped"})
 """Codes that say that something of the output is missing."""
 _MAX_DIGITS: Final = 15
-_CODES: Final = ("lost", "filtered", "dropped", "left", "unrecorded", "memory", "disk")
+_CODES: Final = ("lost", "filtered", "dropped", "again", "left", "unrecorded", "memory", "disk")
 
 
 def make_note(code: str, detail: str = "") -> str:
@@ -66,6 +68,10 @@ def note_sentences(
         if code in ("lost", "filtered"):
             size = format_rounded_size(int(detail)) if _is_number(detail) else "?"
             yield Sentence(f"note_{code}", {**values, "size": size})
+        elif code == "again":
+            attempt, _, most = detail.partition(" ")
+            if _is_number(attempt) and _is_number(most):
+                yield Sentence("note_again", {**values, "attempt": int(attempt), "most": int(most)})
         elif code == "left":
             first = detail.partition(" ")[0]
             pid = first if _is_number(first) else "PID"

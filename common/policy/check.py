@@ -16,7 +16,7 @@ from common.catalogue import Sentence
 from common.plan import BadPlan, check_argv
 from common.policy.machine_checks import NO_CHECKS, MachineChecks
 from common.policy.match import RuleMatch, forbids, match_rule
-from common.policy.rules import RESTRICTING, DenyRule, Policy, Rule, Script, VerdictKind, usage
+from common.policy.rules import RESTRICTING, DenyRule, Idempotence, Policy, Rule, Script, VerdictKind, usage
 from common.policy.types import InvalidValue, ValueType, display_word
 from common.policy.windows import any_holds, holds_from, holds_until, now_words
 from common.roles import rank
@@ -59,6 +59,7 @@ class Verdict:
     script: Script | None = None  # which of the words of `argv` is a script that is shipped with the order
     checks: MachineChecks = NO_CHECKS  # what the machine has to look at before the start
     wake: bool = False  # a machine that sleeps is woken for it
+    idempotent: Idempotence = ""  # what is unknown is tried again
     until: float | None = None  # when another verdict may be due, by the windows of rules; None: no window matters
 
 
@@ -257,6 +258,7 @@ def _verdict(policy: Policy, rule: Rule, found: RuleMatch, env: Collection[tuple
             rule.approvers if rule.critical else 0,
         ),
         wake=rule.wake,
+        idempotent=rule.idempotent,
     )
     if tainted:
         return _require_approval(verdict)

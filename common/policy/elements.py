@@ -19,6 +19,7 @@ from common.policy.rule_parts import (
     checked_default,
     digests,
     fixed_variables,
+    idempotence,
     labels_of,
     merge_variables,
     option_sets,
@@ -178,6 +179,7 @@ class ElementParser:
             own_approval=verdict == "ask" and table.boolean("own_approval"),
             critical=verdict == "ask" and table.boolean("critical"),
             wake=table.boolean("wake"),
+            idempotent=idempotence(table),
             roles=roles_of(table),
             agents=agent_patterns(table),
             labels=labels_of(table),
@@ -194,8 +196,11 @@ class ElementParser:
             for key in ("approvers", "second_factor", "own_approval", "critical"):
                 if table.has(key):
                     table.fail(key, f"means nothing with verdict {verdict}", 'leave it out, or write verdict = "ask"')
-        if denying and table.has("wake"):
-            table.fail("wake", "means nothing with verdict deny", "leave it out")
+        for key in ("wake", "idempotent"):
+            if denying and table.has(key):
+                table.fail(key, "means nothing with verdict deny", "leave it out")
+        if rule.critical and rule.idempotent:
+            table.fail("idempotent", "critical: what people sign there is good for one start", "leave one of them out")
         table.check_unknown_keys()
         if not self.repairing:
             check_rule(table, rule)

@@ -8,7 +8,7 @@ from typing import Final
 
 from common.ids import is_label_value
 from common.policy.machine_checks import ByDescriptor, RunAs, is_digest
-from common.policy.rules import NUMERIC_OPTION, Option, OptionStyle, Program, Rule, Script, SubCommand
+from common.policy.rules import NUMERIC_OPTION, Idempotence, Option, OptionStyle, Program, Rule, Script, SubCommand
 from common.policy.safe_regex import BadPattern, check_pattern
 from common.policy.table import TableReader
 from common.policy.types import IntegerType, InvalidValue, PathType, PatternType, ValueType, is_beneath
@@ -225,6 +225,18 @@ def by_descriptor(table: TableReader) -> ByDescriptor:
     if value != "single":
         table.fail("by_descriptor", "not known", 'write true, or "single": where one path is given')
     return "single"
+
+
+def idempotence(table: TableReader) -> Idempotence:
+    """Whether what became of a command may be unknown, and it is tried again."""
+    if not table.has("idempotent"):
+        return ""
+    value = table.data["idempotent"]
+    if isinstance(value, bool):
+        return "unapproved" if value else ""
+    if value != "approved":
+        table.fail("idempotent", "not known", 'write true, or "approved": also what people have approved')
+    return "approved"
 
 
 def windows(table: TableReader) -> tuple[Window, ...]:

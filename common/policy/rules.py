@@ -24,6 +24,8 @@ from common.script import ScriptWord
 
 VerdictKind = Literal["allow", "ask", "deny"]
 OptionStyle = Literal["gnu", "plain"]
+Idempotence = Literal["", "unapproved", "approved"]
+"""Whether a job that is unknown is tried again by itself: never, where nobody had to approve it, or also then."""
 ValueForm = Literal["required", "glued", "next"]
 
 NUMERIC_OPTION: Final = "-NUM"
@@ -140,6 +142,7 @@ class Rule:
     own_approval: bool = False
     critical: bool = False  # the approvals are signed by the people's own keys, and machines verify them
     wake: bool = False  # a job for a machine that sleeps wakes it: read by the hub alone
+    idempotent: Idempotence = ""  # twice does no harm: what is unknown is tried again; read by the hub alone
     roles: frozenset[str] = frozenset({"operator"})
     agents: tuple[str, ...] = ()  # name patterns, `*` stands for any characters; empty: every machine
     labels: tuple[tuple[str, str], ...] = ()

@@ -38,6 +38,7 @@ from hub.chat.platforms.uploads import Uploads
 from hub.config import HubConfig
 from hub.core.absence import why_away
 from hub.core.approval import approval_code
+from hub.core.attempts import outcomes
 from hub.core.inventory import Inventory
 from hub.core.records import Job, Reply, Request
 from hub.core.request import message_id
@@ -111,6 +112,15 @@ class ReplyComposer:
             text = reply_text.queued_offline_text(request, jobs, now, reasons)
             self._enqueue(txn, request, "progress", text, views, now, headed=False)
 
+    def enqueue_again(self, txn: Txn, request: Request, job: Job, attempt: int, now: float) -> bool:
+        """`job` is unknown, and another attempt is queued; True where a reply was enqueued."""
+        if not self.may_update(request):
+            return False
+        views = (_job_view(request, job, ""),)
+        text = reply_text.tried_again_text(request, job, attempt)
+        self._enqueue(txn, request, "progress", text, views, now, headed=False)
+        return True
+
     def enqueue_partial(self, txn: Txn, request: Request, jobs: Sequence[Job], news: Sequence[Job], now: float) -> bool:
         """Results that are there while others are awaited; True where a reply was enqueued."""
         if not self.may_update(request):
@@ -163,7 +173,7 @@ class ReplyComposer:
         if not request.reply_url:
             return False
         if self.has_card(request):
-            jobs = txn.jobs_of(request.id)
+            jobs = outcomes(txn.jobs_of(request.id))
             views, outputs = self._job_views(txn, request, jobs)
             text = final_text(request, [replace(one, replied_at=None) for one in jobs], outputs, now, _tails(txn, jobs))
         else:

@@ -19,6 +19,7 @@ from common.machine.redelivery import redelivery_sentence
 from common.plan import Plan
 from common.text import clean_output
 from common.times import format_moment, utc
+from hub.core.attempts import MAX_ATTEMPTS
 from hub.core.chat_text import code_block, duration_text, inline_text, join_names, neutralize_mentions, time_text
 from hub.core.inventory import Inventory, Machine
 from hub.core.lost_contact import lost_since, waits_until
@@ -77,6 +78,12 @@ def queued_offline_text(
     key = "offline_one" if len(names) == 1 else "offline_more"
     values = {"number": request.number, "machines": join_names(names, request.language), "until": until}
     return fit_lines([translate(request.language, key, **values)], request.language)
+
+
+def tried_again_text(request: Request, job: Job, attempt: int) -> str:
+    """A job of an idempotent rule is unknown."""
+    values = {"number": request.number, "machine": job.agent, "attempt": attempt, "most": MAX_ATTEMPTS}
+    return fit_lines([translate(request.language, "tried_again", **values)], request.language)
 
 
 def away_text(absence: Absence, now: float, language: Language) -> str:

@@ -41,6 +41,7 @@ inlet_activity, quiet_inlets, inlet_rhythm
 secret_uses    since when a secret holds, when it was used last, whether it can be retired
 redaction      a delivery with what is private replaced by what has its shape
 fair_queue     a line in which nobody stands behind somebody else's pile
+attempts       what is unknown and idempotent is tried again; which attempt's outcome counts
 arrivals       who waits at a port and has not said who they are, and whose turn is next
 link_penalty   how long one stays away who is known and sends what is no frame
 machine_rows   how many audit rows one machine can cause by what it merely says

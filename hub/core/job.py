@@ -18,6 +18,7 @@ from typing import Final
 from common.lifecycle import JOB_TERMINAL, InvalidTransition, JobEvent, JobState, next_job_state
 from common.link.messages import Accepted, Ended, Refused, Started, Unsure
 from common.machine.end_notes import clean_notes
+from hub.core.attempts import keep_note
 from hub.core.audit import WriteAudit
 from hub.core.records import Job
 from hub.core.redelivery import LOST, wait_before
@@ -249,6 +250,7 @@ def _ended(job: Job, event: Ended, now: float) -> tuple[Job, list[JobAction]]:
         max_rss=event.max_rss,
         notes=clean_notes(event.notes),
     )
+    after = keep_note(job, after)
     data = {
         "outcome": after.state.value,
         "exit_code": event.exit_code,

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from common.lifecycle import JOB_SETTLED, JobState, RequestEvent, RequestState, next_request_state
 from common.plan import Plan, canonical_json, plan_hash
+from hub.core.attempts import outcomes
 from hub.core.audit import WriteAudit
 from hub.core.judgement import Judgement
 from hub.core.records import Job, Request
@@ -160,6 +161,7 @@ def cancelled(request: Request, by: str, now: float, kill: bool = False) -> Tran
 
 def jobs_settled(request: Request, jobs: Sequence[Job], now: float, *, last: bool = False) -> Transition:
     """Called when a job of the request has settled: is it the last of its step, and what follows? `last`: no step."""
+    jobs = outcomes(jobs)
     current = [job for job in jobs if job.step == request.step]
     if request.state is not RequestState.WORKING or any(job.state not in JOB_SETTLED for job in current):
         return request, []
@@ -179,7 +181,7 @@ def jobs_settled(request: Request, jobs: Sequence[Job], now: float, *, last: boo
 
 def outcome_known(request: Request, jobs: Sequence[Job]) -> Request:
     """A request that has ended, after a job of it that was unknown is known."""
-    return replace(request, outcome=outcome_of(jobs)) if request.state is RequestState.DONE else request
+    return replace(request, outcome=outcome_of(outcomes(jobs))) if request.state is RequestState.DONE else request
 
 
 def outcome_of(jobs: Sequence[Job]) -> str:

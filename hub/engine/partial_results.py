@@ -13,6 +13,7 @@ from typing import Final
 
 from common.lifecycle import JOB_SETTLED, RequestState
 from hub.chat.compose import ReplyComposer
+from hub.core.attempts import outcomes
 from hub.engine.effects import Effects
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 from hub.store.store import Store
@@ -85,7 +86,7 @@ class PartialResults:
             request = uow.txn.request(request_id)
             if request is None or request.state is not RequestState.WORKING:
                 continue
-            jobs = uow.txn.jobs_of(request.id)
+            jobs = outcomes(uow.txn.jobs_of(request.id))
             news = [job for job in jobs if job.state in JOB_SETTLED and job.replied_at is None]
             if news and self._composer.enqueue_partial(uow.txn, request, jobs, news, uow.now):
                 uow.effects.replies = True

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from common.plan import Step
 from common.policy.check import Policy, Verdict
+from common.policy.rules import Idempotence
 from hub.core.judgement import bind_policy
 from hub.core.records import Request
 from hub.core.who_may import needed_role, with_names
@@ -61,6 +62,14 @@ class WorldSnapshot:
         roles, tainted = self.people.roles(request.person), request.plan.tainted
         check = bind_policy(self.policy, roles, self.machines.labels, tainted, now)
         return [target for target in targets if check(step, target).wake]
+
+    def idempotence(self, request: Request, step: Step, agent: str, now: float) -> Idempotence:
+        """Whether a job of this step may be tried again by itself, by what the policy says now."""
+        if request.plan is None or not any(rule.idempotent for rule in self.policy.rules):
+            return ""
+        roles, tainted = self.people.roles(request.person), request.plan.tainted
+        verdict = bind_policy(self.policy, roles, self.machines.labels, tainted, now)(step, agent)
+        return "" if verdict.kind == "deny" else verdict.idempotent
 
 
 def snapshot_source(

@@ -22,6 +22,7 @@ from hub.chat.compose import ReplyComposer
 from hub.core import job as jobs_of_hub
 from hub.core import request as requests_of_hub
 from hub.core.approval_proofs import ApprovalProver
+from hub.core.attempts import MAX_ATTEMPTS, attempt, next_attempt, outcomes, superfluous
 from hub.core.audit import WriteAudit
 from hub.core.fair_queue import Key
 from hub.core.machine_rows import MachineRows
@@ -148,11 +149,11 @@ class UnitOfWork:
                     self.effects.cancels.append((after.agent, after.id, kill))
                 case jobs_of_hub.SendForget():
                     self.effects.forgets.setdefault(after.agent, []).append(after.id)
-                case jobs_of_hub.Settled():
-                    self._on_job_settled(after)
+                case jobs_of_hub.Settled(late):
+                    self._on_job_settled(after, late=late)
         return after
 
-    def _on_job_settled(self, job: Job) -> None:
+    def _on_job_settled(self, job: Job, *, late: bool) -> None:
         """The job's request goes on where this was the last it waited for. A request that has ended was answered with
         this job as unknown; its chat gets the outcome as one more reply.
         """
@@ -163,6 +164,10 @@ class UnitOfWork:
         request = self.txn.request(job.request_id)
         if request is None:
             return
+        if job.state is JobState.UNKNOWN:
+            self._try_again(request, job)
+        elif late and self._take_back_attempts(request, job):
+            return  # with the attempt that was taken back the request has gone on
         if request.state in REQUEST_TERMINAL:
             if (known := requests_of_hub.outcome_known(request, self.txn.jobs_of(request.id))) != request:
                 self.txn.save_request(request, known)
@@ -178,6 +183,37 @@ class UnitOfWork:
             after = self.apply_transition(request, move, "hub")
             if after.ended_at is not None:
                 self.effects.stages.append(("total", after.ended_at - after.received_at))
+
+    def _take_back_attempts(self, request: Request, job: Job) -> bool:
+        """What became of a job that was unknown is known: another attempt that still waits is not needed. Whether there
+        was one.
+        """
+        waiting = superfluous(job, self.txn.jobs_of(request.id))
+        for one in waiting:
+            why = f"attempt {job.id} has ended after all"
+            self.apply_job_event(one, jobs_of_hub.AskCancel("hub", why=why), "hub")
+        return bool(waiting)
+
+    def _try_again(self, request: Request, job: Job) -> None:
+        """Queues another attempt at a job that is unknown now, where its rule says that this does no harm."""
+        plan = request.plan
+        if plan is None or self.world.recovering or not self.is_authentic(request):
+            return
+        rule = self.world.idempotence(request, plan.steps[job.step], job.agent, self.now)
+        if not rule:
+            return
+        jobs = self.txn.jobs_of(request.id)
+        again = next_attempt(request, job, jobs, rule, self.now, str(ULID()))
+        if again is None:
+            return
+        self.txn.add_jobs([again])
+        self.effects.queued += 1
+        self.effects.wake.add(again.agent)
+        self.effects.changed.add(again.id)
+        number = attempt(again)
+        data = {"attempt": number, "of": MAX_ATTEMPTS, "after": job.id, "plan_hash": job.plan_hash}
+        self.audit("job.tried_again", again.id, "hub", data)
+        self.effects.replies |= self._composer.enqueue_again(self.txn, request, job, number, self.now)
 
     def _queue_step(self, request: Request, index: int) -> None:
         assert request.plan is not None  # noqa: S101 - QueueStep comes only from a judged request
@@ -226,7 +262,7 @@ class UnitOfWork:
             self.effects.to_wake += [(agent, request.id) for agent in found]
 
     def _enqueue_reply(self, request: Request, kind: str, text: str) -> None:
-        jobs: Sequence[Job] = self.txn.jobs_of(request.id) if request.plan is not None else ()
+        jobs: Sequence[Job] = outcomes(self.txn.jobs_of(request.id)) if request.plan is not None else ()
         approvers = self._who_may_approve(request) if kind == "question" else ()
         self._composer.enqueue_reply(self.txn, request, kind, text, jobs, self.now, approvers)
         self.effects.replies = True

@@ -57,8 +57,14 @@ _REQUESTS_WAITING: Final = Statement(
 _ASKING: Final = Statement(
     REQUEST.select.where(REQUEST_OPEN, sa.text("state = 'asking'")).order_by(requests.c.decide_by).limit(_LIMIT)
 )
+_LAST_ATTEMPT: Final = (
+    "not exists (select 1 from jobs later where later.request_id = jobs.request_id and later.parent = jobs.id)"
+)
+"""One that was tried again needs nobody: the attempt after it says what is to be known (`hub.core.attempts`)."""
 _UNKNOWN: Final = Statement(
-    JOB.select.where(OPEN, sa.text("state = 'unknown'")).order_by(jobs.c.id.desc()).limit(_LIMIT)
+    JOB.select.where(OPEN, sa.text("state = 'unknown'"), sa.text(_LAST_ATTEMPT))
+    .order_by(jobs.c.id.desc())
+    .limit(_LIMIT)
 )
 _STUCK: Final = Statement(JOB.select.where(OPEN, STUCK).order_by(jobs.c.id).limit(_LIMIT))
 _ANOMALIES: Final = Statement(

@@ -1051,4 +1051,29 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "        if False:\n",
         "tests/hub/store/test_store.py",
     ),
+    # ---- what may run twice
+    _control(
+        "A3 B7",
+        "what people approved runs once, unless the rule says that twice is the same",
+        "hub/core/attempts.py",
+        '    if not rule or (request.approvers and rule != "approved"):\n',
+        "    if not rule:\n",
+        "tests/hub/core/test_attempts.py",
+    ),
+    _control(
+        "A3 B7",
+        "what is critical is not tried again",
+        "common/policy/elements.py",
+        "        if rule.critical and rule.idempotent:\n",
+        "        if False:\n",
+        "tests/common/policy/test_file.py",
+    ),
+    _control(
+        "A6",
+        "no machine says which attempt it was",
+        "hub/core/attempts.py",
+        "    said = tuple(note for note in ended.notes if not _is_of_attempts(note))\n",
+        "    said = ended.notes\n",
+        "tests/hub/core/test_attempts.py",
+    ),
 )

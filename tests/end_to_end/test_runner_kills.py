@@ -94,6 +94,51 @@ async def test_no_job_is_lost_in_an_upgrade_of_the_runner(rig: SystemHarness, up
     print(dict(ended), dict(again))
 
 
+ONCE_OR_TWICE = """
+echo "$1" >> {folder}/starts
+test -e {folder}/second-"$1" && exit 0
+touch {folder}/second-"$1"
+exec sleep 60
+"""
+
+
+async def test_what_is_idempotent_is_tried_again_and_nothing_else(rig: SystemHarness) -> None:
+    """P4: two programs run when their runner is killed. One's rule says that twice does no harm: its second attempt
+    succeeds, and chat says that it is one. The other is unknown, and has run once.
+    """
+    script = ONCE_OR_TWICE.format(folder=rig.folder)
+    rig.add_program("counted", script)
+    rig.add_program("repeatable", script, more="idempotent = true")
+    await rig.start_hub()
+    await rig.add_agent("web-1")
+    for word in ("counted", "repeatable"):
+        _, status, _ = await rig.post("carol", f"@web-1 {word} {word}", event=f"m-{word}")
+        assert status == 200
+
+    async def both_run() -> bool:
+        return starts(rig) == {"counted": 1, "repeatable": 1}
+
+    await rig.wait_until(both_run)
+    pid = rig.runner_pid("web-1")
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    again, never = await rig.receiver.wait_final("m-repeatable"), await rig.receiver.wait_final("m-counted")
+    assert [job["state"] for job in again["jobs"]] == ["succeeded"]
+    assert "Attempt 2 of 3" in again["text"]
+    assert [job["state"] for job in never["jobs"]] == ["unknown"]
+    assert starts(rig) == {"counted": 1, "repeatable": 2}
+    first, second = sorted(
+        (job for job in rig.read(lambda txn: txn.jobs(limit=10)) if "repeatable" in job.command),
+        key=lambda job: job.queued_at,
+    )
+    assert (first.state, second.state, second.parent) == ("unknown", "succeeded", first.id)
+    (event,) = [row for row in rig.events() if row["kind"] == "job.tried_again"]
+    assert (event["subject"], event["data"]["after"]) == (second.id, first.id)
+    rig.check_at_most_once()
+    _, out, told = await rig.operator("job", second.id)
+    assert "Attempt 2 of 3" in out + told
+
+
 def test_starts_are_counted_by_word(tmp_path: Path) -> None:
     """The oracle: a word that was written twice is seen twice."""
     rig = SystemHarness(tmp_path)

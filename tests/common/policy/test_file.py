@@ -88,6 +88,7 @@ approvers = 2
 second_factor = true
 own_approval = true
 wake = true
+idempotent = "approved"
 roles = ["approver", "admin"]
 agents = ["web-*"]
 labels = { role = "web", env = "prod" }
@@ -125,6 +126,7 @@ programs = ["/opt/x"]
     assert rule.env == (("A", "1"), ("B", "2"))
     assert (rule.verdict, rule.approvers, rule.second_factor, rule.own_approval) == ("ask", 2, True, True)
     assert rule.wake
+    assert rule.idempotent == "approved"
     assert (rule.roles, rule.agents) == ({"approver", "admin"}, ("web-*",))
     assert rule.labels == (("env", "prod"), ("role", "web"))
     assert (rule.time_limit, rule.output_cap) == (90, 4096)
@@ -180,6 +182,13 @@ REFUSED = {
         "wake: means nothing with verdict deny",
     ),
     "rule: waking is no word": (RULE + 'wake = "yes"\n', "wake"),
+    "rule: a denial twice": (RULE.replace("allow", "deny") + "idempotent = true\n", "idempotent: means nothing"),
+    "rule: idempotent how": (RULE + 'idempotent = "yes"\n', "idempotent"),
+    # Trust: what people sign with their own keys is good for one start
+    "rule: critical twice": (
+        RULE.replace("allow", "ask") + "critical = true\nidempotent = true\n",
+        "idempotent: critical",
+    ),
     "rule: no approvers": (RULE.replace("allow", "ask") + "approvers = 0\n", "whole number from 1 to 10"),
     "rule: bad role": (RULE + 'roles = ["root"]\n', "'root' is not a role"),
     "rule: nobody": (RULE + "roles = []\n", "nobody could run it"),

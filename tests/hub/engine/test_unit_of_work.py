@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from common.lifecycle import JobState, RequestState
-from common.link.messages import Started, Unsure
+from common.link.messages import Accepted, Started, Unsure
 from common.plan import Plan, Step
+from hub.core.attempts import WAITS, attempt
 from hub.core.outcome import Planned
-from hub.core.records import Request
+from hub.core.records import Job, Request
 from hub.core.request import answered
 from hub.engine.unit_of_work import UnitOfWork
 from hub.store.transaction import Txn
@@ -227,3 +228,82 @@ async def test_offline_machines_are_told_of_where_the_inlet_takes_it(harness: Hu
     quiet = await harness.submit("@db-1 uptime", "kim", inlet="quiet")
     assert quiet.state is RequestState.WORKING
     assert harness.reply_kinds(quiet) == []
+
+
+async def running_job(harness: HubHarness, line: str = "@web-1 sync") -> Job:
+    job = await harness.leased_job(line)
+    await harness.handle_agent_events("web-1", Accepted(job.id, job.plan_hash), Started(job.id, 7, NOW))
+    return harness.job(job.id)
+
+
+async def test_an_idempotent_command_that_is_unknown_is_tried_again(harness: HubHarness) -> None:
+    """Told in chat and in the audit; the second attempt's end is the request's, and says which it is."""
+    harness.add_rule("sync", "idempotent = true")
+    job = await running_job(harness)
+    await harness.handle_agent_events("web-1", Unsure(job.id, "killed"))
+    request = harness.request(job.request_id)
+    first, second = sorted(harness.jobs(request), key=attempt)
+    assert (first.state, second.state, second.parent) == (JobState.UNKNOWN, JobState.QUEUED, job.id)
+    assert request.state is RequestState.WORKING
+    assert harness.read(lambda txn: txn.unknown_jobs(9)) == []  # it needs nobody's word
+    (event,) = harness.events("job.tried_again")
+    assert (event.subject, event.data["attempt"], event.data["after"]) == (second.id, 2, job.id)
+    told = [reply.body for reply in harness.replies(request) if "attempt 2 of 3" in reply.body]
+    assert len(told) == 1
+    assert await harness.orders() == []
+    harness.clock.advance(WAITS[0])
+    (order,) = await harness.orders()
+    assert order.job == second.id
+    await harness.handle_agent_events(
+        "web-1", Accepted(second.id, second.plan_hash), Started(second.id, 8, NOW), ended_message(second.id)
+    )
+    request = harness.request(job.request_id)
+    assert (request.state, request.outcome) == (RequestState.DONE, "succeeded")
+    assert "Attempt 2 of 3" in harness.final_reply(request)["text"]
+    await harness.handle_agent_events("web-1", ended_message(job.id, outcome="failed", exit_code=1))
+    assert harness.job(job.id).state is JobState.FAILED  # the late truth of the first one is kept, and changes nothing
+    assert harness.request(job.request_id).outcome == "succeeded"
+    assert harness.events("job.ended", job.id)[0].data["late"] is True
+
+
+async def test_what_its_rule_does_not_call_idempotent_stays_unknown(harness: HubHarness) -> None:
+    """P4: nothing is retried by itself unless somebody wrote that it may be."""
+    harness.add_rule("sync")
+    job = await running_job(harness)
+    await harness.handle_agent_events("web-1", Unsure(job.id, "killed"))
+    request = harness.request(job.request_id)
+    assert [one.state for one in harness.jobs(request)] == [JobState.UNKNOWN]
+    assert (request.state, request.outcome) == (RequestState.DONE, "unknown")
+
+
+async def test_the_late_truth_takes_back_an_attempt_that_waits(harness: HubHarness) -> None:
+    """It is not needed any more, and the truth is the request's outcome."""
+    harness.add_rule("sync", "idempotent = true")
+    job = await running_job(harness)
+    await harness.handle_agent_events("web-1", Unsure(job.id, "killed"))
+    await harness.handle_agent_events("web-1", ended_message(job.id))
+    request = harness.request(job.request_id)
+    first, second = sorted(harness.jobs(request), key=attempt)
+    assert (first.state, second.state) == (JobState.SUCCEEDED, JobState.CANCELLED)
+    assert "has ended after all" in second.reason
+    assert (request.state, request.outcome) == (RequestState.DONE, "succeeded")
+
+
+async def test_it_is_tried_three_times_and_then_unknown(harness: HubHarness) -> None:
+    """The request says so in the end."""
+    harness.add_rule("sync", "idempotent = true")
+    job = await running_job(harness)
+    request = harness.request(job.request_id)
+    for wait in (*WAITS, 0.0):
+        last = max(harness.jobs(request), key=attempt)
+        if last.state is JobState.QUEUED:
+            (order,) = await harness.orders()
+            assert order.job == last.id
+            await harness.handle_agent_events("web-1", Accepted(last.id, last.plan_hash), Started(last.id, 8, NOW))
+        await harness.handle_agent_events("web-1", Unsure(last.id, "killed"))
+        harness.clock.advance(wait)
+    request = harness.request(job.request_id)
+    assert [one.state for one in harness.jobs(request)] == [JobState.UNKNOWN] * 3
+    assert [attempt(one) for one in harness.read(lambda txn: txn.unknown_jobs(9))] == [3]
+    assert (request.state, request.outcome) == (RequestState.DONE, "unknown")
+    assert "Attempt 3 of 3" in harness.final_reply(request)["text"]
