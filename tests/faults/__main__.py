@@ -62,7 +62,7 @@ async def clocks_table(options: argparse.Namespace, folder: Path) -> Table:
 
 
 async def malformed_table(options: argparse.Namespace, folder: Path) -> Table:
-    report = await malformed.flood(folder, options.malformed, told=tell)
+    report = await malformed.flood(folder, options.malformed, seconds=60 * options.minutes, told=tell)
     return report.markdown(), report.violations
 
 
@@ -99,6 +99,7 @@ def main() -> None:
     parser.add_argument(
         "--malformed", type=int, default=1_000_000, metavar="N", help="malformed frames and bodies that are sent"
     )
+    parser.add_argument("--minutes", type=float, default=120.0, metavar="M", help="after which that flood ends")
     options = parser.parse_args()
     if unknown := sorted(set(options.tables) - set(TABLES)):
         parser.error(f"there is no table {', '.join(unknown)}; there are {', '.join(TABLES)}")

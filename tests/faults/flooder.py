@@ -55,6 +55,7 @@ class Flood:
     def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = spec
         self.left = int(spec["count"])
+        self.until = time.monotonic() + float(spec["seconds"])
         self.sent: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
         self.pace = Pace(float(spec["rate"]))
@@ -62,6 +63,8 @@ class Flood:
 
     def take(self, most: int) -> int:
         """How many of the rest are sent now."""
+        if time.monotonic() > self.until:
+            self.left = 0
         count = min(most, self.left)
         self.left -= count
         return count

@@ -30,6 +30,7 @@ from tests.faults.world import MACHINE, World, running_world
 RATE: Final = 2_000.0
 """Malformed things a second, over all."""
 SHARE_OF_LINKS: Final = 0.3
+MAX_SECONDS: Final = 2 * 3_600.0
 QUIET: Final = 60
 """Honest messages before the flood."""
 APART: Final = 0.15
@@ -102,11 +103,12 @@ async def flood(
     rate: float = RATE,
     machines: int = 10,
     quiet: int = QUIET,
+    seconds: float = MAX_SECONDS,
     told: Callable[[str], None] = lambda line: None,
 ) -> Report:
-    """So many malformed things at a hub with one honest machine."""
+    """So many malformed things at a hub with one honest machine, or as many as go into so many seconds."""
     async with running_world(folder, relayed=False) as world:
-        specs = await prepared(world, count, rate, machines)
+        specs = [{**spec, "seconds": seconds} for spec in await prepared(world, count, rate, machines)]
         memory = [rss(world)]
         before = [await honest(world) for _ in range(quiet)]
         during: list[float] = []
@@ -126,12 +128,12 @@ async def flood(
                     memory.append(rss(world))
                     done = sum(map(Counter.total, sent))
                     told(f"malformed: {done} of {count}, {memory[-1] / 2**20:.0f} MiB, {1000 * during[-1]:.0f} ms")
-        seconds = time.monotonic() - began
+        took = time.monotonic() - began
         memory.append(rss(world))
         return Report(
             sum(sent, Counter()),
             sum(answers, Counter()),
-            seconds,
+            took,
             memory,
             before,
             during,
