@@ -11,8 +11,10 @@ from tests.bench.peers.counts import Counts, read_counts, share, start_counted_h
 from tests.end_to_end.system import SystemHarness
 
 MESSAGES: Final = 20
-MOST: Final = Counts(reads=36, writes=39, commits=8)
-"""Of a message that runs one process, alone: a little over what it is. Lower it with whatever you save."""
+MOST: Final = Counts(reads=44, writes=39, commits=8)
+"""Of a message that runs one process, alone: a little over what it is. Lower it with whatever you save. Reads have more
+room, since the writer also reads once in a while, and a message takes longer on a machine that is busy.
+"""
 LEAST: Final = Counts(reads=1, writes=4, commits=1)
 """A message cannot do with less: else nothing was counted."""
 

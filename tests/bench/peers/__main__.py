@@ -30,7 +30,9 @@ def show(name: str, found: Found) -> None:
     print(f"\n{name}: {ROWS[name].__doc__} ({found['unit']})")
     for label, value in found["bars"].items():
         times = found.get("times", {}).get(label, {})
-        print(f"  {label:<36} {value:>10g}" + (f"   p99 {times['p99_ms']:g} ms, n {times['n']}" if times else ""))
+        text = f"  {label:<36} {value:>10g}" + (f"   p99 {times['p99_ms']:g} ms, n {times['n']}" if times else "")
+        cpu = found.get("cpu_ms", {}).get(label)
+        print(text + (f", processor {cpu:g} ms" if cpu is not None else ""))
     for label, ratio in found["ratios"].items():
         print(f"  {label:<48} {ratio['is']:>8g}   goal {ratio['goal']}")
 

@@ -22,6 +22,7 @@ class Celery:
         self._workers = workers
         self._port = free_port()
         self._client: asyncio.subprocess.Process | None = None
+        self.pids: list[int] = []  # redis-server, the worker, the client
 
     async def one_by_one(self, count: int) -> list[float]:
         return [float(value) for value in (await self._ask("one", count))["seconds"]]
@@ -73,6 +74,7 @@ class Celery:
                 )
             async with asyncio.timeout(60):
                 await self.one_by_one(1)
+            self.pids = [redis.pid, worker.pid, self._client.pid]
             yield self
         finally:
             for process in (self._client, worker, redis):

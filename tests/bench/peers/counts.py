@@ -17,11 +17,14 @@ from tests.end_to_end.system import SystemHarness
 
 @dataclass(frozen=True)
 class Counts:
-    """A message's share; `syncs` is None where there is no strace."""
+    """A message's share. `looks` are reads of the reader threads, which other things ask for too; `syncs` is None where
+    there is no strace.
+    """
 
     reads: float
     writes: float
     commits: float
+    looks: float = 0.0
     syncs: float | None = None
 
     def plain(self) -> dict[str, Any]:
@@ -43,8 +46,8 @@ def read_counts(file: Path) -> tuple[int, ...]:
 
 
 def share(before: tuple[int, ...], after: tuple[int, ...], messages: int, syncs: int | None = None) -> Counts:
-    reads, writes, commits = (round((late - early) / messages, 1) for early, late in zip(before, after, strict=True))
-    return Counts(reads, writes, commits, None if syncs is None else round(syncs / messages, 2))
+    each = (round((late - early) / messages, 1) for early, late in zip(before, after, strict=True))
+    return Counts(*each, syncs=None if syncs is None else round(syncs / messages, 2))
 
 
 class Syncs:

@@ -53,6 +53,7 @@ class OpenSsh:
             *("-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder / 'known'}", "-o", "LogLevel=ERROR"),
         ]
         self._asyncssh: asyncio.subprocess.Process | None = None
+        self.pids: list[int] = []  # sshd, the master connection, asyncssh
 
     def argv(self, *more: str, command: str | None = None) -> list[str]:
         words = [program("ssh"), *self._options, *more, f"{self.user}@127.0.0.1"]
@@ -109,6 +110,7 @@ class OpenSsh:
                 stdout=asyncio.subprocess.PIPE,
                 limit=2**24,
             )
+            self.pids = [sshd.pid, master.pid, self._asyncssh.pid]
             yield self
         finally:
             for process in (self._asyncssh, master, sshd):

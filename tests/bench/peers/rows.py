@@ -25,7 +25,7 @@ from tests.bench.links import invite, machine_names
 from tests.bench.peers import counts, fleet, system
 from tests.bench.peers.celery_peer import Celery
 from tests.bench.peers.openssh import OpenSsh, timed
-from tests.bench.peers.samples import figures, percentile, take_turns
+from tests.bench.peers.samples import cpu_ms, figures, percentile, take_turns
 from tests.bench.peers.system import COMMAND, System
 from tests.bench.store import message as stored_message
 from tests.bench.throughput import prepared
@@ -60,18 +60,17 @@ async def latency(folder: Path, scale: float) -> Found:
         Celery(folder / "celery").running() as celery,
         system.running(folder / "a") as ours,
     ):
-        times = await take_turns(
-            {
-                "bare process": bare,
-                "asyncssh, open connection": ssh.asyncssh_open,
-                "Celery + Redis, durable": celery.one_by_one,
-                "OpenSSH, multiplexed": ssh.multiplexed,
-                "Answerback, operator's open link": ours.operator,
-                "Answerback, message to reply": ours.messages,
-            },
-            max(2, round(20 * scale)),
-            10,
-        )
+        measures = {
+            "bare process": bare,
+            "asyncssh, open connection": ssh.asyncssh_open,
+            "Celery + Redis, durable": celery.one_by_one,
+            "OpenSSH, multiplexed": ssh.multiplexed,
+            "Answerback, operator's open link": ours.operator,
+            "Answerback, message to reply": ours.messages,
+        }
+        times = await take_turns(measures, max(2, round(20 * scale)), 10)
+        pids = dict(zip(measures, ([], ssh.pids, celery.pids, ssh.pids, ours.pids, ours.pids), strict=True))
+        cpu = {name: await cpu_ms(measure, 40, pids[name]) for name, measure in measures.items()}
     found = {name: figures(seconds) for name, seconds in times.items()}
     p50 = {name: float(one["p50_ms"]) for name, one in found.items()}
     link, reply = p50["Answerback, operator's open link"], p50["Answerback, message to reply"]
@@ -82,24 +81,29 @@ async def latency(folder: Path, scale: float) -> Found:
         "operator's link / OpenSSH multiplexed": (link / multiplexed, "< 0.6"),
         "message to reply / OpenSSH multiplexed": (reply / multiplexed, "< 0.7"),
         "message to reply, p99 / p50": (tail, "< 3"),
+        "message to reply / OpenSSH multiplexed, processor": (
+            cpu["Answerback, message to reply"] / cpu["OpenSSH, multiplexed"],
+            "-",
+        ),
     }
-    return {"bars": p50, "unit": "ms, p50", "times": found, "ratios": rounded(ratios)}
+    return {"bars": p50, "unit": "ms, p50", "times": found, "cpu_ms": cpu, "ratios": rounded(ratios)}
 
 
 async def cold(folder: Path, scale: float) -> Found:
     """One command from a shell where nothing is open yet."""
+    count = max(2, round(10 * scale))
     async with OpenSsh(folder / "ssh", COMMAND).running() as ssh, system.running(folder / "a") as ours:
-        times = await take_turns(
-            {"OpenSSH, new connection": ssh.new_connection, "answerback run": ours.cold},
-            max(2, round(10 * scale)),
-            4,
-        )
+        measures = {"OpenSSH, new connection": ssh.new_connection, "answerback run": ours.cold}
+        times = await take_turns(measures, count, 4)
+        pids = {"OpenSSH, new connection": ssh.pids, "answerback run": ours.pids}
+        cpu = {name: await cpu_ms(measure, count * 2, pids[name]) for name, measure in measures.items()}
     found = {name: figures(seconds) for name, seconds in times.items()}
     p50 = {name: float(one["p50_ms"]) for name, one in found.items()}
     ratios = {
-        "answerback run / new OpenSSH connection": (p50["answerback run"] / p50["OpenSSH, new connection"], "< 1")
+        "answerback run / new OpenSSH connection": (p50["answerback run"] / p50["OpenSSH, new connection"], "< 1"),
+        "the same in processor time": (cpu["answerback run"] / cpu["OpenSSH, new connection"], "-"),
     }
-    return {"bars": p50, "unit": "ms, p50", "times": found, "ratios": rounded(ratios)}
+    return {"bars": p50, "unit": "ms, p50", "times": found, "cpu_ms": cpu, "ratios": rounded(ratios)}
 
 
 async def throughput(folder: Path, scale: float) -> Found:
@@ -324,6 +328,7 @@ async def units(folder: Path, scale: float) -> Found:
         "statements that read": alone["reads"],
         "statements that write": alone["writes"],
         "commits": alone["commits"],
+        "reads beside them": alone["looks"],
     }
     bars |= {"syncs, hub and machine": alone["syncs"] or 0.0}
     return {"bars": bars, "unit": "a message, one at a time", "counts": found, "ratios": {}}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+import resource
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
+
+import psutil
 
 Measure = Callable[[int], Awaitable[list[float]]]
 """So many times one after another; the seconds of each."""
@@ -28,3 +32,25 @@ async def take_turns(measures: Mapping[str, Measure], rounds: int, each: int) ->
             if number:
                 found[name] += seconds
     return found
+
+
+async def cpu_ms(measure: Measure, count: int, pids: Iterable[int]) -> float:
+    """Milliseconds of processor that one takes in all processes: `pids` with their children, and those that ended. On a
+    machine that others use too this is what can be compared; what waits takes none.
+    """
+    pids = list(pids)
+    await measure(1)
+    before = _cpu_seconds(pids)
+    await measure(count)
+    return round(1000 * (_cpu_seconds(pids) - before) / count, 1)
+
+
+def _cpu_seconds(pids: Iterable[int]) -> float:
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    total = ended.ru_utime + ended.ru_stime
+    for pid in pids:
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += sum(one.cpu_times()[:4])
+    return total

@@ -32,6 +32,12 @@ class System:
         self._operator = operator
         self._number = 0
 
+    @property
+    def pids(self) -> list[int]:
+        """Hub, uplink, runner."""
+        runner = self.rig.runner_pid("box")
+        return [self.rig.programs["hub"].pid, self.rig.programs["box"].pid, *([runner] if runner else [])]
+
     async def message(self, text: str, person: str = "carol") -> float:
         """Seconds from the POST of a message to the arrival of its final reply."""
         self._number += 1
