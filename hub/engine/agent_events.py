@@ -68,6 +68,7 @@ class AgentReplies:
     settled: list[str] = field(default_factory=list)
     key_changes: list[bytes] = field(default_factory=list)  # that the machine has not carried out, after its report
     returned: list[str] = field(default_factory=list)  # back in the queue: they take up no room any more
+    queued: bool = False  # there is something to hand out, after its report
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +250,7 @@ def _reconcile(uow: UnitOfWork, agent: str, report: Report, replies: AgentReplie
     _save_report(uow, agent, report, found)
     replies.resync = Resync(jobs=wanted, forget=found.forget, cancel=found.cancel)
     replies.open = found.under_way
+    replies.queued = uow.txn.count_queued(agent=agent) > 0
 
 
 def _save_report(uow: UnitOfWork, agent: str, report: Report, found: Reconciliation) -> None:

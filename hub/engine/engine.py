@@ -27,7 +27,7 @@ from hub.config import HubConfig
 from hub.core.dispatch import ISSUED_PROTOCOL
 from hub.core.echo_guard import EchoGuard
 from hub.core.outcome import PlanningOutcome
-from hub.core.records import Request
+from hub.core.records import Agent, Request
 from hub.engine.agent_events import AgentEvent, AgentEventHandler, AgentReplies
 from hub.engine.chat_actions import ChatActions
 from hub.engine.code_forms import CodeForms
@@ -52,6 +52,7 @@ from hub.identity.people import PeopleDirectory
 from hub.metrics import Metrics
 from hub.planning.service import PlanningService
 from hub.store.store import Store
+from hub.store.transaction import Txn
 
 T = TypeVar("T")
 
@@ -197,12 +198,34 @@ class Engine:
         """Locks a machine of which there are two; every link of that name ends."""
         return await self.units.write(lambda uow: lock_holders(uow, name))
 
-    async def note_links(self, name: str, told: Lineage, estranged: bool) -> Refuse | None:
-        """Notes the link that a machine opens; the refusal where there are two of that name, which is locked then."""
+    async def let_in(
+        self,
+        identity: Identity,
+        now: float,
+        told: Lineage | None,
+        estranged: bool,
+        note: Callable[[Txn, Agent], Agent] | None,
+    ) -> tuple[Refuse | None, Agent | None]:
+        """`admit` for a machine that opens a link, of which it may tell: the refusal where there are two of that name,
+        which is locked then; else its row as `note` has written it. All of it in one transaction.
+        """
+        name = identity.name
 
-        def unit(uow: UnitOfWork) -> Refuse | None:
-            uow.count_rows_of(name, self.agent_events.rows)
-            return note_links(uow, name, told, estranged)
+        def unit(uow: UnitOfWork) -> tuple[Refuse | None, Agent | None]:
+            try:
+                authenticate(uow.txn, identity, now)
+            except NotTrusted as error:
+                record = self.recovery_state.record
+                if record is None or error.code != "unknown":
+                    raise
+                take_over(uow.txn, identity, record, now)
+            if told is not None:
+                uow.count_rows_of(name, self.agent_events.rows)
+                refusal = note_links(uow, name, told, estranged)
+                if refusal is not None:
+                    return refusal, None
+            row = uow.txn.agent(name)
+            return None, note(uow.txn, row) if note is not None and row is not None else None
 
         return await self.units.write(unit)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from common.identity.certificates import Identity
@@ -22,23 +23,46 @@ BUSY_RETRY_AFTER: Final = 5.0
 PENALTY: Final = "penalty"
 
 
+@dataclass(eq=False, slots=True)
+class Greeting:
+    """One whose hello is with the store."""
+
+    identity: Identity
+    ended: bool = False  # meanwhile
+
+    def refusal(self) -> Refuse | None:
+        name = self.identity.name
+        return Refuse("revoked", f"{name} has lost its access this very moment") if self.ended else None
+
+
 class LinkAdmission:
     def __init__(self) -> None:
         self._penalties = LinkPenalties()
-        self.greeting = 0  # machines whose hello or whose first row is with the store
+        self.greeting = 0  # those that the store is being asked about and told of
+        self._greetings: dict[Greeting, None] = {}
 
     def is_ready(self) -> bool:
         """Whether more may come."""
         return self.greeting < MAX_GREETING
 
     @contextlib.contextmanager
-    def letting_in(self) -> Iterator[None]:
-        """While the store is asked about one, or told of it."""
+    def letting_in(self, identity: Identity) -> Iterator[Greeting]:
+        """While the store is asked about one, and told of it."""
+        one = Greeting(identity)
+        self._greetings[one] = None
         self.greeting += 1
         try:
-            yield
+            yield one
         finally:
             self.greeting -= 1
+            del self._greetings[one]
+
+    def end(self, revoked: Collection[str], removed: Collection[tuple[str, str]]) -> None:
+        """These certificates, and those of these identities, count no more: also where the store has just said yes."""
+        for one in self._greetings:
+            identity = one.identity
+            if identity.fingerprint in revoked or (identity.kind, identity.name) in removed:
+                one.ended = True
 
     def refuse(self, identity: Identity, now: float) -> Refuse | None:
         """The refusal, with the time to wait; nothing is read for it."""

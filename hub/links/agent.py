@@ -151,7 +151,8 @@ class AgentLink:
     async def run(self, send_queue: SendQueue) -> None:
         """Reads until the connection ends or a newer one has taken over; what is unread then comes again there."""
         self._start_commit()
-        self.request_dispatch()
+        if self._reconciled:
+            self.request_dispatch()
         try:
             await send_queue.flush()
             async for data in send_queue.connection:
@@ -318,7 +319,8 @@ class AgentLink:
         if replies.resync is not None and self.orders_protocol >= KEYS_PROTOCOL:
             messages += [KeyChange(), *map(KeyChange, replies.key_changes)]
         await self._send(*messages)
-        if replies.settled or replies.returned or replies.resync is not None:
+        asked = replies.resync is not None and self._dispatch_requested  # since before the report was taken
+        if replies.settled or replies.returned or replies.queued or asked:
             self.request_dispatch()
 
     # ---- jobs out

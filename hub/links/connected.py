@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,7 +12,6 @@ from common.link.messages import ORDERS_FACT, TRUSTS_FACT, Hello
 from hub.core.copied_identity import PROCESS_FACT
 from hub.core.holder import LINEAGE_FACT
 from hub.core.records import Agent
-from hub.identity.certificates import NotTrusted, authenticate
 from hub.links.trust import note, told_digest
 from hub.log import logger
 from hub.store.store import Store
@@ -34,18 +33,19 @@ async def touch(store: Store, seen: Sequence[tuple[str, float, None]]) -> None:
         log.warning("agent.last_seen_unsaved", agents=len(seen), reason=str(error))
 
 
-def note_connected(
-    txn: Txn, identity: Identity, hello: Hello, clock_ahead: float | None, now: float, wall: float
-) -> Agent:
-    """The row as it is then; raises NotTrusted where the certificate has ended since the hello was answered."""
+def connection_note(
+    identity: Identity, hello: Hello, clock_ahead: float | None, now: float
+) -> Callable[[Txn, Agent], Agent]:
+    """What writes it, given the row as it is in that transaction; it returns the row as it is then."""
     facts = {key[:MAX_FACT]: value[:MAX_FACT] for key, value in list((hello.facts or {}).items())[:MAX_FACTS]}
     for name in _NOT_KEPT:
         facts.pop(name, None)
-    before = authenticate(txn, identity, wall)
-    if not isinstance(before, Agent):
-        raise NotTrusted("identity", "not the certificate of a machine")
-    seen = replace(before, last_seen=now, version=hello.version[:40], facts=facts, clock_ahead=clock_ahead)
-    after = replace(seen, refused_at=None, refused_since=None, refused_code="")
-    txn.save_agent(before, after)
-    note(txn, identity, told_digest(hello))
-    return after
+
+    def note_connected(txn: Txn, before: Agent) -> Agent:
+        seen = replace(before, last_seen=now, version=hello.version[:40], facts=facts, clock_ahead=clock_ahead)
+        after = replace(seen, refused_at=None, refused_since=None, refused_code="")
+        txn.save_agent(before, after)
+        note(txn, identity, told_digest(hello))
+        return after
+
+    return note_connected

@@ -7,6 +7,7 @@ asked to come anew, and then it is noted as ever, before anything of it counts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from common.identity.certificates import Identity
@@ -15,6 +16,7 @@ from hub.engine.engine import Engine
 from hub.identity.certificates import NotTrusted
 from hub.links.admission import LinkAdmission, busy
 from hub.links.holders import HolderChecks
+from hub.links.peer import Peer
 from hub.store.errors import StoreBusy, StoreFull
 from hub.store.store import Store
 
@@ -35,31 +37,30 @@ class Entrance:
         self._holders = holders
         self._admission = admission
 
-    async def enter(self, identity: Identity, hello: Message, now: float, wall: float) -> Entering:
+    async def enter(
+        self, peer: Peer, identity: Identity, hello: Message, now: float, wall: float, welcome: Callable[[], bool]
+    ) -> Entering:
+        """`identity` is the peer's. `welcome` says whether the hello would be answered by one."""
         found = Entering(held=identity.kind == "agent" and self._store.waits)
         try:
-            with self._admission.letting_in():
-                if identity.kind == "agent" and isinstance(hello, Hello):
-                    await self._hear(found, identity, hello)
-                await self._engine.admit(identity, wall)
-                if identity.kind == "agent" and isinstance(hello, Hello):
-                    await self._note(found, identity, hello, now)
+            with self._admission.letting_in(identity) as greeting:
+                if identity.kind == "agent" and isinstance(hello, Hello) and not found.held:
+                    await self._let_in(found, peer, hello, now, wall, welcome)
+                else:
+                    await self._engine.admit(identity, wall)
+                found.refusal = found.refusal or greeting.refusal()
         except NotTrusted as error:
             found.refusal = Refuse(error.code, error.reason)
         except StoreBusy:
             found.refusal = busy()
         return found
 
-    async def _hear(self, found: Entering, identity: Identity, hello: Hello) -> None:
+    async def _let_in(
+        self, found: Entering, peer: Peer, hello: Hello, now: float, wall: float, welcome: Callable[[], bool]
+    ) -> None:
+        assert peer.identity is not None  # noqa: S101 - see `enter`
         try:
-            if not found.held:
-                found.estranged = await self._engine.hear(hello, identity.name)
+            found.estranged, found.refusal = await self._holders.let_in(peer, hello, now, wall, welcome)
         except StoreFull:
             found.held = True
-
-    async def _note(self, found: Entering, identity: Identity, hello: Hello, now: float) -> None:
-        try:
-            if not found.held:
-                found.refusal = await self._holders.note(identity.name, hello, found.estranged, now)
-        except StoreFull:
-            found.held = True
+            await self._engine.admit(peer.identity, wall)

@@ -6,6 +6,7 @@ An agent of today tells its links (`hub.core.holder`); of one of before the proc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from common.identity.certificates import Identity
@@ -18,6 +19,8 @@ from hub.core.lru import Lru
 from hub.engine.engine import Engine
 from hub.identity.agents import AgentRegistry
 from hub.identity.certificates import NotTrusted
+from hub.links.connected import connection_note
+from hub.links.peer import Peer
 from hub.log import logger
 
 MAX_NAMES: Final = 10_000
@@ -35,24 +38,35 @@ class HolderChecks:
         self._copies = CopyDetector()
         self._told: Lru[str, float] = Lru(MAX_NAMES)
 
-    async def note(self, name: str, hello: Hello, estranged: bool, now: float) -> Refuse | None:
-        """The refusal where there are two of this machine, which is locked then, or where this is an old link of it.
-        What is believed is on disk when this returns. `estranged`: the machine has heard a hub whose work this store
-        does not know.
+    async def let_in(
+        self, peer: Peer, hello: Hello, now: float, wall: float, welcome: Callable[[], bool]
+    ) -> tuple[bool, Refuse | None]:
+        """Whether the machine has heard a hub whose work this store does not know; and the refusal where there are two
+        of this machine, which is locked then, or where this is an old link of it. What is believed is on disk when this
+        returns, and with it that the machine is here, unless `welcome` says that its hello is refused for something
+        else. One unit for all of it: ten thousand machines come at once. Raises NotTrusted.
+
+        `peer` has proved to be a machine of this hub.
         """
-        facts = hello.facts or {}
+        identity, facts, seen = peer.identity, hello.facts or {}, None
+        assert identity is not None  # noqa: S101 - see above
+        name = identity.name
+        estranged = await self._engine.hear(hello, name)
         lineage = parse_lineage(facts.get(LINEAGE_FACT, ""))
-        if lineage is not None:
-            refusal = await self._engine.note_links(name, lineage, estranged)
-        elif self._copies.note(name, facts.get(PROCESS_FACT, "")[:MAX_PROCESS], now):
+        if lineage is None:
+            await self._engine.admit(identity, wall)
+        if lineage is None and self._copies.note(name, facts.get(PROCESS_FACT, "")[:MAX_PROCESS], now):
             self._copies.forget(name)
-            refusal = await self._engine.lock_copied(name)
+            refusal: Refuse | None = await self._engine.lock_copied(name)
         else:
-            return None
+            note = connection_note(identity, hello, peer.clock_ahead, now) if welcome() else None
+            refusal, seen = await self._engine.let_in(identity, wall, lineage, estranged, note)
+        if seen is not None:
+            self._fleet.update(seen)
         if refusal is not None and refusal.code == "locked":
             log.error("link.two_machines", agent=name)
             await self._fleet.reload(name)
-        return refusal
+        return estranged, refusal
 
     async def note_copy(self, identity: Identity | None, hello: Message, now: float) -> Refuse:
         """A copy of a machine's state folder was started elsewhere and serves nothing; the answer to it."""

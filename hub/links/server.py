@@ -40,11 +40,10 @@ from hub.engine.effects import Effects
 from hub.engine.engine import Engine
 from hub.identity.agents import AgentRegistry
 from hub.identity.authorities import LiveAuthorities
-from hub.identity.certificates import NotTrusted
 from hub.links.admission import BUSY, LinkAdmission
 from hub.links.agent import CLOSE_POLICY_VIOLATION, CLOSE_TRY_AGAIN_LATER, AgentLink
 from hub.links.closing import announce_restart, close_all, release_held
-from hub.links.connected import note_connected, touch
+from hub.links.connected import touch
 from hub.links.console import ConsoleLink, VerbTable
 from hub.links.entering import Entering, Entrance
 from hub.links.handover import Handover
@@ -60,7 +59,7 @@ from hub.links.send_queue import SendQueue
 from hub.links.trust import PeerTrust, TrustUpdates, told_digest
 from hub.links.websocket import LinkConnection
 from hub.log import logger
-from hub.store.errors import StoreBusy, StoreFull
+from hub.store.errors import StoreFull
 from hub.store.store import Store
 
 SESSION_TTL: Final = 300.0
@@ -272,22 +271,23 @@ class LinkServer:
         elif (refused := self._admission.refuse(identity, now)) is not None:
             answer = refused
         else:
-            entering = await self._entrance.enter(identity, hello, now, wall)
-            if entering.refusal is not None:
-                answer = entering.refusal
-            else:
-                mark = self._engine.sealed_mark()
-                spread = handshake.return_spread(self._fleet.count())
-                terms = handshake.LinkParameters(self._engine.epoch, self._heartbeat(), mark=mark, spread=spread)
-                answer = handshake.answer_hello(
+            name = identity.name
+
+            def answer_now(held: bool = False) -> Welcome | Refuse:
+                return handshake.answer_hello(
                     hello,
                     role=role,
-                    name=identity.name,
-                    parameters=terms,
-                    session=None if entering.held else find_session(identity.name),
+                    name=name,
+                    parameters=self._link_parameters(),
+                    session=None if held else find_session(name),
                     new_session=secrets.token_hex(8),
                     now=wall if kind == "agent" else now,
                 )
+
+            entering = await self._entrance.enter(
+                peer, identity, hello, now, wall, lambda: isinstance(answer_now(), Welcome)
+            )
+            answer = entering.refusal if entering.refusal is not None else answer_now(entering.held)
         if identity is not None and isinstance(answer, Welcome) and isinstance(hello, Hello):
             if self._listener is not None:
                 self._listener.let_in(connection)
@@ -308,6 +308,10 @@ class LinkServer:
         await connection.send(codec.encode(answer, epoch=self._engine.epoch))
         await connection.close(CLOSE_POLICY_VIOLATION, answer.code)
 
+    def _link_parameters(self) -> handshake.LinkParameters:
+        mark, spread = self._engine.sealed_mark(), handshake.return_spread(self._fleet.count())
+        return handshake.LinkParameters(self._engine.epoch, self._heartbeat(), mark=mark, spread=spread)
+
     def _heartbeat(self) -> float:
         return max(self._config.links.heartbeat, handshake.heartbeat_interval(len(self._agents)))
 
@@ -321,8 +325,6 @@ class LinkServer:
         link, wire = self._attach_agent(self._tasks, connection, identity, hello, welcome)
         link.estranged, link.held = link.estranged or entering.estranged, entering.held
         try:
-            with self._admission.letting_in():
-                await self._record_connected(identity, hello, peer_of(connection, self._wall()).clock_ahead)
             self._fleet.set_online(identity.name)
             held = {"held": True} if link.held else {}
             log.info(
@@ -332,10 +334,6 @@ class LinkServer:
             if link.held and not self._store.room.read_only:
                 await release_held([link])  # since a moment ago
             await link.run(wire)
-        except NotTrusted as error:  # since a moment ago
-            await link.close(CLOSE_POLICY_VIOLATION, error.code)
-        except StoreBusy:
-            await link.close(CLOSE_TRY_AGAIN_LATER, "the store is busy; come again")
         finally:
             await self._detach_agent(link)
 
@@ -366,15 +364,6 @@ class LinkServer:
         link.orders_protocol = orders_protocol(hello, welcome.protocol)
         link.trust = PeerTrust(told_digest(hello))
         return link, link.attach(connection, identity, welcome, hello.received if welcome.resumed else None)
-
-    async def _record_connected(self, identity: Identity, hello: Hello, clock_ahead: float | None) -> None:
-        now, wall = self._clock(), self._wall()
-        try:
-            seen = await self._store.write(lambda txn: note_connected(txn, identity, hello, clock_ahead, now, wall))
-        except StoreFull:
-            self._agents[identity.name].held = True  # no room for it either
-        else:
-            self._fleet.update(seen)
 
     async def _detach_agent(self, link: AgentLink) -> None:
         """Keeps the session of a machine whose connection has ended, unless a newer one is here already."""
@@ -445,6 +434,7 @@ class LinkServer:
             for name, link in self._agents.items():
                 if signed.change.is_for(name) and self._tasks is not None:
                     self._tasks.create_task(link.offer(signed.to_bytes()), name=f"key change {name}")
+        self._admission.end((), {("agent", name) for name in effects.locked})
         for name in effects.locked:
             self._detached.pop(name, None)
             if (link := self._agents.get(name)) is not None:
@@ -467,6 +457,7 @@ class LinkServer:
 
     async def close_untrusted(self, revoked: Collection[str], removed: Collection[IdentityKey]) -> None:
         """Closes the links whose certificate is among the revoked fingerprints, or whose owner is an outcast."""
+        self._admission.end(revoked, removed)
         links = [
             link
             for link in self._all_links()

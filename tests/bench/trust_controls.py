@@ -814,6 +814,14 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "tests/hub/links/test_server.py",
     ),
     _control(
+        "A6",
+        "a revocation counts between the store's yes and the link",
+        "hub/links/entering.py",
+        "found.refusal = found.refusal or greeting.refusal()",
+        "found.refusal = found.refusal or None",
+        "tests/hub/links/test_server.py",
+    ),
+    _control(
         "A7",
         "one that is refused again and again is one row in ten minutes",
         "hub/links/refusals.py",

@@ -12,7 +12,7 @@ from common.link.lineage import Lineage, begin
 from common.link.messages import Accepted, Ended, Refuse, Report, Started
 from common.plan import Order
 from hub.core.records import Agent, Job
-from hub.engine.holders import MAX_TOLD, SUPERSEDED
+from hub.engine.holders import MAX_TOLD, SUPERSEDED, note_links
 from tests.hub.hub_harness import HubHarness, ended_message
 
 JOURNAL = "a" * 32
@@ -121,7 +121,7 @@ async def test_links(harness: HubHarness) -> None:
     """
 
     async def told(lineage: Lineage, estranged: bool = False) -> Refuse | None:
-        return await harness.engine.note_links("web-1", lineage, estranged)
+        return await harness.engine.write(lambda uow: note_links(uow, "web-1", lineage, estranged))
 
     chain = begin("b" * 16, b"0")
     own, copy = chain.advance(b"own"), chain.advance(b"copy")
@@ -144,11 +144,15 @@ async def test_links(harness: HubHarness) -> None:
 async def test_another_chain_is_written_down_and_the_one_of_before_does_not_come_back(harness: HubHarness) -> None:
     """Trust: one holder of a name. A folder that goes on elsewhere by a person's word; then the old one comes."""
     before, after = begin("b" * 16, b""), begin("c" * 16, b"")
+
+    async def told(lineage: Lineage) -> Refuse | None:
+        return await harness.engine.write(lambda uow: note_links(uow, "web-1", lineage, False))
+
     for lineage in (before, after, after.advance(b"1")):
-        assert await harness.engine.note_links("web-1", lineage, False) is None
+        assert await told(lineage) is None
     (row,) = harness.events("agent.holder_changed")
     assert (row.data["what"], row.data["relation"]) == ("links", "another")
-    assert await harness.engine.note_links("web-1", before.advance(b"1"), False) is not None
+    assert await told(before.advance(b"1")) is not None
     assert machine(harness).state == "locked"
 
 

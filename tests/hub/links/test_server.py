@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection
@@ -45,6 +46,7 @@ from common.link.messages import (
 from common.plan import Order
 from hub.cleanup import Cleanup
 from hub.cli import recover
+from hub.engine.effects import Effects
 from hub.identity import certificates
 from hub.links import admission, connected, server
 from hub.maintenance import MaintenanceTasks
@@ -489,22 +491,29 @@ async def nothing(now: float) -> None:
     """What has nothing to flush."""
 
 
+@pytest.mark.parametrize("by", ["revocation", "lock"])
 async def test_a_machine_revoked_between_hello_and_greeting_gets_no_link(
-    harness: HubHarness, monkeypatch: pytest.MonkeyPatch
+    harness: HubHarness, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    """The hello was answered; what is written at the greeting looks again."""
+    """The store had said yes a moment before, and there was no link to close yet."""
     async with serve_links(harness) as port:
         port.tls_context("agent", "web-1")
-        greet = port.links._record_connected
+        let_in = harness.engine.let_in
 
-        async def late(identity: object, hello: object, clock_ahead: float | None) -> None:
-            harness.write(lambda txn: certificates.revoke(txn, "agent", "web-1", "alice", harness.clock.now))
-            await greet(identity, hello, clock_ahead)  # type: ignore[arg-type]
+        async def overtaken(*args: Any) -> Any:
+            found = await let_in(*args)
+            if by == "lock":
+                port.links.on_commit(Effects(locked={"web-1"}))
+            else:
+                ended = harness.write(
+                    lambda txn: certificates.revoke(txn, "agent", "web-1", "alice", harness.clock.now)
+                )
+                await port.links.close_untrusted(set(ended), ())
+            return found
 
-        monkeypatch.setattr(port.links, "_record_connected", late)
-        end = await port.connect_agent()
-        assert await end.wait_closed() == 1008
-        await port.wait_until(lambda: port.links.count_links() == (0, 0))
+        monkeypatch.setattr(harness.engine, "let_in", overtaken)
+        assert (await port.expect_refusal("web-1")).code == "revoked"
+        assert port.links.count_links() == (0, 0)
         assert not harness.fleet.online("web-1")
 
 
@@ -581,12 +590,8 @@ async def test_a_store_that_takes_no_more_is_no_fault(harness: HubHarness, monke
             raise StoreBusy("store: 1000 reads wait", "try again in a moment")
 
         with monkeypatch.context() as patched:
-            patched.setattr(harness.engine, "admit", full)
+            patched.setattr(harness.engine, "let_in", full)
             assert (await port.expect_refusal("web-1")).code == "busy"
-        with monkeypatch.context() as patched:
-            patched.setattr(port.links, "_record_connected", full)
-            end = await port.connect_agent()
-            assert await end.wait_closed() == 1013
         assert port.links._admission.greeting == 0
         await port.connect_reported_agent()
 
