@@ -24,6 +24,7 @@ import aiohttp
 
 from common.catalogue import translate
 from common.crashpoints import crashpoints_of
+from common.errors import WorkFailed
 from hub.chat import removals
 from hub.chat import retry as reply_policy
 from hub.chat.http_client import FAILURES, describe_failure, make_call, open_session
@@ -71,6 +72,7 @@ POST_TIMEOUT: Final = 10.0
 MAX_RESPONSE: Final = 256 * 1024  # bytes: a chat's API sends back the whole message that was posted
 MAX_CALLS: Final = 5  # HTTP calls that one reply may take
 MAX_ERROR: Final = 300  # characters stored of why an attempt failed
+MAX_TRIED_AGAIN: Final = 1_000  # replies that need not wait for their retry where the hub has just been started
 MAX_UPLOADS: Final = 2  # files under way at once, each of some megabytes
 UPLOAD_PAUSE: Final = 1.0  # seconds until another one is tried where so many are
 UPLOAD_TIMEOUT: Final = 60.0
@@ -147,6 +149,7 @@ class DeliveryWorker:
         ):
             for _ in range(MAX_CONCURRENT_POSTS):
                 group.create_task(self._work(session))
+            await self._try_again()
             while not self._stopping:
                 self._wakeup.clear()
                 try:
@@ -158,6 +161,25 @@ class DeliveryWorker:
                 await self._wait()
             for _ in range(MAX_CONCURRENT_POSTS):
                 self._deliveries.put_nowait(None)
+
+    async def _try_again(self) -> None:
+        """At the start: what waits by this hub's own reckoning, and not by its receiver's, goes at once. The receiver
+        may be back as the hub is; one that is not is left alone again after a few attempts.
+        """
+        now = self._clock()
+
+        def unit(txn: Txn) -> int:
+            held = txn.held_replies(now, MAX_TRIED_AGAIN)
+            again = [one for one in held if reply_policy.is_own_wait(one.attempts, one.next_at - now, one.error)]
+            for one in again:
+                txn.schedule_reply_retry(one.id, now, one.attempts, one.error)
+            return len(again)
+
+        try:
+            if count := await self._store.write(unit):
+                log.info("replies.tried_again", replies=count)
+        except WorkFailed as error:
+            log.warning("replies.not_tried_again", reason=str(error))
 
     async def _poll_outbox(self) -> None:
         """Starts as many due deliveries as there are free workers; those that cannot be posted are written in one

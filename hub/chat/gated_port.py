@@ -26,7 +26,7 @@ PACE: Final = 0.02
 """Seconds between two turns at least."""
 TURN: Final = 8
 """TLS handshakes that are begun in one turn."""
-AT_A_TIME: Final = 48
+AT_A_TIME: Final = 128
 """TLS handshakes of the last second that are not done yet: then no more are begun."""
 ACCEPT: Final = 64
 """Connections that are accepted at a time."""

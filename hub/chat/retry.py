@@ -62,6 +62,14 @@ def backoff(attempts: int, jitter: float) -> float:
     return delay * (1 - JITTER + 2 * JITTER * jitter)
 
 
+def is_own_wait(attempts: int, left: float, error: str) -> bool:
+    """Whether a reply that is due in `left` seconds waits because of the hub's own backoff, or for a host that was left
+    alone: of which a hub that has just been started knows nothing, and tries. What a receiver has asked for is longer,
+    or comes to the same; and a conversation's pace has no error.
+    """
+    return bool(error) and left <= (backoff(attempts, 1.0) if attempts else MAX_OPEN_SECONDS + 1.0)
+
+
 def retry_after(header: str, now: float) -> float | None:
     """The seconds that a Retry-After header asks for (RFC 9110: seconds or a date), at most an hour; or None."""
     text = header.strip()

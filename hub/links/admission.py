@@ -16,7 +16,7 @@ from common.identity.certificates import Identity
 from common.link.messages import Refuse
 from hub.core.link_penalty import LinkPenalties
 
-MAX_GREETING: Final = 64  # machines that are let in at a time; the others stand in line before TLS
+MAX_GREETING: Final = 160  # machines that are let in at a time; the others stand in line before TLS
 MAX_BUSY: Final = 512  # from which on one that comes all the same is told to come again
 BUSY: Final = "busy"
 BUSY_RETRY_AFTER: Final = 5.0

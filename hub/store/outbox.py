@@ -67,6 +67,12 @@ _END_EARLIER: Final = Statement(
     .where(table.c.request_id == sa.bindparam("of"), table.c.id < sa.bindparam("before"), PENDING)
     .values(state="done", done_at=sa.bindparam("now"), body=_NOTHING, url=_NOTHING)
 )
+_HELD: Final = Statement(
+    sa.select(table.c.id, table.c.next_at, table.c.attempts, table.c.error)
+    .where(PENDING, table.c.next_at > sa.bindparam("now"))
+    .order_by(table.c.next_at)
+    .limit(sa.bindparam("limit"))
+)
 _CARD_OF: Final = Statement(_CARD.select.where(card_table.c.request_id == sa.bindparam("request_id")))
 _ADD_CARD: Final = Statement(
     _CARD.insert, " ON CONFLICT (request_id) DO UPDATE SET ref = excluded.ref, posted_at = excluded.posted_at"
@@ -88,6 +94,15 @@ class WaitingReplies(NamedTuple):
     pending: int
     oldest: float  # when the first of them was made
     error: str  # why one of them was not posted yet; "" where none was tried in vain
+
+
+class HeldReply(NamedTuple):
+    """A pending reply that is not due yet."""
+
+    id: int
+    next_at: float
+    attempts: int
+    error: str
 
 
 class OutboxRepository(Repository):
@@ -142,6 +157,10 @@ class OutboxRepository(Repository):
     def newest_reply_id(self) -> int:
         """The last id given to a reply that is still there; 0 where there is none. Later ones are higher."""
         return int(self._db.value(_NEWEST_ID) or 0)
+
+    def held_replies(self, now: float, limit: int) -> list[HeldReply]:
+        """Those that are due later, the soonest first."""
+        return [HeldReply(*row) for row in self._db.rows(_HELD, {"now": now, "limit": limit})]
 
     def count_pending_replies(self) -> int:
         """How many replies are pending."""

@@ -237,6 +237,23 @@ async def test_replies_to_one_request_go_in_order(tmp_path: Path, monkeypatch: p
         assert outbox.counted("retry") == 3
 
 
+async def test_a_restarted_hub_tries_again_what_only_its_own_backoff_holds(tmp_path: Path) -> None:
+    """Also where the host was left alone; not what the receiver wants later, nor what a conversation's pace holds."""
+    async with receiving() as receiver:
+        async with desk(tmp_path, run=False) as outbox:
+            now = outbox.clock()
+            held = {"url": receiver.url(), "error": "no answer"}
+            own = await outbox.add(request="own", attempts=6, next_at=now + 38, **held)
+            alone = await outbox.add(request="alone", next_at=now + 60, **held)
+            asked = await outbox.add(request="asked", attempts=1, next_at=now + 600, **held)
+            paced = await outbox.add(receiver.url(), request="paced", next_at=now + 300)
+        async with desk(tmp_path) as outbox:
+            rows = await outbox.settled([own, alone], "done")
+            assert {key for key, row in rows.items() if row.state == "pending"} == {asked, paced}
+            assert [rows[key].next_at for key in (asked, paced)] == [now + 600, now + 300]
+            assert len(receiver.posts) == 2
+
+
 async def test_replies_to_different_requests_go_side_by_side(tmp_path: Path) -> None:
     """Up to 24 of one inlet, and never two of one request."""
     async with receiving(held=True) as receiver, desk(tmp_path) as outbox:

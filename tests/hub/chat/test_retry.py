@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.chat.platforms.base import DeliveryFailed
-from hub.chat.retry import MAX_HOSTS, Dead, HostBreaker, Retry, backoff, retry_after, retry_or_give_up
+from hub.chat.retry import MAX_HOSTS, Dead, HostBreaker, Retry, backoff, is_own_wait, retry_after, retry_or_give_up
 from tests.each import each_of
 
 NOW = 1_700_000_000.0
@@ -30,6 +30,19 @@ def test_the_jitter_is_a_quarter_either_way(attempts: int, chance: float) -> Non
     """Replies that failed together do not come back together."""
     middle = backoff(attempts, 0.5)
     assert 0.75 * middle <= backoff(attempts, chance) <= 1.25 * middle
+
+
+@given(st.integers(1, 100), st.floats(0, 1, exclude_max=True))
+def test_a_hub_that_was_restarted_knows_its_own_waits(attempts: int, chance: float) -> None:
+    """Whatever the jitter was; what a receiver asked for is longer, and a pace has no error."""
+    own = follows(DeliveryFailed("x"), attempts, chance=chance)
+    assert isinstance(own, Retry)
+    assert is_own_wait(attempts, own.at - NOW, own.reason)
+    asked = follows(DeliveryFailed("x", retry_after="3000"), attempts, chance=chance)
+    assert isinstance(asked, Retry)
+    assert not is_own_wait(attempts, asked.at - NOW, asked.reason)
+    assert not is_own_wait(0, 1.0, "")
+    assert is_own_wait(0, 61.0, "the host was left alone")
 
 
 def test_gone_ends_it_at_once() -> None:
