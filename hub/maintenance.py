@@ -215,7 +215,7 @@ class MaintenanceTasks:
             await self._store.write(lambda txn: end_due(txn, now))
         revoked = await self._store.read(lambda txn: txn.revoked_since(since))
         await self._people.refresh()
-        await self._fleet.refresh()
+        await self._fleet.refresh_if_due()
         if await self._engine.recovery.refresh():
             log.info("hub.recovered")
         outcast = {("operator", name) for name in self._people.revoked()}

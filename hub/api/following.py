@@ -25,6 +25,8 @@ MAX_CHUNKS: Final = 12
 """Chunks of output in one answer or push."""
 MAX_EVENTS: Final = 200
 OUTPUT_INTERVAL: Final = 0.1
+WATCH_INTERVAL: Final = 0.1
+"""The audit has several rows a message: those who watch get them ten times a second, and not one by one."""
 FOLLOW_INTERVAL: Final = 0.03
 """Seconds between two pushes on a request that goes on. A command of a few milliseconds passes five states, and to push
 each delays the next. The end does not wait.
@@ -141,7 +143,7 @@ class WatchSubscription(_Followed):
     """The events of the audit behind the seq `after`: all of it for those who may read the audit, else the activity."""
 
     def __init__(self, caller: Caller, access: Access, store: Store, notifications: Notifications, after: int) -> None:
-        super().__init__(caller, access, store, notifications)
+        super().__init__(caller, access, store, notifications, WATCH_INTERVAL)
         self._sent_seq = after
         notifications.add_every_commit(self)
 
@@ -151,7 +153,8 @@ class WatchSubscription(_Followed):
         if not views:
             return None
         self._sent_seq = views[-1].seq
-        self.dirty = self.dirty or len(views) < len(events) or len(events) == MAX_EVENTS
+        if len(views) < len(events) or len(events) == MAX_EVENTS:
+            self.poll_now()
         if not rights.AUDIT.held_by(self._access.roles(self._caller.person)):
             views = tuple(view.without_audit() for view in views if in_activity(view.kind))
         return encode(views) if views else None

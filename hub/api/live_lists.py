@@ -6,12 +6,14 @@ second after the last time, and later where reading it is costly, so that all li
 `READ_TIME_SHARE` of one reader's time; at most `MAX_CONCURRENT_READS` are read at a time, which leaves the store's
 other readers to the rest of the hub. How long a list is, is counted at most once a second. What was read becomes the
 list's `ListSnapshot`; each console is then sent what it has not received yet, once it has taken the push before
-(`hub.links.console`).
+(`hub.links.console`). A list of which nobody has taken what was read before is not read again until somebody does: a
+console that nobody reads costs the others nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -57,6 +59,8 @@ class LiveList:
         return self.query.filter.view
 
     def due_at(self) -> float:
+        if self.subscribers and all(subscription.is_behind for subscription in self.subscribers):
+            return math.inf
         return self.not_before if self.dirty else max(self.not_before, self.refresh_at)
 
 
@@ -65,11 +69,14 @@ class ListSubscription(PersonSubscription):
 
     def __init__(self, caller: Caller, access: Access, lists: LiveLists, live_list: LiveList) -> None:
         super().__init__(caller, access, MIN_READ_INTERVAL)
+        self.is_behind = False  # it has not looked since the list was read last
         self._lists = lists
         self._list = live_list
         self._cursor = Cursor(VIEW_VERSIONS[live_list.view])
 
     async def read(self) -> Any | None:
+        self.is_behind = False
+        self._lists.taken()
         if self._list.snapshot is None:
             return None
         push, more = self._cursor.diff(self._list.snapshot)
@@ -118,6 +125,10 @@ class LiveLists:
             return AgentListReader(self._fleet, self._agent_rows, query)
         return StoreListReader(self._store, self._fleet, query)
 
+    def taken(self) -> None:
+        """A console has taken what it was sent: its list may be read again."""
+        self._changed.set()
+
     # ---- changes
 
     def store_changed(self) -> None:
@@ -151,7 +162,8 @@ class LiveLists:
                         live_list.reading = True
                         tasks.create_task(self._read_list(live_list, gate), name=f"read {live_list.view}")
                 waits = [live_list.due_at() for live_list in self._lists.values() if not live_list.reading]
-                pause = max(0.0, min(waits) - clock()) if waits else None
+                soonest = min(waits, default=math.inf)
+                pause = max(0.0, soonest - clock()) if soonest < math.inf else None
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._changed.wait()
@@ -178,6 +190,7 @@ class LiveLists:
                 begun + (TIMELY_REFRESH if timely else IDLE_REFRESH), live_list.reader.refresh_at
             )
             for subscription in list(live_list.subscribers):
+                subscription.is_behind = True
                 subscription.notify()
         finally:
             live_list.reading = False

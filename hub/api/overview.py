@@ -44,10 +44,13 @@ log = logger("overview")
 class OverviewSubscription(PersonSubscription):
     def __init__(self, caller: Caller, access: Access, overview: OverviewReader, language: Language) -> None:
         super().__init__(caller, access, MIN_INTERVAL)
+        self.is_behind = False  # it has not looked since the overview was built last
         self._overview = overview
         self._language = language
 
     async def read(self) -> Any | None:
+        self.is_behind = False
+        self._overview.taken()
         return self._overview.view(self._language)
 
     def close(self) -> None:
@@ -116,10 +119,18 @@ class OverviewReader:
     def unsubscribe(self, subscription: OverviewSubscription) -> None:
         self._subscribers.pop(subscription, None)
 
+    def taken(self) -> None:
+        """Somebody has taken what was built last."""
+        self._wakeup.set()
+
+    def _is_wanted(self) -> bool:
+        """Whether anybody follows it who has taken what was built last."""
+        return not all(subscription.is_behind for subscription in self._subscribers)
+
     async def run(self) -> None:
         clock = asyncio.get_running_loop().time
         while True:
-            while not self._subscribers:
+            while not self._is_wanted():
                 self._wakeup.clear()
                 await self._wakeup.wait()
             begun = clock()
@@ -128,6 +139,7 @@ class OverviewReader:
             except Exception:
                 log.exception("overview.failed")
             for subscription in list(self._subscribers):
+                subscription.is_behind = True
                 subscription.notify()
             took = clock() - begun
             await asyncio.sleep(max(MIN_INTERVAL - took, took / READ_TIME_SHARE))

@@ -1,9 +1,9 @@
 """A port that speaks TLS, before anybody is known: who may open a connection, when, and for how long it may take.
 
 A connection is accepted at once and waits (`hub.core.arrivals`). TLS, which costs about a millisecond of this process,
-is begun for a few at each turn of the loop and not more often than `PACE`: a crowd that comes together takes its turns
-beside everything else that the hub does. What is left open without having said who it is makes room first where room is
-short.
+is begun for a few at each turn of the loop, no more than `TURN` each `PACE` seconds and some of what a slow loop has
+missed: a crowd that comes together takes its turns beside everything else that the hub does. What is left open without
+having said who it is makes room first where room is short.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from hub.log import logger
 PACE: Final = 0.02
 """Seconds between two turns at least."""
 TURN: Final = 8
-"""TLS handshakes that are begun in one turn."""
+"""TLS handshakes that are begun in one turn that comes in time."""
+MAX_TURN: Final = 24
+"""Those of one that comes late, since the loop had much to do: else a busy hub would let in fewer, and not slower."""
 AT_A_TIME: Final = 128
 """TLS handshakes of the last second that are not done yet: then no more are begun."""
 ACCEPT: Final = 64
@@ -172,8 +174,8 @@ class GatedPort:
 
     def _take_turn(self) -> None:
         self._turn, now, begun = None, self._loop.time(), 0
+        room = self._room(now, now - self._turned_at)
         self._turned_at = now
-        room = self._room(now)
         while begun < room and self._ready() and (arrival := self.queue.pop(now)) is not None:
             if self.queue.is_late(arrival, now) or has_gone(arrival.item):
                 self.turned_away += 1
@@ -184,16 +186,18 @@ class GatedPort:
             self._opening[arrival] = self._tasks.create_task(self._begin(arrival), name=f"open {arrival.address}")
         self._plan_turn()
 
-    def _room(self, now: float) -> int:
-        """How many may be begun in this turn: fewer where those that were begun last are not done, since this machine
-        or theirs is slow then. What is not done within a second holds nobody up any longer.
+    def _room(self, now: float, passed: float) -> int:
+        """How many may be begun in this turn, `passed` seconds after the last: fewer where those that were begun last
+        are not done, since this machine or theirs is slow then. What is not done within a second holds nobody up any
+        longer.
         """
         recent = 0
         for begun_at in reversed(self._begun.values()):
             if begun_at < now - 1.0 or recent == AT_A_TIME:
                 break
             recent += 1
-        return min(TURN, AT_A_TIME - recent)
+        due = int(TURN * max(1.0, min(passed / PACE, MAX_TURN / TURN)))
+        return min(due, AT_A_TIME - recent)
 
     # ---- opening
 

@@ -15,7 +15,7 @@ from typing import Final
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from hub.links.websocket import leave
+from hub.links.websocket import leave, send_now
 
 CLOSE_TIMEOUT: Final = 3.0
 """Seconds for the closing handshake, what is still to be sent included."""
@@ -37,6 +37,11 @@ class SendQueue:
 
     async def flush(self) -> None:
         """Returns when what was in line has left, or the connection has ended; then nothing is kept."""
+        if not self._sending.locked():  # the way of nearly all frames: nothing in it waits
+            while self._frames and send_now(self.connection, self._frames[0]):
+                self._frames.popleft()
+            if not self._frames:
+                return
         async with self._sending:
             while self._frames:
                 try:

@@ -57,7 +57,7 @@ from hub.links.refusals import BAD_FRAME, TLS, LinkRefusals
 from hub.links.renewal import FIRST_FRAME_TIMEOUT, RenewalEntrance
 from hub.links.send_queue import SendQueue
 from hub.links.trust import PeerTrust, TrustUpdates, told_digest
-from hub.links.websocket import LinkConnection
+from hub.links.websocket import LinkConnection, bound_unread
 from hub.log import logger
 from hub.store.errors import StoreFull
 from hub.store.store import Store
@@ -397,6 +397,7 @@ class LinkServer:
         ended, tasks = await self._logins.note(identity), self._tasks
         if tasks is None:
             return
+        bound_unread(connection)
         session = Session("console", id=welcome.session, epoch=self._engine.epoch, interval=welcome.heartbeat)
         link = ConsoleLink(identity, connection, session, self._verb_table, tasks, self._clock, self._trust.heard)
         link.trust = PeerTrust(told_digest(hello))
@@ -458,6 +459,8 @@ class LinkServer:
     async def close_untrusted(self, revoked: Collection[str], removed: Collection[IdentityKey]) -> None:
         """Closes the links whose certificate is among the revoked fingerprints, or whose owner is an outcast."""
         self._admission.end(revoked, removed)
+        if not revoked and not removed:
+            return  # as every two seconds, for ten thousand links
         links = [
             link
             for link in self._all_links()

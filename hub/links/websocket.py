@@ -13,6 +13,8 @@ websockets 16 and 17; tests/hub/links/test_websocket.py says in words what has m
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
@@ -27,6 +29,8 @@ from hub.chat.gated_port import Place
 
 MAX_FRAME: Final = 1024 * 1024
 MAX_QUEUED: Final = 16  # messages that are read ahead
+UNREAD: Final = 128 * 1024  # bytes on the way to a console
+SMALL: Final = 4_096  # bytes of a frame, well below what a transport takes before it asks to wait
 CLOSE_TIMEOUT: Final = 2.0
 
 BeforeUpgrade = Callable[[ServerConnection, Request], Response | None]
@@ -72,6 +76,26 @@ class LinkConnection(ServerConnection):
         handshake: Any = self.handshake
         await handshake(before, None, None)
         return self.protocol.state is State.OPEN
+
+
+def bound_unread(connection: ServerConnection) -> None:
+    """The kernel keeps less for a peer that does not read than it would: megabytes, for which pushes would be made."""
+    sock = connection.transport.get_extra_info("socket")
+    with contextlib.suppress(AttributeError, OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD)
+
+
+def send_now(connection: ServerConnection, frame: bytes) -> bool:
+    """Sends a small frame and waits for nothing; False, and nothing is sent, where it is large, the peer has not taken
+    what was sent before, or the connection is not open: where `send` might have to wait. To be called by whoever alone
+    sends on this connection.
+    """
+    buffered = connection.transport.get_write_buffer_size
+    if len(frame) > SMALL or connection.protocol.state is not State.OPEN or buffered():
+        return False
+    connection.protocol.send_binary(frame)
+    connection.send_data()
+    return True
 
 
 def leave(connection: ServerConnection, code: int, reason: str, *last: bytes) -> bool:

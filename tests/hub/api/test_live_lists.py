@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -148,6 +149,26 @@ async def test_a_burst_is_looked_at_once_a_tick(harness: HubHarness, watching: L
     await console.until(lambda: len(console.order) == 30)
     took = asyncio.get_running_loop().time() - begun
     assert watching.reads - looks <= took / MIN_READ_INTERVAL + 2
+
+
+async def test_a_list_that_nobody_takes_is_not_read(harness: HubHarness, watching: LiveLists) -> None:
+    """A console that is not read costs the others nothing: one read more, then none until it takes what there is."""
+    unread, quick = Console(watching), Console(watching, n=10)
+    for console in (unread, quick):
+        await console.until(lambda console=console: bool(console.pushes))
+    mine = unread.subscription._list
+    await harness.queued_job()
+    async with asyncio.timeout(WITHIN):
+        while not unread.subscription.is_behind:
+            unread.link.notified.clear()
+            await unread.link.notified.wait()
+    seen = mine.snapshot
+    assert mine.due_at() == math.inf
+    for count in range(2, 5):
+        await harness.queued_job()
+        await quick.until(lambda count=count: len(quick.order) == count)
+    assert (mine.dirty, mine.snapshot is seen) == (True, True)
+    await unread.until(lambda: len(unread.order) == 4)
 
 
 async def test_a_slow_console_gets_the_state_of_now(harness: HubHarness, watching: LiveLists) -> None:

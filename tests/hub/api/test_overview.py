@@ -189,6 +189,24 @@ async def test_consoles_are_told_of_changes(harness: HubHarness, live: OverviewR
     assert live._subscribers == {}
 
 
+async def test_one_that_nobody_takes_is_not_built(harness: HubHarness, live: OverviewReader) -> None:
+    """A console that is not read costs nothing; what is true then is built when it takes what there is."""
+    link = Link()
+    one = subscribe(live, link, 1, "en")
+    await until(link, one, lambda found: lane(found, "queued")["count"] == 0)
+    await harness.queued_job()
+    async with asyncio.timeout(45):
+        while live._is_wanted():
+            link.notified.clear()
+            await link.notified.wait()
+    before = live._facts
+    await harness.queued_job()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert live._facts is before
+    await until(link, one, lambda found: lane(found, "queued")["count"] == 2)
+
+
 async def test_it_goes_on_after_a_failure(
     harness: HubHarness, live: OverviewReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
