@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -79,11 +80,13 @@ async def test_a_hub_whose_store_another_one_serves_ends(tmp_path: Path) -> None
             port = free_port()
             rig.edit_config(f':{getattr(rig, name)}"', f':{port}"')
             setattr(rig, name, port)
+        first.process.send_signal(signal.SIGSTOP)  # or it takes the new lock's file before the second one is there
         new = lock.with_name("new.lock")
         new.touch(0o600)
         new.rename(lock)
         second = await rig.start("second", "hub", "serve", "--config", str(rig.config))
         await rig.wait_until(rig.ready, second)
+        first.process.send_signal(signal.SIGCONT)
         assert await first.process.wait() == 1
         said = first.log.read_text()
         assert "hub.fenced" in said

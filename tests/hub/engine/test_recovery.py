@@ -13,6 +13,7 @@ from common.link.messages import Accepted, Hello, Report, Started
 from hub.cli import recover
 from hub.core.recovery import INLET, Recovery
 from hub.engine.recovery import MAX_EPOCH_AHEAD, MAX_TAKEN
+from hub.store.errors import StoreFenced
 from hub.store.taken import MAX_AGE
 from tests.hub.engine.test_request_actions import REBOOT, RESTART, approve
 from tests.hub.hub_harness import JOURNAL, NOW, HubHarness, ended_message
@@ -70,9 +71,10 @@ async def test_what_this_store_told_is_no_reason(harness: HubHarness) -> None:
 
 
 async def test_a_hub_that_another_has_replaced_does_not_take_over(harness: HubHarness) -> None:
-    """The store says so: it has a later epoch than this process."""
+    """The store says so: it has a later epoch than this process, which writes nothing more."""
     harness.write(lambda txn: txn.put_meta("epoch", "9"))
-    await hear(harness)
+    with pytest.raises(StoreFenced):
+        await hear(harness)
     assert not harness.recovery.active
 
 
