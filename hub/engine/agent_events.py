@@ -7,7 +7,7 @@ audit row, a few a minute at most.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -27,7 +27,7 @@ from common.link.messages import (
     Unsure,
 )
 from common.machine.vitals import plausible_vitals
-from hub.core.fair_queue import Key
+from hub.core.fair_queue import NEVER, DrainRate, Key, Turn, Turns
 from hub.core.holder import knows_of, may_start
 from hub.core.job import ComeBack, Release
 from hub.core.job_output import MarkTruncated, StoreChunk, decide_output
@@ -37,18 +37,23 @@ from hub.core.reconcile import MAX_ID, Reconciliation, reconcile
 from hub.core.records import Job, StoredChunk
 from hub.core.redelivery import comes_back
 from hub.engine.effects import split_for_agent
+from hub.engine.fair_line import FairLine
 from hub.engine.holders import note_life
 from hub.engine.key_changes import due_for, note_known
 from hub.engine.recovery import take_jobs
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 from hub.identity.agents import AgentRegistry
-from hub.store.lanes import NOBODY, OUTPUT_TURN, Lane
+from hub.store.lanes import OUTPUT_TURN, Lane
 
 AgentEvent = Accepted | Refused | Started | Output | Ended | Unsure | Report | KnownKeys
 
 OTHER_HOLDER: Final = "not started, says a holder of the name that did not have it"
 MAX_UNKNOWN_NAMED: Final = 20  # jobs that nobody knows, named in one audit row
 MAX_FOREIGN_ROWS: Final = 5  # audit rows a minute for one machine's events about jobs that are not its own
+OUTPUT_AT_A_TIME: Final = 2
+"""Turns of output in the store, of all machines: one is written while the other one's machine is answered. What waits
+is not acknowledged, so that its machine stops sending; the others take turns."""
+MAX_LINKS: Final = 1_000_000
 SOME_OUTPUT: Final = 32 * 1024
 """Bytes of output in a batch of events up to which it is a unit like any other."""
 MAX_VITALS: Final = 32  # of a machine, and characters of a name
@@ -80,7 +85,8 @@ class RunnerBehind:
 
 
 class AgentEventHandler:
-    def __init__(self, units: UnitOfWorkRunner, fleet: AgentRegistry) -> None:
+    def __init__(self, units: UnitOfWorkRunner, fleet: AgentRegistry, clock: Callable[[], float]) -> None:
+        self._output = FairLine(Turns((NEVER,), total=MAX_LINKS, per_key=1), OUTPUT_AT_A_TIME, clock, DrainRate())
         self._units = units
         self._fleet = fleet
         self.rows = MachineRows()
@@ -101,9 +107,16 @@ class AgentEventHandler:
         runner = RunnerBehind(life, MIN_PROTOCOL if estranged else protocol)
         replies = AgentReplies()
         for some, output in in_turns(events):
-            lane, key = (Lane.OUTPUT, Key("", agent)) if output else (Lane.JOBS, NOBODY)
             commit = partial(self._apply, agent=agent, events=some, estranged=estranged, runner=runner, replies=replies)
-            _, effects = await self._units.commit(commit, lane, key, output)
+            if output:
+                turn = Turn(0, Key("", agent))
+                await self._output.enter(turn)
+                try:
+                    _, effects = await self._units.commit(commit, Lane.OUTPUT, turn.key, output)
+                finally:
+                    self._output.leave(turn)
+            else:
+                _, effects = await self._units.commit(commit, Lane.JOBS)
             own, others = split_for_agent(effects, agent)
             self._units.publish(others)
             replies.forgets += own.forgets

@@ -131,7 +131,7 @@ class Engine:
             dispatcher=self.dispatcher,
             places=self.places,
         )
-        self.agent_events = AgentEventHandler(units, fleet)
+        self.agent_events = AgentEventHandler(units, fleet, clock)
         self.standing = actions.standing
         self._authorities = authorities
 

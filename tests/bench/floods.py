@@ -1,15 +1,14 @@
 """What floods cost those who have nothing to do with them: others' latency quiet and flooded, in one run, interleaved.
 
-    python tests/bench/floods.py [--only sender|output|consoles] [--seconds S] [--rounds N] [--rate R]
+    python tests/bench/floods.py [--only sender|output] [--seconds S] [--rounds N] [--rate R]
 
-A real hub and one real agent. Meanwhile a few people send commands that run a process (`run`), ask for help (`help`)
+A real hub and real agents. Meanwhile a few people send commands that run a process (`run`), ask for help (`help`)
 and decide on requests (`act`: `approve`, `cancel`), each on their own; the time is from the start of a POST to the
-reply's arrival. The floods, each in a process of its own:
+reply's arrival. The floods:
 
     sender     one person posts commands at --rate a second, on as many connections as that takes; what is answered 429
                is not sent again. The limits that a person and a conversation have are lifted: the line alone is tried
-    output     fifty simulated machines print 20 MB each at once
-    consoles   many operators follow everything and read nothing
+    output     fifty jobs on LOUD real machines print 20 MB each at once, of which a job's cap is kept
 
 Prints a table to standard error and one JSON object at the end.
 """
@@ -39,7 +38,9 @@ from tests.end_to_end.system import ROOT, SystemHarness  # after the path is set
 
 OTHERS: Final = 4
 PAUSE: Final = 0.25  # seconds between two messages of one of the others
-ASKS: Final = 400  # requests that wait for decisions, made before
+LOUD: Final = 5  # machines that print
+PRINTS: Final = 10  # jobs of each, at once
+ASKS: Final = 150  # requests that wait for decisions, made before
 RULES: Final = """
 [[rule]]
 id = "bench"
@@ -117,7 +118,7 @@ class Flooder:
             self._idle.append((reader, writer))
 
     async def _reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 size = next(
@@ -183,6 +184,8 @@ class Others:
     async def _one(self, name: str, phase: str, kind: str) -> None:
         event = f"o-{next(self._numbers)}"
         if kind == "act":
+            if not self._asks:
+                return
             number = self._asks.pop()
             name, text = ("bob", f"approve r{number}") if number % 2 else ("u0", f"cancel r{number}")
         else:
@@ -199,7 +202,7 @@ class Others:
 # ---- floods
 
 
-async def prepared(rig: SystemHarness) -> None:
+async def prepared(rig: SystemHarness, *machines: str) -> None:
     rig.people |= {"flood": "operator", **{f"u{number}": "operator" for number in range(OTHERS)}}
     await rig.init()
     lifted = "person_rate = 100000\nconversation_rate = 100000\nrate = 100000\nburst = 1000000\n"
@@ -207,8 +210,10 @@ async def prepared(rig: SystemHarness) -> None:
     policy = rig.hub_dir / "policy.toml"
     policy.write_text(policy.read_text() + RULES.format(folder=rig.folder))
     rig.add_program("decide", "exit 0\n", verdict="ask")
+    rig.add_program("print-much", "head -c 20000000 /dev/zero | tr '\\0' x\n")
     await rig.start_hub()
-    await rig.add_agent("box")
+    for name in ("box", *machines):
+        await rig.add_agent(name)
 
 
 async def interleaved(others: Others, flood: Callable[[], Any], seconds: float, rounds: int) -> list[Any]:
@@ -243,6 +248,28 @@ async def by_a_sender(seconds: float, rounds: int, rate: float) -> dict[str, Any
             return table("sender", others, said)
 
 
+async def by_output(seconds: float, rounds: int, rate: float) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="answerback-floods-") as name:
+        folder = Path(name)
+        async with SystemHarness(folder) as rig:
+            await prepared(rig, *(f"loud-{number}" for number in range(LOUD)))
+            others = Others(rig, folder)
+            await others.prepare()
+            waves = itertools.count()
+
+            async def flood() -> Any:
+                wave, began = next(waves), time.perf_counter()
+                events = [f"p-{wave}-{number}" for number in range(PRINTS)]
+                for event in events:
+                    _, status, answer = await rig.post("flood", "@loud-* print-much", event=event)
+                    assert status == 200, (status, answer)
+                finals = [await rig.receiver.wait_final(event, 300) for event in events]
+                states = Counter(job["state"] for final in finals for job in final["jobs"])
+                return {**states, "seconds": round(time.perf_counter() - began, 1)}
+
+            return table("output", others, await interleaved(others, flood, seconds, rounds))
+
+
 def table(name: str, others: Others, said: list[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"flood": said, "refused": dict(others.refused)}
     print(f"{name}: {said}, of the others refused: {dict(others.refused)}", file=sys.stderr)
@@ -258,7 +285,7 @@ def table(name: str, others: Others, said: list[Any]) -> dict[str, Any]:
     return found
 
 
-FLOODS: Final = {"sender": by_a_sender}
+FLOODS: Final = {"sender": by_a_sender, "output": by_output}
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from dataclasses import replace
 from typing import Any
@@ -30,7 +31,14 @@ from common.plan import MAX_OUTPUT_CAP
 from hub.core import job_output
 from hub.core.machine_rows import BURST, SUM, SUM_AFTER
 from hub.core.records import Job
-from hub.engine.agent_events import MAX_FOREIGN_ROWS, MAX_UNKNOWN_NAMED, MAX_VITALS, OTHER_HOLDER, in_turns
+from hub.engine.agent_events import (
+    MAX_FOREIGN_ROWS,
+    MAX_UNKNOWN_NAMED,
+    MAX_VITALS,
+    OTHER_HOLDER,
+    OUTPUT_AT_A_TIME,
+    in_turns,
+)
 from hub.engine.holders import lock_holders
 from hub.store.lanes import OUTPUT_TURN
 from tests.hub.hub_harness import JOURNAL, NOW, HubHarness, ended_message
@@ -543,3 +551,31 @@ async def test_much_output_is_written_in_turns_and_a_little_with_the_rest(harnes
     assert (after.state, after.chunks, after.output_bytes) == (JobState.SUCCEEDED, 10, 10 * part)
     assert replies.forgets == [job.id]
     assert replies.settled == [job.id]
+
+
+async def test_the_output_of_many_machines_waits_in_turns_not_in_the_store(harness: HubHarness) -> None:
+    """However many print at once, OUTPUT_AT_A_TIME of their units are with the writer; a fact beside them is not behind
+    the others, and all of it is written.
+    """
+    jobs = []
+    for number in range(2, 12):
+        await harness.add_machine(f"web-{number}")
+        job = await harness.queued_job(f"@web-{number} uptime")
+        await harness.claim(f"web-{number}")
+        jobs.append(job)
+    most = 0
+    write = harness.store.write
+
+    async def watched(unit: Any, *more: Any) -> Any:
+        nonlocal most
+        most = max(most, harness.store.waiting)
+        return await write(unit, *more)
+
+    harness.store.write = watched  # type: ignore[method-assign]
+    part = OUTPUT_TURN
+    async with asyncio.TaskGroup() as tasks:
+        for job in jobs:
+            many = [output(job, seq, b"y" * part) for seq in range(1, 4)]
+            tasks.create_task(harness.handle_agent_events(job.agent, *many))
+    assert most <= OUTPUT_AT_A_TIME
+    assert [harness.job(job.id).output_bytes for job in jobs] == [3 * part] * 10
