@@ -4,9 +4,9 @@ The outbox is the truth; `wake` is only a hint to read it. Due replies are read 
 at once, and each result is one write; group commit puts many of them into one fsync. A post whose result was not
 committed by a hub that ended is repeated, under the same id and marked as one (`repeats`).
 
-No chat delays the others: an inlet may have at most three times as many posts under way as there are free workers (so
-one alone gets 24 of the 32, and a worker is always left for the next), and a host that does not answer is left alone
-for a while.
+No chat delays the others: conversations take turns, answers before news (`outbox_turns`); an inlet may have at most
+three times as many posts under way as there are free workers (so one alone gets 24 of the 32, and a worker is always
+left for the next), and a host that does not answer is left alone for a while.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from hub.chat.http_client import FAILURES, describe_failure, make_call, open_ses
 from hub.chat.inlets import Inlet
 from hub.chat.open_sockets import OpenSockets
 from hub.chat.outbound_socket import http_form
+from hub.chat.outbox_turns import in_turns
 from hub.chat.output_file import read_output_file
 from hub.chat.platforms.base import (
     CardGone,
@@ -64,6 +65,7 @@ from hub.store.transaction import Txn
 log = logger("replies")
 
 MAX_CONCURRENT_POSTS: Final = 32
+MAX_LOOK: Final = 4 * MAX_CONCURRENT_POSTS  # due replies among which turns are taken
 MAX_INLET_SHARE: Final = 3  # an inlet's posts under way, at most, for each free worker
 POLL_INTERVAL: Final = 1.0  # seconds: how late a lost hint can make a reply
 MIN_PAUSE: Final = 0.005  # seconds at least between two reads of the outbox while posts are under way
@@ -194,7 +196,8 @@ class DeliveryWorker:
         in_flight = frozenset(self._in_flight)
         full = [inlet for inlet in self._in_flight_by_inlet if not self._has_slot(inlet)]
         units: list[Callable[[Txn], None]] = []
-        for reply in await self._store.read(lambda txn: txn.due_replies(now, MAX_CONCURRENT_POSTS, in_flight, full)):
+        due = await self._store.read(lambda txn: txn.due_replies(now, MAX_LOOK, in_flight, full))
+        for reply in in_turns(due, MAX_CONCURRENT_POSTS):
             unit = self._start_delivery(reply, now)
             if unit is not None:
                 units.append(unit)
