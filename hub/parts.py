@@ -314,7 +314,7 @@ def build_outbound(base: Base, engine: Engine, inlets: Mapping[str, Inlet], sock
     return OutboundSupervisor(
         store=base.store,
         inlets=inlets,
-        accept=engine.intake.accept,
+        accept=partial(engine.intake.accept, retried=False),  # what was heard is told as received
         refusals=refusals,
         clock=base.clock,
         wall=base.clock.wall,

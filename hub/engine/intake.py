@@ -16,6 +16,7 @@ leased, and the machine's next report says that it does not have it.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
@@ -75,6 +76,8 @@ _STORE: Final = (StoreBusy, StoreFull, StoreLost)
 STRANGER_ANSWERS: Final = 2.0
 """How often somebody whom nobody knows is told so in a conversation, before the next time in STRANGER_PAUSE."""
 STRANGER_PAUSE: Final = 600.0
+BUSY_PAUSE: Final = 60.0
+"""Seconds in which somebody is told once that a message was not taken."""
 NEWEST: Final = 2**62  # the number of a message that has none yet, after all others
 FLEET_VERBS: Final = frozenset({"pause", "resume"})
 """Chat commands after which the fleet is read again at once."""
@@ -132,6 +135,8 @@ class Intake:
         self._swept: asyncio.Queue[tuple[Request, str, int]] = asyncio.Queue(MAX_SWEPT)
         self._echo_guard = echo_guard
         self._sender_limits = SenderLimits(config.http.person_rate, config.http.conversation_rate)
+        self._composer = composer
+        self._told_busy = TokenBuckets(1 / BUSY_PAUSE, 1.0)
         self._strangers = TokenBuckets(1 / STRANGER_PAUSE, STRANGER_ANSWERS)
         self._pending_ids: set[str] = set()
         self._active = 0
@@ -156,17 +161,17 @@ class Intake:
         """Messages that wait for their turn."""
         return self._line.waiting
 
-    async def accept(self, inlet: str, incoming: IncomingMessage) -> Receipt:
+    async def accept(self, inlet: str, incoming: IncomingMessage, *, retried: bool = True) -> Receipt:
         """Commits a verified message. When this returns it is on disk, and only then may the webhook be answered
         2xx; but a message that would wait too long, one over its sender's rate, or that only repeats what we said, is
-        not stored.
+        not stored. Not `retried`: whoever brings it brings it once, so that its sender is told where it is not taken.
         """
         self._store.refuse_when_full()
         person = self._people.find_by_chat(inlet, incoming.user)
         kind = ACTS if person and self._planning_service.is_act(inlet, incoming.text) else MESSAGES
         turn = Turn(kind, Key(inlet, person or f"?{incoming.user}"))
         if (wait := self._line.refuse(turn)) is not None:
-            return self._busy(inlet, wait)
+            return await self._busy(inlet, incoming, turn, wait, retried)
         request, steps = self._new_request(inlet, incoming)
         if not incoming.addressed and not await self._is_for_us(request, incoming.text):
             return Receipt("ignored")
@@ -180,14 +185,26 @@ class Intake:
             finally:
                 self._line.leave(turn)
         except LineFull as full:
-            return self._busy(inlet, full.wait)
+            return await self._busy(inlet, incoming, turn, full.wait, retried)
         finally:
             self._active -= 1
         await self._refresh_after(outcome)
         return receipt
 
-    def _busy(self, inlet: str, wait: float) -> Receipt:
+    async def _busy(self, inlet: str, incoming: IncomingMessage, turn: Turn, wait: float, retried: bool) -> Receipt:
+        """Nothing is stored of the message. Its sender is told so in chat now and then, where it does not come again by
+        itself; strangers are not.
+        """
         self._metrics.count_message(inlet, "busy")
+        key = f"{turn.key.group}\n{turn.key.name}"
+        if not retried and not turn.key.name.startswith("?") and not self._told_busy.try_acquire(key, self._clock()):
+            request, _ = self._new_request(inlet, incoming)
+            said = Sentence("line_busy", {"seconds": math.ceil(wait)}).render(request.language)
+
+            def unit(uow: UnitOfWork) -> None:
+                uow.effects.replies = self._composer.enqueue_notice(uow.txn, request, said, uow.now)
+
+            await self._units.write(unit)
         return Receipt("busy", wait=wait)
 
     async def _accept(
