@@ -34,5 +34,6 @@ buttons        a card's buttons, and what a click on one says
 markup         a reply's text as blocks, for platforms with markup of their own
 delivery       posts the outbox to chat, with retries; retry: the pure rule of when; repeats: what may be there already
 http_client    calls to the APIs of chats, bounded and to checked addresses
+outbox_turns   whose reply is posted next
 resolver       resolves the hosts of replies to addresses that may be called
 """

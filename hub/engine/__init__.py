@@ -6,6 +6,7 @@ snapshot         policy, runbooks, people and machines as a unit of work finds t
 effects          what follows a commit, and the fan-out that passes it on
 fair_line        turns in front of what takes a few at a time
 intake           messages: accepted, planned, judged and leased in one commit; outcomes what comes of them
+not_taken        who is told that the line was too long for a message
 planning_queue   messages that need pictures read, earlier messages, or a model; picture_records keeps the pictures that
                  are only named
 dispatch         jobs for a machine with room: leased, checked again, signed

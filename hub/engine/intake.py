@@ -7,16 +7,14 @@ A message stands in line before anything of it is stored: inlets and people take
 before what plans, and who would wait for longer than a moment is asked to come again instead (`Receipt("busy")`). A few
 at a time are in the store.
 
-What was committed and not planned is in the store as a received request: `sweep` finds it after a restart, and what
-the hub itself failed on. Only this process has a message's second-factor code; the store has it masked, in whatever
-words it stood (`said_codes`). A crash after the commit and before the order left is the same as ever: the job is
-leased, and the machine's next report says that it does not have it.
+What was committed and not planned is found by `sweep`. Only this process has a message's second-factor code; the store
+has it masked (`said_codes`). A crash after the commit and before the order left is the same as ever: the job is leased,
+and the machine's next report says that it does not have it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
@@ -45,6 +43,7 @@ from hub.engine.dispatch import Dispatcher, Places
 from hub.engine.earlier_messages import MAX_EARLIER, asks
 from hub.engine.effects import Effects, Place
 from hub.engine.fair_line import FairLine, LineFull
+from hub.engine.not_taken import NotTaken
 from hub.engine.outcomes import OutcomeApplier, actor_of
 from hub.engine.picture_records import FetchPictures, seal_picture_ref
 from hub.engine.planning_queue import PlanningQueue, seal_context
@@ -76,8 +75,6 @@ _STORE: Final = (StoreBusy, StoreFull, StoreLost)
 STRANGER_ANSWERS: Final = 2.0
 """How often somebody whom nobody knows is told so in a conversation, before the next time in STRANGER_PAUSE."""
 STRANGER_PAUSE: Final = 600.0
-BUSY_PAUSE: Final = 60.0
-"""Seconds in which somebody is told once that a message was not taken."""
 NEWEST: Final = 2**62  # the number of a message that has none yet, after all others
 FLEET_VERBS: Final = frozenset({"pause", "resume"})
 """Chat commands after which the fleet is read again at once."""
@@ -135,8 +132,7 @@ class Intake:
         self._swept: asyncio.Queue[tuple[Request, str, int]] = asyncio.Queue(MAX_SWEPT)
         self._echo_guard = echo_guard
         self._sender_limits = SenderLimits(config.http.person_rate, config.http.conversation_rate)
-        self._composer = composer
-        self._told_busy = TokenBuckets(1 / BUSY_PAUSE, 1.0)
+        self._not_taken = NotTaken(units, composer)
         self._strangers = TokenBuckets(1 / STRANGER_PAUSE, STRANGER_ANSWERS)
         self._pending_ids: set[str] = set()
         self._active = 0
@@ -146,7 +142,7 @@ class Intake:
             planning_service=planning_service,
             sealer=sealer,
             composer=composer,
-            apply_outcome=lambda uow, request, result, steps: self.apply_outcome(uow, request, result.outcome, steps),
+            apply_outcome=lambda uow, request, result, steps: self._outcomes.apply(uow, request, result.outcome, steps),
             on_failure=self._refuse_failed,
             clock=clock,
             queue_size=config.planning.queue,
@@ -192,19 +188,10 @@ class Intake:
         return receipt
 
     async def _busy(self, inlet: str, incoming: IncomingMessage, turn: Turn, wait: float, retried: bool) -> Receipt:
-        """Nothing is stored of the message. Its sender is told so in chat now and then, where it does not come again by
-        itself; strangers are not.
-        """
+        """Nothing is stored of the message; its sender is told so in chat where it does not come again by itself."""
         self._metrics.count_message(inlet, "busy")
-        key = f"{turn.key.group}\n{turn.key.name}"
-        if not retried and not turn.key.name.startswith("?") and not self._told_busy.try_acquire(key, self._clock()):
-            request, _ = self._new_request(inlet, incoming)
-            said = Sentence("line_busy", {"seconds": math.ceil(wait)}).render(request.language)
-
-            def unit(uow: UnitOfWork) -> None:
-                uow.effects.replies = self._composer.enqueue_notice(uow.txn, request, said, uow.now)
-
-            await self._units.write(unit)
+        if not retried and self._not_taken.may_tell(turn.key, self._clock()):
+            await self._not_taken.tell(self._new_request(inlet, incoming)[0], wait)
         return Receipt("busy", wait=wait)
 
     async def _accept(
@@ -268,9 +255,7 @@ class Intake:
     async def _accept_unplanned(
         self, unit: Callable[[UnitOfWork], Request | Receipt], error: Exception
     ) -> tuple[Request | Receipt, Effects]:
-        """Takes a message of which what comes of it could not be committed. Where that was the store's trouble, or a
-        conflict, a sweep tries again; a fault of the hub's own is not tried for ever.
-        """
+        """Takes a message alone. A sweep tries again where there was a conflict; a fault of our own is told, once."""
         log.error("request.plan_failed", exc_info=error)
         added, effects = await self._units.commit(unit)
         if isinstance(added, Request) and not isinstance(error, UserError | Conflict):
@@ -478,7 +463,7 @@ class Intake:
             current = uow.txn.request(request.id)
             if current is None or current.state is not RequestState.RECEIVED:
                 return
-            self.apply_outcome(uow, current, outcome, steps)
+            self._outcomes.apply(uow, current, outcome, steps)
             uow.effects.stages += [("wait", started_at - request.received_at), ("think", seconds)]
 
         await self._units.write(unit)
@@ -498,11 +483,9 @@ class Intake:
         """Takes the limits of a hub.toml that was read again."""
         self._config = config
 
-    def apply_outcome(
-        self, uow: UnitOfWork, request: Request, outcome: PlanningOutcome, steps: tuple[int, ...] = ()
-    ) -> None:
+    def apply_outcome(self, uow: UnitOfWork, request: Request, outcome: PlanningOutcome) -> None:
         """See `OutcomeApplier.apply`."""
-        self._outcomes.apply(uow, request, outcome, steps)
+        self._outcomes.apply(uow, request, outcome)
 
 
 def _accepted_data(request: Request, images: int) -> dict[str, Any]:
