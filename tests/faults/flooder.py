@@ -30,8 +30,6 @@ from tests.faults.mutations import MACHINE_SAYS, OPERATOR_SAYS, mutated, odd_bod
 
 BATCH: Final = 40
 """Requests or frames that are sent before anything is read."""
-BROKEN_EACH: Final = 50
-"""Batches after which a frame comes that is none, and ends the link."""
 MAX_REFUSED: Final = 5.0
 READ_WITHIN: Final = 60.0
 BEAT: Final = b"\xa4beat"
@@ -163,7 +161,7 @@ class Flood:
 
     async def _frames(self, opened: OpenLink, role: str) -> None:
         number, chance = 0, self.chance
-        for _ in range(BROKEN_EACH):
+        for _ in range(self.spec["broken_each"]):
             count = self.take(BATCH)
             await self.pace.take(count)
             for _ in range(count):

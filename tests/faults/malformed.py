@@ -25,12 +25,16 @@ import psutil
 
 from agent.state import StateFolder
 from tests.end_to_end.system import ROOT
+from tests.faults.flooder import BATCH
 from tests.faults.world import MACHINE, World, running_world
 
 RATE: Final = 2_000.0
 """Malformed things a second, over all."""
 SHARE_OF_LINKS: Final = 0.3
 MAX_SECONDS: Final = 2 * 3_600.0
+BROKEN: Final = 3
+"""Frames that are none, of each of those who link: after two of them one is let in again ever later."""
+FEWEST_BATCHES: Final = 50
 QUIET: Final = 60
 """Honest messages before the flood."""
 APART: Final = 0.15
@@ -174,6 +178,7 @@ async def prepared(world: World, count: int, rate: float, machines: int) -> list
             "rate": rate * SHARE_OF_LINKS,
             "machines": states,
             "operators": [(str(profile), "vera")],
+            "broken_each": max(FEWEST_BATCHES, links // (BROKEN * BATCH * (machines + 1))),
         },
     ]
 

@@ -21,7 +21,7 @@ async def test_a_hub_is_not_moved_by_what_makes_no_sense(tmp_path: Path) -> None
     assert sum(report.sent.values()) >= 1_500
     assert report.answers["400"] > 500
     assert report.answers["401"] > 20
-    assert report.answers["frames"] >= 0.8 * report.sent["console frames"] > 20  # a call each, and an answer
+    assert report.answers["frames"] > 10  # a link's last answer says that all before it was read
     assert "link not read to its end" not in report.answers
 
 
