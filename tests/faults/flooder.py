@@ -52,19 +52,19 @@ class Pace:
 class Flood:
     def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = spec
-        self.left = int(spec["count"])
+        self.left: dict[str, int] = spec["counts"]  # by who sends: post, agent, console
         self.until = time.monotonic() + float(spec["seconds"])
         self.sent: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
         self.pace = Pace(float(spec["rate"]))
         self.chance = Random(spec["seed"])
 
-    def take(self, most: int) -> int:
+    def take(self, who: str, most: int) -> int:
         """How many of the rest are sent now."""
         if time.monotonic() > self.until:
-            self.left = 0
-        count = min(most, self.left)
-        self.left -= count
+            self.left[who] = 0
+        count = min(most, self.left[who])
+        self.left[who] -= count
         return count
 
     def tell(self) -> None:
@@ -76,15 +76,17 @@ class Flood:
         """Requests in pipelines on connections that are kept, until one is broken off."""
         message = {"id": "m", "user": "mallory", "conversation": "ops", "text": "@web-1 df -h", "reply_url": ""}
         message["reply_url"] = self.spec["reply_url"]
-        while self.left:
+        while self.left["post"]:
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.spec["http"])
-                while count := self.take(BATCH):
+                while count := self.take("post", BATCH):
                     await self.pace.take(count)
-                    writer.write(b"".join(self._request({**message, "id": f"x{self.left}-{n}"}) for n in range(count)))
+                    writer.write(
+                        b"".join(self._request({**message, "id": f"x{self.left['post']}-{n}"}) for n in range(count))
+                    )
                     for _ in range(count):
                         await self._answer(reader)
-                    if self.chance.random() < 0.05 and self.take(1):
+                    if self.chance.random() < 0.05 and self.take("post", 1):
                         self.sent["heads"] += 1
                         writer.write(mutated(self.chance, self._request(message)))
                         writer.write_eof()
@@ -123,7 +125,7 @@ class Flood:
     async def _link(self, files: CredentialFiles, name: str, role: Any) -> None:
         context = client_context(files.authority.read_bytes(), files.certificate, files.key, check_time=False)
         wait = 0.0
-        while self.left:
+        while self.left[role]:
             await asyncio.sleep(wait)
             try:
                 hello = make_hello(role, name, None, epoch=0, heard="")
@@ -162,7 +164,7 @@ class Flood:
     async def _frames(self, opened: OpenLink, role: str) -> None:
         number, chance = 0, self.chance
         for _ in range(self.spec["broken_each"]):
-            count = self.take(BATCH)
+            count = self.take(role, BATCH)
             await self.pace.take(count)
             for _ in range(count):
                 number += 1
@@ -173,9 +175,9 @@ class Flood:
                     data = odd_message(chance, OPERATOR_SAYS, 0)
                 await opened.connection.send(data)
             self.sent[f"{role} frames"] += count
-            if not self.left:
+            if not self.left[role]:
                 return
-        if self.take(1):
+        if self.take(role, 1):
             self.sent["broken frames"] += 1
             await opened.connection.send(mutated(chance, encode(chance.choice(MACHINE_SAYS), seq=number + 1)))
 

@@ -170,11 +170,11 @@ async def prepared(world: World, count: int, rate: float, machines: int) -> list
     common["reply_url"] = rig.receiver.url
     states = [str(rig.state_folder(name)) for name in names]
     return [
-        {**common, "seed": 1, "count": count - links, "rate": rate * (1 - SHARE_OF_LINKS), "connections": 4},
+        {**common, "seed": 1, "counts": {"post": count - links}, "rate": rate * (1 - SHARE_OF_LINKS), "connections": 4},
         {
             **common,
             "seed": 2,
-            "count": links,
+            "counts": {"agent": links - links // 3, "console": links // 3},
             "rate": rate * SHARE_OF_LINKS,
             "machines": states,
             "operators": [(str(profile), "vera")],
