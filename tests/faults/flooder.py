@@ -125,7 +125,7 @@ class Flood:
     async def _link(self, files: CredentialFiles, name: str, role: Any) -> None:
         context = client_context(files.authority.read_bytes(), files.certificate, files.key, check_time=False)
         wait = 0.0
-        while self.left[role]:
+        while self.left[role] and time.monotonic() < self.until:
             await asyncio.sleep(wait)
             try:
                 hello = make_hello(role, name, None, epoch=0, heard="")
