@@ -16,6 +16,7 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Final, Literal, TextIO, cast
 
+from common.errors import WorkFailed
 from common.process.lean import without
 from common.text import clean
 
@@ -43,7 +44,7 @@ def configure(level: str = "info", fmt: Format = "json", stream: TextIO | None =
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: list[structlog.types.Processor] = [structlog.processors.format_exc_info, scrub]
+    last: list[structlog.types.Processor] = [tell_known_failure, structlog.processors.format_exc_info, scrub]
     if fmt == "json":
         last.append(structlog.processors.JSONRenderer(ensure_ascii=False))
     else:
@@ -105,6 +106,18 @@ def logger(name: str) -> structlog.typing.FilteringBoundLogger:
 def bind_ids(**ids: str) -> AbstractContextManager[None]:
     """Binds ids: every log line within the block carries them."""
     return cast(AbstractContextManager[None], bound_contextvars(**ids))
+
+
+def tell_known_failure(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The structlog processor that tells a failure with a cure (a store that is full, busy or away) in its own words:
+    the place where it came up helps nobody, and a store that is away for a minute would fill the log with it.
+    """
+    info = event.get("exc_info")
+    error = info if isinstance(info, BaseException) else sys.exc_info()[1] if info is True else None
+    if isinstance(error, WorkFailed):
+        del event["exc_info"]
+        event.setdefault("reason", str(error))
+    return event
 
 
 def scrub(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

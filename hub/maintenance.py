@@ -36,6 +36,8 @@ CHECKPOINT_EVERY: Final = 10.0
 HOUR: Final = 3600.0
 RETRY_AFTER: Final = 10.0
 """Seconds until what failed is tried again, where it would not be due before."""
+STORE_AGAIN: Final = 2.0
+"""The same where the store was full, busy or away: until then the hub counts as not ready."""
 REVOCATION_LAG: Final = 60.0
 """Seconds that a revocation by another process may take from its time stamp to its commit, generously."""
 PROGRESS_AFTER: Final = (3.0, 30.0, 300.0)
@@ -121,9 +123,9 @@ class MaintenanceTasks:
 
     async def _every(self, name: str, seconds: float, task: Callable[[], Awaitable[None]]) -> None:
         """`name` is what the log and the page of the hub's health call it."""
-        failing = self.health.failing
+        failing, again = self.health.failing, RETRY_AFTER
         while True:
-            await asyncio.sleep(min(seconds, RETRY_AFTER) if name in failing else seconds)
+            await asyncio.sleep(min(seconds, again) if name in failing else seconds)
             try:
                 await task()
                 failing.pop(name, None)
@@ -132,9 +134,9 @@ class MaintenanceTasks:
             except WorkFailed as error:
                 if failing.get(name) != str(error):
                     log.error("timer.failed", timer=name, reason=str(error))
-                failing[name] = str(error)
+                failing[name], again = str(error), STORE_AGAIN
             except Exception as error:
-                failing[name] = str(error)
+                failing[name], again = str(error), RETRY_AFTER
                 log.exception("timer.failed", timer=name)
 
     async def expire(self) -> None:

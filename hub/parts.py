@@ -341,7 +341,7 @@ def build_http(
             accept=engine.intake.accept,
             record_refusal=partial(record_refusal, base.store),
             in_line=lambda: engine.intake.in_line,
-            ready=lambda: readiness_problems(links, health, base.storage.sentence("en")),
+            ready=lambda: readiness_problems(links, health, base.storage.sentence("en"), base.store.trouble()),
             storage=lambda: base.storage.mode,
             recovery=lambda: base.recovery.sentence("en"),
             warnings=lambda: [

@@ -19,10 +19,13 @@ from hub.store.transaction import Txn
 from hub.witness.service import PlaceState
 
 
-def readiness_problems(links: LinkServer, health: TimerHealth, storage: str = "") -> list[str]:
-    """Why the hub should get no traffic now; empty where it should. `storage`: what is wrong with its disk."""
+def readiness_problems(links: LinkServer, health: TimerHealth, storage: str = "", trouble: str = "") -> list[str]:
+    """Why the hub should get no traffic now; empty where it should. `storage` is
+    what is wrong with the store's disk, `trouble` why nothing can be written to it.
+    """
     away = [] if links.listening else ["machines cannot dial in: the hub is starting or stopping"]
-    return [*away, *([f"storage: {storage}"] if storage else []), *health.problems()]
+    told = [f"storage: {storage}"] if storage else [trouble] if trouble else []
+    return [*away, *told, *health.problems()]
 
 
 def file_warnings(problems: Iterable[FileProblem], waiting: Sequence[str] = ()) -> list[str]:

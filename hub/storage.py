@@ -101,6 +101,8 @@ class StorageTasks:
         room = self._store.room
         room.look()
         if not room.read_only:
+            if self._store.trouble():  # a server that was away or locked: nobody else may write for a while
+                await self._attempt(self._tick)
             return
         await self._measure()
         if not self._told:

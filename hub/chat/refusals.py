@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
-from common.errors import WorkFailed
 from hub.core.inlet_activity import InletActivity
 from hub.core.rate_limits import RefusalLimiter, RefusalRow
 from hub.log import logger
@@ -58,10 +57,10 @@ class Refusals:
             try:
                 async with asyncio.timeout(_AUDIT_SECONDS):
                     await self._record(row)
-            except WorkFailed as error:
-                log.warning("audit.refusal_lost", inlet=row.inlet, reason=row.code, count=row.count, why=str(error))
+            except TimeoutError:
+                log.warning("audit.refusal_lost", inlet=row.inlet, code=row.code, count=row.count, reason="too slow")
             except Exception:
-                log.exception("audit.refusal_lost", inlet=row.inlet, reason=row.code, count=row.count)
+                log.exception("audit.refusal_lost", inlet=row.inlet, code=row.code, count=row.count)
 
 
 async def record_refusal(store: Store, refusal: RefusalRow) -> None:

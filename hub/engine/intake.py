@@ -412,8 +412,6 @@ class Intake:
             request, text, images = await self._swept.get()
             try:
                 await self.plan(request, text, images)
-            except StoreFull as error:
-                log.warning("request.not_planned", request=request.id, reason=str(error))  # a sweep tries again
             except (UserError, Conflict):
                 log.exception("request.not_planned", request=request.id)  # the store's trouble: a sweep tries again
             except Exception:

@@ -29,7 +29,7 @@ from hub.engine.unit_of_work import UnitOfWork, WriteUnit
 from hub.log import bind_ids, logger
 from hub.planning.llm.transcript import compress_prompt, parse_transcript
 from hub.planning.service import PlanningService
-from hub.store.errors import Conflict, StoreFull
+from hub.store.errors import Conflict
 from hub.store.store import Store
 from hub.store.transaction import Txn
 
@@ -113,8 +113,6 @@ class PlanningQueue:
             self._active += 1
             try:
                 await self.plan(request, text, steps)
-            except StoreFull as error:
-                log.warning("request.not_planned", request=request.id, reason=str(error))  # a sweep tries again
             except (UserError, Conflict):
                 log.exception("request.not_planned", request=request.id)  # the store's trouble: a sweep tries again
             except Exception:

@@ -20,7 +20,6 @@ from typing import Final
 from websockets.asyncio.server import ServerConnection
 
 from common.crashpoints import crashpoints_of
-from common.errors import WorkFailed
 from common.identity.certificates import Identity
 from common.link.bodies import is_numbered
 from common.link.codec import Frame
@@ -266,9 +265,7 @@ class AgentLink:
         except Exception as error:
             # Not committed and so not acknowledged: in a new session the agent reports, and sends it all again.
             self.end_session()
-            if isinstance(error, WorkFailed):
-                log.warning("link.commit_failed", agent=self.name, reason=str(error))
-            elif not isinstance(error, SessionFull):
+            if not isinstance(error, SessionFull):
                 log.exception("link.commit_failed", agent=self.name)
             await self.close(CLOSE_INTERNAL_ERROR, "the hub could not take this; come again")
         finally:
@@ -396,10 +393,6 @@ class AgentLink:
         except SessionFull:
             self.end_session()  # what was leased and not sent is released by the report of the next session
             await self.close(CLOSE_TRY_AGAIN_LATER, "too much that is not acknowledged")
-        except WorkFailed as error:
-            log.warning("link.hand_out_failed", agent=self.name, reason=str(error))
-            self.end_session()
-            await self.close(CLOSE_INTERNAL_ERROR, "the hub could not hand out jobs; come again")
         except Exception:
             log.exception("link.hand_out_failed", agent=self.name)
             self.end_session()

@@ -28,7 +28,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
 
-from common.errors import UserError
+from common.errors import UserError, WorkFailed
 from common.identity.certificates import Identity
 from common.link import codec, handshake
 from common.link.codec import BadFrame
@@ -59,7 +59,6 @@ from hub.links.send_queue import SendQueue
 from hub.links.trust import PeerTrust, TrustUpdates, told_digest
 from hub.links.websocket import LinkConnection, bound_unread
 from hub.log import logger
-from hub.store.errors import StoreFull
 from hub.store.store import Store
 
 SESSION_TTL: Final = 300.0
@@ -214,8 +213,9 @@ class LinkServer:
         except TimeoutError:
             self._count_failure(connection)
             await connection.close(CLOSE_POLICY_VIOLATION, "no first frame in time")
-        except StoreFull:  # the alarm of the store tells of it
-            await connection.close(CLOSE_TRY_AGAIN_LATER, "the hub's disk is full; come again")
+        except WorkFailed as error:
+            log.warning("link.not_taken", path=path, reason=str(error))
+            await connection.close(CLOSE_TRY_AGAIN_LATER, "the hub's store takes nothing now; come again")
         except BadFrame as error:
             await self._note_bad_frame(connection, path.strip("/"), error)
             await connection.close(error.close_code, "bad frame")

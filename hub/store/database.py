@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import quote
@@ -97,9 +97,20 @@ class Database:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     def _open_file(self) -> sqlite3.Connection:
-        vfs = "?vfs=unix-excl" if self.cramped else ""
-        uri = f"file:{quote(self.name)}{vfs}"
+        return self._open_with("?vfs=unix-excl" if self.cramped else "")
+
+    def _open_with(self, parameters: str) -> sqlite3.Connection:
+        uri = f"file:{quote(self.name)}{parameters}"
         return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+
+    def open_as_usual(self) -> None:
+        """Cramped no more: there is room for the files beside it. Nobody may have a connection open. Raises StoreFull
+        where there is none, and changes nothing then.
+        """
+        with self.translating_errors(), closing(self._open_with("")) as connection:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        self.cramped = False
 
     def connect(self, read_only: bool = False) -> Connection:
         return Connection(self.engine, read_only, self.cipher)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -35,6 +36,8 @@ from hub.store.writer import Writer
 
 READERS: Final = 3
 MAX_READS: Final = 1_000
+SLOW: Final = 3.0
+"""Seconds that a write may take before somebody is told."""
 _LOCK_TIMEOUT: Final = 1.0  # seconds: a database server notices a killed hub with a delay
 
 T = TypeVar("T")
@@ -134,6 +137,13 @@ class Store:
         """Whether this process serves the store and has no epoch of its own yet: there was no room for its start."""
         return self._waits
 
+    def trouble(self) -> str:
+        """Why nothing can be written now: the last batch failed, or one has waited for long. "" where it can."""
+        began = self._writer.began
+        if self._writer.problem or began is None or time.monotonic() - began < SLOW:
+            return self._writer.problem
+        return f"store {self.name}: a write has waited for {time.monotonic() - began:.0f} s"
+
     def acquire(self) -> int:
         """Makes this process the one hub that serves the store: takes the lock, which ends with the process, and
         increments the epoch durably; returns it. Commands that run beside a serving hub do without.
@@ -168,24 +178,14 @@ class Store:
         its record of a recovery begins in the same transaction.
         """
         if self._database.cramped:
-            self._open_as_usual()
+            with self._cramped:
+                self._database.open_as_usual()
         heard, now = self._watermark.read(), self._clock()
         start, seq, number = self._write_now(lambda txn: self._begin(txn, heard, now))
         self._writer.seq, self._writer.number = max(seq, self._writer.seq), number
         self._start, self._waits = start, False
         self._note_position()
         return start.epoch
-
-    def _open_as_usual(self) -> None:
-        """With the files beside it, for which there is room again. Raises StoreFull where there is none."""
-        with self._cramped:
-            self._database.cramped = False
-            try:
-                with self._database.translating_errors():
-                    self._database.connect().close()
-            except BaseException:
-                self._database.cramped = True
-                raise
 
     def _begin(self, txn: Txn, heard: Mark | None, now: float) -> tuple[Start, int, int]:
         """One more start; with it the audit's head and the highest request number."""

@@ -23,7 +23,7 @@ from hub.core.audit_chain import ChainHead
 from hub.core.fair_queue import FairQueue, Key
 from hub.core.row_mac import RowAuthenticator
 from hub.store.database import Database
-from hub.store.errors import StoreBusy, StoreFenced, StoreFull
+from hub.store.errors import StoreBusy, StoreFenced, StoreFull, StoreLost
 from hub.store.lanes import FLOORS, NOBODY, OUTPUT_TURN, Lane
 from hub.store.sql import Connection
 from hub.store.transaction import Txn
@@ -72,6 +72,8 @@ class Writer:
         self.number = 0
         self.epoch = 0  # of the start that this writer has added: it writes only while that is the last one
         self.fenced: StoreFenced | None = None
+        self.problem = ""  # why the last batch could not be written; "" where it was
+        self.began: float | None = None  # when the batch was begun that is being written, by the monotonic clock
         self._on_commit = on_commit
         self._on_full = on_full
         self._database = database
@@ -148,7 +150,7 @@ class Writer:
 
     def _commit(self, batch: list[WriteTask]) -> None:
         """Runs the first unit in a transaction, and with it those that wait; sets the result or error of each."""
-        began = time.monotonic()
+        self.began = began = time.monotonic()
         try:
             if self.fenced is not None:
                 raise self.fenced
@@ -174,7 +176,10 @@ class Writer:
             for task in batch:
                 task.result, task.error = None, task.error or translated
             self._drop_connection()  # rolls back; the next batch opens a new connection
-        if any(isinstance(task.error, StoreFull) for task in batch):
+        self.began = None
+        failures = [task.error for task in batch if isinstance(task.error, StoreBusy | StoreFull | StoreLost)]
+        self.problem = str(failures[0]) if failures else ""
+        if any(isinstance(failure, StoreFull) for failure in failures):
             self._on_full()
 
     def _run_alone(self, db: Connection, task: WriteTask) -> None:

@@ -170,6 +170,7 @@ class SystemHarness:
         self.programs: dict[str, Program] = {}
         self.session: aiohttp.ClientSession | None = None
         self.secret = b""
+        self.store_url = "sqlite:///data/answerback.sqlite"
 
     # ---- setting up
 
@@ -250,6 +251,11 @@ class SystemHarness:
             text += f'\n[people.{name}]\nroles = ["{role}"]\nchat = ["ops:{name}"]\n'
         self.config.write_text(text)
         return out
+
+    def use_store(self, url: str) -> None:
+        """Another database than the SQLite file, before the hub is started."""
+        self.edit_config(r"^#? ?url = .*$", f'url = "{url}"')
+        self.store_url = url
 
     def edit_config(self, pattern: str, replacement: str) -> None:
         """Replaces the first match in hub.toml; a pattern that is not there is an error."""
@@ -422,8 +428,8 @@ max = 8
     # ---- looking
 
     def events(self) -> list[dict[str, Any]]:
-        """The audit, straight from the store's file."""
-        if not (self.hub_dir / "data" / "answerback.sqlite").exists():
+        """The audit, straight from the store."""
+        if self.store_url.startswith("sqlite") and not (self.hub_dir / "data" / "answerback.sqlite").exists():
             return []
         return [
             {"seq": row.seq, "kind": row.kind, "subject": row.subject, "actor": row.actor, "data": row.data}
@@ -431,9 +437,9 @@ max = 8
         ]
 
     def read(self, unit: Callable[[Txn], T]) -> T:
-        """What the store's file has, read beside the hub with the hub's own keys."""
+        """What the store has, read beside the hub with the hub's own keys."""
         ring = Sealer.from_text((self.hub_dir / "secrets" / "seal.key").read_text())
-        database = Database("sqlite:///data/answerback.sqlite", self.hub_dir, ColumnCipher(ring, time.time))
+        database = Database(self.store_url, self.hub_dir, ColumnCipher(ring, time.time))
         connection = database.connect(read_only=True)
         try:
             connection.begin_read()

@@ -11,6 +11,9 @@
     upgrades    runner and uplink upgraded again and again under load
     clocks      the table of clocks: agents whose clock is off, hubs whose clock is set while something waits
     disks       hubs whose disk is full while they serve, or while they are down and started on it
+    databases   PostgreSQL restarted, crashed, away and locked under load
+    power       a disk that has what was synced when the power fails, and another boot; outages: the table of cases;
+                unsynced_hub: the hub that such a disk must find out
     steps       the steps of a message, S1 to S15, and where each is held
     frame_relay between a machine and its hub, with the keys of both: what a network does to frames, and a thief
     world       a hub, a machine, the relay and a chat, on which cell after cell is played

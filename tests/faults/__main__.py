@@ -9,22 +9,28 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import pytest
 
-from tests.faults import clocks, disks, faults, kills, malformed, matrix, upgrades
+from tests.faults import clocks, databases, disks, faults, kills, malformed, matrix, outages, upgrades
 
 Table = tuple[str, list[str]]
 """Markdown, and what must not have been."""
 UPGRADES: Final = 20
+
+
+class Row(Protocol):
+    @property
+    def violations(self) -> Sequence[str]: ...
+
+    def row(self) -> str: ...
 
 
 def tell(line: str) -> None:
@@ -66,20 +72,38 @@ async def clocks_table(options: argparse.Namespace, folder: Path) -> Table:
     return "\n".join([head, *(row.row() for row in rows)]), late + [f for row in rows for f in row.violations]
 
 
+async def rows_table(head: str, cases: Mapping[str, Callable[[Path], Awaitable[Row]]], folder: Path) -> Table:
+    """A table with a row for each of these cases; one that cannot be played here says why."""
+    rows, found = [head], []
+    for number, (case, play) in enumerate(cases.items()):
+        try:
+            (folder / str(number)).mkdir(parents=True)
+            row = await play(folder / str(number))
+        except pytest.skip.Exception as skipped:
+            rows.append(f"| {case}: not played, {skipped} |")
+            continue
+        rows.append(row.row())
+        tell(row.row())
+        found += [f"{case}: {violation}" for violation in row.violations]
+    return "\n".join(rows), found
+
+
 async def disks_table(options: argparse.Namespace, folder: Path) -> Table:
-    rows = []
-    cases = [("s", disks.serving_case)]
-    cases += [
-        (f"{number.name[3]}{reserve:d}", partial(disks.restart_case, number=number, reserve=reserve))
-        for number in (signal.SIGTERM, signal.SIGKILL)
-        for reserve in (True, False)
-    ]
-    for name, case in cases:
-        (folder / name).mkdir(parents=True)
-        rows.append(await case(folder / name))
-        tell(rows[-1].row())
-    head = "| case | jobs | refused | back | violations |\n|---|---|---|---|---|"
-    return "\n".join([head, *(row.row() for row in rows)]), [found for row in rows for found in row.violations]
+    return await rows_table(disks.HEAD, disks.CASES, folder)
+
+
+async def postgres_table(options: argparse.Namespace, folder: Path) -> Table:
+    cases = {**databases.SHORT, **databases.LONG}
+    return await rows_table(
+        databases.HEAD,
+        {case: partial(databases.run_case, case=case, fault=fault) for case, fault in cases.items()},
+        folder,
+    )
+
+
+async def power_table(options: argparse.Namespace, folder: Path) -> Table:
+    cases = {case: partial(outages.run_case, case=case, places=places) for case, places in outages.LONG.items()}
+    return await rows_table(outages.HEAD, cases, folder)
 
 
 async def upgrades_table(options: argparse.Namespace, folder: Path) -> Table:
@@ -104,6 +128,8 @@ TABLES: Final[Mapping[str, Callable[[argparse.Namespace, Path], Awaitable[Table]
     "disks": disks_table,
     "upgrades": upgrades_table,
     "malformed": malformed_table,
+    "postgres": postgres_table,
+    "power": power_table,
 }
 
 
@@ -111,7 +137,7 @@ async def run(options: argparse.Namespace, folder: Path) -> list[str]:
     found: list[str] = []
     for name in options.tables or TABLES:
         try:
-            text, violations = await TABLES[name](options, folder / name[0])
+            text, violations = await TABLES[name](options, folder / f"{list(TABLES).index(name)}")
         except pytest.skip.Exception as skipped:  # root or a compiler is missing
             text, violations = f"Not played here: {skipped.msg}", []
         print(f"\n## {name}\n\n{text}", flush=True)

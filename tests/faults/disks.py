@@ -13,8 +13,9 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from common.lifecycle import REQUEST_TERMINAL, JobState
 from hub.core.records import Job, Request
 from tests.end_to_end.system import SystemHarness
 from tests.faults.checker import History, violations
+from tests.faults.databases import tracebacks
 from tests.faults.oracle import NAME, Oracle
 
 MACHINE: Final = "web-1"
@@ -178,8 +180,7 @@ class DiskSystem:
     def outcome(self, case: str, back: float) -> Outcome:
         jobs, requests = self.rows()
         history = History(self.oracle.starts(), requests, jobs, self.rig.events(), self.taken)
-        log = self.rig.programs["hub"].log.read_text(errors="replace")
-        found = [*violations(history), *(["a traceback in the hub's log"] if "Traceback" in log else [])]
+        found = [*violations(history), *tracebacks(self.rig.programs["hub"].log)]
         return Outcome(case, Counter(job.state for job in jobs), self.refused, back, found)
 
 
@@ -237,3 +238,13 @@ async def restart_case(folder: Path, number: signal.Signals, *, reserve: bool) -
         await system.wait_rest()
         how = "with its reserve" if reserve else "its reserve taken by others"
         return system.outcome(f"filled while it is down after {number.name}, {how}", back)
+
+
+CASES: Final[Mapping[str, Callable[[Path], Awaitable[Outcome]]]] = {
+    "serving": serving_case,
+    "SIGTERM": partial(restart_case, number=signal.SIGTERM, reserve=True),
+    "SIGTERM, no reserve": partial(restart_case, number=signal.SIGTERM, reserve=False),
+    "SIGKILL": partial(restart_case, number=signal.SIGKILL, reserve=True),
+    "SIGKILL, no reserve": partial(restart_case, number=signal.SIGKILL, reserve=False),
+}
+HEAD: Final = "| the hub's disk | jobs | refused | back | violations |\n|---|---|---|---|---|"

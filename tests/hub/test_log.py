@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.log import HIDDEN, bind_ids, configure, logger, logging_disabled, scrub
+from hub.store.errors import StoreLost
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -165,3 +166,21 @@ def test_quiet_is_for_a_while() -> None:
         raise RuntimeError
     logger("x").debug("heard")
     assert [line["event"] for line in lines(stream)] == ["heard"]
+
+
+def test_a_failure_that_has_a_cure_is_told_without_its_place() -> None:
+    """In its own words; whatever else went wrong has its traceback."""
+    stream = io.StringIO()
+    configure("info", "json", stream)
+    log = logger("store")
+    for error in (StoreLost("store x: gone", "see that the server runs"), RuntimeError("a fault")):
+        try:
+            raise error
+        except Exception:
+            log.exception("test.failed")
+    log.error("test.failed", exc_info=StoreLost("store x: gone"))
+    known, fault, given_ = lines(stream)
+    assert (known["reason"], "exception" in known) == ("store x: gone: see that the server runs", False)
+    assert "Traceback" in fault["exception"]
+    assert "reason" not in fault
+    assert given_["reason"] == "store x: gone"

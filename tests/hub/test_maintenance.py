@@ -463,7 +463,7 @@ async def test_a_full_store_is_a_problem_until_there_is_room(
     """The store's own words say why the hub is not ready; what was due is done once there is room, and nothing is
     left of the problem.
     """
-    monkeypatch.setattr(module, "RETRY_AFTER", 0.0)
+    monkeypatch.setattr(module, "STORE_AGAIN", 0.0)
     request = await harness.submit(RESTART)
     harness.clock.advance(harness.config.queue.decide_within)
     write, seen, lapsed = harness.engine.write, asyncio.Event(), asyncio.Event()

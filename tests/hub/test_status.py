@@ -29,6 +29,8 @@ async def test_why_the_hub_is_not_ready(harness: HubHarness) -> None:
     links.listening = True
     assert readiness_problems(links, health) == []
     assert readiness_problems(links, health, "full of x") == ["storage: full of x"]
+    assert readiness_problems(links, health, "", "locked") == ["locked"]
+    assert readiness_problems(links, health, "full of x", "full") == ["storage: full of x"]
     health.failing["lapse"] = "the disk is full"
     assert readiness_problems(links, health) == ["lapse: the disk is full"]
 

@@ -57,10 +57,17 @@ async def test_a_store_that_waits_for_its_start_holds_every_machine(
     async with serve_links(harness) as port:
         port.tls_context("agent", "web-1")
         monkeypatch.setattr(harness.store, "_waits", True)
-        monkeypatch.setattr(harness.engine, "hear", full)
+        asked: list[str] = []
+
+        async def hear(hello: Any, name: str) -> bool:
+            asked.append(name)
+            return False
+
+        monkeypatch.setattr(harness.engine, "hear", hear)
         harness.store.room.note_low()
         end = await port.connect_agent()
         await end.round_trip()
+        assert asked == []
         assert (port.links.count_links(), harness.fleet.online("web-1")) == ((1, 0), True)
         assert port.links._agents["web-1"].held
 

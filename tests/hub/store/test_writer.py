@@ -251,6 +251,26 @@ def test_what_waits_is_bounded(tmp_path: Path) -> None:
         writer.close()
 
 
+async def test_a_write_that_waits_for_long_is_told_before_it_fails(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While somebody holds what it needs."""
+    monkeypatch.setattr("hub.store.store.SLOW", 0.0)
+    begun, end = threading.Event(), threading.Event()
+
+    def wait(txn: Txn) -> None:
+        begun.set()
+        end.wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(store.write(wait))
+        await asyncio.to_thread(begun.wait)
+        told = store.trouble()
+        end.set()
+    assert "a write has waited for" in told
+    assert store.trouble() == ""
+
+
 async def test_a_full_disk_fails_the_batch_in_words_and_is_got_over(tmp_path: Path, clock: Any) -> None:
     """While there is no room the units hear so and leave nothing; when there is room writing goes on."""
     store = Store.open("sqlite:///a.sqlite", folder=tmp_path, clock=clock)
@@ -302,7 +322,9 @@ async def test_another_process_that_does_not_end_is_named(
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreBusy, match="another process is writing"):
         await store.write(tell("s"))
+    assert "another process is writing" in store.trouble()
     other.execute("ROLLBACK")
     other.close()
     assert await store.write(tell("s")) == 1
+    assert store.trouble() == ""
     store.close()
