@@ -28,14 +28,16 @@ From the ground up (a module imports only modules above it):
     jobs          the state of one job, and how much of it has been reported to the hub
     real_paths    whether the paths of a command really lie where its rule wants them; passed as descriptors
     scripts       a script that came with its order, sealed in memory
+    stamps        moments of this runner, known to it alone, from which the hub counts what is left of a job's life
     confirmations the hub's signed words that jobs may start, and its clock as they show it
     preparation   what is looked at right before a start, and held open until it
     mounts        which file systems may keep us waiting
     look_aside    looks before a start that may: in a thread, with a time limit
     acceptance    whether a genuine order is accepted: its time, the machine's policy, its program, room
     markers       the start marker made, with room from the reserve
-    waiting       accepted jobs in the order in which they may start, confirmed by the hub or not
     refusals      what is said of a job that could not be started
+    waiting       accepted jobs in the order in which they may start, confirmed by the hub or not
+    short_jobs    reports of a job that has just started wait a moment, in which it may end: then they go as one
     reporter      the next message to the hub, derived from the jobs' states; nothing is queued
     recover       after a restart: journal, marker, result and boot id give each job one state
     output_pipeline

@@ -61,6 +61,10 @@ from common.link.messages import (
 from common.process.hangup import StandardError, outlive_hangup
 
 _BATCH: Final = 64 * 1024
+_LAST_ORDERS: Final = 0.25
+"""Seconds in which orders that were on their way when the runner was told to end are refused, which hands them to the
+next one.
+"""
 _LOOK_INTERVAL: Final = 5.0
 """Seconds between two looks at the local policy and the trust file: who breaks one is told before the next order."""
 
@@ -155,6 +159,7 @@ class Runner:
         self._reserve_folder = open_reserve(folder / "reserve", instead=self._jobs_folder)
         self._reserve = Reserve(self._reserve_folder)
         self._reserve_timer: asyncio.TimerHandle | None = None
+        self._last_orders: asyncio.TimerHandle | None = None
         names = os.fspath(folder / "programs")
         self._spawner = Spawner(names, _forker(users, names))
         evidence = Evidence(self._jobs_folder)
@@ -287,7 +292,7 @@ class Runner:
         self._spawner.close()
         for folder in (self._jobs_folder, self._empty_folder, self._reserve_folder):
             os.close(folder)
-        for timer in (self._exit_timer, self._look_timer, self._reserve_timer):
+        for timer in (self._exit_timer, self._look_timer, self._reserve_timer, self._last_orders):
             if timer is not None:
                 timer.cancel()
 
@@ -334,8 +339,9 @@ class Runner:
                 self.jobs.dispatch(dispatch)
             case Bye():
                 link.abort()
-            case Beat():  # the uplink asks whether we answer
-                link.write([self._frame(Ack())])
+            case Beat(stamp=wanted):  # the uplink asks whether we answer
+                link.takes_stamps = wanted
+                link.write([self._frame(self.jobs.stamp() if wanted else Ack())])
             case message if found.epoch < epoch:
                 log.warning("uplink.stale", message=type(message).__name__, epoch=found.epoch, heard=epoch)
             case Confirm() as confirm:
@@ -436,12 +442,19 @@ class Runner:
         log.info("runner.stopping", running=len(self.jobs.supervisor.runs), again=self._stop_count > 1)
         if self._stop_count == 1:
             self.jobs.stop()
+            if self._link is not None and self._link.takes_stamps:  # no more words of the hub: what is on its way now
+                self._link.write([self._frame(self.jobs.stamp())])  # is refused, and would be unknown once we are gone
+                self._last_orders = self._loop.call_later(_LAST_ORDERS, self._on_last_orders)
         else:
             self.jobs.kill_all()
         self.schedule_pump()
 
+    def _on_last_orders(self) -> None:
+        self._last_orders = None
+        self._check_exit()
+
     def _check_exit(self) -> None:
-        if self.jobs.busy:
+        if self.jobs.busy or self._last_orders is not None:
             self._cancel_exit()
         elif self._stop_count:
             if self._link is None or not self.jobs.reporter.has_pending:

@@ -27,6 +27,7 @@ from agent.runner.jobs import RunnerJob, RunnerJobState
 from agent.runner.order_life import OrderLife
 from agent.runner.process import ExitStatus
 from agent.runner.spool import WriterState
+from common.confirmation import MAX_ENDED
 from common.ids import is_ulid
 from common.link.bodies import from_body, to_body
 from common.link.messages import BadMessage, Ended
@@ -70,6 +71,7 @@ class HandOver:
     drains: tuple[int, ...]  # readers of pipes that such processes hold
     jobs: tuple[RunnerJob, ...]
     runs: tuple[HandedRun, ...]
+    ended: tuple[str, ...] = ()  # stamps of the program before, by which nothing starts any more
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -91,6 +93,7 @@ class HandOver:
             "drains": self.drains,
             "jobs": [_job_body(job) for job in self.jobs],
             "runs": [_run_body(run) for run in self.runs],
+            "ended": self.ended,
         }
         data: bytes = msgpack.packb(body)
         if len(data) > MAX_DOCUMENT:
@@ -131,6 +134,7 @@ def _hand_over(body: dict[str, Any]) -> HandOver:
         drains=tuple(_pid(each) for each in body["drains"]),
         jobs=jobs,
         runs=runs,
+        ended=tuple(_text(each) for each in body.get("ended", ())[:MAX_ENDED]),
     )
     running = {job.id for job in jobs if job.state is RunnerJobState.STARTED}
     if running != {run.job for run in runs} or len(running) != len(runs):

@@ -2,12 +2,12 @@
 
     dispatch -> verify -> journal (durable) -> accepted -> confirmed -> free slot -> start fence -> supervised -> result
 
-An order that asks for it waits for the hub's word that it knows the acceptance (`confirm`). So of two that hold copies
-of one state folder, and were both handed the job, one at most starts it: the hub confirms to one. And a job that the
-hub has not confirmed was started nowhere, whatever became of the link and of this machine.
+An order that asks for it starts by the hub's word: one that came with it, for a stamp of this runner (`stamps`), or
+one for its acceptance (`confirm`). So of two that hold copies of one state folder one at most starts a job, for the hub
+gives its word to one; and a job without it was started nowhere, whatever became of the link and of this machine.
 
-A job that was refused for a while (RETRY_CODES) has no marker, and is taken when the hub dispatches it once more; a
-replay of its order starts nothing, for it waits for the hub's word again.
+A job that was refused for a while (RETRY_CODES) has no marker, and is taken when the hub dispatches it once more; by a
+replay of its order it waits for the hub's word again.
 
 The start fence is in `_spawn_fenced`: the marker is created with O_EXCL, then the program is spawned. No other code
 starts a job, and a job that has a marker never gets there again. Before the marker a job can be refused and provably
@@ -43,23 +43,30 @@ from agent.runner.output_pipeline import OutputPipeline
 from agent.runner.preparation import PreparedStart, prepare_start
 from agent.runner.process import JOB_VARIABLE, CannotEnter, Spawner
 from agent.runner.programs import CannotRun
-from agent.runner.read_only import only_reads
-from agent.runner.refusals import STOPPED, check_expiry, disk_refusal, preparation_refusal, refuse_record, spawn_failure
+from agent.runner.refusals import (
+    STOPPED,
+    check_expiry,
+    disk_refusal,
+    may_run_from_memory,
+    preparation_refusal,
+    refuse_record,
+    spawn_failure,
+)
 from agent.runner.reporter import Reporter
+from agent.runner.short_jobs import ShortJobs
 from agent.runner.spool import OutputWriter, Spool
 from agent.runner.start_failure import explain_start_failure
 from agent.runner.supervise import Supervisor
 from agent.runner.verify import OrderRefusal, Trust, authenticate, peek_job_id
-from agent.runner.waiting import WaitingJobs
+from agent.runner.waiting import ExpirySweep, WaitingJobs
 from agent.runner.walk import SlowPlace
 from common.crashpoints import crashpoint
-from common.link.messages import Confirm, Dispatch, Ended, Refused, Report, Resync, Unsure
+from common.link.messages import Confirm, Dispatch, Ended, Refused, Report, Resync, Stamp, Unsure
 from common.machine.end_notes import has_code, make_note
 from common.plan import Order
 
 _PERMANENT_REFUSALS: Final = frozenset({"not_mine", "epoch"})
 """Refusals that need no memory: our name does not change and the epoch does not fall."""
-_SWEEP_INTERVAL: Final = 1.0  # seconds between checks of waiting jobs for expiry
 
 
 class JobManager:
@@ -81,7 +88,6 @@ class JobManager:
         empty: int,
         on_change: Callable[[], None],
     ) -> None:
-        self._loop = loop
         self._limits = limits
         self._boot = boot
         self._local_policy = local_policy
@@ -94,7 +100,7 @@ class JobManager:
         self._on_change = on_change
         self._waiting = WaitingJobs()
         self._reported: frozenset[str] = frozenset()
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._sweep = ExpirySweep(loop, self._waiting, self._refuse)
         self._slow_mounts = SlowMounts()
         self._looks = LooksAside(loop, limits.look_timeout)
         self._accepting = True
@@ -102,6 +108,7 @@ class JobManager:
         self._confirmations = Confirmations()
         self.jobs: dict[str, RunnerJob] = {}
         self.reporter = Reporter(spool, limits)
+        self._short = ShortJobs(loop, self._enqueue)
         self.supervisor = Supervisor(loop, limits, self._enqueue, self._on_end, orphans, reserve)
 
     @property
@@ -131,8 +138,7 @@ class JobManager:
         if known is not None and known.may_come_again and order.confirm:
             log.info("order.once_more", job=known.id, refused=known.code)
             self.reporter.discard(known)
-            life = on_receipt(order, time.time(), since_boot())
-            self._accept_order(order, life, self._check_order(order, trust, life), True)
+            self._accept_order(order, message, trust, known)
         elif known is not None:
             log.info("order.again", job=known.id, state=known.state)
             self.reporter.resend(known)
@@ -145,11 +151,10 @@ class JobManager:
         elif len(self.jobs) >= self._limits.max_open or len(memory.tombstones) >= self._limits.max_remembered:
             self._enqueue_refusal(order.job, OrderRefusal("busy", "this machine remembers as many jobs as it may"))
         else:
-            life = on_receipt(order, time.time(), since_boot())
-            self._accept_order(order, life, self._check_order(order, trust, life), False)
+            self._accept_order(order, message, trust, None)
 
     def confirm(self, message: Confirm) -> None:
-        """The hub has committed that this machine has accepted the job. It may come more than once."""
+        """The hub knows that this machine has accepted the job. It may come more than once."""
         job = self.jobs.get(message.job)
         if job is None or job.confirmed:
             return
@@ -168,6 +173,7 @@ class JobManager:
             self._refuse(job, OrderRefusal("cancelled", "cancelled before it started"))
         else:
             self.supervisor.stop(job_id, "cancelled", kill=kill)
+            self._short.release(job)
 
     def credit(self, job_id: str, seq: int) -> None:
         if (job := self.jobs.get(job_id)) is not None:
@@ -205,7 +211,11 @@ class JobManager:
         """Calls `then` once every pending journal write has succeeded or failed."""
         self._append(done=lambda _: then())
 
+    def stamp(self) -> Stamp:
+        return self._confirmations.stamps.tell(since_boot(), taking_orders=self._accepting)
+
     def report(self) -> Report:
+        self._confirmations.stamps.end_all()
         self.reporter.reset()
         self._reported = frozenset(self.jobs)
         return Report(self._journal.state.id, self._boot, {job.id: job.reported_state for job in self.jobs.values()})
@@ -215,7 +225,7 @@ class JobManager:
         self.jobs[job.id] = job
 
     def stop(self) -> None:
-        """Takes no more orders and refuses the waiting ones; running jobs may end by themselves."""
+        """Takes no more orders and refuses those that wait; what runs may end by itself."""
         self._accepting = False
         for job in self._waiting:
             self._refuse(job, STOPPED)
@@ -226,10 +236,10 @@ class JobManager:
 
     def close(self) -> None:
         self.supervisor.close()
+        self._short.close()
         self._looks.close()
         self._slow_mounts.close()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        self._sweep.close()
 
     # ---- from order to result
 
@@ -248,18 +258,20 @@ class JobManager:
             now=life.hub_now(since_boot()),
         )
 
-    def _accept_order(self, order: Order, life: OrderLife, refusal: OrderRefusal | None, again: bool) -> None:
+    def _accept_order(self, order: Order, message: Dispatch, trust: Trust, before: RunnerJob | None) -> None:
+        life = on_receipt(order, time.time(), since_boot())
+        refusal = self._check_order(order, trust, life)
         if refusal is not None and refusal.code in _PERMANENT_REFUSALS:
             log.info("job.refused", job=order.job, code=refusal.code, reason=refusal.reason)
             self._enqueue_refusal(order.job, refusal)
             return
         terms = (order.job, order.plan_hash, order.not_after)
         job = RunnerJob(*terms, RunnerJobState.WRITING, order, life, confirmed=not order.confirm)
-        job.came_again = job.on_disk = again
+        job.came_again = job.on_disk = before is not None  # it was refused for a while
+        job.refused_boot = 0.0 if before is None else before.refused_boot
+        job.confirmed |= self._confirmations.take_ahead(job, message, trust, self._journal.lineage)
         self.jobs[job.id] = job
-        epoch: tuple[Record, ...] = ()
-        if order.epoch > self._journal.state.epoch:
-            epoch = (("epoch", order.epoch),)
+        epoch: tuple[Record, ...] = (("epoch", order.epoch),) if order.epoch > self._journal.state.epoch else ()
         if refusal is not None:
             self._refuse(job, refusal, *epoch)
             return
@@ -269,7 +281,7 @@ class JobManager:
     def _on_accept_written(self, job: RunnerJob, error: OSError | None) -> None:
         if error is not None:
             log.error("journal.failed", job=job.id, error=error)
-            if job.on_disk or not self._may_run_from_memory(job):
+            if job.on_disk or not may_run_from_memory(job):
                 self._set_refused(job, disk_refusal("the journal of this machine cannot be written", error))
                 return
             self._run_from_memory(job)
@@ -285,26 +297,18 @@ class JobManager:
             self._refuse(job, STOPPED)
             return
         self._wait_for_turn(job)
-        self._enqueue(job)
         self._start_next()
+        if job.state is RunnerJobState.ACCEPTED:
+            self._enqueue(job)
 
     def _wait_for_turn(self, job: RunnerJob) -> None:
         self._waiting.add(job)
-        if self._sweeper is None:
-            self._sweeper = self._loop.call_later(_SWEEP_INTERVAL, self._sweep)
+        self._sweep.schedule()
 
     def _start_next(self) -> None:
         most = self._limits.max_running if self._accepting and not self._paused else 0
         while self._waiting.has_ready and len(self.supervisor.runs) + len(self._looks) < most:
             self._start(self._waiting.pop_ready())
-
-    def _sweep(self) -> None:
-        self._sweeper = None
-        for job in self._waiting:
-            if (refusal := check_expiry(job)) is not None:
-                self._refuse(job, refusal)
-        if self._waiting:
-            self._sweeper = self._loop.call_later(_SWEEP_INTERVAL, self._sweep)
 
     def _start(self, job: RunnerJob) -> None:
         """Checks once more what may have changed while the job waited, then starts it behind the fence."""
@@ -358,7 +362,7 @@ class JobManager:
             self._set_unsure(job, "a start marker was here already: the job may have run before this journal was begun")
             return
         except OSError as error:
-            if self._may_run_from_memory(job) and not job.from_memory:
+            if may_run_from_memory(job) and not job.from_memory:
                 self._start_without_marker(job, error)
             else:
                 self._refuse(job, disk_refusal("the start marker cannot be made", error))
@@ -385,7 +389,7 @@ class JobManager:
         log.info("job.started", job=job.id, pid=child.pid, program=prepared.program.real)
         filters = OutputPipeline(order.filters) if order.filters else None
         self.supervisor.watch(job, child, job.output, order.time_limit, filters)
-        self._enqueue(job)
+        self._short.hold(job)
 
     def _start_without_marker(self, job: RunnerJob, error: OSError) -> None:
         """A job that only reads, and no disk takes its marker. That it was accepted is on disk: without a marker the
@@ -406,9 +410,6 @@ class JobManager:
 
         job.state = RunnerJobState.WRITING
         self._run_from_memory(job, on_written)
-
-    def _may_run_from_memory(self, job: RunnerJob) -> bool:
-        return job.order is not None and only_reads(job.order.argv)
 
     def _run_from_memory(self, job: RunnerJob, then: Callable[[OSError | None], None] = lambda _: None) -> None:
         """Goes on without a durable record. Should the journal be written again while the job runs, and the runner die
@@ -432,6 +433,7 @@ class JobManager:
         job.order = job.output = None
         self._spool.mark_ended(job.id)
         log.info("job.ended", job=job.id, outcome=ended.outcome, exit=ended.exit_code, signal=ended.signal, saved=saved)
+        self._short.release(job)
         self._enqueue(job)
 
     # ---- refusals
@@ -452,6 +454,7 @@ class JobManager:
 
     def _set_refused(self, job: RunnerJob, refusal: OrderRefusal) -> None:
         job.state, job.order, job.code = RunnerJobState.REFUSED, None, refusal.code
+        job.refused_boot = since_boot()
         job.reason = clean_reason(refusal.reason)
         # Also where it could not be written: the next rewrite of the journal holds it.
         self._journal.state.apply(refuse_record(job, refusal, self._boot))
@@ -469,6 +472,7 @@ class JobManager:
         self._append(("unsure", job.id, reason), done=done)
 
     def _enqueue_refusal(self, job_id: str, refusal: OrderRefusal) -> None:
+        self._confirmations.stamps.end_all()  # it is not remembered: by no word from before may it start later
         self.reporter.enqueue_notice(Refused(job_id, refusal.code, clean_reason(refusal.reason)))
         self._on_change()
 
@@ -491,5 +495,6 @@ class JobManager:
         self._journal.append(*records, on_done=then, now=self._confirmations.hub_now())
 
     def _enqueue(self, job: RunnerJob) -> None:
-        self.reporter.enqueue(job)
-        self._on_change()
+        if not self._short.is_held(job):
+            self.reporter.enqueue(job)
+            self._on_change()

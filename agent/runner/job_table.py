@@ -51,6 +51,7 @@ class JobTable(JobManager):
         lineage = self._journal.lineage
         told, drains = self.supervisor.orphans.hand_over()
         runs = self.supervisor.hand_over()
+        self._confirmations.stamps.end_all()
         return HandOver(
             version=version,
             boot=self._boot,
@@ -62,11 +63,13 @@ class JobTable(JobManager):
             drains=drains,
             jobs=tuple(job for job in self.jobs.values() if job.state is not RunnerJobState.WRITING),
             runs=tuple(runs),
+            ended=self._confirmations.stamps.ended,
         )
 
     def take_over(self, handed: HandOver) -> None:
         """Goes on with the table of the program before this one."""
         self._confirmations.hub_ahead = handed.hub_ahead
+        self._confirmations.stamps.take_over(handed.ended)
         self.supervisor.orphans.resume(handed.told, handed.drains)
         runs = {run.job: run for run in handed.runs}
         for job in handed.jobs:

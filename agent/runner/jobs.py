@@ -67,6 +67,7 @@ class RunnerJob:
     life: OrderLife = OrderLife(inf)  # noqa: RUF009 - frozen; until when it may start
     cancel_requested: bool = False
     came_again: bool = False  # this machine refused it for a while before
+    refused_boot: float = 0.0  # when it did, on CLOCK_BOOTTIME
     on_disk: bool = False  # the journal's file has it, by which the next runner would say that it never started
     confirmed: bool = True  # the hub knows that it was accepted here, or its order does not ask for that
     pid: int = 0

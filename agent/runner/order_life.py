@@ -11,6 +11,8 @@ it; the wall clock is heard too wherever it is known to agree with the hub's, an
                    is an upper bound: it is never started on that alone
     confirmation   the hub signs, after it has heard of the acceptance, what is then left. Counted from the *acceptance*
                    this is a lower bound, whatever took how long in between: the job may start within it
+    word           in the order's own frame, and counted from a stamp that the runner made before: the hub reckons what
+                   is left from that stamp's arrival, so it is a lower bound in the same way, by the stamp's way up
 
     the machine's clock      the order                      the job
     right                    confirmed                      within what is left, by both clocks
@@ -18,7 +20,8 @@ it; the wall clock is heard too wherever it is known to agree with the hub's, an
     ahead, by any amount     confirmed                      the same: it is not taken for expired
     set while it waits       confirmed                      agreed before: the stricter of both; else the boot clock
     any                      recorded, played again         never started: no confirmation is of this start of the
-                                                            runner and of a later moment than its acceptance
+                                                            runner and of a later moment than its acceptance, no word
+                                                            of a stamp that this runner still knows
     any                      not to be confirmed            the stricter of the wall clock and issued_at: a machine
                              (the runner has no life)       ahead refuses it and says so, one behind counts from receipt
     any                      of a hub before protocol 5     the wall clock, with the boot clock against setting it back
@@ -69,13 +72,19 @@ def on_receipt(order: Order, wall: float, boot: float) -> OrderLife:
     return OrderLife(order.not_after, boot, until_boot, order.not_after, max(wall, order.issued_at) - boot)
 
 
-def on_confirmation(life: OrderLife, left: float, wall: float, boot: float) -> OrderLife:
-    """The life of an order whose confirmation has come: `left` is what the hub has signed."""
+def on_confirmation(
+    life: OrderLife, left: float, wall: float, boot: float, *, since: float | None = None, issued_at: float = 0.0
+) -> OrderLife:
+    """The life of an order whose confirmation has come: `left` is what the hub has signed. It counts from the
+    acceptance, or from `since`, the boot clock when the stamp was made that the word is for; then `issued_at` is the
+    order's.
+    """
+    since = life.accepted_boot if since is None else since
     hub_then = life.not_after - left
-    agrees = hub_then - AGREES <= wall <= hub_then + (boot - life.accepted_boot) + AGREES
+    agrees = max(hub_then, issued_at) - AGREES <= wall <= hub_then + (boot - since) + AGREES
     return replace(
         life,
-        until_boot=min(life.until_boot, life.accepted_boot + left),
+        until_boot=min(life.until_boot, since + left),
         until_wall=life.not_after if agrees else inf,
-        hub_ahead=max(life.hub_ahead, hub_then - life.accepted_boot),
+        hub_ahead=max(life.hub_ahead, hub_then - since),
     )

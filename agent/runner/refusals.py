@@ -10,6 +10,7 @@ from agent.runner.jobs import RunnerJob, clean_reason
 from agent.runner.journal import Record
 from agent.runner.process import CannotEnter
 from agent.runner.programs import CannotRun
+from agent.runner.read_only import only_reads
 from agent.runner.spool import EMPTY_DIGEST
 from agent.runner.verify import OrderRefusal
 from common.link.messages import Ended
@@ -26,6 +27,11 @@ def disk_refusal(what: str, error: OSError) -> OrderRefusal:
     """Says what still can be done on a machine whose disk takes no record of a job."""
     cure = "what only reads can be run (df, du, ls, ps, journalctl), and so can this once the disk can be written again"
     return OrderRefusal("disk", f"{what}: {error.strerror}; {cure}")
+
+
+def may_run_from_memory(job: RunnerJob) -> bool:
+    """Whether the job may be started although no disk takes a record of it."""
+    return job.order is not None and only_reads(job.order.argv)
 
 
 def check_expiry(job: RunnerJob) -> OrderRefusal | None:

@@ -45,6 +45,7 @@ class UplinkConnection(asyncio.Protocol):
         self._paused = False
         self.writable = True
         self.report_sent = False
+        self.takes_stamps = False
         self.uid = -1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -127,12 +127,12 @@ def _by_which_clock(order: Order) -> str:
     return "" if order.issued_at and order.confirm else " by this machine's clock: is it right?"
 
 
-def is_confirmed(message: Confirm, life: str, trust: Trust) -> bool:
-    """Whether the hub has signed the confirmation for this start of the runner."""
+def is_confirmed(message: Confirm, life: str, trust: Trust, stamp: str = "") -> bool:
+    """Whether the hub has signed the confirmation for this start of the runner, and for the stamp."""
     key = trust.keys.get(message.key)
     if key is None or not life:
         return False
-    return verify(key, confirmation(message.job, life, message.left), message.signature, CONFIRM_PURPOSE)
+    return verify(key, confirmation(message.job, life, message.left, stamp), message.signature, CONFIRM_PURPOSE)
 
 
 def _check_env_names(order: Order) -> None:

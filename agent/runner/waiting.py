@@ -1,12 +1,18 @@
-"""Accepted jobs that have not started, in the order in which they may start. Those that wait for the hub's word that it
-knows their acceptance hold nobody up.
+"""Accepted jobs that have not started, in the order in which they may start. Those that wait for the hub's word hold
+nobody up; those whose time is over are noticed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from agent.runner.jobs import RunnerJob
+from agent.runner.refusals import check_expiry
+from agent.runner.verify import OrderRefusal
+
+SWEEP_INTERVAL: Final = 1.0  # seconds between checks of waiting jobs for expiry
 
 
 class WaitingJobs:
@@ -45,3 +51,30 @@ class WaitingJobs:
     def remove(self, job: RunnerJob) -> None:
         self._all.pop(job.id, None)
         self._ready.pop(job.id, None)
+
+
+class ExpirySweep:
+    """Refuses waiting jobs whose time is over; it sleeps while none waits."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, waiting: WaitingJobs, refuse: Callable[[RunnerJob, OrderRefusal], None]
+    ) -> None:
+        self._loop = loop
+        self._waiting = waiting
+        self._refuse = refuse
+        self._timer: asyncio.TimerHandle | None = None
+
+    def schedule(self) -> None:
+        if self._waiting and self._timer is None:
+            self._timer = self._loop.call_later(SWEEP_INTERVAL, self._sweep)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _sweep(self) -> None:
+        self._timer = None
+        for job in self._waiting:
+            if (refusal := check_expiry(job)) is not None:
+                self._refuse(job, refusal)
+        self.schedule()

@@ -32,6 +32,7 @@ from common.link.codec import FORBIDDEN, BadFrame
 from common.link.compatibility import for_protocol
 from common.link.dial import CLOSE_TIMEOUT, OpenLink, close, close_reason
 from common.link.handshake import EPOCH_RETRY_AFTER, MAX_INTERVAL
+from common.link.joined import MAX_JOINED, send_joined
 from common.link.messages import (
     Ack,
     Beat,
@@ -111,6 +112,7 @@ class Relay:
         self._session = session
         self._protocol = opened.welcome.protocol
         self._runner = runner
+        runner.on_withdrawn = self._wake_heartbeats
         self._renewal = renewal
         self._trust = trust
         self._clock = clock
@@ -123,7 +125,7 @@ class Relay:
         self._magic = magic or MagicPackets(clock)
         self._wakes: asyncio.Queue[Wake] = asyncio.Queue(MAX_WAKES)
         self._hastened = asyncio.Event()
-        self._interval_changed = asyncio.Event()
+        self._beat_sooner = asyncio.Event()
         self._renewal_answers: asyncio.Queue[Renewed | Refuse] = asyncio.Queue(1)
         self._end_future: asyncio.Future[LinkEnd] = asyncio.get_running_loop().create_future()
         self._waits_for_room = False  # nothing is read from the runner
@@ -251,7 +253,7 @@ class Relay:
                 self._compare_clocks(now)
                 if 0 < interval <= MAX_INTERVAL:
                     self._session.change_interval(interval, self._clock())
-                    self._interval_changed.set()
+                    self._beat_sooner.set()
                 if mark:
                     self._told = mark
                     if self._obeyed and self._position.goes_on(mark):
@@ -305,15 +307,33 @@ class Relay:
             await self._wait_for_room()
             try:
                 message = await self._runner.receive()
+                if message is None or isinstance(message, Bye):
+                    self._finish(LinkEnd("runner", "the runner closed its socket", new_session=True))
+                    return
+                messages, frames = self._gather(message)
             except BadFrame as error:
                 self._finish(LinkEnd("runner", f"the runner sent nonsense: {error}", new_session=True))
                 return
-            if message is None or isinstance(message, Bye):
+            crashpoints_of(messages, "from_runner")
+            await send_joined(self._connection, frames)
+            crashpoints_of(messages, "sent_on")
+
+    def _gather(self, first: Message) -> tuple[list[Message], list[bytes]]:
+        """This message and those that have come with it, and their frames: what the runner tells at once leaves at
+        once.
+        """
+        messages, frames, size = [first], [self._session.send(for_protocol(first, self._protocol))], 0
+        while size < MAX_JOINED and self._session.has_room():
+            more = self._runner.receive_nowait()
+            if more is None:
+                break
+            if isinstance(more, Bye):
                 self._finish(LinkEnd("runner", "the runner closed its socket", new_session=True))
-                return
-            crashpoints_of((message,), "from_runner")
-            await self._connection.send(self._session.send(for_protocol(message, self._protocol)))
-            crashpoints_of((message,), "sent_on")
+                break
+            messages.append(more)
+            frames.append(self._session.send(for_protocol(more, self._protocol)))
+            size += len(frames[-1])
+        return messages, frames
 
     async def _wait_for_room(self) -> None:
         while not self._session.has_room():
@@ -327,15 +347,20 @@ class Relay:
     async def _send_heartbeats(self) -> None:
         while True:
             now = self._clock()
-            if self._session.heartbeat_due(now):
+            if self._session.heartbeat_due(now) or self._runner.has_withdrawn:
                 self._runner.ask(now, reading=not self._waits_for_room)
+                await self._runner.wait_for_stamp()
                 figures = vitals() | self._runner.figures(now) | {"clock_ahead": round(self._clock_ahead, 1)}
-                await self._connection.send(self._session.send(Heartbeat(figures)))
+                beat = Heartbeat(figures, self._runner.take_stamp())
+                await self._connection.send(self._session.send(for_protocol(beat, self._protocol)))
             wait = min(_WALL_CLOCK_POLL, max(0.01, self._session.next_deadline() - self._clock()))
-            self._interval_changed.clear()
+            self._beat_sooner.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
-                    await self._interval_changed.wait()
+                    await self._beat_sooner.wait()
+
+    def _wake_heartbeats(self) -> None:
+        self._beat_sooner.set()
 
     async def _watch_liveness(self) -> None:
         """A task of its own, since the one that sends heartbeats may be blocked in a send."""

@@ -1,21 +1,27 @@
 """The uplink's end of the local socket to the runner; `agent.frames` has the framing.
 
-One uplink at a time: attaching makes the runner drop the uplink before it, and its first message is a `Report`.
+One uplink at a time: attaching makes the runner drop the uplink before it, and its first message is a `Report`. A
+runner that knows stamps (common/confirmation.py) is asked then which have ended, and for a new one with each question
+whether it answers: that goes on to the hub with the heartbeat.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from agent.frames import HEADER_SIZE, decode_length, encode_frame
 from agent.state import life_file, protocol_file, refusing_file, version_file
+from common.confirmation import NO_STAMP
 from common.errors import UserError, WorkFailed
 from common.link.codec import BadFrame, Frame, decode
+from common.link.compatibility import STAMP_PROTOCOL
 from common.link.lineage import parse_lineage
-from common.link.messages import Ack, Beat, Message, Report
+from common.link.messages import Ack, Beat, Message, Report, Stamp
 from common.read_file import read_bytes
 
 ATTACH_TIMEOUT: Final = 10.0
@@ -25,6 +31,8 @@ ANSWERS_WITHIN: Final = 10.0
 """Seconds after which a runner that was asked counts as one that does not answer."""
 ASKED_PROTOCOL: Final = 6
 """From which on a runner answers."""
+STAMP_WAIT: Final = 0.2
+"""Seconds that a heartbeat waits for the runner's stamp."""
 _BUFFER_SIZE: Final = 64 * 1024
 _MAX_LIFE: Final = 300  # bytes
 
@@ -39,13 +47,16 @@ class RunnerConnection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._frame_length = 0  # length of the frame whose header has been read
+        self._buffer = bytearray()
         self.report = Report("", "", {})
         self.report_used = False
         self.epoch = 0  # the highest hub epoch that the runner has sent
         self._path: Path | None = None
         self._asked_at: float | None = None  # when it was asked what it has not answered yet
-        self._answers = False  # it is of a version that does
+        self._protocol = 0
+        self._stamp = ""  # that has not been passed on
+        self._stamped = asyncio.Event()  # there is such a one
+        self.on_withdrawn: Callable[[], None] = lambda: None
 
     def figures(self, now: float) -> dict[str, float]:
         """What a heartbeat says of the runner: `refusing` while it refuses every order, `runner_silent` for how many
@@ -63,9 +74,33 @@ class RunnerConnection:
         """
         if not reading:
             self._asked_at = None
-        elif self._answers and self._asked_at is None:
+        elif self._protocol >= ASKED_PROTOCOL and self._asked_at is None:
             self._asked_at = now
-            self.write(Beat(0.0), self.epoch)
+            if not self.has_withdrawn:
+                self.take_stamp()  # one that came late is too old to count from
+            self.write(Beat(0.0, stamp=self.gives_stamps), self.epoch)
+
+    @property
+    def gives_stamps(self) -> bool:
+        return self._protocol >= STAMP_PROTOCOL
+
+    @property
+    def has_withdrawn(self) -> bool:
+        """Whether the runner has said that no word is to be given ahead any more, and the hub was not told."""
+        return self._stamp == NO_STAMP
+
+    def take_stamp(self) -> str:
+        """The runner's newest stamp, once; "" where there is none since the last."""
+        stamp, self._stamp = self._stamp, ""
+        self._stamped.clear()
+        return stamp
+
+    async def wait_for_stamp(self) -> None:
+        """A moment, where one was asked for."""
+        if self.gives_stamps and self._asked_at is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STAMP_WAIT):
+                    await self._stamped.wait()
 
     @classmethod
     async def attach(cls, path: Path, timeout: float = ATTACH_TIMEOUT) -> RunnerConnection:
@@ -75,6 +110,9 @@ class RunnerConnection:
                 link = cls(*await asyncio.open_unix_connection(path, limit=_BUFFER_SIZE))
                 try:
                     first = await link.receive()
+                    link._protocol = _protocol_beside(path)
+                    if isinstance(first, Report) and link.gives_stamps:
+                        first = await link._with_ended(first)
                 except BaseException:
                     link.close()
                     raise
@@ -93,28 +131,64 @@ class RunnerConnection:
             raise RunnerUnavailable(f"the runner at {path} closed the door", "see its log")
         link.report = replace(first, life=_life_beside(path, first.journal))
         link._path = path
-        link._answers = _protocol_beside(path) >= ASKED_PROTOCOL
         return link
+
+    async def _with_ended(self, report: Report) -> Report | None:
+        """The report with the stamps that have ended with it; the answer comes before all else. None where the runner
+        has closed.
+        """
+        self.write(Beat(0.0, stamp=True), self.epoch)
+        answer = await self._receive()
+        return replace(report, ended=answer.ended) if isinstance(answer, Stamp) else None
 
     async def receive(self) -> Message | None:
         """The next message but answers to `ask`; None at the end of the connection; raises BadFrame. May be cancelled
         and called again.
         """
-        while isinstance(message := await self._receive(), Ack):
-            self._asked_at = None
+        while (message := await self._receive()) is not None and self._is_answer(message):
+            pass
         return message
 
-    async def _receive(self) -> Message | None:
-        try:
-            if not self._frame_length:
-                self._frame_length = decode_length(await self._reader.readexactly(HEADER_SIZE))
-            data = await self._reader.readexactly(self._frame_length)
-        except (asyncio.IncompleteReadError, ConnectionError):
+    def receive_nowait(self) -> Message | None:
+        """The same of what is here already; None where no message is whole; raises BadFrame."""
+        while (message := self._next_buffered()) is not None and self._is_answer(message):
+            pass
+        return message
+
+    def _is_answer(self, message: Message) -> bool:
+        """Takes an answer to `ask`; False for what the hub has to hear."""
+        if not isinstance(message, Ack | Stamp):
+            return False
+        self._asked_at = None
+        if isinstance(message, Stamp):
+            self._stamp = message.id
+            self._stamped.set()
+            if self.has_withdrawn:
+                self.on_withdrawn()
+        return True
+
+    def _next_buffered(self) -> Message | None:
+        if len(self._buffer) < HEADER_SIZE:
             return None
-        self._frame_length = 0
+        end = HEADER_SIZE + decode_length(self._buffer)
+        if len(self._buffer) < end:
+            return None
+        data = bytes(memoryview(self._buffer)[HEADER_SIZE:end])
+        del self._buffer[:end]
         frame: Frame = decode(data, "runner")
         self.epoch = max(self.epoch, frame.epoch)
         return frame.message
+
+    async def _receive(self) -> Message | None:
+        while (message := self._next_buffered()) is None:
+            try:
+                data = await self._reader.read(_BUFFER_SIZE)
+            except ConnectionError:
+                return None
+            if not data:
+                return None
+            self._buffer += data
+        return message
 
     def write(self, message: Message, epoch: int) -> None:
         """Puts a message into the send buffer without waiting; `drain` must follow."""

@@ -10,6 +10,7 @@ codec       bounded msgpack: size, depth and number of values are checked before
 session     the state machine of one link: sequence numbers, acknowledgement, resume, deadlines
 handshake   how hello is answered by welcome or refuse
 keepalive   the kernel's own watch over a link
+joined      several messages in one write
 dial        opens a link to the hub; turns connection errors into problem and cure
 enrolment   join and login: a token becomes a certificate
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final, get_type_hints
 
+from common.confirmation import MAX_ENDED, MAX_STAMP
 from common.fields import BadField, Validator, build_validator, is_time, with_rule
 from common.identity.trust import DIGEST_LENGTH, MAX_BUNDLE
 from common.ids import is_name
@@ -51,6 +52,7 @@ from common.link.messages import (
     Report,
     Resync,
     Sender,
+    Stamp,
     Started,
     Trust,
     Trusted,
@@ -69,6 +71,7 @@ _SENDERS: Final[Mapping[type[Message], frozenset[Sender]]] = {
     Bye: frozenset({"hub", "agent", "console", "runner"}),
     Heartbeat: frozenset({"agent", "console"}),
     Beat: frozenset({"hub"}),
+    Stamp: frozenset({"runner"}),
     Ack: frozenset({"hub", "agent", "console", "runner"}),
     Dispatch: frozenset({"hub"}),
     Confirm: frozenset({"hub"}),
@@ -98,7 +101,25 @@ _SENDERS: Final[Mapping[type[Message], frozenset[Sender]]] = {
     Push: frozenset({"hub"}),
 }
 _UNNUMBERED: Final = frozenset(
-    {Hello, Welcome, Refuse, Bye, Heartbeat, Beat, Ack, Trust, Trusted, Wake, Woken, Join, Joined, Call, Answer, Push}
+    {
+        Hello,
+        Welcome,
+        Refuse,
+        Bye,
+        Heartbeat,
+        Beat,
+        Stamp,
+        Ack,
+        Trust,
+        Trusted,
+        Wake,
+        Woken,
+        Join,
+        Joined,
+        Call,
+        Answer,
+        Push,
+    }
 )
 
 _REPORT_STATES: Final = frozenset({"accepted", "started", "ended", "refused", "unsure"})
@@ -122,6 +143,11 @@ _FIELD_RULES: Final[Mapping[tuple[type[Message], str], Callable[[Any], bool]]] =
     (Woken, "reason"): lambda text: len(text) <= MAX_WAKE_REASON,
     (Report, "open"): lambda jobs: _REPORT_STATES.issuperset(jobs.values()),
     (Report, "life"): lambda life: len(life) <= MAX_LINEAGE,
+    (Report, "ended"): lambda stamps: _are_stamps(stamps),
+    (Stamp, "id"): lambda stamp: len(stamp) <= MAX_STAMP,
+    (Stamp, "ended"): lambda stamps: _are_stamps(stamps),
+    (Heartbeat, "stamp"): lambda stamp: len(stamp) <= MAX_STAMP,
+    (Dispatch, "stamp"): lambda stamp: len(stamp) <= MAX_STAMP,
     (Refused, "code"): REFUSAL_CODES.__contains__,
     (Output, "seq"): lambda seq: bool(seq >= 1),
     (Output, "stream"): frozenset({1, 2}).__contains__,
@@ -136,6 +162,10 @@ _FIELD_RULES: Final[Mapping[tuple[type[Message], str], Callable[[Any], bool]]] =
     (Ended, "notes"): are_valid_notes,
 }
 _TIMES: Final = frozenset({"at", "now", "started_at", "ended_at"})
+
+
+def _are_stamps(stamps: tuple[str, ...]) -> bool:
+    return len(stamps) <= MAX_ENDED and all(len(stamp) <= MAX_STAMP for stamp in stamps)
 
 
 def _field_validator(kind: type[Message], name: str, hint: Any) -> Validator:

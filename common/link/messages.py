@@ -15,10 +15,14 @@ Opening a link
 Keeping it open
     heartbeat  agent: alive, with vitals; console: alive
     beat       hub: the answer to a heartbeat, with the hub's clock; also before an order, with the hub's position;
-               uplink to runner, from protocol 6: do you answer? The runner does, with an ack
+               uplink to runner, from protocol 6: do you answer? The runner does, with an ack, or a stamp where the
+               uplink asks for one
+    stamp      runner to its uplink, which puts it into its next heartbeat: a moment of this runner, from
+               which the hub may count what is left of a job's life (common/confirmation.py)
     ack        either: carries nothing but the ack in the frame
 Work, hub to agent
-    dispatch   a signed order; a repeated order is answered from the journal
+    dispatch   a signed order; a repeated order is answered from the journal. Where the runner has given a stamp it has
+               the hub's word as well, and starts without a confirm
     confirm    its acceptance is committed: the job may start. Only for an order that asks for it (`Order.confirm`);
                signed, with what is left of its life
     cancel     stop this job, or never start it; `kill` skips the grace period
@@ -59,12 +63,13 @@ from typing import Any, Final, Literal
 
 from common.key_change import NEEDED
 
-PROTOCOL: Final = 7
+PROTOCOL: Final = 8
 """2: `ended` may have notes. 3: an order may have proofs of its approvals, and checks, and `report` may tell a life;
 whose does knows `confirm`. 4: checks may ask for root, and for approvals that people signed themselves. 5: those
 say who asked; an order says when it was made, and a confirmation is signed; there are `keychange` and `knownkeys`. 6: a
 job that was refused for a while is taken when it is dispatched again, and `refused` may say "restarted". 7: `welcome`
-has a spread, `beat` an interval. A peer is sent a field only from the protocol on that knows it (`compatibility`).
+has a spread, `beat` an interval. 8: stamps, and the hub's word in a dispatch. A peer is sent a field only from the
+protocol on that knows it (`compatibility`).
 """
 ORDERS_FACT: Final = "orders"
 """The fact of a hello that says which protocol's orders the runner takes: it may be older than the uplink."""
@@ -138,6 +143,7 @@ class Bye(Message):
 @dataclass(frozen=True, slots=True)
 class Heartbeat(Message):
     vitals: dict[str, float] | None = None
+    stamp: str = ""  # the runner's newest, where there is one since the last; "-": none counts any more; protocol 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,13 @@ class Beat(Message):
     now: float
     mark: str = ""  # "" where it has not moved
     interval: float = 0.0  # seconds between heartbeats from now on; 0: as before; protocol 7
+    stamp: bool = False  # uplink to runner: answer with a stamp; protocol 8
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp(Message):
+    id: str  # "-": no word is to be given ahead any more, the runner ends
+    ended: tuple[str, ...] = ()  # by which nothing starts any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +170,9 @@ class Dispatch(Message):
     order: bytes
     signature: bytes
     key: str
+    stamp: str = ""  # the runner's, from which `left` counts; "": the job waits for a confirm; protocol 8
+    left: float = 0.0
+    word: bytes = b""  # the signature of the confirmation, by the same key
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +227,7 @@ class Report(Message):
     boot: str
     open: dict[str, str]  # job -> accepted | started | ended | refused | unsure
     life: str = ""  # the runner's, with those before it (common/link/lineage.py); protocol 3
+    ended: tuple[str, ...] = ()  # stamps of this runner by which nothing starts that is not in `open`; protocol 8
 
 
 @dataclass(frozen=True, slots=True)

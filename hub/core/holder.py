@@ -4,9 +4,9 @@ A holder is a journal and the lives of the runners on it; beside that an uplink 
 Where what is told does not go on from what was seen, there are two, or one that was put back to an earlier moment; the
 hub cannot tell these apart, and hands nothing to either.
 
-A job that waits for our confirmation was started by nobody before it had that, and only a job that was accepted has
-it. So one that was leased and no more goes back into the queue, whoever had it; of all others that had not ended nobody
-can say what became, until the one that is kept has reported.
+A job that waits for our word was started by nobody before it had that: with its order, where its runner had given us a
+stamp, or once it was accepted. One that was leased without a word goes back into the queue, whoever had it; of all
+others that had not ended nobody can say what became, until the one that is kept has reported.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def judge_life(seen: str, told: Lineage, *, store_is_behind: bool) -> LineageFin
 def moves_of_locked(open_jobs: Iterable[Job]) -> list[tuple[Job, MarkUnknown | Release]]:
     """What becomes of the jobs of a machine that was locked since there are two."""
     return [
-        (job, Release() if job.state is JobState.LEASED and job.life else MarkUnknown(LOCKED_REASON))
+        (job, Release() if job.is_held else MarkUnknown(LOCKED_REASON))
         for job in open_jobs
         if job.state is not JobState.UNKNOWN
     ]

@@ -166,6 +166,7 @@ def _back_in_queue(job: Job, code: str, reason: str, now: float) -> tuple[Job, l
         leased_at=None,
         accepted_at=None,
         life="",
+        stamp="",
         journal="" if code == LOST else job.journal,
         redeliveries=count,
         redelivery_code=code,

@@ -3,7 +3,7 @@
 Lost contact is a flag beside the job's state, for the job may well go on there. It ends with the machine's return.
 Where it does not return, the job counts as unknown once its time limit would have stopped it, whenever it began, and a
 grace for the way back is over: then its request goes on, and a person may settle it or ask for it again. A job that was
-handed out and never confirmed was started nowhere and goes back into the queue, where its time is over too.
+handed out and never had our word was started nowhere and goes back into the queue, where its time is over too.
 
 What the machine says when it does come back still counts (`hub.core.job`).
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from common.lifecycle import JOB_DISPATCHED, JobState
+from common.lifecycle import JOB_DISPATCHED
 from hub.core.job import MarkUnknown, Release
 from hub.core.records import Job
 
@@ -30,7 +30,7 @@ def lost_since(job: Job, away: Mapping[str, float]) -> float | None:
 
 def waits_until(job: Job) -> float:
     """Until when a job counts as under way although nothing is heard of it."""
-    if job.state is JobState.LEASED and job.life:
+    if job.is_held:
         return job.not_after
     began = job.not_after if job.started_at is None else job.started_at
     return began + job.time_limit + GRACE
@@ -40,6 +40,6 @@ def give_up(job: Job, since: float, heard_from: float, now: float) -> MarkUnknow
     """What becomes of the job, whose machine was seen last at `since`; `heard_from` is when the hub began to hear."""
     if job.state not in JOB_DISPATCHED or now < waits_until(job) or now < max(since, heard_from) + GRACE:
         return None
-    if job.state is JobState.LEASED and job.life:
+    if job.is_held:
         return Release()
     return MarkUnknown("nothing was heard of its machine until its time limit was over, nor since")

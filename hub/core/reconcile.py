@@ -1,7 +1,11 @@
 """A machine's report of its journal beside the hub's own rows, after anything that broke the session. Pure.
 
 the hub's open job is in the report         the agent goes on reporting it, from the output that is stored
-it is not, and it waited for our word       released: it was started nowhere without that, and had it only once accepted
+it is not, and it waited for our word       released: it was started nowhere without that
+it is not, and it had our word              released where the report tells its stamp among those that have ended: this
+                                            runner, and no other, had the word, and starts nothing by it any more
+                                            otherwise unknown: a runner that was started since, here or on a copy of the
+                                            journal, cannot know what was begun by the word
 it is not, and the journal is another one   unknown: the machine's memory of the job is gone
 it is not, and the job was only leased      released: back into the queue (machines that do not wait for our word)
 it is not, and it had been accepted         unknown: the machine has no record of it any more
@@ -77,8 +81,10 @@ def _move_of_missing(job: Job, report: Report, journal: str) -> MarkUnknown | Re
     """What becomes of an open job that the report does not name; None where it names it, or nothing changes."""
     if job.id in report.open:
         return None
-    if job.state is JobState.LEASED and job.life:
+    if job.is_held or (job.state is JobState.LEASED and job.stamp and job.stamp in report.ended):
         return Release()
+    if job.state is JobState.LEASED and job.stamp:
+        return MarkUnknown("the order was on its way to a runner that has ended since: nobody knows whether it began")
     if job.journal and job.journal != journal:
         return MarkUnknown("the machine's journal is another one: its memory of this job is gone")
     if job.state is JobState.LEASED:

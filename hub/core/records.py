@@ -97,9 +97,15 @@ class Job:
     not_before: float = 0.0  # held back until then; 0: never was
     replied_at: float | None = None  # when chat was told its end, where that was before the request's
     life: str = ""  # the runner's at the last lease, where it starts the job only once we have confirmed its acceptance
+    stamp: str = ""  # the runner's that our word in the order is for; "": it had none, and waits for a confirmation
     redeliveries: int = 0  # how often it came back, provably not started, and was queued again
     redelivery_code: str = ""  # why it did last: one of RETRY_CODES, or "lost" where the machine had no record
     mac: str = field(default="", compare=False, repr=False)  # the store's, over what matters of the row
+
+    @property
+    def is_held(self) -> bool:
+        """Handed out without our word, which it waits for: it was started nowhere, whoever has it."""
+        return self.state is JobState.LEASED and self.life != "" and not self.stamp
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ def _job(row: Job) -> tuple[object, ...]:
         float(row.not_before),
         row.parent,
         row.life,
+        *([row.stamp] if row.stamp else []),  # rows of before there were any keep their MAC
     )
 
 

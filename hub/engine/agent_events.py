@@ -7,7 +7,7 @@ audit row, a few a minute at most.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -82,6 +82,7 @@ class RunnerBehind:
 
     life: str  # "" of a version that does not wait for confirmations
     protocol: int  # the one whose orders it takes
+    ran: Mapping[str, float]  # job -> seconds, of those whose end it tells in one piece with their start
 
 
 class AgentEventHandler:
@@ -104,7 +105,8 @@ class AgentEventHandler:
         has heard a hub whose work this store does not know, so what it reports is taken. `life` is that of the runner
         behind the link, and `protocol` the one whose orders it takes.
         """
-        runner = RunnerBehind(life, MIN_PROTOCOL if estranged else protocol)
+        ran = {event.job: event.ended_at - event.started_at for event in events if isinstance(event, Ended)}
+        runner = RunnerBehind(life, MIN_PROTOCOL if estranged else protocol, ran)
         replies = AgentReplies()
         for some, output in in_turns(events):
             commit = partial(self._apply, agent=agent, events=some, estranged=estranged, runner=runner, replies=replies)
@@ -187,7 +189,8 @@ class AgentEventHandler:
             replies.credits[job.id] = max(replies.credits.get(job.id, 0), event.seq)
             return
         if isinstance(event, Started) and job.leased_at is not None:
-            uow.effects.stages.append(("start", max(0.0, uow.now - job.leased_at)))
+            waited = uow.now - job.leased_at - runner.ran.get(job.id, 0.0)
+            uow.effects.stages.append(("start", max(0.0, waited)))
         if isinstance(event, Refused) and _comes_back(uow, job, event, runner):
             uow.apply_job_event(job, ComeBack(event.code, event.reason or event.code), agent)
             uow.effects.wake.add(agent)
@@ -200,6 +203,8 @@ class AgentEventHandler:
         after = uow.apply_job_event(job, event, agent)
         if isinstance(event, Accepted) and may_start(after, runner.life):
             replies.confirms[after.id] = after.not_after - uow.now
+        if isinstance(event, Started | Ended):
+            replies.confirms.pop(job.id, None)  # it had our word with its order
         if isinstance(event, Ended):
             replies.credits.pop(job.id, None)
 

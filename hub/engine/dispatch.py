@@ -23,7 +23,7 @@ from hub.core.dispatch import decide_dispatch, order_for_protocol
 from hub.core.job import Release, Withhold
 from hub.core.records import Job, Request
 from hub.core.redelivery import may_take
-from hub.engine.effects import Leased, Place
+from hub.engine.effects import GivenStamp, Leased, Place
 from hub.engine.standing_approvals import StandingApprovals
 from hub.engine.unit_of_work import UnitOfWork, UnitOfWorkRunner
 from hub.store.lanes import Lane
@@ -71,18 +71,25 @@ class Dispatcher:
         self.epoch = epoch
 
     async def dispatch(
-        self, agent: str, journal: str, limit: int, protocol: int = PROTOCOL, life: str = ""
+        self,
+        agent: str,
+        journal: str,
+        limit: int,
+        protocol: int = PROTOCOL,
+        life: str = "",
+        stamp: GivenStamp | None = None,
     ) -> list[tuple[Dispatch, str]]:
         """Up to `limit` signed orders for the machine, each with its job's id; what may not run any more is withheld.
-        `journal` and `life` are its runner's, as it reported them: one with a life waits for our confirmation.
-        `protocol` is the one whose orders its runner takes.
+        `journal` and `life` are its runner's, as it reported them: one with a life waits for our word, which goes with
+        the order where the runner has given a stamp. `protocol` is the one whose orders its runner takes.
         """
         if self._read_only():
             return []
+        stamp = stamp if life else None
         orders = await self._units.write(
-            lambda uow: self._lease_orders(uow, agent, journal, limit, protocol, life), Lane.JOBS
+            lambda uow: self._lease_orders(uow, agent, journal, limit, protocol, life, stamp), Lane.JOBS
         )
-        return self._signed(orders, protocol)
+        return self._signed(orders, protocol, life, stamp)
 
     def lease_in(self, uow: UnitOfWork, places: Sequence[Place]) -> None:
         """Leases jobs that this unit has queued, one for each of these places. A machine that has no more waiting needs
@@ -91,7 +98,7 @@ class Dispatcher:
         for place in places:
             if place.agent not in uow.effects.wake:
                 continue  # the unit has nothing for it
-            orders = self._lease_orders(uow, place.agent, place.journal, 1, place.protocol, place.life)
+            orders = self._lease_orders(uow, place.agent, place.journal, 1, place.protocol, place.life, place.stamp)
             if orders:
                 uow.effects.leased.append(Leased(place, orders))
             if not uow.txn.has_claimable(place.agent, uow.now):
@@ -99,7 +106,7 @@ class Dispatcher:
 
     def sign(self, leased: Leased) -> list[tuple[Dispatch, str]]:
         """What `lease_in` leased for a machine, signed, each with its job's id."""
-        return self._signed(leased.orders, leased.place.protocol)
+        return self._signed(leased.orders, leased.place.protocol, leased.place.life, leased.place.stamp)
 
     async def take_back(self, leased: Leased) -> None:
         """Puts what was leased and not sent back into the queue; what moved on meanwhile stays as it is."""
@@ -121,8 +128,10 @@ class Dispatcher:
 
         await self._units.write(unit, Lane.JOBS)
 
-    def _signed(self, orders: Sequence[Order], protocol: int) -> list[tuple[Dispatch, str]]:
-        return [(self._sign(order_for_protocol(order, protocol)), order.job) for order in orders]
+    def _signed(
+        self, orders: Sequence[Order], protocol: int, life: str, stamp: GivenStamp | None
+    ) -> list[tuple[Dispatch, str]]:
+        return [(self._sign(order_for_protocol(order, protocol), life, stamp), order.job) for order in orders]
 
     def confirm(self, job: str, life: str, left: float) -> Confirm:
         """The word for the runner of that life that the job may start within `left` seconds of its acceptance."""
@@ -130,7 +139,14 @@ class Dispatcher:
         return Confirm(job, left, self._job_key.id, signature)
 
     def _lease_orders(
-        self, uow: UnitOfWork, agent: str, journal: str, limit: int, protocol: int, life: str
+        self,
+        uow: UnitOfWork,
+        agent: str,
+        journal: str,
+        limit: int,
+        protocol: int,
+        life: str,
+        stamp: GivenStamp | None,
     ) -> list[Order]:
         if uow.world.recovering or self._read_only():
             return []
@@ -138,7 +154,7 @@ class Dispatcher:
         if row is None or not row.takes_jobs or uow.txn.queue_paused() is not None:
             return []
         orders: list[Order] = []
-        for job in uow.txn.claim_jobs(agent, limit, self.epoch, journal, uow.now, life):
+        for job in uow.txn.claim_jobs(agent, limit, self.epoch, journal, uow.now, life, stamp.id if stamp else ""):
             decision = self._decide(uow, job, row.joined_at, journal, protocol)
             if isinstance(decision, Withhold):
                 uow.apply_job_event(job, decision, HUB)
@@ -175,9 +191,14 @@ class Dispatcher:
             protocol=protocol,
         )
 
-    def _sign(self, order: Order) -> Dispatch:
+    def _sign(self, order: Order, life: str, stamp: GivenStamp | None) -> Dispatch:
         data = order.to_bytes()
-        return Dispatch(data, self._job_key.sign(ORDER_PURPOSE, data), self._job_key.id)
+        signature = self._job_key.sign(ORDER_PURPOSE, data)
+        if stamp is None:
+            return Dispatch(data, signature, self._job_key.id)
+        left = order.not_after - stamp.at
+        word = self._job_key.sign(CONFIRM_PURPOSE, confirmation(order.job, life, left, stamp.id))
+        return Dispatch(data, signature, self._job_key.id, stamp.id, left, word)
 
 
 def _forged(uow: UnitOfWork, request: Request | None, job: Job) -> Sentence | None:

@@ -23,6 +23,14 @@ log = logger("engine")
 
 
 @dataclass(frozen=True, slots=True)
+class GivenStamp:
+    """A runner's stamp (common/confirmation.py)."""
+
+    id: str
+    at: float  # when it arrived, by the hub's time
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A place among the jobs of a machine that its link holds while a unit runs, with what its session has reported."""
 
@@ -31,6 +39,7 @@ class Place:
     journal: str
     protocol: int
     life: str
+    stamp: GivenStamp | None = None  # that our word goes with the orders for
 
 
 @dataclass(frozen=True, slots=True)

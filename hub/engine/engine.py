@@ -33,7 +33,7 @@ from hub.engine.chat_actions import ChatActions
 from hub.engine.code_forms import CodeForms
 from hub.engine.confirm import Confirmations
 from hub.engine.dispatch import Dispatcher, Places
-from hub.engine.effects import Effects, Leased
+from hub.engine.effects import Effects, GivenStamp, Leased
 from hub.engine.holders import after_lock, lock_holders, note_links, note_moved
 from hub.engine.intake import Intake
 from hub.engine.passkeys import Passkeys
@@ -248,9 +248,15 @@ class Engine:
         self.agent_events.heartbeat(agent, beat, now, round_trip)
 
     async def dispatch(
-        self, agent: str, journal: str, limit: int, protocol: int = PROTOCOL, life: str = ""
+        self,
+        agent: str,
+        journal: str,
+        limit: int,
+        protocol: int = PROTOCOL,
+        life: str = "",
+        stamp: GivenStamp | None = None,
     ) -> list[tuple[Dispatch, str]]:
-        return await self.dispatcher.dispatch(agent, journal, limit, protocol, life)
+        return await self.dispatcher.dispatch(agent, journal, limit, protocol, life, stamp)
 
     def sign(self, leased: Leased) -> list[tuple[Dispatch, str]]:
         return self.dispatcher.sign(leased)

@@ -19,11 +19,12 @@ from typing import Final
 
 from websockets.asyncio.server import ServerConnection
 
+from common.confirmation import NO_STAMP
 from common.crashpoints import crashpoints_of
 from common.identity.certificates import Identity
 from common.link.bodies import is_numbered
 from common.link.codec import Frame
-from common.link.compatibility import PACE_PROTOCOL
+from common.link.compatibility import PACE_PROTOCOL, STAMP_PROTOCOL
 from common.link.lineage import parse_lineage
 from common.link.messages import (
     MIN_PROTOCOL,
@@ -44,7 +45,7 @@ from common.link.messages import (
 from common.link.session import Session, SessionFull
 from hub.core.reconcile import MAX_ID
 from hub.engine.agent_events import AgentEvent, AgentReplies
-from hub.engine.effects import Leased, Place
+from hub.engine.effects import GivenStamp, Leased, Place
 from hub.engine.engine import Engine
 from hub.links.send_queue import SendQueue
 from hub.links.trust import PeerTrust
@@ -56,6 +57,8 @@ MAX_INBOX_BYTES: Final = 4 * 1024 * 1024
 MAX_DISPATCH: Final = 32  # jobs in one transaction
 KEYS_PROTOCOL: Final = 5
 """From which on a machine says whose own signatures it counts."""
+STAMP_INTERVALS: Final = 2.0
+"""Intervals between heartbeats after which a stamp is not used any more: the runner may have given newer ones."""
 INTERVAL_SLACK: Final = 0.2
 """A share of the interval below which another one is not worth telling."""
 CLOSE_GOING_AWAY: Final = 1001
@@ -118,10 +121,12 @@ class AgentLink:
         self._inbox_free.set()
         self._committing = False
         self._stalled = False  # its runner does not answer
+        self._stamp: GivenStamp | None = None  # its runner's newest
         self._dispatching = False
         self._dispatch_requested = False
         self._held = 0  # places that units hold
         self._was_full = False  # of held places, when there was something to dispatch
+        self._more_waits = True  # the queue had more when it was looked at last; what comes into it says so
 
     # ---- its connections
 
@@ -162,6 +167,7 @@ class AgentLink:
                     continue
                 if isinstance(frame.message, Heartbeat):
                     self._note_runner(frame.message)
+                    self._note_stamp(frame.message.stamp)
                     self._engine.heartbeat(self.name, frame.message, self._clock(), send_queue.round_trip())
                     await self._send(self._answer_heartbeat())
                 elif isinstance(frame.message, Bye):
@@ -203,6 +209,17 @@ class AgentLink:
             log.warning("agent.runner_silent" if stalled else "agent.runner_answers", agent=self.name)
             self._stalled = stalled
             self.request_dispatch()
+
+    def _note_stamp(self, stamp: str) -> None:
+        if stamp:
+            self._stamp = None if stamp == NO_STAMP else GivenStamp(stamp, self._clock())
+
+    def _good_stamp(self) -> GivenStamp | None:
+        """The stamp for which our word may go with an order; None where it is given after the acceptance."""
+        stamp = self._stamp
+        if stamp is None or self.orders_protocol < STAMP_PROTOCOL:
+            return None
+        return stamp if self._clock() - stamp.at <= STAMP_INTERVALS * self.session.interval else None
 
     def _beat(self) -> Beat:
         """The clock, and the hub's position where it has moved and the machine keeps it."""
@@ -307,6 +324,7 @@ class AgentLink:
             self.outstanding = set(replies.open)
             messages.append(replies.resync)
             self._reconciled = True
+            self._more_waits = False  # or the look below says so
         messages += [
             self._engine.confirm(job, self.life, left, self.orders_protocol) for job, left in replies.confirms.items()
         ]
@@ -317,7 +335,8 @@ class AgentLink:
             messages += [KeyChange(), *map(KeyChange, replies.key_changes)]
         await self._send(*messages)
         asked = replies.resync is not None and self._dispatch_requested  # since before the report was taken
-        if replies.settled or replies.returned or replies.queued or asked:
+        more = self._more_waits and (replies.settled or replies.returned)
+        if more or replies.queued or asked:
             self.request_dispatch()
 
     # ---- jobs out
@@ -338,7 +357,8 @@ class AgentLink:
         if not ready or self._room() < 1 or not self.session.has_room():
             return None
         self._held += 1
-        return Place(self.name, self.session.id, self.journal, self.orders_protocol, self.life)
+        stamp = self._good_stamp() if self.life else None
+        return Place(self.name, self.session.id, self.journal, self.orders_protocol, self.life, stamp)
 
     def free_place(self) -> None:
         self._held -= 1
@@ -377,9 +397,16 @@ class AgentLink:
         try:
             while self._dispatch_requested and self.connected and not self.broken and not self._stalled:
                 self._dispatch_requested = False
+                self._more_waits = True
                 while (room := self._room()) > 0 and self.session.has_room():
+                    most = min(room, MAX_DISPATCH)
                     signed = await self._engine.dispatch(
-                        self.name, self.journal, min(room, MAX_DISPATCH), self.orders_protocol, self.life
+                        self.name,
+                        self.journal,
+                        most,
+                        self.orders_protocol,
+                        self.life,
+                        self._good_stamp(),
                     )
                     if self._engine.recovery_state.active:
                         break  # since a moment ago: what was leased is unknown by now, and must not leave
@@ -387,7 +414,8 @@ class AgentLink:
                     # What it remembers is never behind what it was told to do.
                     beat = [self._beat()] if signed and self._tells_marks else []
                     await self._send(*beat, *(dispatch for dispatch, _ in signed))
-                    if not signed or not self.connected:
+                    self._more_waits = len(signed) == most  # what was withheld has asked for another look
+                    if not self._more_waits or not self.connected:
                         break
                 self._was_full = self._held > 0 and self._room() <= 0
         except SessionFull:
@@ -417,7 +445,8 @@ class AgentLink:
         """A job of this machine has ended otherwise than by the agent's own event."""
         if job in self.outstanding:
             self.outstanding.discard(job)
-            self.request_dispatch()
+            if self._more_waits:
+                self.request_dispatch()
 
     # ---- the session
 

@@ -15,6 +15,7 @@ from typing import Final
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from common.link.joined import MAX_JOINED, send_joined
 from hub.links.websocket import leave, send_now
 
 CLOSE_TIMEOUT: Final = 3.0
@@ -45,9 +46,18 @@ class SendQueue:
         async with self._sending:
             while self._frames:
                 try:
-                    await self.connection.send(self._frames.popleft())
+                    await send_joined(self.connection, self._take())
                 except ConnectionClosed:
                     self._frames.clear()
+
+    def _take(self) -> list[bytes]:
+        """What leaves in one write."""
+        frames = [self._frames.popleft()]
+        size = len(frames[0])
+        while self._frames and size < MAX_JOINED:
+            frames.append(self._frames.popleft())
+            size += len(frames[-1])
+        return frames
 
     async def close(self, code: int, reason: str, *last: bytes) -> None:
         """Sends `last` behind what is in line and closes; drops the connection where that takes too long."""

@@ -60,7 +60,9 @@ _PEOPLE: Final = _people_waiting()
 
 
 class ClaimRepository(JobRepository):
-    def claim_jobs(self, agent: str, limit: int, epoch: int, journal: str, now: float, life: str = "") -> list[Job]:
+    def claim_jobs(
+        self, agent: str, limit: int, epoch: int, journal: str, now: float, life: str = "", stamp: str = ""
+    ) -> list[Job]:
         """Moves up to `limit` jobs of the machine from queued to leased and returns them; jobs that have expired, are
         held or are to be cancelled stay queued.
         """
@@ -68,7 +70,7 @@ class ClaimRepository(JobRepository):
         def lease(job: Job) -> Job:
             state = next_job_state(job.state, JobEvent.LEASE)
             holder = job.journal or journal  # one that came back stays that journal's (`hub.core.redelivery`)
-            leased = replace(job, state=state, epoch=epoch, journal=holder, leased_at=now, life=life)
+            leased = replace(job, state=state, epoch=epoch, journal=holder, leased_at=now, life=life, stamp=stamp)
             return self.save_job(job, leased)
 
         if limit < 1:

@@ -13,7 +13,7 @@ from hub.store.database import Database, acquire_within
 from hub.store.errors import StoreFull
 from hub.store.room import NEEDED
 
-HEAD: Final = "0023"
+HEAD: Final = "0024"
 """The newest revision; a test compares it with the files. A store that has it is opened without importing Alembic."""
 TARGET: Final = "head"
 LOCK_SECONDS: Final = 5.0

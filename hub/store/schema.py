@@ -132,6 +132,7 @@ jobs: Final = sa.Table(
     added_column(text("life"), ""),
     added_column(integer("redeliveries"), "0"),
     added_column(text("redelivery_code"), ""),
+    added_column(text("stamp"), ""),
     check("state", one_of("state", JobState)),
     check("ended", f"NOT ({one_of('state', JOB_TERMINAL)}) OR ended_at IS NOT NULL"),
     check("priority", "priority BETWEEN 0 AND 9"),

@@ -8,6 +8,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 
+from common.confirmation import MAX_ENDED, MAX_STAMP
 from common.fields import MAX_INT, MAX_TIME
 from common.identity.trust import MAX_BUNDLE
 from common.link.bodies import MESSAGE_TYPES
@@ -17,7 +18,9 @@ from common.link.messages import (
     MAX_RENEW,
     MAX_WAKE_ID,
     REFUSAL_CODES,
+    Dispatch,
     Ended,
+    Heartbeat,
     Hello,
     KeyChange,
     KnownKeys,
@@ -25,6 +28,7 @@ from common.link.messages import (
     Output,
     Refused,
     Report,
+    Stamp,
     Trust,
     Trusted,
     Wake,
@@ -75,6 +79,14 @@ _FIELDS: dict[tuple[type[Message], str], st.SearchStrategy[Any]] = {
     (KnownKeys, "keys"): st.dictionaries(
         st.integers(0, 2**256 - 1).map(lambda number: f"{number:064x}"), st.sampled_from(["ann", "bob"]), max_size=5
     ),
+    **{
+        (kind, "stamp" if kind is not Stamp else "id"): st.text(st.characters(codec="utf-8"), max_size=MAX_STAMP)
+        for kind in (Heartbeat, Dispatch, Stamp)
+    },
+    **{
+        (kind, "ended"): st.lists(st.text("0123456789abcdef", max_size=MAX_STAMP), max_size=MAX_ENDED).map(tuple)
+        for kind in (Report, Stamp)
+    },
     (Report, "open"): st.dictionaries(
         TEXTS, st.sampled_from(["accepted", "started", "ended", "refused", "unsure"]), max_size=5
     ),

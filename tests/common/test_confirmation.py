@@ -14,8 +14,15 @@ def test_a_confirmation_is_of_one_job_one_life_and_one_time() -> None:
     signature = key.sign(CONFIRM_PURPOSE, said)
     assert verify(key.public, said, signature, CONFIRM_PURPOSE)
     assert not verify(key.public, said, signature, ORDER_PURPOSE)
-    for other in (confirmation("K", "life", 60.0), confirmation("J", "other", 60.0), confirmation("J", "life", 61.0)):
+    for other in (
+        confirmation("K", "life", 60.0),
+        confirmation("J", "other", 60.0),
+        confirmation("J", "life", 61.0),
+        confirmation("J", "life", 60.0, "stamp"),
+    ):
         assert not verify(key.public, other, signature, CONFIRM_PURPOSE)
+    ahead = key.sign(CONFIRM_PURPOSE, confirmation("J", "life", 60.0, "stamp"))
+    assert not verify(key.public, confirmation("J", "life", 60.0, "other"), ahead, CONFIRM_PURPOSE)
 
 
 def test_a_time_is_a_number() -> None:

@@ -11,7 +11,7 @@ from tests.bench.peers.counts import Counts, read_counts, share, start_counted_h
 from tests.end_to_end.system import SystemHarness
 
 MESSAGES: Final = 20
-MOST: Final = Counts(reads=44, writes=39, commits=8)
+MOST: Final = Counts(reads=36, writes=38, commits=5)
 """Of a message that runs one process, alone: a little over what it is. Lower it with whatever you save. Reads have more
 room, since the writer also reads once in a while, and a message takes longer on a machine that is busy.
 """

@@ -48,7 +48,7 @@ def a_table(home: Any) -> HandOver:
         HandedRun(gone.id, 4_712, {13: 2}, inf, inf, 5.5, "cancelled", ("why",), end, OUTPUT, None),
     )
     jobs = (running, gone, waiting, ended, refused)
-    return HandOver("1.0", "boot", "0a1b2c3d4e5f6071", 9, 10, 1_700_000_000.0, (50,), (60,), jobs, runs)
+    return HandOver("1.0", "boot", "0a1b2c3d4e5f6071", 9, 10, 1_700_000_000.0, (50,), (60,), jobs, runs, ("s1",))
 
 
 def comparable(job: RunnerJob) -> tuple[Any, ...]:

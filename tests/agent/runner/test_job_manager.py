@@ -12,7 +12,20 @@ from typing import Any
 import pytest
 
 from agent.runner.limits import RunnerLimits
-from common.link.messages import Accepted, Cancel, Confirm, Ended, Forget, Refused, Report, Resync, Started, Unsure
+from common.confirmation import NO_STAMP
+from common.link.messages import (
+    Accepted,
+    Cancel,
+    Confirm,
+    Ended,
+    Forget,
+    Refused,
+    Report,
+    Resync,
+    Stamp,
+    Started,
+    Unsure,
+)
 from common.policy.rules import REPOSITORY
 
 
@@ -65,6 +78,104 @@ async def test_an_order_that_asks_for_it_waits_for_the_hubs_confirmation(home: A
         uplink.send(Confirm(waits))
         await uplink.next(Ended, uplink.order("/bin/true"))
         assert uplink.kinds(waits) == ["Accepted", "Started", "Output", "Ended"]
+
+
+def word_terms(**more: Any) -> dict[str, Any]:
+    """Of an order as a hub of today makes it."""
+    now = time.time()
+    return {"confirm": True, "issued_at": now, "not_after": now + 60, **more}
+
+
+async def test_an_order_with_the_hubs_word_starts_at_once(home: Any, kit: Any) -> None:
+    """No confirmation is waited for; one that comes all the same changes nothing."""
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        stamp = await uplink.stamp()
+        order = home.order("/bin/echo", "now", **word_terms())
+        uplink.send(home.dispatch_with_word(order, stamp))
+        await uplink.next(Ended, order.job)
+        uplink.send(home.confirm(order.job))
+        await uplink.next(Ended, uplink.order("/bin/true"))
+        assert uplink.kinds(order.job) == ["Accepted", "Started", "Output", "Ended"]
+
+
+async def test_a_word_for_another_stamp_or_another_start_starts_nothing(home: Any, kit: Any, tmp_path: Path) -> None:
+    """Trust: one holder of a name. A stamp that this runner never gave, or gave before its last report; a word for the
+    start of another runner: each waits for its confirmation. What a report ends is told with the next stamp.
+    """
+    count = tmp_path / "count"
+    argv = ("/bin/sh", "-c", f"echo x >> {count}")
+    async with kit.serving(home):
+        first = await kit.Uplink.known(home)
+        old = await first.stamp()
+        uplink = await kit.Uplink.known(home)
+        stamp = await uplink.stamp()
+        assert (await uplink.next(Stamp)).ended == (old,)
+        orders = [home.order(*argv, **word_terms()) for _ in range(4)]
+        uplink.send(
+            home.dispatch_with_word(orders[0], "0" * 16),
+            home.dispatch_with_word(orders[1], old),
+            home.dispatch_with_word(orders[2], stamp, life="0" * 16),
+            home.dispatch(orders[3]),
+        )
+        for order in orders:
+            await uplink.next(Accepted, order.job)
+        await uplink.next(Ended, uplink.order("/bin/true"))
+        assert lines(count) == []
+        for order in orders:
+            uplink.send(home.confirm(order.job))
+            await uplink.next(Ended, order.job)
+    assert lines(count) == ["x"] * 4
+
+
+async def test_an_order_that_was_held_back_ends_by_itself(home: Any, kit: Any) -> None:
+    """P5, trust: no late start. What is left counts from the stamp, whenever the order comes."""
+    async with kit.serving(home):
+        uplink = await kit.Uplink.known(home)
+        stamp = await uplink.stamp()
+        order = home.order("/bin/true", **word_terms())
+        await asyncio.sleep(0.06)  # of the runner's boot clock: there is nothing to wait for
+        uplink.send(home.dispatch_with_word(order, stamp, left=0.05))
+        assert (await uplink.next(Refused, order.job)).code == "expired"
+
+
+@pytest.mark.parametrize("limits", [RunnerLimits(max_accepted=1), RunnerLimits(max_open=1)])
+async def test_a_refused_order_starts_by_no_word_from_before(home: Any, kit: Any, limits: RunnerLimits) -> None:
+    """Trust: a job starts once. Refused as busy it is back in the hub's queue, where it may be cancelled; its order,
+    played once more, waits for the hub. Also where the runner has no room to remember the refusal.
+    """
+    async with kit.serving(home, limits):
+        uplink = await kit.Uplink.known(home)
+        stamp = await uplink.stamp()
+        fills = uplink.order("/bin/true", **word_terms())
+        await uplink.next(Accepted, fills)
+        order = home.order("/bin/true", **word_terms())
+        played = home.dispatch_with_word(order, stamp)
+        uplink.send(played)
+        assert (await uplink.next(Refused, order.job)).code == "busy"
+        uplink.send(home.confirm(fills))
+        await uplink.next(Ended, fills)
+        if limits.max_open == 1:
+            uplink.send(Forget(fills))
+        uplink.send(played)
+        await uplink.next(Accepted, order.job)
+        assert home.files(order.job) == set()
+        uplink.send(home.confirm(order.job))
+        await uplink.next(Ended, order.job)
+
+
+async def test_a_runner_that_is_to_end_says_so_and_refuses_what_is_on_its_way(home: Any, kit: Any) -> None:
+    """The hub gives no more words; an order that it had sent comes back to it, and is not lost with the runner."""
+    async with kit.process(home) as runner:
+        uplink = await kit.Uplink.known(home)
+        stamp = await uplink.stamp()
+        heard = len(uplink.heard)
+        runner.terminate()
+        assert (await uplink.next(Stamp, start=heard)).id == NO_STAMP
+        order = home.order("/bin/true", **word_terms())
+        uplink.send(home.dispatch_with_word(order, stamp))
+        assert (await uplink.next(Refused, order.job)).code == "stopping"
+        assert await runner.ended() == 0
 
 
 async def test_what_is_not_confirmed_never_starts(home: Any, kit: Any, tmp_path: Path) -> None:

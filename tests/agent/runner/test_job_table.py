@@ -82,6 +82,22 @@ def test_a_look_that_cannot_be_left_behind_keeps_the_program(tmp_path: Path) -> 
     journal.close()
 
 
+def test_what_the_program_before_had_received_is_known_to_the_next(tmp_path: Path) -> None:
+    """Trust: one holder of a name. Its stamps end with it, and the next one reports that: the hub hands out again what
+    was on its way between the two.
+    """
+    table, journal, _ = a_job_table(tmp_path)
+    stamp = table.stamp().id
+    handed = table.hand_over("1.0", 3, 4)
+    assert handed.ended == (stamp,)
+    (tmp_path / "next").mkdir()
+    again, other, _ = a_job_table(tmp_path / "next")
+    again.take_over(handed)
+    assert again.stamp().ended == (stamp,)
+    for each in (journal, other):
+        each.close()
+
+
 def test_paused_is_until_it_goes_on(tmp_path: Path) -> None:
     """It is settled where nothing is on its way to the disk."""
     table, journal, changes = a_job_table(tmp_path)

@@ -59,6 +59,42 @@ def test_an_order_never_starts_late(ahead: float, transit: float, answer: float,
         assert at <= LIFE + 1e-3
 
 
+@given(
+    ahead=st.floats(-2 * YEAR, 2 * YEAR),
+    way_up=st.floats(0, LIFE),
+    age=st.floats(0, LIFE),
+    transit=st.floats(0, 2 * LIFE),
+    wait=st.floats(0, 2 * LIFE),
+    step=st.floats(-YEAR, YEAR),
+)
+def test_an_order_with_the_hubs_word_never_starts_late(
+    ahead: float, way_up: float, age: float, transit: float, wait: float, step: float
+) -> None:
+    """Trust: no late start (P5). A stamp made at HUB - age - way_up arrived at HUB - age, and what is left counts from
+    there. However long stamp and order were on their way, and whatever becomes of the machine's clock.
+    """
+    boot, made_at = BOOT + 2 * LIFE, BOOT + 2 * LIFE - age - way_up
+    received = boot + transit
+    life = on_receipt(made(), HUB + transit + ahead, received)
+    word = {"since": made_at, "issued_at": HUB}
+    life = on_confirmation(life, LIFE + age, HUB + transit + ahead, received, **word)
+    at = transit + wait
+    if life.over(HUB + at + ahead + step, boot + at) <= 0:
+        assert at <= LIFE - way_up + 1e-3
+    if at < LIFE - way_up - 1e-3 and step == 0.0 and ahead == 0.0:
+        assert life.over(HUB + at, boot + at) <= 0
+
+
+def test_with_a_word_the_wall_clock_is_heard_where_it_agrees() -> None:
+    """A stamp may be older than the order: what the hub signed last bounds its clock."""
+    boot = BOOT + 20
+    for ahead, heard in ((0.0, True), (AGREES - 1, True), (1 - AGREES, True), (20.0, False), (-20.0, False)):
+        life = on_confirmation(
+            on_receipt(made(), HUB + ahead, boot), LIFE + 20, HUB + ahead, boot, since=BOOT, issued_at=HUB
+        )
+        assert (life.until_wall == HUB + LIFE) is heard, ahead
+
+
 def test_the_wall_clock_is_heard_where_it_agrees() -> None:
     """A virtual machine that was paused: its boot clock stood still, its wall clock tells."""
     paused = 700.0

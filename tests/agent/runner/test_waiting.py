@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 from agent.runner.jobs import RunnerJob, RunnerJobState
-from agent.runner.waiting import WaitingJobs
+from agent.runner.order_life import OrderLife
+from agent.runner.verify import OrderRefusal
+from agent.runner.waiting import ExpirySweep, WaitingJobs
 
 
 def job(name: str, confirmed: bool = True) -> RunnerJob:
@@ -37,3 +42,30 @@ def test_a_word_before_it_waits_counts_and_one_after_it_is_gone_does_not() -> No
     waiting.remove(gone)
     waiting.confirm(gone)
     assert (len(waiting), waiting.has_ready) == (0, False)
+
+
+async def test_jobs_whose_time_is_over_are_refused(monkeypatch: Any) -> None:
+    """Those that still have time are looked at again; nothing is looked at while none waits."""
+    monkeypatch.setattr("agent.runner.waiting.SWEEP_INTERVAL", 0.01)
+    waiting, refused, done = WaitingJobs(), list[str](), asyncio.Event()
+
+    def refuse(one: RunnerJob, refusal: OrderRefusal) -> None:
+        assert refusal.code == "expired"
+        waiting.remove(one)
+        refused.append(one.id)
+        if not waiting:
+            done.set()
+
+    sweep = ExpirySweep(asyncio.get_running_loop(), waiting, refuse)
+    sweep.schedule()
+    over, soon = job("over"), job("soon", confirmed=False)
+    for one in (over, soon):
+        waiting.add(one)
+    over.life = OrderLife(0.0, until_boot=0.0)
+    sweep.schedule()
+    while not refused:
+        await asyncio.sleep(0.01)
+    soon.life = OrderLife(0.0, until_boot=0.0)
+    await done.wait()
+    assert refused == ["over", "soon"]
+    sweep.close()

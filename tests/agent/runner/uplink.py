@@ -29,6 +29,7 @@ from common.identity.signing import CONFIRM_PURPOSE, ORDER_PURPOSE, SigningKey
 from common.link.codec import decode, encode
 from common.link.lineage import parse_lineage
 from common.link.messages import (
+    Beat,
     Confirm,
     Credit,
     Dispatch,
@@ -38,6 +39,7 @@ from common.link.messages import (
     Refused,
     Report,
     Resync,
+    Stamp,
     Unsure,
 )
 from common.plan import Order, Plan, Step, plan_hash, step_hashes, targets_hash
@@ -143,11 +145,18 @@ class Home:
         data = order.to_bytes()
         return Dispatch(data, key.sign(ORDER_PURPOSE, data), key.id)
 
-    def confirm(self, job: str, left: float = 60.0, key: SigningKey | None = None, life: str = "") -> Confirm:
+    def dispatch_with_word(self, order: Order, stamp: str, left: float = 60.0, life: str = "") -> Dispatch:
+        """The order with the hub's word for this runner, or for the start of a runner that `life` names."""
+        said = self.confirm(order.job, left, life=life, stamp=stamp)
+        return replace(self.dispatch(order), stamp=stamp, left=left, word=said.signature)
+
+    def confirm(
+        self, job: str, left: float = 60.0, key: SigningKey | None = None, life: str = "", stamp: str = ""
+    ) -> Confirm:
         """The hub's signed word to this runner, or to the start of a runner that `life` names."""
         lineage = parse_lineage(life_file(self.socket).read_text().strip().partition(" ")[2])
         key, life = key or self.key, life or (lineage.id if lineage is not None else "")
-        return Confirm(job, left, key.id, key.sign(CONFIRM_PURPOSE, confirmation(job, life, left)))
+        return Confirm(job, left, key.id, key.sign(CONFIRM_PURPOSE, confirmation(job, life, left, stamp)))
 
 
 class Uplink:
@@ -201,6 +210,20 @@ class Uplink:
         if self.crediting and isinstance(message, Output):
             self.send(Credit(message.job, message.seq))
         return message
+
+    async def read_piece(self) -> list[Message]:
+        """What the runner has written at once; nothing else may be unread."""
+        data, found = await self._reader.read(1_000_000), []
+        while data:
+            (length,) = _LENGTH.unpack_from(data)
+            found.append(decode(data[_LENGTH.size : _LENGTH.size + length], "runner").message)
+            data = data[_LENGTH.size + length :]
+        return found
+
+    async def stamp(self) -> str:
+        """A stamp of the runner's, asked for as an uplink does."""
+        self.send(Beat(0.0, stamp=True))
+        return (await self.next(Stamp, start=len(self.heard))).id
 
     async def next(self, kind: type[M], job: str | None = None, start: int = 0) -> M:
         """The first message of the kind (about that job), heard already from `start` on or yet to come."""

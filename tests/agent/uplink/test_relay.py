@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 
 import pytest
+from websockets.asyncio.connection import Connection
 
-from agent.state import StateFolder
+from agent.state import StateFolder, protocol_file
 from agent.uplink import backoff
 from agent.uplink.backoff import UplinkBackoff
-from common.link.messages import PROTOCOL, Beat, Ended, Report
+from common.confirmation import NO_STAMP
+from common.link.compatibility import STAMP_PROTOCOL
+from common.link.joined import send_joined
+from common.link.messages import PROTOCOL, Accepted, Beat, Ended, Report, Stamp, Started, Unsure
 from tests.agent.fake_peers import AgentFakeHub, FakeRunner
 from tests.agent.uplink.conftest import Running
 
@@ -58,6 +63,56 @@ async def test_an_older_hub_is_sent_nothing_that_it_would_refuse(
     else:
         assert heard.notes == ()
         assert "not recorded" in heard.reason
+
+
+@pytest.mark.parametrize("protocol", [STAMP_PROTOCOL - 1, PROTOCOL])
+async def test_the_runners_stamps_go_to_a_hub_that_knows_them(
+    hub: AgentFakeHub, runner: FakeRunner, state: StateFolder, running: Running, protocol: int
+) -> None:
+    """With the first heartbeat of the link, and those that have ended with the report. That the runner is to end is
+    told before the next heartbeat is due.
+    """
+    hub.protocol, hub.heartbeat = protocol, 600.0
+    protocol_file(runner.socket).write_text(str(STAMP_PROTOCOL))
+    async with running(state):
+        end = await runner.next_attachment()
+        assert await end.receive() == Beat(0.0, stamp=True)
+        await end.send(Stamp("s1", ("old",)))
+        link = await hub.next_link()
+        knows = protocol >= STAMP_PROTOCOL
+        report = await link.expect(Report)
+        assert isinstance(report, Report)
+        assert report.ended == (("old",) if knows else ())
+        assert await end.receive() == Beat(0.0, stamp=True)
+        await end.send(Stamp("s2"), Stamp(NO_STAMP))
+        async with asyncio.timeout(45), asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(link.receive())
+            while len(link.heartbeats) < 1 or (knows and link.heartbeats[-1].stamp != NO_STAMP):
+                await asyncio.sleep(0.01)
+            reading.cancel()
+        told = {beat.stamp for beat in link.heartbeats}
+        assert told <= ({"s2", NO_STAMP} if knows else {""})
+
+
+async def test_what_the_runner_tells_at_once_leaves_at_once(
+    hub: AgentFakeHub, runner: FakeRunner, state: StateFolder, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub reads it together, and takes it in one unit of work; in the order in which it was told."""
+    pieces: list[int] = []
+
+    async def keep(connection: Connection, frames: Sequence[bytes]) -> None:
+        pieces.append(len(frames))
+        await send_joined(connection, frames)
+
+    monkeypatch.setattr("agent.uplink.relay.send_joined", keep)
+    job = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+    facts = [Accepted(job, "hash"), Started(job, 1, 1.0), Unsure(job, "gone")]
+    async with running(state):
+        link = await hub.next_link()
+        await link.expect(Report)
+        await (await runner.next_attachment()).send(*facts)
+        assert [await link.receive() for _ in facts] == facts
+    assert pieces == [3]
 
 
 async def test_a_beat_changes_the_interval(

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from agent.state import life_file, protocol_file, refusing_file, version_file
 from agent.uplink.runner_socket import ANSWERS_WITHIN, RunnerConnection, RunnerUnavailable
+from common.confirmation import NO_STAMP
 from common.link.codec import BadFrame, encode
-from common.link.messages import Accepted, Ack, Beat, Bye, Cancel, Dispatch, Report
-from tests.agent.fake_peers import FakeRunner
+from common.link.compatibility import STAMP_PROTOCOL
+from common.link.messages import Accepted, Ack, Beat, Bye, Cancel, Dispatch, Message, Report, Stamp
+from tests.agent.fake_peers import FakeRunner, RunnerPeer
 
 JOB = "01J00000000000000000000000"
 ACCEPTED = encode(Accepted(JOB, "hash"))
@@ -175,6 +177,71 @@ async def test_a_runner_that_does_not_answer_is_a_figure(runner: FakeRunner) -> 
     assert await link.receive() == Accepted(JOB, "hash")
     assert link.figures(200.0) == {}
     link.close()
+
+
+async def answered(end: RunnerPeer, *answer: Message) -> None:
+    """What the uplink asked as it attached is answered."""
+    asked = await end.receive()
+    assert isinstance(asked, Beat)
+    assert asked.stamp
+    await end.send(*answer)
+
+
+async def test_a_runner_that_knows_stamps_says_which_have_ended(runner: FakeRunner) -> None:
+    """Trust: one holder of a name. With its report; its newest stamp comes with each answer, and is passed on once."""
+    protocol_file(runner.socket).write_text(str(STAMP_PROTOCOL))
+    async with asyncio.TaskGroup() as tasks:
+        attaching = tasks.create_task(RunnerConnection.attach(runner.socket))
+        end = await runner.next_attachment()
+        await answered(end, Stamp("s1", ("old",)))
+    link = await attaching
+    assert link.report.ended == ("old",)
+    assert link.take_stamp() == ""  # the moment of the link is another one
+    link.ask(1.0, reading=True)
+    assert await end.receive() == Beat(0.0, stamp=True)
+    await end.send(Stamp("s2"), Accepted(JOB, "hash"))
+    assert await link.receive() == Accepted(JOB, "hash")
+    await link.wait_for_stamp()
+    assert (link.take_stamp(), link.take_stamp()) == ("s2", "")
+    link.close()
+
+
+async def test_a_stamp_that_comes_late_is_not_passed_on(runner: FakeRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: the hub counts from its arrival; a heartbeat waits a moment for it, and no longer. That the runner is to end
+    is passed on whenever it comes, and makes the heartbeat come sooner.
+    """
+    monkeypatch.setattr("agent.uplink.runner_socket.STAMP_WAIT", 0.01)
+    protocol_file(runner.socket).write_text(str(STAMP_PROTOCOL))
+    async with asyncio.TaskGroup() as tasks:
+        attaching = tasks.create_task(RunnerConnection.attach(runner.socket))
+        end = await runner.next_attachment()
+        await answered(end, Stamp("s1"))
+    link, sooner = await attaching, list[bool]()
+    link.on_withdrawn = lambda: sooner.append(True)
+    link.ask(1.0, reading=True)
+    await link.wait_for_stamp()
+    assert link.take_stamp() == ""
+    await end.send(Stamp("s2"), Accepted(JOB, "hash"))
+    await link.receive()
+    link.ask(2.0, reading=True)
+    assert link.take_stamp() == ""
+    assert (link.has_withdrawn, sooner) == (False, [])
+    await end.send(Stamp(NO_STAMP), Accepted(JOB, "hash"))
+    await link.receive()
+    link.ask(3.0, reading=True)
+    assert (link.has_withdrawn, sooner, link.take_stamp()) == (True, [True], NO_STAMP)
+    link.close()
+
+
+async def test_a_runner_that_ends_while_it_is_asked_is_unavailable(runner: FakeRunner) -> None:
+    """So is one that answers something else."""
+    protocol_file(runner.socket).write_text(str(STAMP_PROTOCOL))
+    for answer in (Bye(), Accepted(JOB, "hash")):
+        with pytest.raises(ExceptionGroup) as caught:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(RunnerConnection.attach(runner.socket))
+                await answered(await runner.next_attachment(), answer)
+        assert caught.group_contains(RunnerUnavailable, match="closed the door")
 
 
 @pytest.mark.parametrize("told", ["5", "", "nonsense", "9" * 400])

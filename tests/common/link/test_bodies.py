@@ -52,7 +52,9 @@ MAY_SEND = {
         *("hello", "bye", "heartbeat", "ack", "renew", "trusted", "woken"),
         *("report", "accepted", "refused", "started", "output", "ended", "unsure", "knownkeys"),
     },
-    "runner": {"ack", "bye", "report", "accepted", "refused", "started", "output", "ended", "unsure", "knownkeys"},
+    "runner": {
+        *("ack", "bye", "report", "accepted", "refused", "started", "output", "ended", "unsure", "knownkeys", "stamp"),
+    },
     "console": {"hello", "bye", "heartbeat", "ack", "renew", "trusted", "call"},
     "hub": {
         *("welcome", "refuse", "bye", "beat", "ack"),

@@ -60,6 +60,8 @@ def test_what_becomes_of_the_jobs_of_two() -> None:
         before = in_state(state, life)
         assert moves_of_locked([before]) == [(before, move)]
     assert moves_of_locked([in_state(JobState.UNKNOWN)]) == []
+    told = replace(in_state(JobState.LEASED), stamp="s")  # with its order
+    assert moves_of_locked([told]) == [(told, MarkUnknown(LOCKED_REASON))]
 
 
 def test_who_is_told_to_start() -> None:

@@ -41,10 +41,11 @@ def test_contact_is_lost_of_what_a_machine_has(state: JobState) -> None:
         (replace(RUNNING, state=JobState.ACCEPTED, started_at=None), 600.0 + 60 + GRACE, MarkUnknown),
         (replace(RUNNING, state=JobState.LEASED, started_at=None), 600.0, Release),
         (replace(RUNNING, state=JobState.LEASED, started_at=None, life=""), 600.0 + 60 + GRACE, MarkUnknown),
+        (replace(RUNNING, state=JobState.LEASED, started_at=None, stamp="s"), 600.0 + 60 + GRACE, MarkUnknown),
     ],
 )
 def test_when_the_hub_stops_waiting(job: Job, until: float, move: type) -> None:
-    """When its time limit and the grace are over; one that was never confirmed was started nowhere."""
+    """When its time limit and the grace are over; one that never had our word was started nowhere."""
     assert waits_until(job) == until
     assert give_up(job, 90.0, 0.0, until - 0.1) is None
     assert isinstance(give_up(job, 90.0, 0.0, until), move)

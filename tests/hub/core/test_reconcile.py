@@ -65,6 +65,22 @@ def test_a_job_that_waited_for_our_word(state: JobState, journal: str, move: typ
     assert [type(by) for _, by in reconciled(report(), [before]).moves] == [move]
 
 
+def test_a_job_that_had_our_word_and_that_the_report_does_not_name() -> None:
+    """Trust: one holder of a name. It was told to start, whether or not it was accepted. It goes back into the queue by
+    the word of the runner that was told, which ends what it had been told; of another start, on this journal or on a
+    copy of it, or of this one put back to an earlier moment, nobody knows. One that the report names goes on.
+    """
+    before = mine(JobState.LEASED, life="L", stamp="s2")
+    for ended, move in ((("s1", "s2"), Release), (("s1",), MarkUnknown), ((), MarkUnknown)):
+        for journal in (JOURNAL, "journal-0"):
+            said = replace(report(journal=journal), ended=ended)
+            assert [type(by) for _, by in reconciled(said, [before]).moves] == [move]
+            assert reconciled(replace(report("J"), ended=ended), [before]).moves == ()
+    said = replace(report(), ended=("s2",))
+    for state in (JobState.ACCEPTED, JobState.RUNNING):
+        assert [type(by) for _, by in reconciled(said, [replace(before, state=state)]).moves] == [MarkUnknown]
+
+
 @each_of(
     ("state", "asked_at", "under_way", "cancel"),
     [

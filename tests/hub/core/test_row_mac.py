@@ -102,6 +102,16 @@ def test_what_was_made_lately_is_bounded() -> None:
     assert rows.is_authentic(first)
 
 
+def test_a_job_from_before_stamps_keeps_its_mac() -> None:
+    """An upgrade of the hub makes no row of its own a stranger's; a stamp put in or taken out does."""
+    before = signed(replace(job(JobState.LEASED), life="L"))
+    assert ROWS.is_authentic(before)
+    assert not ROWS.is_authentic(replace(before, stamp="s"))
+    told = signed(replace(before, stamp="s"))
+    assert not ROWS.is_authentic(replace(told, stamp=""))
+    assert not ROWS.is_authentic(replace(told, stamp="", life="Ls"))
+
+
 def test_text_is_text() -> None:
     """No two rows have the same bytes because of quotes, separators or characters outside ASCII; integers read back as
     floats are the same times.

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from common.confirmation import confirmation
+from common.identity.signing import CONFIRM_PURPOSE, verify
 from common.lifecycle import JobState
 from common.link.lineage import Lineage, begin
 from common.link.messages import Accepted, Ended, Refuse, Report, Started
 from common.plan import Order
 from hub.core.records import Agent, Job
+from hub.engine.effects import GivenStamp
 from hub.engine.holders import MAX_TOLD, SUPERSEDED, note_links
 from tests.hub.hub_harness import HubHarness, ended_message
 
@@ -57,10 +61,53 @@ async def test_an_acceptance_is_confirmed_to_the_runner_it_was_leased_to(harness
     assert list((await say(harness, OWN, accepted)).confirms) == [job.id]
     assert list((await say(harness, OWN, accepted)).confirms) == [job.id]
     assert list((await say(harness, COPY, accepted)).confirms) == []
-    assert list((await say(harness, OWN, accepted, Started(job.id, 7, 1.0))).confirms) == [job.id]
+    assert list((await say(harness, OWN, accepted, Started(job.id, 7, 1.0))).confirms) == []
     assert list((await say(harness, OWN, accepted)).confirms) == []
     older = await harness.leased_job()
     assert list((await say(harness, OWN, Accepted(older.id, older.plan_hash))).confirms) == []
+
+
+async def test_our_word_goes_with_an_order_for_a_stamp(harness: HubHarness) -> None:
+    """P5: what is left is counted from the stamp's arrival, in whole the time until the order is over. Trust: it is for
+    this job, this start of the runner and this stamp; one without a life, or without a stamp, gets none.
+    """
+    await say(harness, OWN, report(OWN))
+    stamp = GivenStamp("s1", harness.clock.now)
+    harness.clock.now += 20
+    job = await harness.queued_job()
+    ((sent, _),) = await harness.engine.dispatch("web-1", OWN.chain, 10, life=OWN.id, stamp=stamp)
+    order = Order.from_bytes(sent.order)
+    assert (sent.stamp, sent.left) == ("s1", order.not_after - stamp.at)
+    key = harness.keys.job_key.public
+    assert verify(key, confirmation(job.id, OWN.id, sent.left, "s1"), sent.word, CONFIRM_PURPOSE)
+    assert harness.job(job.id).stamp == "s1"
+    assert not harness.job(job.id).is_held
+    assert list((await say(harness, OWN, Accepted(job.id, job.plan_hash))).confirms) == [job.id]
+    for life, given in ((OWN.id, None), ("", stamp)):
+        other = await harness.queued_job()
+        ((sent, _),) = await harness.engine.dispatch("web-1", OWN.chain, 10, life=life, stamp=given)
+        assert (sent.stamp, sent.left, sent.word, harness.job(other.id).stamp) == ("", 0.0, b"", "")
+
+
+async def test_what_had_our_word_comes_back_by_its_runner_alone(harness: HubHarness) -> None:
+    """Trust: one holder of a name. The report of the next start, or of a copy, does not know what the runner before it,
+    or beside it, has begun; that of the runner itself does, and the job is handed out again without the old word.
+    """
+    await say(harness, OWN, report(OWN))
+    for said, state in (
+        (replace(report(OWN), ended=("s1",)), JobState.QUEUED),
+        (replace(report(OWN.advance(b"next")), ended=("s9",)), JobState.UNKNOWN),
+    ):
+        job = await harness.queued_job()
+        stamp = GivenStamp("s1", harness.clock.now)
+        await harness.engine.dispatch("web-1", OWN.chain, 10, life=OWN.id, stamp=stamp)
+        await say(harness, OWN, said)
+        found = harness.job(job.id)
+        assert found.state is state
+        if state is JobState.QUEUED:
+            assert (found.stamp, found.life) == ("", "")
+            await harness.engine.dispatch("web-1", OWN.chain, 10, life=OWN.id)
+            assert harness.job(job.id).is_held
 
 
 async def test_what_was_not_confirmed_goes_to_the_next_and_is_not_confirmed_to_the_first(harness: HubHarness) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from common.confirmation import NO_STAMP
 from common.identity.certificates import identity_from_pem, make_request, new_key
 from common.identity.signing import ORDER_PURPOSE, verify
 from common.key_change import KeyChange as ApproverChange
@@ -16,6 +17,7 @@ from common.key_change import KeySignature, SignedKeyChange
 from common.lifecycle import JobState
 from common.link.codec import encode
 from common.link.handshake import make_hello
+from common.link.lineage import begin
 from common.link.messages import (
     ORDERS_FACT,
     PROTOCOL,
@@ -505,3 +507,62 @@ async def test_a_machine_gets_the_orders_that_its_runner_takes(
         await end.expect(Resync)
         order = Order.from_bytes((await end.expect(Dispatch)).order)
         assert (len(order.proofs), [who for who, _ in order.approvals]) == (proofs, ["bob"])
+
+
+async def test_our_word_goes_with_the_order_while_the_runners_stamp_is_fresh(
+    harness: HubHarness, fake_clock: FakeClock
+) -> None:
+    """Trust: no late start. What is left counts from the stamp's arrival. Without one, with one that is two heartbeats
+    old, and once the runner has said that it ends, the order waits for a confirmation.
+    """
+    journal = "a" * 32
+    facts = {ORDERS_FACT: str(PROTOCOL)}
+    async with serve_links(harness) as port:
+        end = await port.connect_agent(hello=make_hello("agent", "web-1", None, facts=facts))
+        await end.send(Report(journal, "boot", {}, str(begin(journal, b""))))
+        await end.expect(Resync)
+        await end.expect(KeyChange)
+
+        async def order(stamp: str = "", later: float = 0.0) -> Dispatch:
+            if stamp:
+                await end.send(Heartbeat(stamp=stamp))
+                await end.expect(Beat)
+            fake_clock.now += later
+            await port.settled("web-1")  # a look that has begun would take the job with the stamp of before
+            await harness.queued_job()
+            return await end.expect(Dispatch)
+
+        assert (await order()).stamp == ""
+        sent = await order("s1", 5.0)
+        assert (sent.stamp, sent.left) == (
+            "s1",
+            pytest.approx(Order.from_bytes(sent.order).not_after - fake_clock.now + 5),
+        )
+        assert (await order("", end.session.interval)).stamp == "s1"
+        assert (await order("", end.session.interval)).stamp == ""
+        assert (await order("s2")).stamp == "s2"
+        assert (await order(NO_STAMP)).stamp == ""
+
+
+async def test_a_machine_that_is_idle_is_not_looked_up_again(
+    harness: HubHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its queue was empty when the job was handed out: the job's end is no reason to look once more."""
+    asked: list[str] = []
+    dispatch = harness.engine.dispatch
+
+    async def count(agent: str, *args: Any) -> Any:
+        asked.append(agent)
+        return await dispatch(agent, *args)
+
+    monkeypatch.setattr(harness.engine, "dispatch", count)
+    async with serve_links(harness) as port:
+        end = await port.connect_reported_agent()
+        before = len(asked)
+        for _ in range(3):
+            await harness.queued_job()
+            job = await dispatched(end)
+            await end.send(Started(job, 7, 1.0), ended_message(job))
+            await end.expect(Forget)
+            await end.round_trip()
+        assert len(asked) == before

@@ -162,7 +162,7 @@ def test_a_store_from_before_the_console_is_brought_along(
         marks = ", ".join(["7", *(f":{name}" for name in old)])
         connection.execute(sa.text(f"INSERT INTO requests ({columns}) VALUES ({marks})"), old)  # noqa: S608
         later = ("number", "inlet", "source", "command", "time_limit", "not_before", "notes", "replied_at")
-        later = (*later, "life", "mac", "redeliveries", "redelivery_code")
+        later = (*later, "life", "mac", "redeliveries", "redelivery_code", "stamp")
         job = {name: value for name, value in JOB.row(make.job(request)).items() if name not in later}
         marks = ", ".join(f":{name}" for name in job)
         connection.execute(sa.text(f"INSERT INTO jobs ({', '.join(job)}) VALUES ({marks})"), job)  # noqa: S608

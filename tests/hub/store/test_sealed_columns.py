@@ -314,8 +314,8 @@ def test_every_text_column_was_thought_of() -> None:
         "actor", "agent", "behalf", "by", "cancel_asked_by", "chat_user", "conversation", "decided_by", "error",
         "event_id", "granted_by", "hash", "id", "inlet", "job_id", "journal", "kind", "language", "life", "mac", "name",
         "nonce", "outcome", "output_digest", "parent", "person", "plan_hash", "previous", "proofs", "reason",
-        "redelivery_code", "reply_url", "request_id", "revoked_by", "rule", "source", "state", "subject", "targets",
-        "thread", "url", "via",
+        "redelivery_code", "reply_url", "request_id", "revoked_by", "rule", "source", "stamp", "state", "subject",
+        "targets", "thread", "url", "via",
     }  # fmt: skip
     assert set(metadata.tables) >= {column.table.name for column in SEALED_COLUMNS}
 
