@@ -165,6 +165,9 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := sorted(set(options.tables) - set(TABLES)):
         parser.error(f"there is no table {', '.join(unknown)}; there are {', '.join(TABLES)}")
+    known = {one for step, fault in matrix.cells() for one in (step.id, fault.id, matrix.name_of(step, fault))}
+    if unknown := sorted(set(options.only) - known - set(kills.VICTIMS)):
+        parser.error(f"--only {', '.join(unknown)}: there is no such step, fault or cell, nor such a program")
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None, prefix="f") as folder:
         found = asyncio.run(run(options, Path(folder)))

@@ -23,6 +23,9 @@ def test_its_help_teaches() -> None:
     wrong = command("moods")
     assert wrong.returncode == 2
     assert "there is no table moods" in wrong.stderr
+    nothing = command("matrix", "--only", "S7xF99")
+    assert nothing.returncode == 2
+    assert "--only S7xF99" in nothing.stderr
 
 
 @pytest.mark.timeout(240)
