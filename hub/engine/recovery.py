@@ -118,18 +118,16 @@ class RecoveryControl:
             if heard is not None and self._is_beyond(heard):
                 return  # another machine was here first
 
-            def unit(txn: Txn) -> Recovery | None:
-                if txn.epoch() != self.epoch:
-                    return None  # a later hub serves this store: it is this process that is out of date
+            def unit(txn: Txn) -> Recovery:
                 return begin_recovery(
                     txn, self._clock(), cause=cause, witness=witness, heard=heard, epochs=[self.epoch, claimed]
                 )
 
+            # Where a later hub serves this store it is this process that is out of date: then this raises StoreFenced.
             record = await self._store.write(unit)
-            if record is not None:
-                await self._recall(record)
-                self.state.record = record
-                await self._go_on(record)
+            await self._recall(record)
+            self.state.record = record
+            await self._go_on(record)
 
     async def _recall(self, record: Recovery | None) -> None:
         """Reads which messages were taken, once a recovery, and forgets them when nobody delivers them again."""
