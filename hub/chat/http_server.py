@@ -31,7 +31,7 @@ from starlette.types import ASGIApp
 from common.errors import UserError
 from common.values import parse_address
 from hub.chat.gated_port import GatedPort
-from hub.chat.uvicorn_private import EventServer, HttpConnection, status_line
+from hub.chat.uvicorn_private import EventServer, GoneIsNoError, HttpConnection, status_line
 from hub.core.arrivals import ArrivalLimits
 from hub.core.rate_limits import LOOPBACK, Network, is_within, network_key
 from hub.log import logger
@@ -73,7 +73,7 @@ async def serve(
     listener = bind(listen) if isinstance(listen, str) else listen
     crowd = Crowd(lambda address: "" if is_within(address, trusted_proxies) else network_key(address))
     config = uvicorn.Config(
-        app,
+        GoneIsNoError(app),
         http=partial(BoundedProtocol, limits=limits, crowd=crowd),  # type: ignore[arg-type]  # called, never subclassed
         ws="none",
         lifespan="off",

@@ -12,7 +12,8 @@ what has moved.
     HttpToolsProtocol  connection_made, connection_lost, data_received, shutdown, on_message_begin, on_url, on_header,
                        on_headers_complete, on_message_complete, on_response_complete, _unset_keepalive_if_required;
                        transport, loop, client, parser, flow, cycle, url, headers, connections, server_state
-    its cycle          response_started, response_complete, disconnected, keep_alive, message_event
+    its cycle          response_started, response_complete, disconnected, keep_alive, message_event, transport; what an
+                       application is given as `send` is its method
     its flow           pause_reading
     STATUS_LINE        status -> its line, with the end of line
 """
@@ -27,10 +28,12 @@ from collections.abc import Callable, Iterator
 
 import httptools
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from hub.chat.gated_port import GatedPort
 
+_CLOSED = "the handler is closed"  # the end of uvloop's own words
 OpenPort = Callable[[ssl.SSLContext, Callable[[], asyncio.Protocol]], GatedPort]
 """The port for a context and what speaks in TLS."""
 
@@ -159,6 +162,27 @@ class HttpConnection(HttpToolsProtocol):
 
     def count_request(self) -> None:
         self.server_state.total_requests += 1
+
+
+class GoneIsNoError:
+    """An application for which a client that goes before it is answered is one that has gone.
+
+    Of several requests that came on one connection uvicorn tells the latest alone that their client has gone. The
+    answer to one before it is written to a connection that is closed, for which uvloop raises RuntimeError, and
+    uvicorn would log that as the application's fault, with its traceback.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:
+            cycle = send.__self__  # type: ignore[attr-defined]
+            cycle.disconnected |= cycle.transport.is_closing()  # or the answer 500 would be written to it
+            if not (isinstance(error, RuntimeError) and _CLOSED in str(error)):
+                raise
 
 
 def status_line(status: int) -> bytes:

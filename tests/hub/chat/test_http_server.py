@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
 
 import pytest
+import uvloop
 from starlette.types import Receive, Scope, Send
 
 from common.errors import UserError
@@ -390,6 +391,49 @@ async def test_a_slowloris_does_not_keep_honest_requests_waiting() -> None:
                 writer.write(b"X: y\r\n")
             async with asyncio.timeout(1):
                 assert b"200 OK" in await server.say(LAST)
+
+
+@dataclass
+class Late:
+    """An application that answers the second request of a connection only when the client has gone."""
+
+    entered: asyncio.Event
+    wrong: bool = False  # what fails is the application's own
+    seen: int = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.seen += 1
+        if self.seen == 2:
+            self.entered.set()
+            connection = send.__self__.transport.get_protocol()  # type: ignore[attr-defined]
+            while connection in connection.connections:
+                await asyncio.sleep(0)
+            if self.wrong:
+                raise RuntimeError("a fault of ours")
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_client_that_goes_before_it_is_answered_is_no_fault(wrong: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Three requests at once, on the hub's event loop. What the application itself does wrong is logged."""
+
+    async def main() -> None:
+        listener, started, stop = http_server.bind("127.0.0.1:0"), asyncio.Event(), asyncio.Event()
+        app = Late(asyncio.Event(), wrong)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(http_server.serve(app, listener, started=started, stop=stop, limits=QUICK))
+            await started.wait()
+            _, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
+            writer.write(GET * 3)
+            await app.entered.wait()
+            writer.transport.abort()
+            stop.set()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+    errors = [record.getMessage().strip() for record in caplog.records if record.levelname == "ERROR"]
+    assert errors == (["Exception in ASGI application"] if wrong else [])
 
 
 async def test_stop_finishes_what_is_in_hand() -> None:
