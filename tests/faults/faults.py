@@ -258,7 +258,7 @@ FAULTS: Final = (
 
 
 SKIPPED: Final[Mapping[str, str]] = {
-    "F3 power loss": "takes what was not synced; the stores' own tests drop it (docs/faults.md, power loss)",
+    "F3 power loss": "a disk that drops what was not synced is a table of its own (docs/faults.md, Power)",
     "F6 machine reset": "a boot id cannot change within one machine: tests/agent/runner/test_recover.py has every "
     "state of the files under another one, and F5m kills all that is ours at once",
     "F10 ±1 y, machine's clock": "the table of clocks",
