@@ -17,7 +17,6 @@ from agent.runner.journal import parse_journal
 from agent.state import StateFolder
 from common.lifecycle import JOB_TERMINAL, JobState, RequestState
 from hub.chat.inlets import load_config
-from hub.cli.admin import audit_rows
 from hub.cli.init import init
 from hub.core import audit_chain
 from hub.planning.watched_files import load_chain, load_policy
@@ -70,7 +69,7 @@ async def test_a_store_goes_on(tmp_path: Path) -> None:
         assert machine is not None
         assert (machine.labels, machine.paused_by, machine.takes_jobs) == ({"role": "web"}, "alice", False)
         await store.write(lambda txn: txn.audit("hub.started", "kept", "hub", {}, time.time()))
-        rows = await store.read(lambda txn: list(audit_rows(txn)))
+        rows = await store.read(lambda txn: txn.chain())
         kinds = {row.kind for row in map(audit_chain.to_event, rows)}
         assert {"message.accepted", "request.approved", "job.dispatched", "job.ended", "hub.started"} <= kinds
         report = audit_chain.verify(iter(rows), [], {}, hub="")

@@ -83,7 +83,10 @@ def _names(event: EventView, ctx: RenderContext) -> dict[str, str]:
     data, subject = event.data, one_line(event.subject or "-", 64)
     agent = event.agent or data.get("agent") or (event.actor if event.is_about_job else "")
     command = abbreviate_command(format_command(event.command), ctx.ellipsis) if event.command else ""
-    plain = ("what", "rule", "role", "admin", "priority", "was", "open", "jobs", "count", "given", "needed", "phase")
+    plain = (
+        *("what", "rule", "role", "admin", "priority", "was", "open", "jobs", "count", "given", "needed", "phase"),
+        *("first", "last", "file"),
+    )
     values = {name: _value(data.get(name)) for name in plain}
     return values | {
         "verdict": _word(data.get("verdict"), "console_told_verdict_", ctx.language),
