@@ -4,6 +4,7 @@ loaded, and given a user, an environment, a folder and descriptors of its own. F
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import select
@@ -81,6 +82,7 @@ def _wait(pid: int, interrupt_after: float | None, within: float) -> int | None:
 def _become(main: Callable[[], object], argv: list[str], setting: Setting, out: int, err: int, starts: int) -> NoReturn:
     """In the new process: never returns to the test."""
     code = 99
+    atexit._clear()  # what the test has to do at its end is not this process's
     try:
         null = os.open(os.devnull, os.O_RDONLY)
         for number, descriptor in enumerate((null, out, err)):
