@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import exp
 from typing import Final, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -237,24 +238,44 @@ class Turns(Generic[T]):
 
 
 class DrainRate:
-    """How long a line takes for one entry, as it was lately; while nothing moves, as long as that lasts."""
+    """How long a line takes for one entry, as it was lately; while nothing moves, as long as that lasts.
 
-    SHARE: Final = 0.05  # of the newest in the mean
+    A mean over the last seconds in which somebody waited, and not over the last entries: one that was slow, where most
+    are not, says little of those behind it. Until there was enough to measure, and after a pause, what is hoped for
+    counts most, so that a burst after a silence is not refused for a hiccup.
+    """
+
+    MEMORY: Final = 2.0  # seconds of waiting after which what was measured counts for a third
+    HOPED: Final = 50  # entries that are taken to have been measured at the start
+    HICCUP: Final = 0.5  # seconds that one entry counts for at most: a stall is over when the next one is served
+    PAUSE: Final = 10.0  # seconds without anybody in line after which it is like the start
 
     def __init__(self, seconds: float = 0.005) -> None:
         """`seconds` is what the first ones are taken to need."""
-        self.seconds = seconds
+        self._hoped = seconds
+        self._count, self._time = float(self.HOPED), self.HOPED * seconds
         self._last: float | None = None
+        self._empty_since: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """What one entry takes."""
+        return self._time / self._count
 
     def served(self, now: float, waiting: int) -> None:
         """One more has had its turn; `waiting` are left in the line. Called for each, in order."""
         if self._last is not None:
-            self.seconds += self.SHARE * (max(0.0, now - self._last) - self.seconds)
+            took = min(max(0.0, now - self._last), self.HICCUP)
+            left = exp(-took / self.MEMORY)
+            self._count, self._time = self._count * left + 1, self._time * left + took
         self._last = now if waiting else None
+        self._empty_since = None if waiting else now
 
     def begin(self, now: float) -> None:
         """Somebody has to wait, the first since the line was empty."""
-        self._last = now
+        if self._empty_since is not None and now - self._empty_since > self.PAUSE:
+            self._count, self._time = float(self.HOPED), self.HOPED * self._hoped
+        self._last, self._empty_since = now, None
 
     def wait(self, ahead: int, now: float) -> float:
         """Seconds until `ahead` entries and the one behind them are served."""

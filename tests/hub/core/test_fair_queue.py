@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -175,8 +177,51 @@ def test_how_fast_it_moves_is_measured() -> None:
     rate.begin(0.0)
     for number in range(1, 201):
         rate.served(number * 0.02, 10)
-    assert 0.019 < rate.seconds < 0.021
-    assert abs(rate.wait(9, 4.0) - 0.2) < 0.01
+    assert 0.018 < rate.seconds < 0.021
+    assert abs(rate.wait(9, 4.0) - 0.19) < 0.01
     assert rate.wait(9, 7.0) > 3.0
     rate.served(7.0, 0)
     assert rate.wait(0, 100.0) < 0.3  # the line was empty since: nothing stood still
+
+
+def burst(rate: DrainRate, size: int, took: list[float], now: float = 0.0) -> tuple[float, float]:
+    """One sender's messages at once, which are served in so many seconds each; the longest wait that one who came
+    behind all of them would have been told, and when the line was empty.
+    """
+    rate.begin(now)
+    longest = rate.wait(size, now)
+    for left, seconds in zip(range(size - 1, -1, -1), itertools.cycle(took), strict=False):
+        now += seconds
+        rate.served(now, left)
+        longest = max(longest, rate.wait(size, now) if left else 0.0)
+    return longest, now
+
+
+@pytest.mark.parametrize(
+    "took",
+    [
+        pytest.param([0.04], id="evenly"),
+        pytest.param([0.5, 0.5, *[0.015] * 38], id="slow at first"),
+        pytest.param([0.005] * 10 + [0.7] + [0.02] * 29, id="a hiccup"),
+        pytest.param([0.19, 0.001, 0.001, 0.001], id="in batches"),
+    ],
+)
+def test_a_burst_that_is_done_within_two_seconds_is_not_refused(took: list[float]) -> None:
+    """Whatever the first of them took: of a sender's forty messages at once none is told to come again, at the start
+    or after a pause.
+    """
+    rate = DrainRate()
+    longest, ended = burst(rate, 40, took)
+    assert ended <= 2.0
+    assert longest <= 2.0
+    burst(rate, 100, [0.2], now=ended + 1.0)  # it was slow for long,
+    longest, _ = burst(rate, 40, took, now=1_000.0)  # and long ago
+    assert longest <= 2.0
+
+
+def test_what_is_slow_for_long_is_known_to_be() -> None:
+    """The hope of the start is gone after some seconds: who comes then is told."""
+    rate = DrainRate()
+    burst(rate, 60, [0.1])
+    rate.begin(6.5)
+    assert rate.wait(40, 6.5) > 2.0
