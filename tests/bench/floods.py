@@ -1,6 +1,6 @@
 """What floods cost those who have nothing to do with them: others' latency quiet and flooded, in one run, interleaved.
 
-    python tests/bench/floods.py [--only sender|output] [--seconds S] [--rounds N] [--rate R]
+    python tests/bench/floods.py [--only sender|output] [--seconds S] [--rounds N] [--rate R] [--aside CGROUP]
 
 A real hub and real agents. Meanwhile a few people send commands that run a process (`run`), ask for help (`help`)
 and decide on requests (`act`: `approve`, `cancel`), each on their own; the time is from the start of a POST to the
@@ -9,6 +9,14 @@ reply's arrival. The floods:
     sender     one person posts commands at --rate a second, on as many connections as that takes; what is answered 429
                is not sent again. The limits that a person and a conversation have are lifted: the line alone is tried
     output     fifty jobs on LOUD real machines print 20 MB each at once, of which a job's cap is kept
+
+Beside them a floor, in a process that has nothing to do with us: 5 ms of work (`cores`), 16 KiB written and synced
+(`disk`), a program started and waited for (`spawn`). What that one feels of a flood is what any program of the machine
+feels, and no line in the hub can give it back.
+
+With `--aside` the machines that print are put into that cgroup. One that has nothing but what others leave of the
+processors (its `cpu.idle` is 1) is as near as one machine comes to machines of their own: what others feel then is the
+hub's.
 
 Prints a table to standard error and one JSON object at the end.
 """
@@ -23,6 +31,7 @@ import hmac
 import itertools
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -32,11 +41,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.end_to_end.system import ROOT, SystemHarness  # after the path is set: the bench is run as a file
 
 OTHERS: Final = 4
+FLOORS: Final = ("cores", "disk", "spawn")
+WORK: Final = 0.005  # seconds of the processor that the floor's work takes
 PAUSE: Final = 0.25  # seconds between two messages of one of the others
 LOUD: Final = 5  # machines that print
 PRINTS: Final = 10  # jobs of each, at once
@@ -131,10 +144,15 @@ class Flooder:
 
 
 @asynccontextmanager
-async def child(*argv: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def child(*argv: str, asked: bool = False) -> AsyncIterator[asyncio.subprocess.Process]:
     """This file as another process; the block ends when it has, and what it says is the result."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(Path(__file__)), *argv, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        str(Path(__file__)),
+        *argv,
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE if asked else asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
     )
     try:
         yield process
@@ -199,6 +217,66 @@ class Others:
         self.seconds[phase, kind].append(self._rig.receiver.final_at[event] - began)
 
 
+# ---- the floor
+
+
+class Floor:
+    """What a program of its own feels of the flood: the processor, the disk, and the start of a program."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+
+    @classmethod
+    @asynccontextmanager
+    async def started(cls, folder: Path) -> AsyncIterator[Floor]:
+        async with child("--floor", str(folder), asked=True) as process:
+            floor = cls(process)
+            await floor._said()
+            yield floor
+
+    async def run(self, phase: str, until: Callable[[], bool]) -> None:
+        assert self._process.stdin is not None
+        for kind in itertools.cycle(FLOORS):
+            if until():
+                return
+            asked = time.perf_counter()
+            self._process.stdin.write(f"{kind}\n".encode())
+            await self._said()
+            self.seconds[phase, kind].append(time.perf_counter() - asked)
+            await asyncio.sleep(PAUSE / OTHERS)
+
+    async def _said(self) -> None:
+        assert self._process.stdout is not None
+        await self._process.stdout.readline()
+
+
+def serve_floor(folder: Path) -> None:
+    """Does one thing a line of standard input, and says when it is done."""
+
+    def work(until: float) -> int:
+        for count in itertools.count():
+            if time.process_time() > until:
+                return count
+            json.dumps({"some": ["work"] * 100})
+        return 0
+
+    rounds = work(time.process_time() + WORK)
+    file = os.open(folder / "floor", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        match line.strip():
+            case "cores":
+                for _ in range(rounds):
+                    json.dumps({"some": ["work"] * 100})
+            case "disk":
+                os.write(file, b"x" * 16_384)
+                os.fdatasync(file)
+            case _:
+                subprocess.run(["/usr/bin/true"], check=True)
+        print("done", flush=True)
+
+
 # ---- floods
 
 
@@ -216,21 +294,24 @@ async def prepared(rig: SystemHarness, *machines: str) -> None:
         await rig.add_agent(name)
 
 
-async def interleaved(others: Others, flood: Callable[[], Any], seconds: float, rounds: int) -> list[Any]:
+async def interleaved(others: Others, floor: Floor, flood: Callable[[], Any], seconds: float, rounds: int) -> list[Any]:
     """Quiet and flooded by turns; what each flood says of itself."""
     said = []
     for _ in range(rounds):
         ends = time.perf_counter() + seconds
-        await others.run("quiet", lambda ends=ends: time.perf_counter() > ends)  # type: ignore[misc]
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(others.run("quiet", lambda ends=ends: time.perf_counter() > ends))  # type: ignore[misc]
+            tasks.create_task(floor.run("quiet", lambda ends=ends: time.perf_counter() > ends))  # type: ignore[misc]
         async with asyncio.TaskGroup() as tasks:
             work = tasks.create_task(flood())
             tasks.create_task(others.run("flooded", work.done))
+            tasks.create_task(floor.run("flooded", work.done))
         said.append(work.result())
         await asyncio.sleep(2.0)  # what the flood has left is done
     return said
 
 
-async def by_a_sender(seconds: float, rounds: int, rate: float) -> dict[str, Any]:
+async def by_a_sender(seconds: float, rounds: int, rate: float, aside: Path | None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="answerback-floods-") as name:
         folder = Path(name)
         async with SystemHarness(folder, forks=False) as rig:
@@ -244,17 +325,21 @@ async def by_a_sender(seconds: float, rounds: int, rate: float) -> dict[str, Any
                     out, _ = await process.communicate()
                 return json.loads(out)
 
-            said = await interleaved(others, flood, seconds, rounds)
-            return table("sender", others, said)
+            async with Floor.started(folder) as floor:
+                return table("sender", others, floor, await interleaved(others, floor, flood, seconds, rounds))
 
 
-async def by_output(seconds: float, rounds: int, rate: float) -> dict[str, Any]:
+async def by_output(seconds: float, rounds: int, rate: float, aside: Path | None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="answerback-floods-") as name:
         folder = Path(name)
         async with SystemHarness(folder) as rig:
             await prepared(rig, *(f"loud-{number}" for number in range(LOUD)))
             others = Others(rig, folder)
             await others.prepare()
+            for number in range(LOUD):
+                agent = psutil.Process(rig.programs[f"loud-{number}"].pid)
+                for process in (agent, *agent.children(recursive=True)) if aside else ():
+                    (aside / "cgroup.procs").write_text(str(process.pid))
             waves = itertools.count()
 
             async def flood() -> Any:
@@ -267,14 +352,16 @@ async def by_output(seconds: float, rounds: int, rate: float) -> dict[str, Any]:
                 states = Counter(job["state"] for final in finals for job in final["jobs"])
                 return {**states, "seconds": round(time.perf_counter() - began, 1)}
 
-            return table("output", others, await interleaved(others, flood, seconds, rounds))
+            async with Floor.started(folder) as floor:
+                return table("output", others, floor, await interleaved(others, floor, flood, seconds, rounds))
 
 
-def table(name: str, others: Others, said: list[Any]) -> dict[str, Any]:
+def table(name: str, others: Others, floor: Floor, said: list[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"flood": said, "refused": dict(others.refused)}
     print(f"{name}: {said}, of the others refused: {dict(others.refused)}", file=sys.stderr)
-    for kind in ("run", "help", "act"):
-        quiet, flooded = others.seconds["quiet", kind], others.seconds["flooded", kind]
+    for kind in ("run", "help", "act", *FLOORS):
+        seconds = floor.seconds if kind in FLOORS else others.seconds
+        quiet, flooded = seconds["quiet", kind], seconds["flooded", kind]
         row = {
             phase: {"count": len(each), "p50_ms": round(at(each, 50), 1), "p99_ms": round(at(each, 99), 1)}
             for phase, each in (("quiet", quiet), ("flooded", flooded))
@@ -294,8 +381,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--rate", type=float, default=370.0)
+    parser.add_argument("--aside", type=Path, metavar="CGROUP", help="of the machines that print: see above")
     parser.add_argument("--flooder", nargs=3, metavar=("PORT", "SECRET", "FOLDER"), help=argparse.SUPPRESS)
+    parser.add_argument("--floor", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.floor:
+        serve_floor(asked.floor)
+        return
     if asked.flooder:
         port, secret, folder = asked.flooder
         flooder = Flooder(int(port), Path(secret).read_bytes().strip(), folder, asked.rate)
@@ -304,7 +396,7 @@ def main() -> None:
     found = {}
     for name, flood in FLOODS.items():
         if asked.only in (None, name):
-            found[name] = asyncio.run(flood(asked.seconds, asked.rounds, asked.rate))
+            found[name] = asyncio.run(flood(asked.seconds, asked.rounds, asked.rate, asked.aside))
     print(json.dumps(found))
 
 
