@@ -13,6 +13,7 @@ import pytest
 
 from common.lifecycle import JobState, RequestState
 from common.link.messages import PROTOCOL
+from hub.core.fair_queue import DrainRate
 from hub.core.outcome import PlainAnswer, PlanningContext, PlanningOutcome
 from hub.engine.effects import Place
 from hub.store.cipher import TEXT_MARK
@@ -405,7 +406,7 @@ async def test_who_piles_up_is_asked_to_come_again_and_nobody_else(
     harness.set_http_limits(person_rate=10_000, conversation_rate=10_000)
     await harness.restart()
     intake = harness.engine.intake
-    monkeypatch.setattr(intake._line._rate, "seconds", 0.1)
+    monkeypatch.setattr(intake._line, "_rate", DrainRate(0.1))
     request = await harness.submit("@web-1 reboot")
     async with asyncio.TaskGroup() as tasks:
         flood = [tasks.create_task(harness.accept("@web-1 uptime", "dave")) for _ in range(60)]
