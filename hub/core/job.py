@@ -5,6 +5,7 @@ reconnect. The rules:
 
     the same again           nothing changes; after the end, the agent is sent "forget" again
     a step that is behind    (accepted, after started) nothing changes
+    a step that was skipped  is written down from the one that proves it: every start has its whole chain in the audit
     a contradiction          the first end stands; the other is audited as an anomaly
     the end                  is believed from every state in which the machine had the job, `unknown` too: late truth
                              is truth
@@ -197,7 +198,22 @@ def _started(job: Job, event: Started, now: float) -> tuple[Job, list[JobAction]
         accepted_at=job.accepted_at or now,
         started_at=_by_our_clock(job, event.at, now),
     )
-    return after, [WriteAudit("job.started", {"pid": event.pid, "at": event.at})]
+    return after, [*_acceptance_not_told(job), WriteAudit("job.started", {"pid": event.pid, "at": event.at})]
+
+
+def _acceptance_not_told(job: Job) -> list[JobAction]:
+    return [WriteAudit("job.accepted", {})] if job.accepted_at is None else []
+
+
+def _start_not_told(job: Job, event: Ended) -> list[JobAction]:
+    """What the end proves and nobody has told: frames before it were lost, or others came under their numbers. An end
+    with neither exit code nor signal is of a program that could not be started.
+    """
+    if job.started_at is not None:
+        return []
+    ran = event.exit_code is not None or event.signal is not None
+    start = [WriteAudit("job.started", {"at": event.started_at, "told": "with its end"})] if ran else []
+    return [*_acceptance_not_told(job), *start]
 
 
 def _by_our_clock(job: Job, at: float, now: float) -> float:
@@ -262,7 +278,7 @@ def _ended(job: Job, event: Ended, now: float) -> tuple[Job, list[JobAction]]:
         **({"reason": after.reason} if after.reason else {}),
         **({"notes": list(after.notes)} if after.notes else {}),
     }
-    return after, [WriteAudit("job.ended", data), SendForget(), Settled(late=late)]
+    return after, [*_start_not_told(job, event), WriteAudit("job.ended", data), SendForget(), Settled(late=late)]
 
 
 def _mark_unknown(job: Job, reason: str, now: float) -> tuple[Job, list[JobAction]]:

@@ -55,6 +55,32 @@ def test_the_plain_way() -> None:
     assert actions[1:] == [SendForget(), Settled(late=False)]
 
 
+@pytest.mark.parametrize("state", [JobState.LEASED, JobState.ACCEPTED, JobState.UNKNOWN])
+def test_a_step_that_was_not_told_is_written_down_before_its_end(state: JobState) -> None:
+    """The end is heard first, as where the frames before it were lost: the chain in the audit is whole, and once."""
+    before = job(state, accepted_at=2.0 if state is JobState.ACCEPTED else None)
+    accepted = [] if state is JobState.ACCEPTED else ["job.accepted"]
+    after, actions = decide(before, ended(), 8.0)
+    assert kinds(actions) == [*accepted, "job.started", "job.ended"]
+    assert WriteAudit("job.started", {"at": 5.0, "told": "with its end"}) in actions
+    for behind in (Started(ID, 99, 2.5), Accepted(ID, "ab" * 32), ended()):
+        after, actions = decide(after, behind, 9.0)
+        assert kinds(actions) == []
+
+
+def test_a_start_that_is_heard_first_writes_the_acceptance() -> None:
+    after, actions = decide(job(), Started(ID, 99, 2.5), 3.0)
+    assert kinds(actions) == ["job.accepted", "job.started"]
+    _, actions = decide(after, ended(), 8.0)
+    assert kinds(actions) == ["job.ended"]
+
+
+def test_a_program_that_could_not_be_started_has_no_start_in_the_audit() -> None:
+    """Its end has neither exit code nor signal."""
+    _, actions = decide(job(), ended("failed", None), 8.0)
+    assert kinds(actions) == ["job.accepted", "job.ended"]
+
+
 def test_a_clock_that_went_back_gives_no_negative_duration() -> None:
     """The machine's end is before its start where its clock was set in between: that is no time, not less than none."""
     report = replace(ended(), started_at=9.0, ended_at=7.5)
