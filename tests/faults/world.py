@@ -10,6 +10,7 @@ import contextlib
 import os
 import secrets
 import signal
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, Final
 import aiohttp
 import psutil
 
+from agent.state import SOCKET_VARIABLE
 from common.crashpoints import FILE_VARIABLE, HIT, TEST_VARIABLE, write_order
 from common.lifecycle import REQUEST_TERMINAL
 from hub.core.records import Job, Request
@@ -266,12 +268,22 @@ class World:
 @contextlib.asynccontextmanager
 async def running_world(folder: Path, *, relayed: bool = True, clocked: bool = False) -> AsyncIterator[World]:
     """A linked machine, behind a relay unless it is to dial the hub itself; with `clocked` the hub has a wall clock of
-    its own (its process is no fork then).
+    its own (its process is no fork then). `folder` may have a path of any length: the runner's socket lies elsewhere.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"
+    with tempfile.TemporaryDirectory(dir=memory, prefix="w") as short:
+        async with _running_world(folder, Path(short) / "runner.sock", relayed, clocked) as world:
+            yield world
+
+
+@contextlib.asynccontextmanager
+async def _running_world(folder: Path, socket: Path, relayed: bool, clocked: bool) -> AsyncIterator[World]:
     async with SystemHarness(folder) as rig:
         await rig.init()
         world = World(rig)
+        for name in (MACHINE, "runner"):
+            rig.environments.setdefault(name, {})[SOCKET_VARIABLE] = str(socket)
         if clocked:
             world.clock = WallClock(folder / "clocks", "hub")
         await world.start_hub()
