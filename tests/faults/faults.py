@@ -232,7 +232,10 @@ def set_clock(by: float) -> Callable[[World, Step, int], Awaitable[None]]:
 
 
 def _dies_with_runner(step: Step) -> bool:
-    return step.started or step.said == "cancel"
+    """Also what the hub has told to start with its order: uplink and connection end here as well as the runner, so no
+    journal says whether the order came and was begun before, and a copy of it would say the same.
+    """
+    return step.started or step.ordered or step.said == "cancel"
 
 
 FAULTS: Final = (

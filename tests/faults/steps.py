@@ -23,6 +23,7 @@ class Step:
     point: str
     said: Said = "command"  # what brings a message there
     started: bool = False  # a program may have begun, and nothing on the machine says how it ended
+    ordered: bool = False  # the hub's word to start is on its way with the order, and in no journal
 
 
 STEPS: Final = (
@@ -31,8 +32,8 @@ STEPS: Final = (
     Step("S3", "planned, not committed", "hub", "plan.made"),
     Step("S4", "question posted, waits for a yes", "hub", "question.posted", "question"),
     Step("S5", "yes committed", "hub", "request.approved.committed", "approval"),
-    Step("S6", "leased, frame not written", "hub", "job.dispatched.committed"),
-    Step("S7", "frame sent", "hub", "dispatch.sent"),
+    Step("S6", "leased, frame not written", "hub", "job.dispatched.committed", ordered=True),
+    Step("S7", "frame sent", "hub", "dispatch.sent", ordered=True),
     Step("S8", "journalled, acceptance not told", "runner", "accept.durable"),
     Step("S9", "start confirmed, no marker", "runner", "start.before_marker"),
     Step("S10", "marker made, program runs", "runner", "start.after_spawn", started=True),

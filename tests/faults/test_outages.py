@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.outages import LONG, SHORT, Outcome, run_case
+from tests.faults.outages import LONG, SHORT, UNEXPLAINED, Outcome, run_case, unexplained
 
 
 def check(outcome: Outcome) -> None:
@@ -16,8 +16,15 @@ def check(outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("case", SHORT)
 async def test_the_power_fails(tmp_path: Path, case: str) -> None:
-    """What was taken is there, nothing runs twice, unknown is what nobody can know."""
+    """What was taken is there, nothing runs twice. Unknown is only what was handed out with the hub's word to start, or
+    accepted, and had not ended when the power of its machine failed: nobody can know how far that came.
+    """
     check(await run_case(tmp_path, case, SHORT[case]))
+
+
+def test_unknown_is_only_what_was_handed_out_with_a_word() -> None:
+    """Not what left later, and not what still waited for the word."""
+    assert unexplained({"A", "B", "C"}, {"A", "C"}, {"A", "B"}) == [f"B {UNEXPLAINED}", f"C {UNEXPLAINED}"]
 
 
 async def test_a_hub_that_does_not_sync_is_found_out(tmp_path: Path) -> None:
