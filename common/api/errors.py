@@ -14,6 +14,7 @@ CALL_CODES: Final[Mapping[str, str]] = {
     "filter": "the filter does not read; the reason begins with the position",
     "refused": "the caller has not the right",
     "busy": "too many calls at once; wait for answers",
+    "login_ended": "the caller's login has ended meanwhile; nothing of the call was begun",
     "too_large": "the answer does not fit one frame; ask for less at a time",
     "hub": "the hub failed; its log says why",
 }

@@ -77,6 +77,10 @@ TRUSTS_FACT: Final = "trusts"
 """The fact of a hello that says which CAs the peer trusts, as a digest: who tells it knows the message `trust`."""
 WAKE_FACT: Final = "wake"
 """The fact of a hello that says that the uplink knows the message `wake`."""
+LOGIN_ENDED: Final = "login_ended"
+"""Code of the last word to a person whose login ended, and of what is answered until then: no call is begun any more,
+and none that was is without its answer.
+"""
 MIN_PROTOCOL: Final = 1
 MAX_WAKE_ID: Final = 32
 MAX_NETWORK: Final = 18  # characters of an IPv4 network

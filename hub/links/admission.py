@@ -32,7 +32,8 @@ class Greeting:
 
     def refusal(self) -> Refuse | None:
         name = self.identity.name
-        return Refuse("revoked", f"{name} has lost its access this very moment") if self.ended else None
+        why = f"{name} has lost its access this very moment: come again to be told why"
+        return Refuse("revoked", why) if self.ended else None
 
 
 class LinkAdmission:

@@ -18,7 +18,20 @@ from websockets.asyncio.server import ServerConnection
 from common.errors import Denied, UserError
 from common.identity.certificates import Identity
 from common.link.codec import BadFrame
-from common.link.messages import Answer, Beat, Bye, Call, Heartbeat, Message, Push, Refuse, Renew, Trusted, Welcome
+from common.link.messages import (
+    LOGIN_ENDED,
+    Answer,
+    Beat,
+    Bye,
+    Call,
+    Heartbeat,
+    Message,
+    Push,
+    Refuse,
+    Renew,
+    Trusted,
+    Welcome,
+)
 from common.link.session import Session
 from hub.links.send_queue import SendQueue
 from hub.links.subscription import Subscription
@@ -27,7 +40,7 @@ from hub.log import logger
 
 MAX_CALLS: Final = 64
 MAX_SUBSCRIPTIONS: Final = 32
-LAST_ANSWERS: Final = 1.0
+LAST_ANSWERS: Final = 2.0
 """Seconds that a link whose person is trusted no more has for the answers to what was asked before."""
 
 log = logger("console")
@@ -108,7 +121,7 @@ class ConsoleLink:
                             await self._send(Answer(call.id, None, "busy", "too many calls at once; wait for answers"))
                             continue
                         if self._ending:
-                            await self._send(Answer(call.id, None, "refused", self._ending))
+                            await self._send(Answer(call.id, None, LOGIN_ENDED, self._ending))
                             continue
                         self._calls += 1
                         self._no_calls.clear()
@@ -232,15 +245,18 @@ class ConsoleLink:
         return str(address[0]) if address else ""
 
     async def close(self, code: int, reason: str, spread: float = 0.0) -> None:
+        """1008: the person's login has ended. No call is begun from here on, those under way have a moment; the last
+        word says whether all were answered: what has no answer then was not begun, and may be asked again.
+        """
         last: list[Message] = []
         if code == 1001:
             last = [Bye(reason, spread)]
         elif code == 1008:
-            last = [Refuse("revoked", reason)]
             self._ending = f"this login ended: {reason}"
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_ANSWERS):
                     await self._no_calls.wait()
+            last = [Refuse("revoked" if self._calls else LOGIN_ENDED, reason)]
         await self._send_queue.close(code, reason, *map(self.session.send, last))
 
     def abort(self) -> None:

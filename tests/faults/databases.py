@@ -198,10 +198,10 @@ class DatabaseSystem:
 
 
 def tracebacks(log: Path) -> list[str]:
-    """Lines of the log that show one: what the database does is no fault of the hub's."""
+    """Lines of the log that show one, with what was raised: what the database does is no fault of the hub's."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if "Traceback" in line]
-    kinds = Counter(re.sub(r'.*"event": "([^"]*)".*', r"\1", line)[:80] for line in lines)
-    return [f"{count} tracebacks of {kind}" for kind, count in kinds.items()]
+    kinds = Counter((re.sub(r'.*"event": "([^"]*)".*', r"\1", line)[:80], line[-2000:]) for line in lines)
+    return [f"{count} tracebacks of {kind}: …{end}" for (kind, end), count in kinds.items()]
 
 
 @contextlib.asynccontextmanager

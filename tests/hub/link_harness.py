@@ -245,12 +245,15 @@ async def serve_links(harness: HubHarness, **links: Any) -> AsyncIterator[LinkHa
 
 @contextmanager
 def blocked_writer(harness: HubHarness) -> Iterator[Callable[[], None]]:
-    """The store's writer is busy until the block ends, or what is given is called: what is written waits behind it."""
+    """The store's writer is busy until the block ends, or what is given is called: what is written waits behind it.
+    Fails where nobody lets it go: the block itself may have waited for a write.
+    """
     busy, free = threading.Event(), threading.Event()
+    let_go: list[bool] = []
 
     def unit(txn: Txn) -> None:
         busy.set()
-        free.wait(TIMEOUT)
+        let_go.append(free.wait(TIMEOUT))
 
     thread = threading.Thread(target=lambda: harness.write(unit))
     thread.start()
@@ -260,3 +263,4 @@ def blocked_writer(harness: HubHarness) -> Iterator[Callable[[], None]]:
     finally:
         free.set()
         thread.join()
+    assert let_go == [True], "the block waited for a write"

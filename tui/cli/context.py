@@ -21,6 +21,7 @@ from common.errors import EXIT_OK, EXIT_REFUSED, EXIT_USAGE, UserError
 from common.text import clean
 from common.values import parse_whole_seconds
 from tui.client.client import Client, connect
+from tui.client.errors import LoginEnded
 from tui.client.profile import default_path, read_profile
 
 NOT_FOUND_CODES: Final = frozenset({"unknown", "no_plan", "not_ended"})
@@ -40,15 +41,22 @@ class CliContext:
         return connect(read_profile(self.profile))
 
     def run(self, call: Callable[[Client], Awaitable[int | None]]) -> None:
-        """Connects, calls, and exits with the status that `call` gives."""
+        """Connects, calls, and exits with the status that `call` gives. Where the login ended before anything was begun
+        it is done once more: with the new one, if it was replaced, else to be told how it ended.
+        """
+        sys.exit(asyncio.run(self._call_again(call)))
 
-        async def connect_and_call() -> int:
-            async with self.connect() as client:
-                if client.warning:
-                    click.echo(f"answerback: {client.warning}", err=True)
-                return await call(client) or 0
+    async def _call_again(self, call: Callable[[Client], Awaitable[int | None]]) -> int:
+        try:
+            return await self._connect_and_call(call)
+        except LoginEnded:
+            return await self._connect_and_call(call)
 
-        sys.exit(asyncio.run(connect_and_call()))
+    async def _connect_and_call(self, call: Callable[[Client], Awaitable[int | None]]) -> int:
+        async with self.connect() as client:
+            if client.warning:
+                click.echo(f"answerback: {client.warning}", err=True)
+            return await call(client) or 0
 
 
 pass_context = click.make_pass_decorator(CliContext)

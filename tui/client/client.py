@@ -31,6 +31,7 @@ from common.link.codec import BadFrame
 from common.link.dial import HubRefused, OpenLink, UntimelyHub, close, measure_clock, open_link
 from common.link.handshake import make_hello
 from common.link.messages import (
+    LOGIN_ENDED,
     TRUSTS_FACT,
     Answer,
     Beat,
@@ -47,7 +48,7 @@ from common.link.session import Session
 from common.read_file import read_bytes
 from common.text import clean
 from common.times import format_in_zone, format_skew, local_zone
-from tui.client.errors import FAILED_CODES, USAGE_CODES, CallFailed, CallRefused, InvalidCall, LinkLost
+from tui.client.errors import FAILED_CODES, USAGE_CODES, CallFailed, CallRefused, InvalidCall, LinkLost, LoginEnded
 from tui.client.profile import LOGIN_HINT, Profile
 from tui.client.renewal import is_due, renew, renew_late, ssl_context
 from tui.client.trust import answer, take_bundle, trusted_digest
@@ -84,12 +85,13 @@ class Client:
         self._trust_done.set()
         self._heartbeat_sent_at = 0.0
         self._close_error: Exception | None = None
+        self._answered = False  # whether anything was: what was asked may have been done in part
 
     async def call(self, verb: Verb[A, R], args: A) -> R:
         """The verb's result; arguments that have their default are not sent.
 
-        Raises InvalidCall, CallRefused or CallFailed as the hub answered, LinkLost where it is gone, TooNew or
-        BadAnswer where what it answered cannot be read.
+        Raises InvalidCall, CallRefused or CallFailed as the hub answered, LinkLost where it is gone (LoginEnded where
+        nothing at all was begun on this link), TooNew or BadAnswer where what it answered cannot be read.
         """
         data = await self._call(self.next_call_id(), verb.name, verb.encode_args(args))
         result = read_result(verb, data, self.versions.get(verb.name, 1))
@@ -118,6 +120,8 @@ class Client:
             raise LinkLost(f"the hub did not answer within {CALL_TIMEOUT:.0f} s", "try again") from None
         finally:
             self._pending_calls.pop(identity, None)
+        if answer.code == LOGIN_ENDED:
+            raise self._ended(answer.reason)
         if not answer.code:
             return answer.data
         if answer.code in USAGE_CODES:
@@ -195,6 +199,7 @@ class Client:
                 frame = self._session.receive(data, time.monotonic())
                 match frame.message if frame is not None else None:
                     case Answer() as answer:
+                        self._answered = self._answered or answer.code != LOGIN_ENDED
                         future = self._pending_calls.get(answer.id)
                         if future is not None and not future.done():
                             future.set_result(answer)
@@ -215,6 +220,8 @@ class Client:
                             self._trust_told.get_nowait()  # the newest word counts
                         self._trust_done.clear()
                         self._trust_told.put_nowait(told)
+                    case Refuse(code=code, reason=reason) if code == LOGIN_ENDED:
+                        error = self._ended(reason)
                     case Refuse() as refusal if self._resolve_renewal(refusal):
                         pass
                     case Bye(reason=reason):
@@ -238,6 +245,11 @@ class Client:
                 while queue.full():
                     queue.get_nowait()
                 queue.put_nowait(error)
+
+    def _ended(self, reason: str) -> LinkLost:
+        """The hub takes nothing from this login any more; what had no answer until now was not begun."""
+        kind = LinkLost if self._answered else LoginEnded
+        return kind(f"the hub closed the link: {clean(reason, limit=500)}", "try again, to be told why")
 
     def _resolve_renewal(self, answer: Renewed | Refuse) -> bool:
         """Hands an answer to whoever asked for a certificate; False where nobody did."""
@@ -330,6 +342,8 @@ async def _open(profile: Profile) -> OpenLink:
         except HubRefused as error:
             if error.refusal.code == "expired":
                 await renew_late(profile)
+            elif error.refusal.code == LOGIN_ENDED:
+                pass  # in the moment of the welcome; how it ended is told to whoever comes again
             elif error.refusal.code != "revoked" or read_bytes(profile.credential.certificate) == dialled:
                 raise
             return await _dial(profile)

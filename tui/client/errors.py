@@ -11,6 +11,10 @@ class LinkLost(WorkFailed):
     """The hub went away, or was never there."""
 
 
+class LoginEnded(LinkLost):
+    """The hub has closed the link of a login that counts no more, and has begun nothing of what was asked on it."""
+
+
 class CallFailed(WorkFailed):
     """The hub answered a call with an error; `code` is its one word for programs."""
 

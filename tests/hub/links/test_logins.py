@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from common.link.dial import HubRefused
-from common.link.messages import Answer, Call, Refuse
+from common.link.messages import LOGIN_ENDED, Answer, Call, Refuse
 from hub.core.records import Person
 from hub.identity import logins
 from hub.links.console import Caller
@@ -63,15 +63,38 @@ async def test_the_first_use_of_the_new_one_ends_links_of_the_old(
         await port.connect_console("bob")
         assert [row.subject for row in awake.events("login.ended")] == ["bob"]
         await old.send(Call(8, "slow", {}))
-        assert (await old.expect(Answer)).code == "refused"  # what comes now is told so
+        assert (await old.expect(Answer)).code == LOGIN_ENDED  # what comes now is told so, and not begun
         free.set()
         last = await old.expect(Answer)
         assert (last.id, last.data) == (7, "done")
-        assert (await old.expect(Refuse)).code == "revoked"
+        assert (await old.expect(Refuse)).code == LOGIN_ENDED
         assert await old.wait_closed() == 1008
         port._contexts["operator", "bob"] = again
         with pytest.raises(HubRefused, match="was replaced"):
             await port.connect_console("bob")
+
+
+async def test_what_has_no_answer_in_time_may_have_been_done(
+    awake: HubHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last word is another one then: whoever hears it does not ask for the same again."""
+    monkeypatch.setattr("hub.links.console.LAST_ANSWERS", 0.01)
+    async with serve_links(awake) as port:
+        asked, free = asyncio.Event(), asyncio.Event()
+
+        async def slow(caller: Caller, args: Mapping[str, Any]) -> str:
+            asked.set()
+            await free.wait()
+            return "done"
+
+        port.desk.verbs["slow"] = slow
+        old = await port.connect_console("bob")
+        rotated(awake, port)
+        await old.send(Call(7, "slow", {}))
+        await asked.wait()
+        await port.connect_console("bob")
+        assert (await old.expect(Refuse)).code == "revoked"
+        free.set()
 
 
 async def test_uses_are_written_once_a_minute(awake: HubHarness) -> None:

@@ -570,6 +570,7 @@ async def test_a_hub_that_lets_many_in_tells_the_next_to_come_again(
     monkeypatch.setattr(admission, "MAX_BUSY", 1)
     async with serve_links(harness) as port:
         await port.connect_console("alice")
+        port.tls_context("agent", "web-1")  # its certificate is a row
         port.links._admission.greeting = 1
         with blocked_writer(harness):
             refused = await port.expect_refusal("web-1")

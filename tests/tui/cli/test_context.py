@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from pathlib import Path
 
 import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.api import verbs
+from common.api.arguments import NoArgs
 from common.errors import UserError
+from common.link.messages import LOGIN_ENDED, Answer, Call, Refuse
+from tests.common.fake_hub import FakeHub
 from tests.each import each_of
-from tui.cli.context import SecondsRange, is_request_number, parse_request_number, to_json
+from tests.tui.profiles import create_profile
+from tui.cli.context import CliContext, SecondsRange, is_request_number, parse_request_number, to_json
+from tui.client.client import Client
+from tui.client.errors import LinkLost
+
+ME = {"person": "alice", "roles": ["viewer"], "hub": "h1", "version": "1"}
 
 
 @each_of("text", ["42", "r42", "R42", "#42"])
@@ -72,3 +83,39 @@ def test_what_is_not_json_is_an_error() -> None:
     """Never a guess."""
     with pytest.raises(TypeError, match="set is not JSON"):
         to_json({"a": {1}})
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_login_that_ends_under_a_command(begun: bool, tmp_path: Path) -> None:
+    """Its call is made again, once and with what the profile has by then; not where one of its calls was answered."""
+    async with FakeHub(tmp_path / "hub").serving() as hub:
+        create_profile(hub, tmp_path / "alice")
+        calls = 0
+
+        async def act(client: Client) -> int:
+            nonlocal calls
+            calls += 1
+            await client.call(verbs.WHOAMI, NoArgs())
+            return (await client.call(verbs.WHOAMI, NoArgs())).person == "alice"
+
+        async def play() -> None:
+            first = await hub.next_link()
+            if begun:
+                await first.send(Answer((await first.expect(Call)).id, ME))
+            await first.expect(Call)
+            await first.send(Refuse(LOGIN_ENDED, "revoked"))
+            await first.connection.close()
+            second = await hub.next_link()
+            for _ in range(2):
+                await second.send(Answer((await second.expect(Call)).id, ME))
+
+        async with asyncio.TaskGroup() as tasks:
+            playing = tasks.create_task(play())
+            command = CliContext(tmp_path / "alice")._call_again(act)
+            if begun:
+                with pytest.raises(LinkLost, match="try again, to be told why"):
+                    await command
+            else:
+                assert await command == 1
+            playing.cancel()
+        assert calls == (1 if begun else 2)

@@ -20,11 +20,11 @@ from common.api.versions import VIEW_VERSIONS, BadAnswer, TooNew
 from common.api.whoami import WhoAmI
 from common.api.work import FollowPush
 from common.errors import EXIT_FAILED, EXIT_REFUSED, EXIT_USAGE, Denied, UserError
-from common.link.messages import Answer, Bye, Call, Push, Refuse
+from common.link.messages import LOGIN_ENDED, Answer, Bye, Call, Push, Refuse
 from tests.common.fake_hub import FakeHub, HubPeer
 from tests.tui.profiles import create_profile
 from tui.client.client import PUSH_QUEUE_SIZE, Client, connect
-from tui.client.errors import CallFailed, CallRefused, InvalidCall, LinkLost
+from tui.client.errors import CallFailed, CallRefused, InvalidCall, LinkLost, LoginEnded
 from tui.client.profile import Profile
 
 ME: dict[str, Any] = {"person": "alice", "roles": ["viewer"], "hub": "h1", "version": "1"}
@@ -217,6 +217,7 @@ async def test_a_slow_reader_holds_up_the_link_not_the_memory(hub: FakeHub, alic
     [
         (Bye("the hub is restarting", 1.0), "closed the link: the hub is restarting: try again"),
         (Refuse("revoked", "re\x1bvoked"), r"closed the link: re\\x1bvoked: ask an admin"),
+        (Refuse(LOGIN_ENDED, "re\x1bvoked"), r"closed the link: re\\x1bvoked: try again, to be told why"),
         (None, "closed the link: try again"),
     ],
 )
@@ -241,11 +242,38 @@ async def test_the_end_of_the_link_reaches_whoever_waits(
         results = await asyncio.gather(follow(), whoami(client), return_exceptions=True)
         for result in [*results, *await asyncio.gather(whoami(client), return_exceptions=True)]:
             assert isinstance(result, LinkLost)
+            assert not isinstance(result, LoginEnded)  # one was answered before
             assert str(result).startswith("the hub closed the link")
         raise results[0]  # type: ignore[misc]
 
     with pytest.raises(LinkLost, match=words):
         await played(hub, alice, play, act)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.parametrize("how", ["answer", "goodbye"])
+async def test_a_login_that_ends_before_anything_was_begun(
+    how: str, answered: bool, hub: FakeHub, alice: Profile
+) -> None:
+    """It is told apart from every other end: the same may be asked again. Not where something had an answer, which may
+    be read after the goodbye that came behind it.
+    """
+
+    async def play(end: HubPeer) -> None:
+        if answered:
+            await end.send(Answer((await end.expect(Call)).id, ME))
+        if how == "answer":
+            await end.send(Answer((await end.expect(Call)).id, None, LOGIN_ENDED, "this login ended: revoked"))
+        await end.send(Refuse(LOGIN_ENDED, "revoked"))
+        await end.connection.close()
+
+    async def act(client: Client) -> None:
+        await whoami(client)
+        await whoami(client)
+
+    with pytest.raises(LinkLost, match="revoked: try again, to be told why") as raised:
+        await played(hub, alice, play, act)
+    assert isinstance(raised.value, LoginEnded) is not answered
 
 
 async def test_no_answer_in_time(hub: FakeHub, alice: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,6 +314,14 @@ async def test_a_hub_that_refuses(refusal: Refuse, words: str, hub: FakeHub, ali
             pass
     assert raised.value.exit_code == EXIT_REFUSED
     assert ("operator add" in raised.value.cure) == (refusal.code != "revoked")  # whose reason has the cure itself
+
+
+async def test_a_login_that_ends_in_the_moment_of_the_welcome(hub: FakeHub, alice: Profile) -> None:
+    """The hub is asked again, which says then how it ended."""
+    hub.refusals += [Refuse(LOGIN_ENDED, "revoked"), Refuse("revoked", "this login of alice was replaced")]
+    with pytest.raises(Denied, match="this login of alice was replaced"):
+        async with connect(alice):
+            pass
 
 
 async def test_a_login_that_was_replaced_while_it_dialled(hub: FakeHub, alice: Profile, tmp_path: Path) -> None:
