@@ -29,6 +29,8 @@ BUSY_SECONDS: Final = 10.0
 """How long a writer waits for another process's transaction."""
 _HUB_LOCK: Final = 0x616E7378  # PostgreSQL advisory lock: the serving hub's, one number beside the writers'
 
+_NO_ROOM: Final = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL)
+"""What SQLite says too where a full disk has no room for the files beside its own, or for the index of its log."""
 _SQLITE_PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",  # readers and the writer do not wait for each other
     "PRAGMA synchronous = FULL",  # a commit is on disk before it is reported as done
@@ -178,9 +180,9 @@ class Database:
 
     def _translate_sqlite(self, error: sqlite3.Error) -> BaseException:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and self._is_full()):
+        if code == sqlite3.SQLITE_FULL or (code in _NO_ROOM and self._is_full()):
             return StoreFull(f"store {self.name}: the disk is full", "make room; nothing that was confirmed is lost")
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
             return StoreBusy(f"store {self.name}: another process is writing and does not end", "find and end it")
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
             return UserError(f"store {self.name}: {error}", "see that this user may write the file and its folder")

@@ -66,6 +66,7 @@ def failed(code: int, words: str = "words") -> sqlite3.OperationalError:
         (failed(sqlite3.SQLITE_FULL), StoreFull, "the disk is full: make room"),
         (failed(sqlite3.SQLITE_BUSY), StoreBusy, "another process is writing"),
         (failed(sqlite3.SQLITE_BUSY_SNAPSHOT), StoreBusy, "another process is writing"),
+        (failed(sqlite3.SQLITE_PROTOCOL), StoreBusy, "another process is writing"),
         (failed(sqlite3.SQLITE_READONLY_DIRECTORY), UserError, "may write the file and its folder"),
         (failed(sqlite3.SQLITE_CANTOPEN), UserError, "may write the file and its folder"),
         (failed(sqlite3.SQLITE_NOTADB), UserError, "not an SQLite file"),
@@ -83,6 +84,14 @@ def test_errors_are_said_in_words(tmp_path: Path, error: Exception, kind: type[U
         assert str(tmp_path / "a.sqlite") in str(said)
         assert words in str(said)
         assert "secret" not in str(said)
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL])
+def test_a_full_disk_has_many_names(tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files beside the database find no room first; what they end in is the full disk all the same."""
+    monkeypatch.setattr("hub.store.database.FULL", 1 << 62)
+    said = Database("sqlite:///a.sqlite", tmp_path).translate_error(failed(code))
+    assert type(said) is StoreFull
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), failed(sqlite3.SQLITE_CONSTRAINT), OSError("no file named")])
