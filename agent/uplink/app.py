@@ -6,7 +6,8 @@ One round:
     dial; hello; welcome or refuse
     session resumed: send again what the hub has not received
     session new: send the report first; where it was sent before, attach again for a fresh one
-    relay messages until the link ends; the cause decides the wait before the next round
+    relay messages until the link ends; the cause decides the wait before the next round. A runner that ends while the
+        link is up need not end it: the next one's report goes over the same connection
 
 No ending stops the process: an unexpected identity, a hub that refuses and a missing runner are all retried.
 """
@@ -31,7 +32,7 @@ from agent.place import Moved
 from agent.re_exec import REQUEST, NextProgram, hold, release
 from agent.reserve import keep_room_for_renewal
 from agent.restarts import RunnerDown
-from agent.state import AgentSettings, StateFolder, protocol_file, version_file
+from agent.state import AgentSettings, StateFolder, protocol_file
 from agent.uplink.backoff import UniformRandom, UplinkBackoff
 from agent.uplink.hub_position import HubPosition
 from agent.uplink.link_chain import LinkChain
@@ -39,7 +40,7 @@ from agent.uplink.magic_packet import MagicPackets
 from agent.uplink.moved import tell_moved
 from agent.uplink.relay import MAX_CLOCK_SKEW, LinkEnd, Relay
 from agent.uplink.renewal import CertificateRenewal
-from agent.uplink.runner_socket import RunnerConnection, RunnerUnavailable
+from agent.uplink.runner_socket import RunnerConnection, RunnerUnavailable, runner_version, word_of
 from agent.uplink.trust import TrustedAuthorities
 from agent.uplink.upgrade import UplinkUpgrade
 from agent.uplink.vitals import facts, network_facts
@@ -57,18 +58,19 @@ from common.link.dial import (
     open_link,
 )
 from common.link.handshake import EPOCH_RETRY_AFTER, make_hello
-from common.link.messages import ORDERS_FACT, TRUSTS_FACT, WAKE_FACT, Refuse
+from common.link.messages import ORDERS_FACT, TRUSTS_FACT, WAKE_FACT, Refuse, Welcome
 from common.link.session import Session, StaleEpoch
 from common.process.hangup import StandardError, outlive_hangup
 from common.process.notify import notify, watchdog
-from common.read_file import read_bytes
 from common.times import format_iso, format_skew
 from common.version import VERSION
 
 MAX_RUNNER_WAIT: Final = 5.0
 _FIRST_RUNNER_WAIT: Final = 0.02
+NEXT_RUNNER_WITHIN: Final = 15.0
+"""Seconds that a link stays up without a runner: more than the longest wait before one is started again."""
+_NEXT_RUNNER_POLL: Final = 0.25
 _WARN_INTERVAL: Final = 60.0
-MAX_VERSION: Final = 40  # bytes
 _IDENTITY_POLL: Final = 2.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -168,11 +170,13 @@ class Uplink:
         self._trust = TrustedAuthorities(state)
         self._position = HubPosition(state.hub_position)
         self._epoch = self._position.mark.epoch if self._position.mark is not None else 0
+        self._told_runner = ("", "")  # the runner's version and protocol, as the hub was told
+        self._welcome: Welcome | None = None  # of the last link
         self._plain_hello = False  # the hub is of a version that does not know what was heard
         # The name of this process, by which the hub notices two machines under one identity.
         self._facts = {**facts(), "process": secrets.token_hex(8)}
         self._magic = MagicPackets(since_boot)
-        self._reporter = LinkReporter(state.link_report, VERSION, lambda: _runner_version(self._socket))
+        self._reporter = LinkReporter(state.link_report, VERSION, lambda: runner_version(self._socket))
         self._backoff = UplinkBackoff.started(self._reporter.spread)
         self._identity = state.identity_stamp()
 
@@ -277,9 +281,10 @@ class Uplink:
     async def _open_link(self) -> OpenLink:
         settings, context = self._settings, self._tls()
         heard = "" if self._plain_hello else self._position.text
-        facts = {**self._facts, "runner": _runner_version(self._socket), "lineage": self._links.next_link()}
-        if orders := _word_of(protocol_file(self._socket)):
+        facts = {**self._facts, "runner": runner_version(self._socket), "lineage": self._links.next_link()}
+        if orders := word_of(protocol_file(self._socket)):
             facts[ORDERS_FACT] = orders
+        self._told_runner = facts["runner"], orders
         if digest := self._trust.digest():
             facts[TRUSTS_FACT] = digest
         facts |= {WAKE_FACT: "1", **network_facts()}
@@ -360,16 +365,17 @@ class Uplink:
                 runner = await self._reattach(opened)
             session = Session("hub", id=welcome.session, epoch=self._epoch, interval=welcome.heartbeat)
             self._session = session
-            runner.report_used = True
+            runner.report_used, runner.in_session, runner.unanswered = True, False, 1
             first = [session.send(for_protocol(runner.report, welcome.protocol))]
         log.info(
             "link.up", hub=self._settings.hub, session=session.id, resumed=welcome.resumed, hub_version=welcome.version
         )
         _notify_status(f"linked to {self._settings.hub} as {self._settings.name}")
-        self._reporter.tell("linked", time.time(), hub_version=welcome.version, spread=welcome.spread)
+        self._welcome = welcome
+        self._tell_linked()
         try:
             parts = opened, session, runner, self._renewal, self._trust
-            relay = Relay(*parts, heard=self._position, obeyed=obeyed, magic=self._magic)
+            relay = Relay(*parts, heard=self._position, obeyed=obeyed, magic=self._magic, next_runner=self._next_runner)
             return await relay.run(first)
         finally:
             self._epoch = max(self._epoch, session.epoch)
@@ -381,6 +387,9 @@ class Uplink:
         self._tell_away(told, "it is dialled again by itself")
         if ending.new_session:
             self._session = None
+        if self._runner is not None and self._runner.is_gone:
+            self._session = None  # what it was sent is settled by the report of the next, which begins a session
+            self._drop_runner()
         match ending.cause:
             case "renewed":
                 return 0.0
@@ -402,10 +411,34 @@ class Uplink:
         """The connection to the runner; waits for a runner without limit, tells since when there is none, and warns
         once a minute.
         """
+        if self._runner is None:
+            self._runner = await self._attach(MAX_RUNNER_WAIT)
+        return self._runner
+
+    async def _next_runner(self, before: RunnerConnection) -> RunnerConnection | None:
+        """The runner that follows `before` while the link is up. None where none comes soon, or the hub has to be told
+        with a new link: it is the same runner, or one of another version.
+        """
+        try:
+            async with asyncio.timeout(NEXT_RUNNER_WITHIN):
+                runner = await self._attach(_NEXT_RUNNER_POLL)
+        except TimeoutError:
+            return None
+        told = runner_version(self._socket), word_of(protocol_file(self._socket))
+        session = self._session
+        if not runner.follows(before) or told != self._told_runner or session is None or runner.epoch > session.epoch:
+            runner.close()
+            return None
+        self._runner = runner
+        self._tell_linked()
+        return runner
+
+    async def _attach(self, longest: float) -> RunnerConnection:
+        """Attaches to a runner, and starts one where that is ours to do; `longest` is in seconds, between two tries."""
         wait, warned_at, since = _FIRST_RUNNER_WAIT, 0.0, time.time()
-        while self._runner is None:
+        while True:
             try:
-                self._runner = await RunnerConnection.attach(self._socket)
+                runner = await RunnerConnection.attach(self._socket)
             except RunnerUnavailable as error:
                 down = self._start_runner() if self._start_runner is not None else RunnerDown(since, error.problem)
                 if down is not None:
@@ -415,11 +448,11 @@ class Uplink:
                     _notify_status(f"waiting for the runner: {error.problem}")
                     warned_at = since_boot()
                 await asyncio.sleep(wait)
-                wait = min(MAX_RUNNER_WAIT, wait * 2)
+                wait = min(longest, wait * 2)
             else:
-                self._epoch = max(self._epoch, self._runner.epoch)
-                log.info("runner.attached", socket=self._socket, open_jobs=len(self._runner.report.open))
-        return self._runner
+                self._epoch = max(self._epoch, runner.epoch)
+                log.info("runner.attached", socket=self._socket, open_jobs=len(runner.report.open))
+                return runner
 
     async def _reattach(self, opened: OpenLink) -> RunnerConnection:
         """Attaches again, for the fresh report that a new session needs; on RunnerUnavailable the link is closed
@@ -444,6 +477,10 @@ class Uplink:
             "away", time.time(), reason=f"no runner: {down.why}{starts}", cure=error.cure, runner_down=down
         )
 
+    def _tell_linked(self) -> None:
+        if (welcome := self._welcome) is not None:
+            self._reporter.tell("linked", time.time(), hub_version=welcome.version, spread=welcome.spread)
+
     def _tell_away(self, reason: str, cure: str) -> None:
         self._reporter.tell("away", time.time(), reason=reason, cure=cure)
 
@@ -455,19 +492,6 @@ def split_cure(reason: str) -> tuple[str, str]:
     """A refusal's reason and what to do, "" where it does not say: hubs end a reason with "; run `COMMAND` …"."""
     problem, found, cure = reason.partition("; run `")
     return problem, f"run `{cure}" if found else ""
-
-
-def _runner_version(socket: Path) -> str:
-    """The version of the runner that serves the socket; "" where it does not say."""
-    return _word_of(version_file(socket))
-
-
-def _word_of(path: Path) -> str:
-    try:
-        text = read_bytes(path, MAX_VERSION).decode("ascii").strip()
-    except (UserError, UnicodeDecodeError):
-        return ""
-    return text if text.isprintable() else ""
 
 
 def _notify_status(status: str) -> None:

@@ -3,6 +3,11 @@
     hub -> runner   written to the runner's socket as soon as it is received, and counts as processed then
     runner -> hub   numbered by the session, which keeps each message until the hub has committed it
 
+A runner that ends need not end the link: where the next one is there soon, its report goes over the same connection.
+That it does tells the hub that what it sent over this connection went to the runner before, to no other machine, and
+was not taken where the report does not name it. What comes for a runner that has ended is dropped, and so are orders
+until the hub has answered the report of the next one: it settles them.
+
 Back-pressure goes through in both directions: while the session has no room nothing is read from the runner, which
 keeps its output in the spool; while the runner does not read, nothing is read from the hub.
 """
@@ -11,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -29,7 +34,7 @@ from agent.uplink.vitals import vitals
 from common.crashpoints import crashpoint, crashpoints_of
 from common.errors import UserError, WorkFailed
 from common.link.codec import FORBIDDEN, BadFrame
-from common.link.compatibility import for_protocol
+from common.link.compatibility import STAMP_PROTOCOL, for_protocol
 from common.link.dial import CLOSE_TIMEOUT, OpenLink, close, close_reason
 from common.link.handshake import EPOCH_RETRY_AFTER, MAX_INTERVAL
 from common.link.joined import MAX_JOINED, send_joined
@@ -67,6 +72,12 @@ _WALL_CLOCK_POLL: Final = 60.0
 
 _TO_RUNNER: Final = (Dispatch, Confirm, Cancel, Credit, Forget, Resync, KeyChange)
 
+_SETTLED_BY_REPORT: Final = (Dispatch, Confirm, Credit)
+"""Sent before the hub has answered a report, they are for the runner before."""
+
+NextRunner = Callable[[RunnerConnection], Awaitable[RunnerConnection | None]]
+"""Waits for the runner that follows the given one; None where the link cannot go on with any."""
+
 EndCause = Literal["closed", "lost", "bye", "refused", "runner", "protocol", "renewed"]
 
 
@@ -99,6 +110,7 @@ class Relay:
         heard: HubPosition,
         obeyed: bool = True,
         magic: MagicPackets | None = None,
+        next_runner: NextRunner | None = None,
         clock: Callable[[], float] = since_boot,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -112,6 +124,7 @@ class Relay:
         self._session = session
         self._protocol = opened.welcome.protocol
         self._runner = runner
+        self._next_runner = next_runner if obeyed and self._protocol >= STAMP_PROTOCOL else None
         runner.on_withdrawn = self._wake_heartbeats
         self._renewal = renewal
         self._trust = trust
@@ -126,6 +139,7 @@ class Relay:
         self._wakes: asyncio.Queue[Wake] = asyncio.Queue(MAX_WAKES)
         self._hastened = asyncio.Event()
         self._beat_sooner = asyncio.Event()
+        self._beat_at_once = False
         self._renewal_answers: asyncio.Queue[Renewed | Refuse] = asyncio.Queue(1)
         self._end_future: asyncio.Future[LinkEnd] = asyncio.get_running_loop().create_future()
         self._waits_for_room = False  # nothing is read from the runner
@@ -206,10 +220,12 @@ class Relay:
             crashpoints_of((message,), "at_uplink")
             if isinstance(message, _TO_RUNNER):
                 # No await between these two, so that a cancelled task never leaves a message written and not counted.
-                self._runner.write(message, frame.epoch)
+                written = self._is_for_runner(message)
+                if written:
+                    self._runner.write(message, frame.epoch)
                 self._session.mark_processed(frame.seq)
                 self._ack_pending.set()
-                if not await self._drain_runner():
+                if written and not await self._drain_runner():
                     return
                 crashpoints_of((message,), "handed_on")
             else:
@@ -237,10 +253,21 @@ class Relay:
         log.warning("hub.not_obeyed", message=type(message).__name__, heard=self._position.text)
         return Ack()  # counts as processed: it is not to come again
 
+    def _is_for_runner(self, message: Message) -> bool:
+        """Whether the runner gets it; what it does not get, the answer to its report settles."""
+        runner = self._runner
+        if isinstance(message, Resync) and runner.unanswered:
+            runner.unanswered -= 1
+            return not runner.is_gone and not runner.unanswered  # or it answers the report of a runner before
+        early = runner.in_session and runner.unanswered > 0 and isinstance(message, _SETTLED_BY_REPORT)
+        return not runner.is_gone and not early
+
     async def _drain_runner(self) -> bool:
         try:
             await self._runner.drain()
-        except (TimeoutError, ConnectionError):
+        except ConnectionError:
+            pass  # it has ended, which `_runner_to_hub` sees once it has read the runner's last words
+        except TimeoutError:
             self._finish(LinkEnd("runner", "the runner does not read its socket", new_session=True))
             return False
         return True
@@ -307,33 +334,52 @@ class Relay:
             await self._wait_for_room()
             try:
                 message = await self._runner.receive()
-                if message is None or isinstance(message, Bye):
-                    self._finish(LinkEnd("runner", "the runner closed its socket", new_session=True))
-                    return
-                messages, frames = self._gather(message)
+                messages, frames, ended = ([], [], True) if message is None else self._gather(message)
             except BadFrame as error:
                 self._finish(LinkEnd("runner", f"the runner sent nonsense: {error}", new_session=True))
                 return
             crashpoints_of(messages, "from_runner")
-            await send_joined(self._connection, frames)
+            if frames:
+                await send_joined(self._connection, frames)
             crashpoints_of(messages, "sent_on")
-
-    def _gather(self, first: Message) -> tuple[list[Message], list[bytes]]:
-        """This message and those that have come with it, and their frames: what the runner tells at once leaves at
-        once.
-        """
-        messages, frames, size = [first], [self._session.send(for_protocol(first, self._protocol))], 0
-        while size < MAX_JOINED and self._session.has_room():
-            more = self._runner.receive_nowait()
-            if more is None:
-                break
-            if isinstance(more, Bye):
+            if ended and not await self._go_on_with_next():
                 self._finish(LinkEnd("runner", "the runner closed its socket", new_session=True))
-                break
+                return
+
+    def _gather(self, first: Message) -> tuple[list[Message], list[bytes], bool]:
+        """This message and those that have come with it, and their frames: what the runner tells at once leaves at
+        once. Whether the runner ends with it.
+        """
+        messages: list[Message] = []
+        frames: list[bytes] = []
+        more: Message | None = first
+        size = 0
+        while more is not None and not isinstance(more, Bye):
             messages.append(more)
             frames.append(self._session.send(for_protocol(more, self._protocol)))
             size += len(frames[-1])
-        return messages, frames
+            if size >= MAX_JOINED or not self._session.has_room():
+                return messages, frames, False
+            more = self._runner.receive_nowait()
+        return messages, frames, isinstance(more, Bye)
+
+    async def _go_on_with_next(self) -> bool:
+        """Sends the report of the runner that follows the one that has ended; False where the link has to end."""
+        before = self._runner
+        if self._next_runner is None or not before.gives_stamps:
+            return False
+        before.note_gone(self._clock())
+        runner = await self._next_runner(before)
+        if runner is None:
+            return False
+        # No await from its attaching to here: it is attached and its report in the session, or neither.
+        data = self._session.send(for_protocol(runner.report, self._protocol))
+        runner.report_used, runner.in_session, runner.unanswered = True, True, before.unanswered + 1
+        runner.on_withdrawn = self._wake_heartbeats
+        self._runner, self._beat_at_once = runner, True
+        self._wake_heartbeats()
+        await self._connection.send(data)
+        return True
 
     async def _wait_for_room(self) -> None:
         while not self._session.has_room():
@@ -346,15 +392,16 @@ class Relay:
 
     async def _send_heartbeats(self) -> None:
         while True:
-            now = self._clock()
-            if self._session.heartbeat_due(now) or self._runner.has_withdrawn:
-                self._runner.ask(now, reading=not self._waits_for_room)
-                await self._runner.wait_for_stamp()
-                figures = vitals() | self._runner.figures(now) | {"clock_ahead": round(self._clock_ahead, 1)}
-                beat = Heartbeat(figures, self._runner.take_stamp())
+            self._beat_sooner.clear()
+            now, runner = self._clock(), self._runner
+            if self._session.heartbeat_due(now) or runner.has_withdrawn or self._beat_at_once:
+                self._beat_at_once = False
+                runner.ask(now, reading=not self._waits_for_room)
+                await runner.wait_for_stamp()
+                figures = vitals() | runner.figures(now) | {"clock_ahead": round(self._clock_ahead, 1)}
+                beat = Heartbeat(figures, runner.take_stamp())
                 await self._connection.send(self._session.send(for_protocol(beat, self._protocol)))
             wait = min(_WALL_CLOCK_POLL, max(0.01, self._session.next_deadline() - self._clock()))
-            self._beat_sooner.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._beat_sooner.wait()

@@ -35,6 +35,7 @@ STAMP_WAIT: Final = 0.2
 """Seconds that a heartbeat waits for the runner's stamp."""
 _BUFFER_SIZE: Final = 64 * 1024
 _MAX_LIFE: Final = 300  # bytes
+_MAX_WORD: Final = 40  # as well
 
 
 class RunnerUnavailable(WorkFailed):
@@ -51,6 +52,9 @@ class RunnerConnection:
         self.report = Report("", "", {})
         self.report_used = False
         self.epoch = 0  # the highest hub epoch that the runner has sent
+        self.unanswered = 0  # reports that the hub has to answer, of this session, up to this runner's own
+        self.in_session = False  # its report went in the middle of a session
+        self._gone_at: float | None = None  # since when it is known that the runner has ended
         self._path: Path | None = None
         self._asked_at: float | None = None  # when it was asked what it has not answered yet
         self._protocol = 0
@@ -62,6 +66,8 @@ class RunnerConnection:
         """What a heartbeat says of the runner: `refusing` while it refuses every order, `runner_silent` for how many
         seconds it has not answered. `now` is of the clock of `ask`.
         """
+        if self._gone_at is not None:
+            return {"runner_silent": max(0.1, round(now - self._gone_at, 1))}
         refusing = self._path is not None and refusing_file(self._path).exists()
         figures = {"refusing": 1.0} if refusing else {}
         if self._asked_at is not None and now - self._asked_at >= ANSWERS_WITHIN:
@@ -72,13 +78,31 @@ class RunnerConnection:
         """Asks whether the runner answers; one question at a time is under way. While nothing is read from it
         (`reading`) no answer can be expected.
         """
-        if not reading:
+        if not reading or self.is_gone:
             self._asked_at = None
         elif self._protocol >= ASKED_PROTOCOL and self._asked_at is None:
             self._asked_at = now
             if not self.has_withdrawn:
                 self.take_stamp()  # one that came late is too old to count from
             self.write(Beat(0.0, stamp=self.gives_stamps), self.epoch)
+
+    @property
+    def is_gone(self) -> bool:
+        return self._gone_at is not None
+
+    def note_gone(self, now: float) -> None:
+        """The runner has ended. That is to be told at once, so that nothing is handed to nobody."""
+        self._gone_at, self._asked_at, self._stamp = now, None, NO_STAMP
+        self._stamped.set()
+        self.close()
+        self.on_withdrawn()
+
+    def follows(self, before: RunnerConnection) -> bool:
+        """Whether this runner was started on the journal of the other one, after it: that one is dead then, for this
+        one has its lock.
+        """
+        then, now = parse_lineage(before.report.life), parse_lineage(self.report.life)
+        return then is not None and now is not None and now.chain == then.chain and now.came_after(then.id)
 
     @property
     def gives_stamps(self) -> bool:
@@ -226,3 +250,17 @@ def _life_beside(socket: Path, journal: str) -> str:
         return ""
     lineage = parse_lineage(text)
     return text if version == running and lineage is not None and lineage.chain == journal else ""
+
+
+def runner_version(socket: Path) -> str:
+    """The version of the runner that serves the socket; "" where it does not say."""
+    return word_of(version_file(socket))
+
+
+def word_of(path: Path) -> str:
+    """What a small file beside the socket says; "" where it is not there or says no word."""
+    try:
+        text = read_bytes(path, _MAX_WORD).decode("ascii").strip()
+    except (UserError, UnicodeDecodeError):
+        return ""
+    return text if text.isprintable() else ""

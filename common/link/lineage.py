@@ -52,6 +52,10 @@ class Lineage:
         """The newest step's."""
         return self.ids[-1]
 
+    def came_after(self, step: str) -> bool:
+        """Whether the newest step goes on from this one, of its last few."""
+        return step in self.ids[:-1]
+
     def __str__(self) -> str:
         return f"{self.chain}:{self.counter}:{','.join(self.ids)}"
 

@@ -7,7 +7,7 @@ audit row, a few a minute at most.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -83,6 +83,7 @@ class RunnerBehind:
     life: str  # "" of a version that does not wait for confirmations
     protocol: int  # the one whose orders it takes
     ran: Mapping[str, float]  # job -> seconds, of those whose end it tells in one piece with their start
+    sent: Collection[str] = ()  # jobs that left over the connection over which its report came
 
 
 class AgentEventHandler:
@@ -100,13 +101,14 @@ class AgentEventHandler:
         estranged: bool = False,
         life: str = "",
         protocol: int = MIN_PROTOCOL,
+        sent: Collection[str] = (),
     ) -> AgentReplies:
         """Commits a batch of one agent's events; the replies may be sent once this returns. `estranged`: the machine
         has heard a hub whose work this store does not know, so what it reports is taken. `life` is that of the runner
-        behind the link, and `protocol` the one whose orders it takes.
+        behind the link, and `protocol` the one whose orders it takes. `sent`: see `hub.core.reconcile`.
         """
         ran = {event.job: event.ended_at - event.started_at for event in events if isinstance(event, Ended)}
-        runner = RunnerBehind(life, MIN_PROTOCOL if estranged else protocol, ran)
+        runner = RunnerBehind(life, MIN_PROTOCOL if estranged else protocol, ran, () if estranged else sent)
         replies = AgentReplies()
         for some, output in in_turns(events):
             commit = partial(self._apply, agent=agent, events=some, estranged=estranged, runner=runner, replies=replies)
@@ -160,7 +162,7 @@ class AgentEventHandler:
                     return  # there are two: this one's word is not taken, and its link ends
                 if estranged:
                     take_jobs(uow, agent, event)
-                _reconcile(uow, agent, event, replies)
+                _reconcile(uow, agent, event, replies, runner.sent)
                 replies.key_changes = due_for(uow, agent)
             elif isinstance(event, KnownKeys):
                 note_known(uow, agent, event)
@@ -253,13 +255,13 @@ def _store_output(uow: UnitOfWork, job: Job, chunk: Output) -> None:
             uow.audit(audit.kind, job.id, job.agent, audit.data)
 
 
-def _reconcile(uow: UnitOfWork, agent: str, report: Report, replies: AgentReplies) -> None:
+def _reconcile(uow: UnitOfWork, agent: str, report: Report, replies: AgentReplies, sent: Collection[str]) -> None:
     """Applies what `hub.core.reconcile` makes of a report."""
     open_jobs = uow.txn.open_jobs(agent)
     missing = report.open.keys() - {job.id for job in open_jobs}
     others = {job.id: job for job in map(uow.txn.job, missing) if job is not None}
     deleted = uow.txn.jobs_gone(agent, missing - others.keys())
-    found = reconcile(agent, report, open_jobs, others, deleted)
+    found = reconcile(agent, report, open_jobs, others, deleted, sent)
     wanted = {job: uow.txn.output_seq(job) + 1 for job in found.wanted}
     for job, move in found.moves:
         uow.apply_job_event(job, move, "hub")

@@ -9,7 +9,7 @@ units          everything else: people's actions and what time brings
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import TypeVar
@@ -240,9 +240,10 @@ class Engine:
         estranged: bool = False,
         life: str = "",
         protocol: int = MIN_PROTOCOL,
+        sent: Collection[str] = (),
     ) -> AgentReplies:
         """`estranged`: the machine has heard a hub whose work this store does not know."""
-        return await self.agent_events.handle(agent, events, estranged, life, protocol)
+        return await self.agent_events.handle(agent, events, estranged, life, protocol, sent)
 
     def heartbeat(self, agent: str, beat: Heartbeat, now: float, round_trip: float | None = None) -> None:
         self.agent_events.heartbeat(agent, beat, now, round_trip)

@@ -7,13 +7,17 @@ the old connection is still committed, and what could not be sent stays in the s
 
 Messages are numbered in the moment they are decided on and leave in that order, so a cancel never overtakes the
 dispatch it is about.
+
+A report may come in the middle of a session, of the runner that has followed another one behind the same uplink: from
+its arrival until it is answered nothing is leased, and it is taken only when all that was leased before has been sent,
+so that each such order is on its way before the answer (`agent.uplink.relay` drops those that come in between).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -115,7 +119,7 @@ class AgentLink:
         self._interval = interval  # between heartbeats, for as many links as there are now
         self._told_interval = 0.0
         self._knows_interval = False
-        self._inbox: deque[tuple[Frame, int]] = deque()
+        self._inbox: deque[tuple[Frame, int, SendQueue]] = deque()  # with its size and the connection it came over
         self._inbox_bytes = 0
         self._inbox_free = asyncio.Event()
         self._inbox_free.set()
@@ -125,6 +129,8 @@ class AgentLink:
         self._dispatching = False
         self._dispatch_requested = False
         self._held = 0  # places that units hold
+        self._all_leased = asyncio.Event()  # nothing is being leased: set by those that a report may wait for
+        self._sent: set[str] = set()  # jobs of `outstanding` whose orders left over the connection that is open now
         self._was_full = False  # of held places, when there was something to dispatch
         self._more_waits = True  # the queue had more when it was looked at last; what comes into it says so
 
@@ -147,6 +153,7 @@ class AgentLink:
         self.session.note_activity(self._clock())
         self._tells_marks, self._told_mark = bool(welcome.mark), welcome.mark
         wire = self._send_queue = SendQueue(connection)
+        self._sent.clear()
         wire.enqueue(self.session.send(welcome))
         if received is not None:
             wire.enqueue(*self.session.resume(received))
@@ -179,7 +186,9 @@ class AgentLink:
                 elif is_numbered(frame.message):
                     if self.held:
                         continue  # not committed and so not acknowledged: the machine has it, and sends it again
-                    await self._enqueue(frame, len(data))
+                    if isinstance(frame.message, Report):
+                        self._reconciled, self._stamp = False, None  # which is of the runner before
+                    await self._enqueue(frame, len(data), send_queue)
         finally:
             if self._send_queue is send_queue:
                 self._send_queue = None
@@ -229,9 +238,9 @@ class AgentLink:
         self._told_mark = mark
         return Beat(self._wall(), mark)
 
-    async def _enqueue(self, frame: Frame, size: int) -> None:
+    async def _enqueue(self, frame: Frame, size: int, wire: SendQueue) -> None:
         """Puts an event into the inbox; where that is full, nothing is read until the store has caught up."""
-        self._inbox.append((frame, size))
+        self._inbox.append((frame, size, wire))
         self._inbox_bytes += size
         self._start_commit()
         if len(self._inbox) >= MAX_INBOX or self._inbox_bytes >= MAX_INBOX_BYTES:
@@ -263,6 +272,7 @@ class AgentLink:
         self._inbox.clear()
         self._inbox_bytes = 0
         self._inbox_free.set()
+        self._all_leased.set()
 
     # ---- events in
 
@@ -275,10 +285,14 @@ class AgentLink:
         try:
             while self._inbox:
                 batch = [self._inbox.popleft() for _ in range(min(BATCH, len(self._inbox)))]
-                self._inbox_bytes -= sum(size for _, size in batch)
+                self._inbox_bytes -= sum(size for _, size, _ in batch)
                 if len(self._inbox) < MAX_INBOX // 2 and self._inbox_bytes < MAX_INBOX_BYTES // 2:
                     self._inbox_free.set()
-                await self._process_batch([frame for frame, _ in batch])
+                reports = [wire for frame, _, wire in batch if isinstance(frame.message, Report)]
+                if reports:
+                    await self._until_all_leased()
+                same = bool(reports) and all(wire is self._send_queue for wire in reports)
+                await self._process_batch([frame for frame, _, _ in batch], frozenset(self._sent) if same else ())
         except Exception as error:
             # Not committed and so not acknowledged: in a new session the agent reports, and sends it all again.
             self.end_session()
@@ -289,7 +303,14 @@ class AgentLink:
             self._committing = False
             self._inbox_free.set()
 
-    async def _process_batch(self, batch: Sequence[Frame]) -> None:
+    async def _until_all_leased(self) -> None:
+        """Waits until what is being leased has been sent; a report is here, so that nothing more is."""
+        while (self._dispatching or self._held) and not self.broken:
+            self._all_leased.clear()
+            await self._all_leased.wait()
+
+    async def _process_batch(self, batch: Sequence[Frame], sent: Collection[str]) -> None:
+        """`sent`: see `hub.core.reconcile`."""
         events: list[AgentEvent] = []
         for frame in batch:
             if isinstance(frame.message, Renew):
@@ -302,7 +323,9 @@ class AgentLink:
             events.append(frame.message)  # type: ignore[arg-type]  # the session lets only an agent's types through
         crashpoints_of(events, "received")
         replies = (
-            await self._engine.handle_agent_events(self.name, events, self.estranged, self.life, self.orders_protocol)
+            await self._engine.handle_agent_events(
+                self.name, events, self.estranged, self.life, self.orders_protocol, sent
+            )
             if events and not self.broken
             else None
         )
@@ -319,9 +342,11 @@ class AgentLink:
 
     async def _send_replies(self, replies: AgentReplies) -> None:
         self.outstanding.difference_update(replies.settled, replies.returned)
+        self._sent.difference_update(replies.settled, replies.returned)
         messages: list[Message] = []
         if replies.resync is not None:
             self.outstanding = set(replies.open)
+            self._sent &= self.outstanding
             messages.append(replies.resync)
             self._reconciled = True
             self._more_waits = False  # or the look below says so
@@ -348,13 +373,16 @@ class AgentLink:
             self._dispatching = True
             self._tasks.create_task(self._dispatch_jobs(), name=f"dispatch {self.name}")
 
+    @property
+    def _may_lease(self) -> bool:
+        return self._reconciled and self.connected and not self.broken and not self._stalled
+
     def _room(self) -> int:
         return self._window - len(self.outstanding) - self._held
 
     def hold_place(self) -> Place | None:
         """A place for one job, until `free_place`; None where the machine has none, or is being handed something."""
-        ready = self._reconciled and self.connected and not (self.broken or self._stalled or self._dispatching)
-        if not ready or self._room() < 1 or not self.session.has_room():
+        if not self._may_lease or self._dispatching or self._room() < 1 or not self.session.has_room():
             return None
         self._held += 1
         stamp = self._good_stamp() if self.life else None
@@ -362,6 +390,7 @@ class AgentLink:
 
     def free_place(self) -> None:
         self._held -= 1
+        self._all_leased.set()
         if self._was_full:
             self._was_full = False
             self.request_dispatch()
@@ -385,6 +414,7 @@ class AgentLink:
             return True
         crashpoints_of(messages, "leaving")
         if (wire := self._send_queue) is not None:
+            self._sent.update(job for _, job in signed)
             wire.enqueue(*frames)
             self._tasks.create_task(self._flush(wire, messages), name=f"hand over {self.name}")
         return True
@@ -395,10 +425,10 @@ class AgentLink:
 
     async def _dispatch_jobs(self) -> None:
         try:
-            while self._dispatch_requested and self.connected and not self.broken and not self._stalled:
+            while self._dispatch_requested and self._may_lease:
                 self._dispatch_requested = False
                 self._more_waits = True
-                while (room := self._room()) > 0 and self.session.has_room():
+                while self._may_lease and (room := self._room()) > 0 and self.session.has_room():
                     most = min(room, MAX_DISPATCH)
                     signed = await self._engine.dispatch(
                         self.name,
@@ -411,6 +441,8 @@ class AgentLink:
                     if self._engine.recovery_state.active:
                         break  # since a moment ago: what was leased is unknown by now, and must not leave
                     self.outstanding.update(job for _, job in signed)
+                    if self.connected:
+                        self._sent.update(job for _, job in signed)
                     # What it remembers is never behind what it was told to do.
                     beat = [self._beat()] if signed and self._tells_marks else []
                     await self._send(*beat, *(dispatch for dispatch, _ in signed))
@@ -427,6 +459,7 @@ class AgentLink:
             await self.close(CLOSE_INTERNAL_ERROR, "the hub could not hand out jobs; come again")
         finally:
             self._dispatching = False
+            self._all_leased.set()
 
     async def send(self, *messages: Message) -> None:
         """Sends what came up elsewhere in the hub."""
@@ -443,6 +476,7 @@ class AgentLink:
 
     def job_settled(self, job: str) -> None:
         """A job of this machine has ended otherwise than by the agent's own event."""
+        self._sent.discard(job)
         if job in self.outstanding:
             self.outstanding.discard(job)
             if self._more_waits:

@@ -35,12 +35,14 @@ class KillRow:
     kills: int
     states: Mapping[JobState, int]
     unknown_ran: int  # of those whose end is unknown, how many have begun
+    unheard: Sequence[str]  # of the others, those that no runner has said anything of
     found: Mapping[str, Sequence[str]]  # what must not have been, by rule
     back: Sequence[float]  # seconds from each kill to the link after it
 
     @property
     def violations(self) -> list[str]:
         found = [one for rule in self.found.values() for one in rule]
+        found += [f"{job} is unknown, and no runner knows of it" for job in self.unheard]
         if count := self.states.get(JobState.NOT_STARTED, 0):
             found.append(f"{count} ended as not started, with time left")
         return found
@@ -96,8 +98,10 @@ async def kill_again_and_again(
         history = world.history(unknown_allowed=victim == "runner")
         unknown = {job.id for job in history.jobs if job.state is JobState.UNKNOWN}
         ran = {start.job for start in history.starts}
+        said = {event["subject"] for event in history.events if event["kind"] == "job.accepted"}
         states = Counter(job.state for job in history.jobs)
-        return KillRow(victim, kills, states, len(unknown & ran), verdict(history), back)
+        unheard = sorted(unknown - ran - said)
+        return KillRow(victim, kills, states, len(unknown & ran), unheard, verdict(history), back)
 
 
 async def kill(world: World, victim: Victim) -> None:
@@ -110,5 +114,7 @@ async def kill(world: World, victim: Victim) -> None:
             await world.kill_uplink()
             await world.start_agent()
         case "runner":
+            world.agent_log.mark()
             await world.kill_runner()
-            await world.restart_agent()
+            await world.start_runner()
+            await world.until(lambda: "runner.attached" in world.agent_log.text(), "the next runner")

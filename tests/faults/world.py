@@ -19,7 +19,7 @@ from typing import Any, Final
 import aiohttp
 import psutil
 
-from agent.state import SOCKET_VARIABLE
+from agent.state import SOCKET_VARIABLE, StateFolder
 from common.crashpoints import FILE_VARIABLE, HIT, TEST_VARIABLE, write_order
 from common.lifecycle import REQUEST_TERMINAL
 from hub.core.records import Job, Request
@@ -116,9 +116,15 @@ class World:
         await self.rig.start(MACHINE, "agent", "run", "--state", str(self.rig.state_folder(MACHINE)))
 
     async def kill_runner(self) -> None:
-        if (runner := self.runner()) is not None:
+        with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):
+            # The one that serves: another may have been started beside it, and wait for its lock.
+            runner = psutil.Process(int(StateFolder(self.rig.state_folder(MACHINE)).runner_lock.read_text()))
             runner.kill()
-            await asyncio.to_thread(runner.wait, WITHIN)
+            await self.until(lambda: not runner.is_running() or runner.status() == psutil.STATUS_ZOMBIE, "its end")
+
+    async def start_runner(self) -> None:
+        """The service manager's part where the runner is a service of its own: the uplink stays."""
+        await self.rig.start("runner", "agent", "runner", "--state", str(self.rig.state_folder(MACHINE)))
 
     async def restart_agent(self) -> None:
         """The service manager's part: an uplink whose runner has died starts the next one only after a while."""

@@ -5,20 +5,40 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.connection import Connection
 
-from agent.state import StateFolder, protocol_file
-from agent.uplink import backoff
+from agent.state import StateFolder, life_file, protocol_file, version_file
+from agent.uplink import app, backoff
 from agent.uplink.backoff import UplinkBackoff
 from common.confirmation import NO_STAMP
 from common.link.compatibility import STAMP_PROTOCOL
 from common.link.joined import send_joined
-from common.link.messages import PROTOCOL, Accepted, Beat, Ended, Report, Stamp, Started, Unsure
-from tests.agent.fake_peers import AgentFakeHub, FakeRunner
+from common.link.lineage import Lineage, begin
+from common.link.messages import (
+    PROTOCOL,
+    Accepted,
+    Beat,
+    Bye,
+    Cancel,
+    Dispatch,
+    Ended,
+    Heartbeat,
+    Message,
+    Report,
+    Resync,
+    Stamp,
+    Started,
+    Unsure,
+)
+from tests.agent.fake_peers import AgentFakeHub, FakeRunner, HubPeer, RunnerPeer
 from tests.agent.uplink.conftest import Running
+
+JOB = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
 async def test_a_clock_that_is_off_is_logged_once(
@@ -147,3 +167,156 @@ async def test_a_hub_that_is_gone_without_a_word_is_dialled_by_what_it_said_of_r
         link.abort()
         async with asyncio.timeout(45):
             await gone.wait()
+
+
+def lives(count: int) -> list[Lineage]:
+    """Runners of one journal, one after the other."""
+    found = [begin("a" * 32, b"0")]
+    while len(found) < count:
+        found.append(found[-1].advance(b"x"))
+    return found
+
+
+@asynccontextmanager
+async def serving(socket: Path, life: Lineage, version: str = "1") -> AsyncIterator[FakeRunner]:
+    """A runner that knows stamps, of this life."""
+    for file, text in (
+        (protocol_file(socket), str(STAMP_PROTOCOL)),
+        (version_file(socket), version),
+        (life_file(socket), f"{version} {life}"),
+    ):
+        file.write_text(text)
+    runner = FakeRunner(socket)
+    runner.report = Report(life.chain, "boot", {})
+    async with runner.serving():
+        yield runner
+
+
+async def attached(runner: FakeRunner, stamp: str) -> RunnerPeer:
+    end = await runner.next_attachment()
+    assert await end.receive() == Beat(0.0, stamp=True)
+    await end.send(Stamp(stamp))
+    return end
+
+
+async def until(link: HubPeer, found: Callable[[], bool]) -> None:
+    """Reads heartbeats and acks until it holds; nothing else may come meanwhile."""
+    async with asyncio.timeout(45), asyncio.TaskGroup() as tasks:
+        reading = tasks.create_task(link.receive())
+        while not found():
+            await asyncio.sleep(0.01)
+        reading.cancel()
+
+
+async def beats_until(link: HubPeer, found: Callable[[Heartbeat], bool]) -> None:
+    await until(link, lambda: any(map(found, link.heartbeats)))
+
+
+def is_silent(beat: Heartbeat) -> bool:
+    return bool((beat.vitals or {}).get("runner_silent"))
+
+
+async def test_the_report_of_the_next_runner_goes_over_the_same_connection(
+    hub: AgentFakeHub, state: StateFolder, running: Running, tmp_path: Path
+) -> None:
+    """That none is there is told at once, before a heartbeat is due. What comes for it is dropped and counts as
+    processed, and so are orders, and answers to reports before, until the hub has answered the report of the next one.
+    """
+    hub.heartbeat = 600.0
+    socket, (first, second) = tmp_path / "runner.sock", lives(2)
+    async with running(state):
+        async with serving(socket, first) as runner:
+            end = await attached(runner, "s0")
+            link = await hub.next_link()
+            await link.expect(Report)
+            assert await end.receive() == Beat(0.0, stamp=True)
+            await end.send(Stamp("s1"), Accepted(JOB, "hash"))
+            assert isinstance(await link.receive(), Accepted)
+        await beats_until(link, is_silent)
+        assert link.heartbeats[-1].stamp == NO_STAMP
+        nobodys = Dispatch(b"order 1", b"signature", "key")
+        for message in (nobodys, Cancel(JOB, False)):
+            await link.send(message)
+        await until(link, lambda: not link.session.unacked)
+        async with serving(socket, second) as runner:
+            end = await attached(runner, "s2")
+            report = await link.expect(Report)
+            assert isinstance(report, Report)
+            assert report.life == str(second)
+            for message in (
+                Resync({JOB: 1}),
+                Dispatch(b"order 2", b"signature", "key"),
+                Cancel(JOB, True),
+                Resync({}),
+                Dispatch(b"order 3", b"signature", "key"),
+            ):
+                await link.send(message)
+            heard = [message async for message in heard_by(end, 3)]
+            assert heard == [Cancel(JOB, True), Resync({}), Dispatch(b"order 3", b"signature", "key")]
+            await beats_until(link, lambda beat: not is_silent(beat) and beat.stamp == "s3")
+    assert len(hub.hellos) == 1
+
+
+async def heard_by(end: RunnerPeer, count: int) -> AsyncIterator[Message]:
+    """So many messages but questions whether it answers, which are answered."""
+    while count:
+        message = await end.receive()
+        if isinstance(message, Beat):
+            await end.send(Stamp("s3"))
+        else:
+            count -= 1
+            yield message
+
+
+@pytest.mark.parametrize("why", ["same", "other", "version", "hub"])
+async def test_a_runner_that_does_not_follow_gets_a_link_of_its_own(
+    hub: AgentFakeHub, state: StateFolder, running: Running, tmp_path: Path, why: str
+) -> None:
+    """Trust: one holder of a name. The same runner once more, one that does not go on from it, one of another version,
+    and towards a hub that does not know stamps: a new session, with its report.
+    """
+    socket, (first, second) = tmp_path / "runner.sock", lives(2)
+    if why == "hub":
+        hub.protocol = STAMP_PROTOCOL - 1
+    life = {"same": first, "other": begin("a" * 32, b"other")}.get(why, second)
+    async with running(state):
+        async with serving(socket, first) as runner:
+            await attached(runner, "s0")
+            link = await hub.next_link()
+            await link.expect(Report)
+        async with serving(socket, life, "2" if why == "version" else "1") as runner:
+            async with asyncio.TaskGroup() as tasks:
+                answering = tasks.create_task(attached_always(runner))
+                await link.expect(Bye)
+                again = await hub.next_link()
+                report = await again.expect(Report)
+                answering.cancel()
+            assert isinstance(report, Report)
+            assert report.life == str(life)
+            assert again.hello.session == ""
+
+
+async def attached_always(runner: FakeRunner) -> None:
+    while True:
+        await attached(runner, "s")
+
+
+async def test_a_link_ends_where_no_runner_follows(
+    hub: AgentFakeHub, state: StateFolder, running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while; and the connection that is lost before that is not followed by the same session."""
+    socket, runners = tmp_path / "runner.sock", lives(3)
+    async with running(state):
+        async with serving(socket, runners[0]) as runner:
+            await attached(runner, "s0")
+            link = await hub.next_link()
+            await link.expect(Report)
+        await beats_until(link, is_silent)
+        link.abort()
+        async with serving(socket, runners[1]) as runner:
+            await attached(runner, "s0")
+            link = await hub.next_link()
+            assert link.hello.session == ""
+            await link.expect(Report)
+            monkeypatch.setattr(app, "NEXT_RUNNER_WITHIN", 0.05)
+        assert "runner" in (await link.expect(Bye)).reason

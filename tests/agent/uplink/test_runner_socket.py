@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from agent.uplink.runner_socket import ANSWERS_WITHIN, RunnerConnection, RunnerU
 from common.confirmation import NO_STAMP
 from common.link.codec import BadFrame, encode
 from common.link.compatibility import STAMP_PROTOCOL
+from common.link.lineage import Lineage, begin
 from common.link.messages import Accepted, Ack, Beat, Bye, Cancel, Dispatch, Message, Report, Stamp
 from tests.agent.fake_peers import FakeRunner, RunnerPeer
 
@@ -252,3 +254,42 @@ async def test_a_runner_that_would_not_answer_is_not_asked(runner: FakeRunner, t
     link.ask(100.0, reading=True)
     assert link.figures(1_000.0) == {}
     link.close()
+
+
+async def test_a_runner_that_has_ended_is_told_at_once(runner: FakeRunner) -> None:
+    """It counts as silent from that moment, gives no stamp, and is asked nothing."""
+    link = await RunnerConnection.attach(runner.socket)
+    told: list[str] = []
+    link.on_withdrawn = lambda: told.append("withdrawn")
+    assert not link.is_gone
+    link.note_gone(100.0)
+    assert (link.is_gone, told, link.has_withdrawn) == (True, ["withdrawn"], True)
+    link.ask(100.0, reading=True)
+    assert link.figures(100.0) == {"runner_silent": 0.1}
+    assert link.figures(107.0) == {"runner_silent": 7.0}
+    assert (link.take_stamp(), link.has_withdrawn) == (NO_STAMP, False)
+
+
+async def test_which_runner_follows_another(runner: FakeRunner) -> None:
+    """Trust: one holder of a name. One that was started on the same journal later; not the same one, nor a copy's."""
+    first = begin("a" * 32, b"1")
+    second = first.advance(b"2")
+
+    async def of(life: Lineage | None) -> RunnerConnection:
+        link = await RunnerConnection.attach(runner.socket)
+        link.report = replace(link.report, life="" if life is None else str(life))
+        link.close()
+        return link
+
+    before = await of(first)
+    for life, follows in (
+        (second, True),
+        (second.advance(b"3"), True),
+        (first, False),
+        (begin("a" * 32, b"other").advance(b"2"), False),
+        (begin("b" * 32, b"1").advance(b"2"), False),
+        (None, False),
+    ):
+        assert (await of(life)).follows(before) is follows
+    assert not (await of(first)).follows(await of(second))
+    assert not (await of(second)).follows(await of(None))

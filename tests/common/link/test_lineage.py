@@ -84,6 +84,14 @@ def test_of_two_the_second_that_is_heard_is_found(before: int, own_steps: int, c
     assert compare(known, own.advance(b"next")) == "diverged"
 
 
+def test_which_step_came_after_which() -> None:
+    """Of the last few that are told; no step came after itself."""
+    lineage = steps(MAX_IDS + 2)
+    assert [lineage.came_after(step) for step in lineage.ids] == [True] * (MAX_IDS - 1) + [False]
+    assert not lineage.came_after(steps(1).id)
+    assert not lineage.came_after("")
+
+
 def test_texts() -> None:
     """A lineage and a seen step come back from their text; nothing else is one, and the longest fits."""
     trunk = steps(20)

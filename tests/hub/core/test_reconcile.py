@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from common.lifecycle import JobState
+from common.link.lineage import Lineage, begin
 from common.link.messages import Report
 from hub.core.job import MarkUnknown, Release
 from hub.core.reconcile import MAX_ID, Reconciliation, reconcile
@@ -13,6 +14,7 @@ from tests.each import each_of
 from tests.hub.core.test_request import job
 
 JOURNAL = "journal-1"
+JOURNAL_OF_LIVES = "a" * 32
 
 
 def mine(state: JobState, **more: object) -> Job:
@@ -126,3 +128,28 @@ def test_names_of_strangers_are_cut() -> None:
     """What a machine calls a job may be long."""
     (unknown,) = reconciled(report("x" * 1_000), []).unknown
     assert unknown == f"{'x' * MAX_ID} running"
+
+
+def test_a_job_that_had_our_word_and_left_over_the_connection_of_the_report() -> None:
+    """Trust: one holder of a name. It goes back into the queue by the report of a runner that was started on its
+    journal since, and that came over the connection over which the order left. Over another connection, of the runner
+    itself, of one before it, of another journal, or once it was accepted, its outcome is unknown.
+    """
+    first = begin(JOURNAL_OF_LIVES, b"1")
+    second = first.advance(b"2")
+    copied = first.advance(b"other")
+    order = mine(JobState.LEASED, journal=JOURNAL_OF_LIVES, life=first.id, stamp="s")
+
+    def moves(life: Lineage | None, sent: set[str], before: Job = order, journal: str = JOURNAL_OF_LIVES) -> list[type]:
+        said = Report(journal, "boot", {}, "" if life is None else str(life))
+        return [type(by) for _, by in reconcile("web-1", said, [before], {}, sent=sent).moves]
+
+    assert moves(second, {"J"}) == [Release]
+    assert moves(second.advance(b"3"), {"J", "K"}) == [Release]
+    for life in (second, copied):
+        assert moves(life, set()) == moves(life, {"K"}) == [MarkUnknown]
+    assert moves(first, {"J"}) == moves(None, {"J"}) == moves(begin(JOURNAL_OF_LIVES, b"9"), {"J"}) == [MarkUnknown]
+    assert moves(second, {"J"}, replace(order, life=second.id)) == [MarkUnknown]
+    assert moves(second, {"J"}, journal="b" * 32) == [MarkUnknown]
+    for state in (JobState.ACCEPTED, JobState.RUNNING):
+        assert moves(second, {"J"}, replace(order, state=state)) == [MarkUnknown]

@@ -4,6 +4,7 @@ the machine has room for. The machine is played by hand, over real TLS, on a rea
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -17,7 +18,7 @@ from common.key_change import KeySignature, SignedKeyChange
 from common.lifecycle import JobState
 from common.link.codec import encode
 from common.link.handshake import make_hello
-from common.link.lineage import begin
+from common.link.lineage import Lineage, begin
 from common.link.messages import (
     ORDERS_FACT,
     PROTOCOL,
@@ -47,10 +48,10 @@ from hub.core.records import Job, OfferedKeyChange
 from hub.engine.effects import Effects
 from hub.engine.unit_of_work import UnitOfWork
 from hub.links import agent as agent_link
-from hub.links.agent import KEYS_PROTOCOL
+from hub.links.agent import KEYS_PROTOCOL, AgentLink
 from hub.store.errors import StoreFull
 from tests.hub.hub_harness import JOURNAL, FakeClock, HubHarness, ended_message
-from tests.hub.link_harness import LinkPeer, blocked_writer, serve_links
+from tests.hub.link_harness import LinkHarness, LinkPeer, blocked_writer, serve_links
 
 TURNS = 20
 
@@ -566,3 +567,95 @@ async def test_a_machine_that_is_idle_is_not_looked_up_again(
             await end.expect(Forget)
             await end.round_trip()
         assert len(asked) == before
+
+
+async def linked_with_stamp(harness: HubHarness, port: LinkHarness, first: Lineage) -> LinkPeer:
+    """A machine whose runner has given a stamp."""
+    hello = make_hello("agent", "web-1", None, facts={ORDERS_FACT: str(PROTOCOL)})
+    end = await port.connect_agent(hello=hello)
+    await end.send(Report(first.chain, "boot", {}, str(first)))
+    await end.expect(Resync)
+    await end.expect(KeyChange)
+    await end.send(Heartbeat(stamp="s1"))
+    await end.expect(Beat)
+    await port.settled("web-1")
+    return end
+
+
+@pytest.mark.parametrize("same", [True, False])
+async def test_an_order_of_a_runner_that_has_died_comes_back_over_its_own_connection(
+    harness: HubHarness, same: bool
+) -> None:
+    """Trust: one holder of a name. The next runner's report over the connection over which the order left puts it back
+    into the queue; over another one, also of the same session, its outcome is unknown.
+    """
+    first = begin("a" * 32, b"1")
+    async with serve_links(harness) as port:
+        end = await linked_with_stamp(harness, port, first)
+        job = await harness.queued_job()
+        assert await dispatched(end) == job.id
+        await end.send(Heartbeat({"runner_silent": 0.1}, NO_STAMP))
+        await end.expect(Beat)
+        if not same:
+            end.abort()
+            facts = {ORDERS_FACT: str(PROTOCOL)}
+            hello = make_hello("agent", "web-1", end.session, facts=facts)
+            end = await port.connect_agent(session=end.session, hello=hello)
+            assert end.resumed
+            await end.round_trip()
+        await end.send(Heartbeat({}, "s2"), Report(first.chain, "boot", {}, str(first.advance(b"2"))))
+        await end.expect(Beat)
+        resync = await end.expect(Resync)
+        assert resync.jobs == {}
+        await end.expect(KeyChange)
+        if same:
+            assert await dispatched(end) == job.id
+            await end.send(Started(job.id, 7, 1.0), ended_message(job.id))
+            await end.expect(Forget)
+            assert harness.job(job.id).state is JobState.SUCCEEDED
+        else:
+            assert harness.job(job.id).state is JobState.UNKNOWN
+
+
+@pytest.mark.parametrize("same", [True, False])
+async def test_what_is_being_leased_is_sent_before_a_report_is_taken(
+    harness: HubHarness, monkeypatch: pytest.MonkeyPatch, same: bool
+) -> None:
+    """Trust: one holder of a name. A lease that is not sent yet when the next runner reports leaves before the answer,
+    and comes back by it; it is handed out for the runner that is there only after that. Where it leaves over another
+    connection than the one that the report came over, its outcome is unknown.
+    """
+    first = begin("a" * 32, b"1")
+    dispatch, go_on = harness.engine.dispatch, asyncio.Event()
+    leased: list[str] = []
+
+    async def late(agent: str, *args: Any) -> Any:
+        orders = await dispatch(agent, *args)
+        leased.extend(job for _, job in orders)
+        await go_on.wait()
+        return orders
+
+    async with serve_links(harness) as port:
+        end = await linked_with_stamp(harness, port, first)
+        monkeypatch.setattr(harness.engine, "dispatch", late)
+        monkeypatch.setattr(AgentLink, "hold_place", lambda link: None)
+        job = await harness.queued_job()
+        await end.send(Report(first.chain, "boot", {}, str(first.advance(b"2"))))
+        while not leased:
+            await end.round_trip()
+        for _ in range(TURNS):
+            await end.round_trip()
+        if not same:
+            end.abort()
+            hello = make_hello("agent", "web-1", end.session, facts={ORDERS_FACT: str(PROTOCOL)})
+            end = await port.connect_agent(session=end.session, hello=hello)
+            assert end.resumed
+        go_on.set()
+        assert await dispatched(end) == job.id
+        assert (await end.expect(Resync)).jobs == {}
+        await end.expect(KeyChange)
+        if not same:
+            assert harness.job(job.id).state is JobState.UNKNOWN
+            return
+        assert await dispatched(end) == job.id
+        assert leased == [job.id, job.id]
