@@ -55,8 +55,10 @@ class RunnerLimits:
 
     journal_growth: int = 4 * _MIB
     """Bytes appended before the journal is rewritten without expired tombstones."""
-    max_tombstones: int = 50_000
-    """Forgotten jobs that are remembered by id; beyond it the longest expired go first, and the fence covers them."""
+    max_tombstones: int = 10_000
+    """Forgotten jobs that are remembered by id, 170 bytes each; beyond it the longest expired go first, and the fence
+    covers them.
+    """
     max_remembered: int = 200_000
     """Tombstones past which orders are refused as busy; only reached where so many have not expired yet."""
     tombstone_ttl: float = 7 * 86_400.0
