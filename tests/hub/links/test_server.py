@@ -27,6 +27,7 @@ from common.link.enrolment import fetch_pinned_authority
 from common.link.handshake import make_hello
 from common.link.marks import Mark
 from common.link.messages import (
+    LOGIN_ENDED,
     PROTOCOL,
     Accepted,
     Answer,
@@ -434,7 +435,9 @@ async def test_the_last_time_a_machine_was_here_is_written_down(harness: HubHarn
 
 
 async def test_the_revoked_are_closed_and_nobody_else(harness: HubHarness) -> None:
-    """By the certificate's fingerprint, or by who its owner is; a console is told in words."""
+    """By the certificate's fingerprint, or by who its owner is; a console that waits for no answer is told that its
+    login has ended, and why when it comes again.
+    """
     for name in ("db-1", "db-2"):
         await harness.add_machine(name, online=False)
     async with serve_links(harness) as port:
@@ -444,7 +447,7 @@ async def test_the_revoked_are_closed_and_nobody_else(harness: HubHarness) -> No
             {port.identities["web-1"].fingerprint}, {("agent", "db-1"), ("operator", "bob"), ("operator", "db-2")}
         )
         assert [await web.wait_closed(), await db1.wait_closed()] == [1008, 1008]
-        assert (await bob.expect(Refuse)).code == "revoked"
+        assert (await bob.expect(Refuse)).code == LOGIN_ENDED
         assert await bob.wait_closed() == 1008
         await db2.round_trip()
         await alice.round_trip()
