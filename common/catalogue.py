@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from common.text import clean_lines
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # no cycle: a library that takes long to load, named here alone
     from importlib.resources.abc import Traversable
 
 Language = Literal["en", "zh"]

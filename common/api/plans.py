@@ -10,7 +10,7 @@ from common.api.constraints import OMIT
 from common.command.output_filters import DEFAULT_OUTPUT_CAP
 from common.script import ScriptWord
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # no cycle: `answerback run` shows plans and makes none
     from common.plan import Plan, Step
 
 

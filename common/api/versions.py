@@ -18,7 +18,7 @@ from common.api.work import FOLLOW, FollowPush
 from common.errors import WorkFailed
 from common.filter.fields import ViewName
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # no cycle: `answerback run` reads pushes of its own alone, and loads no other forms
     from common.api.events import EventView
     from common.api.lists import ListPush
     from common.api.overview import Overview

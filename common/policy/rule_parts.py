@@ -217,26 +217,24 @@ def script_of(table: TableReader, program: Program) -> Script | None:
 
 def by_descriptor(table: TableReader) -> ByDescriptor:
     """Whether the program gets the descriptor of a checked path instead of its name."""
-    if not table.has("by_descriptor"):
-        return ""
-    value = table.data["by_descriptor"]
-    if isinstance(value, bool):
-        return "always" if value else ""
-    if value != "single":
-        table.fail("by_descriptor", "not known", 'write true, or "single": where one path is given')
-    return "single"
+    if (value := _yes_or_word(table, "by_descriptor", "single", "where one path is given")) is True:
+        return "always"
+    return "single" if value else ""
 
 
 def idempotence(table: TableReader) -> Idempotence:
     """Whether what became of a command may be unknown, and it is tried again."""
-    if not table.has("idempotent"):
-        return ""
-    value = table.data["idempotent"]
-    if isinstance(value, bool):
-        return "unapproved" if value else ""
-    if value != "approved":
-        table.fail("idempotent", "not known", 'write true, or "approved": also what people have approved')
-    return "approved"
+    if (value := _yes_or_word(table, "idempotent", "approved", "also what people have approved")) is True:
+        return "unapproved"
+    return "approved" if value else ""
+
+
+def _yes_or_word(table: TableReader, name: str, word: str, means: str) -> bool | str:
+    """A key that is true, false, which is as if it were not there, or this one word."""
+    value = table.data[name] if table.has(name) else False
+    if not isinstance(value, bool) and value != word:
+        table.fail(name, "not known", f'write true, or "{word}": {means}')
+    return value if isinstance(value, bool) else word
 
 
 def windows(table: TableReader) -> tuple[Window, ...]:
