@@ -45,7 +45,9 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.end_to_end.system import ROOT, SystemHarness  # after the path is set: the bench is run as a file
+from tests.bench.percentile import percentile  # after the path is set: the bench is run as a file
+from tests.bench.throughput import RULE
+from tests.end_to_end.system import ROOT, SystemHarness
 
 OTHERS: Final = 4
 FLOORS: Final = ("cores", "disk", "spawn")
@@ -54,22 +56,6 @@ PAUSE: Final = 0.25  # seconds between two messages of one of the others
 LOUD: Final = 5  # machines that print
 PRINTS: Final = 10  # jobs of each, at once
 ASKS: Final = 150  # requests that wait for decisions, made before
-RULES: Final = """
-[[rule]]
-id = "bench"
-about = "make one folder of the bench"
-program = "/usr/bin/mkdir"
-verdict = "allow"
-[[rule.arguments]]
-name = "PATH"
-type = "path"
-beneath = ["{folder}"]
-"""
-
-
-def at(seconds: list[float], percent: float) -> float:
-    ordered = sorted(seconds)
-    return 1000 * ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else 0.0
 
 
 # ---- one sender, as a process of its own
@@ -286,7 +272,7 @@ async def prepared(rig: SystemHarness, *machines: str) -> None:
     lifted = "person_rate = 100000\nconversation_rate = 100000\nrate = 100000\nburst = 1000000\n"
     rig.edit_config(r"^\[http\]$", f"[http]\n{lifted}")
     policy = rig.hub_dir / "policy.toml"
-    policy.write_text(policy.read_text() + RULES.format(folder=rig.folder))
+    policy.write_text(policy.read_text() + RULE.format(folder=rig.folder))
     rig.add_program("decide", "exit 0\n", verdict="ask")
     rig.add_program("print-much", "head -c 20000000 /dev/zero | tr '\\0' x\n")
     await rig.start_hub()
@@ -363,7 +349,11 @@ def table(name: str, others: Others, floor: Floor, said: list[Any]) -> dict[str,
         seconds = floor.seconds if kind in FLOORS else others.seconds
         quiet, flooded = seconds["quiet", kind], seconds["flooded", kind]
         row = {
-            phase: {"count": len(each), "p50_ms": round(at(each, 50), 1), "p99_ms": round(at(each, 99), 1)}
+            phase: {
+                "count": len(each),
+                "p50_ms": round(1000 * percentile(each, 50), 1),
+                "p99_ms": round(1000 * percentile(each, 99), 1),
+            }
             for phase, each in (("quiet", quiet), ("flooded", flooded))
         }
         ratio = row["flooded"]["p99_ms"] / max(0.1, row["quiet"]["p99_ms"])

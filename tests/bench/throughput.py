@@ -20,6 +20,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.bench.floor import floor  # after the path is set: the bench is run as a file
+from tests.bench.percentile import percentile
 from tests.end_to_end.system import SystemHarness, free_port
 
 SENDERS: Final = 8
@@ -38,8 +39,7 @@ beneath = ["{folder}"]
 
 def percentiles(seconds: list[float]) -> dict[str, float]:
     """p50, p95, p99 in milliseconds."""
-    ordered = sorted(seconds)
-    return {f"p{p}": 1000 * ordered[min(len(ordered) - 1, int(len(ordered) * p / 100))] for p in (50, 95, 99)}
+    return {f"p{p}": 1000 * percentile(seconds, p) for p in (50, 95, 99)}
 
 
 def line(name: str, rate: float, seconds: list[float]) -> str:

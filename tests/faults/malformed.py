@@ -24,6 +24,7 @@ from typing import Any, Final
 import psutil
 
 from agent.state import StateFolder
+from tests.bench.percentile import percentile
 from tests.end_to_end.system import ROOT
 from tests.faults.flooder import BATCH
 from tests.faults.world import MACHINE, World, running_world
@@ -93,11 +94,6 @@ class Report:
             f"({len(self.quiet)} and {len(self.flooded)} messages)",
         ]
         return "\n".join(lines)
-
-
-def percentile(times: Sequence[float], share: int) -> float:
-    ordered = sorted(times)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share / 100))] if ordered else 0.0
 
 
 async def flood(

@@ -24,6 +24,7 @@ from typing import Final
 
 import psutil
 
+from tests.bench.percentile import percentile
 from tests.end_to_end.system import SystemHarness
 
 MIB: Final = 2**20
@@ -93,12 +94,6 @@ def grown(samples: Sequence[Sample]) -> list[str]:
     if largest > MAX_WAL:
         found.append(f"the write-ahead log had {largest / MIB:.0f} MiB")
     return found
-
-
-def percentile(seconds: Sequence[float], share: int) -> float:
-    """In milliseconds; 0 of nothing."""
-    ordered = sorted(seconds)
-    return 1000 * ordered[min(len(ordered) - 1, len(ordered) * share // 100)] if ordered else 0.0
 
 
 class Soak:
@@ -205,7 +200,7 @@ def _tell(sample: Sample) -> None:
     print(
         f"{sample.at / MINUTE:6.1f} min  {sample.answered}/{sample.sent} answered  {pss}"
         f"  wal {sample.wal / MIB:.1f} MiB  store {sample.store / MIB:.1f} MiB"
-        f"  p50 {percentile(sample.latencies, 50):.0f}  p99 {percentile(sample.latencies, 99):.0f} ms",
+        f"  p50 {1000 * percentile(sample.latencies, 50):.0f}  p99 {1000 * percentile(sample.latencies, 99):.0f} ms",
         file=sys.stderr,
         flush=True,
     )
@@ -226,7 +221,8 @@ def table(samples: Sequence[Sample], rows: int = 7) -> str:
         pss = " | ".join(f"{one.pss[name]:.1f}" for name in PROGRAMS)
         lines.append(
             f"| {one.at / MINUTE:.0f} | {one.answered} | {pss} | {files} | {threads} | {one.wal / MIB:.1f} "
-            f"| {one.store / MIB:.1f} | {percentile(one.latencies, 50):.0f} | {percentile(one.latencies, 99):.0f} |"
+            f"| {one.store / MIB:.1f} | {1000 * percentile(one.latencies, 50):.0f} "
+            f"| {1000 * percentile(one.latencies, 99):.0f} |"
         )
     kept = settled(samples)
     slopes = ", ".join(

@@ -25,7 +25,7 @@ from tests.bench.links import invite, machine_names
 from tests.bench.peers import counts, fleet, system
 from tests.bench.peers.celery_peer import Celery
 from tests.bench.peers.openssh import OpenSsh, timed
-from tests.bench.peers.samples import cpu_ms, figures, percentile, take_turns
+from tests.bench.peers.samples import cpu_ms, figures, in_ms, take_turns
 from tests.bench.peers.system import COMMAND, System
 from tests.bench.store import message as stored_message
 from tests.bench.throughput import prepared
@@ -126,7 +126,7 @@ async def throughput(folder: Path, scale: float) -> Found:
     ratios = {
         "Answerback / durable Celery": (ours_rate / middle["Celery + Redis, durable"], ">= 2"),
         "Answerback / floor": (ours_rate / middle["floor: WebSocket + process"], ">= 0.6"),
-        "p99, ms": (percentile(seconds["Answerback"], 99), "< 250"),
+        "p99, ms": (in_ms(seconds["Answerback"], 99), "< 250"),
     }
     times = {name: figures(values) for name, values in seconds.items() if values}
     return {"bars": middle, "unit": "a second", "times": times, "ratios": rounded(ratios), "runs": rates}
@@ -277,7 +277,7 @@ async def growth(folder: Path, scale: float) -> Found:
                 rate, _ = await ours.as_many_as_go(300, IN_FLIGHT, f"@box {COMMAND}")
                 after = sum(by_table(rig.hub_dir / "data" / "answerback.sqlite").values())
             name = f"{step:,} stored"
-            p50[name], rates[name], kept[name] = percentile(seconds, 50), round(rate), round((after - before) / 400)
+            p50[name], rates[name], kept[name] = in_ms(seconds, 50), round(rate), round((after - before) / 400)
     first, last = p50[f"{steps[0]:,} stored"], p50[f"{steps[-1]:,} stored"]
     ratios = {"time, last / first": (last / first, "< 1.1"), "bytes a message": (min(kept.values()), "<= 4096")}
     return {"bars": p50, "unit": "ms, p50", "rates": rates, "bytes": kept, "ratios": rounded(ratios)}

@@ -9,18 +9,19 @@ from typing import Any
 
 import psutil
 
+from tests.bench.percentile import percentile
+
 Measure = Callable[[int], Awaitable[list[float]]]
 """So many times one after another; the seconds of each."""
 
 
-def percentile(seconds: list[float], share: float) -> float:
-    """Milliseconds."""
-    ordered = sorted(seconds)
-    return round(1000 * ordered[min(len(ordered) - 1, int(len(ordered) * share / 100))], 2)
+def in_ms(seconds: list[float], share: float) -> float:
+    """A percentile, in milliseconds."""
+    return round(1000 * percentile(seconds, share), 2)
 
 
 def figures(seconds: list[float]) -> dict[str, Any]:
-    return {"n": len(seconds), "p50_ms": percentile(seconds, 50), "p99_ms": percentile(seconds, 99)}
+    return {"n": len(seconds), "p50_ms": in_ms(seconds, 50), "p99_ms": in_ms(seconds, 99)}
 
 
 async def take_turns(measures: Mapping[str, Measure], rounds: int, each: int) -> dict[str, list[float]]:
