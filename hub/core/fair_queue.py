@@ -78,10 +78,6 @@ class FairQueue(Generic[T]):
     def __len__(self) -> int:
         return self._count
 
-    def count_of(self, kind: int) -> int:
-        """Entries of one class."""
-        return self._classes[kind].count
-
     def has_room(self, kind: int, key: Key) -> bool:
         group = self._classes[kind].groups.get(key.group)
         if group is None or self._count >= self._total:
