@@ -68,6 +68,8 @@ class DemoApi:
         self._offer(verbs.RESUME, interventions.resume)
         self._offer(verbs.DRAIN, interventions.drain)
         self._offer(verbs.UNDRAIN, interventions.undrain)
+        self._offer(verbs.WAKE, interventions.wake)
+        self._offer(verbs.WAKING, interventions.waking)
 
     def call(self, verb: Verb[A, R], args: A) -> R:
         handler: Callable[[A], R] | None = self._handlers.get(verb.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from common.api.actions import (
     CancelArgs,
@@ -27,9 +28,13 @@ from common.api.agents import AgentView, DrainView
 from common.api.jobs import JobView
 from common.api.outcome import OK
 from common.api.overview import QueuePause
+from common.api.wake import WakeArgs, WakeResult, WakingArgs, WakingView
 from tui.demo.cast import DEMO_USER
 from tui.demo.queries import Finder
 from tui.demo.world import DemoWorld
+
+WAKES_AFTER: Final = 14.0
+"""Seconds after which a machine that was woken is online."""
 
 
 class Interventions:
@@ -38,6 +43,7 @@ class Interventions:
     def __init__(self, world: DemoWorld, find: Finder) -> None:
         self._world = world
         self._find = find
+        self._woken: dict[str, float] = {}  # machine -> when it was asked for
 
     # ---- jobs
 
@@ -157,6 +163,30 @@ class Interventions:
         self._world.append_event("agent.undrained", agent.name, DEMO_USER, {})
         self._world.store_agent(replace(agent, draining=None))
         return UndrainResult(code=OK, text=f"{agent.name} takes jobs again")
+
+    def wake(self, args: WakeArgs) -> WakeResult:
+        agent = self._find.agents(args.agent)[0]
+        if agent.online:
+            return WakeResult(code=OK, text=f"{agent.name} is online already", waking=False)
+        self._woken[agent.name] = self._world.now
+        self._world.append_event("wake.asked", agent.name, DEMO_USER, {"via": "console"})
+        self._world.schedule_in(WAKES_AFTER, partial(self._link, agent.name))
+        return WakeResult(code=OK, text=f"waking {agent.name}: a neighbour sends the magic packet", waking=True)
+
+    def _link(self, name: str) -> None:
+        agent = self._world.agents[name]
+        self._world.store_agent(replace(agent, online=True, away="", last_seen=self._world.now))
+        told = {"what": "woke", "count": round(WAKES_AFTER), "why": ""}
+        self._world.append_event("wake.ended", name, DEMO_USER, told)
+
+    def waking(self, args: WakingArgs) -> WakingView:
+        name = self._find.agents(args.agent)[0].name
+        if name not in self._woken:
+            return WakingView(state="none", text=f"{name} has not been woken since the hub started")
+        seconds = min(WAKES_AFTER, self._world.now - self._woken[name])
+        if seconds < WAKES_AFTER:
+            return WakingView(state="waking", text=f"{name} is being woken already", seconds=seconds)
+        return WakingView(state="woke", text=f"{name} woke after {seconds:.0f} s", seconds=seconds)
 
 
 def _first_names(agents: list[AgentView]) -> str:

@@ -36,6 +36,8 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "resume": [{}, {"agent": "db-2"}],
     "drain": [{"agent": "db-1", "cancel_after": 5}],
     "undrain": [{"agent": "db-1"}],
+    "wake": [{"agent": "db-1"}],
+    "waking": [{"agent": "db-1"}],
     "run": [{"target": "db-1", "argv": ["/usr/bin/df"]}, {"target": "db-1", "argv": ["/bin/rm"]}],
     "take_back": [{"number": "asking"}],
 }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.tui.demo.answers import approve, asking, create_api, done, job_in, refused
+from tests.tui.demo.answers import answer, approve, asking, create_api, done, job_in, refused
 from tui.demo.api import DemoApi
 from tui.demo.cast import DEMO_USER
+from tui.demo.interventions import WAKES_AFTER
 
 
 @pytest.fixture
@@ -98,3 +101,18 @@ def test_draining(api: DemoApi) -> None:
     done(api, "undrain", agent="db-1")
     assert world.agents["db-1"].draining is None
     assert refused(api, "undrain", agent="db-1") == "too_late"
+
+
+def test_waking(api: DemoApi) -> None:
+    """A machine that is away comes a while after it was woken; one that is online is not woken."""
+    world = api.world
+    away = "web-eu-0001"
+    world.store_agent(replace(world.agents[away], online=False))
+    assert done(api, "wake", agent="db-1").waking is False
+    assert answer(api, "waking", agent=away).state == "none"
+    assert done(api, "wake", agent=away).waking is True
+    world.advance(world.now + 1)
+    assert answer(api, "waking", agent=away).state == "waking"
+    world.advance(world.now + WAKES_AFTER)
+    assert world.agents[away].online
+    assert answer(api, "waking", agent=away).text == f"{away} woke after 14 s"
